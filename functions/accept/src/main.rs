@@ -1,0 +1,10 @@
+//! The Lambda function `accept`: wiring only.
+
+use lambda_http::Error;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    edge::init_tracing();
+    let app = links::App::from_env().await?;
+    edge::http::run(app, accept::handle).await
+}

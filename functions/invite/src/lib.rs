@@ -1,0 +1,83 @@
+//! `POST /v1/organizations/{organization_id}/invitations`: a member invites addresses, all with one role.
+
+use std::sync::Arc;
+
+use domain::invite::{self, ADDRESSES_MAX, Outcome};
+use domain::{EmailAddress, Role, Timestamp};
+use edge::http::Failure;
+use edge::request::{caller, json, organization, verified};
+use edge::view::InvitationView;
+use edge::{App, Problem};
+use lambda_http::{Body, Request, Response};
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InviteBody {
+    emails: Vec<String>,
+    #[serde(deserialize_with = "edge::request::role")]
+    role: Role,
+}
+
+#[derive(Serialize)]
+struct InviteView {
+    results: Vec<ResultView>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum ResultView {
+    Invited { email: String, invitation: Box<InvitationView> },
+    AlreadyInvited { email: String, detail: &'static str },
+    AlreadyMember { email: String, detail: &'static str },
+}
+
+impl ResultView {
+    fn at(now: Timestamp, outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Invited(invitation) => Self::Invited {
+                email: invitation.email.to_string(),
+                invitation: Box::new(InvitationView::at(now, &invitation)),
+            },
+            Outcome::AlreadyInvited(email) => Self::AlreadyInvited {
+                email: email.into(),
+                detail: "This address has a pending invitation; resend it for another mail.",
+            },
+            Outcome::AlreadyMember(email) => {
+                Self::AlreadyMember { email: email.into(), detail: "This address belongs to a member." }
+            }
+        }
+    }
+}
+
+/// 200 with one result per address, in the order given.
+pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, Failure> {
+    let caller = caller(&request)?;
+    let body: InviteBody = json(&request)?;
+    let asked = invite::Request::new(addresses(&body.emails)?, body.role);
+    verified(&caller)?;
+    let organization = organization(&request)?;
+    let now = app.now();
+    let read = async |_| app.store.invite_facts(&organization, &caller.user, &asked).await;
+    let decide = |facts: &_| invite::decide(&caller, &asked, facts, &app.policy, app.now());
+    let outcomes = app.store.settle(read, decide).await.map_err(Problem::from)?;
+    let results = outcomes.into_iter().map(|outcome| ResultView::at(now, outcome)).collect();
+    edge::http::ok(&InviteView { results })
+}
+
+/// All addresses, or a problem that names every one that is none.
+fn addresses(emails: &[String]) -> Result<Vec<EmailAddress>, Problem> {
+    if !(1..=ADDRESSES_MAX).contains(&emails.len()) {
+        let detail = format!("from 1 to {ADDRESSES_MAX} addresses are invited at once, not {}", emails.len());
+        return Err(Problem::malformed("/emails", detail));
+    }
+    let mut valid = Vec::with_capacity(emails.len());
+    let mut invalid = Vec::new();
+    for (index, email) in emails.iter().enumerate() {
+        match EmailAddress::parse(email) {
+            Ok(email) => valid.push(email),
+            Err(error) => invalid.push((format!("/emails/{index}"), error)),
+        }
+    }
+    if invalid.is_empty() { Ok(valid) } else { Err(Problem::invalid_emails(invalid)) }
+}

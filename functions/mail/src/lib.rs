@@ -1,0 +1,147 @@
+//! The table's stream: whatever mail an invitation owes is written, sent, and marked as sent.
+//!
+//! The record is the outbox. A record that is read again and still owes its mail gets it: a process that dies
+//! between sending and marking makes a second, equal mail, never a lost one.
+
+pub mod letter;
+pub mod ses;
+
+use std::sync::Arc;
+
+use aws_lambda_events::event::dynamodb::Event;
+use aws_lambda_events::event::streams::DynamoDbEventResponse;
+use domain::delivery::{self, Facts, Mark};
+use domain::{Clock, Delivery, Link, Status};
+use edge::stream::{Change, Touched, each};
+use edge::{SystemClock, env};
+use lambda_runtime::{Error, LambdaEvent};
+use links::{KeyError, Kms, LinkKey};
+use serde_json::Value;
+use store::{SettleError, Store, aws};
+
+use crate::letter::Letterhead;
+use crate::ses::{SendError, Ses};
+
+/// What the function works with.
+#[derive(Clone)]
+pub struct App {
+    /// The table.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The key that links are made with.
+    pub key: Arc<dyn LinkKey>,
+    /// What all letters have in common.
+    pub letterhead: Letterhead,
+    /// Who sends them.
+    pub ses: Ses,
+}
+
+/// Why a mail is still owed. Ids, codes and reasons, never an address or a token.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("the invitation cannot be read: {0}")]
+    Read(#[from] store::Error),
+    #[error("an invitation without its organization")]
+    NoOrganization,
+    #[error("{0}")]
+    Key(#[from] KeyError),
+    #[error("the letter cannot be written: {0}")]
+    Letter(#[from] askama::Error),
+    #[error("{0}")]
+    Send(SendError),
+    #[error("the mail was sent, but that could not be noted: {0}")]
+    Mark(#[from] SettleError<std::convert::Infallible>),
+}
+
+impl App {
+    /// As the environment says: `TABLE_NAME`, `LINK_KEYS`, `MAIL_FROM`, `PRODUCT_NAME`, `ACCEPT_URL`, and
+    /// `MAIL_CONFIGURATION_SET` if there is one.
+    pub async fn from_env() -> Result<Self, Error> {
+        let config = aws::config().await;
+        let from = env::required("MAIL_FROM")?;
+        Ok(Self {
+            store: Store::new(&config, env::required("TABLE_NAME")?),
+            clock: Arc::new(SystemClock),
+            key: Arc::new(Kms::new(&config, &env::required("LINK_KEYS")?)?),
+            letterhead: Letterhead::new(env::required("PRODUCT_NAME")?, env::required("ACCEPT_URL")?)?,
+            ses: Ses::new(&config, from, env::optional("MAIL_CONFIGURATION_SET")?),
+        })
+    }
+
+    /// Sends the mail that the invitation owes now, if it owes one.
+    async fn send_owed(&self, touched: Touched) -> Result<(), Failure> {
+        let read = self.store.letter_facts(&touched.organization, &touched.invitation).await?;
+        let Some(invitation) = read.invitation else { return Ok(()) };
+        let Some(pending) = delivery::owed(&invitation, self.clock.now()) else { return Ok(()) };
+        let organization = read.organization.ok_or(Failure::NoOrganization)?;
+        let link = invitation.link();
+        let token = self.key.mint(&link).await?;
+        let letter = self.letterhead.write(&organization.name, pending, &token, self.clock.now())?;
+        let mark = match self.ses.send(&letter, &link).await {
+            Ok(()) => Mark::Sent,
+            Err(SendError::Refused(code)) => {
+                Mark::Failed(format!("The mail service refused the mail ({code})."))
+            }
+            Err(error @ SendError::NotNow(_)) => return Err(Failure::Send(error)),
+        };
+        self.note(&link, &mark).await?;
+        let (organization, invitation) = (link.organization.as_str(), link.invitation.as_str());
+        let generation = link.generation.0;
+        if mark == Mark::Sent {
+            tracing::info!(organization, invitation, generation, "the mail was sent");
+        } else {
+            tracing::warn!(organization, invitation, generation, "the mail was refused for good");
+        }
+        Ok(())
+    }
+
+    async fn note(&self, link: &Link, mark: &Mark) -> Result<(), SettleError<std::convert::Infallible>> {
+        let read = async |_| {
+            let invitation = self.store.invitation(&link.organization, &link.invitation).await?;
+            Ok::<_, store::Error>(Facts { invitation })
+        };
+        let decide = |facts: &Facts| Ok(delivery::decide(link, mark, facts, self.clock.now()));
+        self.store.settle(read, decide).await.map(drop)
+    }
+}
+
+/// A change after which a mail may be owed.
+fn owes(change: &Change) -> bool {
+    let Some(new) = &change.new else { return false };
+    new.status == Status::Pending && new.delivery == Some(Delivery::Queued)
+}
+
+/// Sends what a batch of the stream says is owed; answers with what has to be tried again.
+pub async fn handle(app: Arc<App>, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, Error> {
+    Ok(each(event.payload, owes, |touched| app.send_owed(touched)).await)
+}
+
+/// Hands one event, as JSON, to [`handle`].
+pub async fn invoke(app: Arc<App>, event: Value) -> Result<Value, Error> {
+    let event = LambdaEvent::new(serde_json::from_value(event)?, lambda_runtime::Context::default());
+    Ok(serde_json::to_value(handle(app, event).await?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{Generation, Timestamp};
+    use store::record::Standing;
+
+    use super::*;
+
+    #[test]
+    fn only_a_pending_record_with_its_mail_queued_is_looked_at() {
+        let change = |status, delivery| {
+            let expires_at = Timestamp::from_unix(0);
+            let new = Standing { status, delivery, generation: Generation(1), expires_at };
+            Change { old: None, new: Some(new) }
+        };
+        for status in Status::ALL {
+            assert_eq!(owes(&change(status, Some(Delivery::Queued))), status == Status::Pending, "{status}");
+        }
+        assert!(!owes(&change(Status::Pending, Some(Delivery::Sent))));
+        assert!(!owes(&change(Status::Pending, None)));
+        assert!(!owes(&Change { new: None, ..change(Status::Pending, Some(Delivery::Queued)) }));
+    }
+}

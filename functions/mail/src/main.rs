@@ -1,0 +1,12 @@
+//! The Lambda function `mail`: wiring only.
+
+use std::sync::Arc;
+
+use lambda_runtime::{Error, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    edge::init_tracing();
+    let app = Arc::new(mail::App::from_env().await?);
+    lambda_runtime::run(service_fn(|event| mail::handle(Arc::clone(&app), event))).await
+}

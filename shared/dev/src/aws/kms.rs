@@ -1,0 +1,96 @@
+//! KMS: MACs by `HMAC_256` keys that the laptop holds.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::AwsError;
+
+const ALGORITHM: &str = "HMAC_SHA_256";
+const MESSAGE_BYTES_MAX: usize = 4096;
+const ARN_PREFIX: &str = "arn:aws:kms:us-east-1:000000000000:key/";
+
+/// The keys by their ids.
+pub struct Kms {
+    keys: Vec<Key>,
+}
+
+/// Deliberately without `Debug`: the secret is in it.
+struct Key {
+    id: String,
+    secret: Vec<u8>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Request {
+    key_id: String,
+    mac_algorithm: String,
+    message: String,
+    mac: Option<String>,
+}
+
+impl Kms {
+    /// A service that holds these keys, as (id, secret).
+    #[must_use]
+    pub fn new(keys: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
+        Self { keys: keys.into_iter().map(|(id, secret)| Key { id, secret }).collect() }
+    }
+
+    pub(super) fn generate_mac(&self, body: &[u8]) -> Result<Value, AwsError> {
+        let (request, key, mac) = self.mac(body)?;
+        Ok(json!({
+            "KeyId": key.arn(),
+            "Mac": STANDARD.encode(mac.finalize().into_bytes()),
+            "MacAlgorithm": request.mac_algorithm,
+        }))
+    }
+
+    pub(super) fn verify_mac(&self, body: &[u8]) -> Result<Value, AwsError> {
+        let (request, key, mac) = self.mac(body)?;
+        let claimed = request.mac.as_deref().ok_or_else(|| AwsError::validation("Mac is missing"))?;
+        mac.verify_slice(&blob("Mac", claimed)?).map_err(|_| {
+            AwsError::new(StatusCode::BAD_REQUEST, "KMSInvalidMacException", "the MAC is not valid")
+        })?;
+        Ok(json!({"KeyId": key.arn(), "MacAlgorithm": request.mac_algorithm, "MacValid": true}))
+    }
+
+    /// The key that the request names, and the MAC of its message, not yet finished.
+    fn mac(&self, body: &[u8]) -> Result<(Request, &Key, Hmac<Sha256>), AwsError> {
+        let request: Request =
+            serde_json::from_slice(body).map_err(|e| AwsError::validation(e.to_string()))?;
+        let key = self.key(&request.key_id)?;
+        if request.mac_algorithm != ALGORITHM {
+            let message = format!("{} is incompatible with key spec HMAC_256", request.mac_algorithm);
+            return Err(AwsError::new(StatusCode::BAD_REQUEST, "InvalidKeyUsageException", message));
+        }
+        let message = blob("Message", &request.message)?;
+        if message.is_empty() || message.len() > MESSAGE_BYTES_MAX {
+            return Err(AwsError::validation("Message must have 1 to 4096 bytes"));
+        }
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&key.secret).map_err(|e| AwsError::internal(e.to_string()))?;
+        mac.update(&message);
+        Ok((request, key, mac))
+    }
+
+    fn key(&self, id: &str) -> Result<&Key, AwsError> {
+        self.keys.iter().find(|key| key.id == id || key.arn() == id).ok_or_else(|| {
+            AwsError::new(StatusCode::BAD_REQUEST, "NotFoundException", format!("Key '{id}' does not exist"))
+        })
+    }
+}
+
+impl Key {
+    /// An id that is an ARN already stays as it is.
+    fn arn(&self) -> String {
+        if self.id.starts_with("arn:") { self.id.clone() } else { format!("{ARN_PREFIX}{}", self.id) }
+    }
+}
+
+fn blob(name: &str, text: &str) -> Result<Vec<u8>, AwsError> {
+    STANDARD.decode(text).map_err(|e| AwsError::validation(format!("{name} is not base64: {e}")))
+}

@@ -1,0 +1,219 @@
+//! What the laptop starts with: one organization that has been in use for a while.
+//!
+//! It is made by the real decisions on a [`Ledger`], at moments in the past, so that it holds whatever the
+//! rules ask of it; then it is put into the table as a whole.
+
+use std::time::Duration;
+
+use domain::accept::{self, Authority};
+use domain::delivery::{self, Mark};
+use domain::ledger::Ledger;
+use domain::{
+    Caller, Decision, EmailAddress, Invitation, InvitationId, Opened, OrganizationId, OrganizationName, Policy,
+    Role, Timestamp, UserId, create, decline, expire, invite, revoke,
+};
+use store::record::Record;
+
+/// The organization's name.
+pub const NAME: &str = "Acme";
+/// Its founder and first owner, as (user id, address).
+pub const OWNER: (&str, &str) = ("ada", "ada@acme.example");
+/// A member.
+pub const MEMBER: (&str, &str) = ("grace", "grace@acme.example");
+/// Somebody whose invitation is pending, and whose mail is in the mailbox.
+pub const INVITEE: (&str, &str) = ("ivy", "ivy@partner.example");
+
+/// The other owner.
+const OTHER_OWNER: (&str, &str) = ("linus", "linus@acme.example");
+/// Seats that members and pending invitations hold.
+const SEATS_TAKEN: usize = 312;
+/// Pending invitations whose mail goes out when the laptop starts.
+const QUEUED: [&str; 5] = [
+    INVITEE.1,
+    "omar@partner.example",
+    "paula@partner.example",
+    "quentin@partner.example",
+    "rosa@partner.example",
+];
+/// Pending invitations that were sent 47 hours ago.
+const ALMOST_OVER: [&str; 3] = ["sven@partner.example", "tara@partner.example", "uma@partner.example"];
+/// Invitations that nobody accepted in time.
+const EXPIRED: [&str; 4] =
+    ["viktor@gone.example", "wanda@gone.example", "xaver@gone.example", "yves@gone.example"];
+/// An invitation that was withdrawn, and one that was turned down.
+const CLOSED: [&str; 2] = ["zoe@gone.example", "abel@gone.example"];
+
+const FIRST_NAMES: [&str; 20] = [
+    "anna", "bela", "carla", "dan", "elif", "finn", "gita", "hugo", "ines", "jan", "kim", "lea", "milo", "nora",
+    "otis", "pia", "ravi", "sara", "tom", "vera",
+];
+const LAST_NAMES: [&str; 16] = [
+    "abt", "berg", "cruz", "diaz", "ek", "fox", "gray", "hahn", "ito", "juric", "kaya", "lund", "mora", "nagy",
+    "ono", "pratt",
+];
+
+/// The demo could not be made: one of its own decisions was refused.
+#[derive(Debug, thiserror::Error)]
+#[error("the demo organization cannot be made: {0}")]
+pub struct DemoError(String);
+
+fn failed(error: impl ToString) -> DemoError {
+    DemoError(error.to_string())
+}
+
+/// The id of the demo organization: always the same, so that documentation can show it.
+#[must_use]
+pub fn organization() -> OrganizationId {
+    OrganizationId::from_random(*b"roster-demo-acme")
+}
+
+/// Everything in the demo organization at `now`.
+pub fn records(policy: &Policy, now: Timestamp) -> Result<Vec<Record>, DemoError> {
+    let mut history = History { ledger: Ledger::default(), policy: policy.clone(), id: organization() };
+    let days_ago = |days: i64| Timestamp::from_unix(now.unix() - days * 24 * 60 * 60);
+    let hours_ago = |hours: i64| Timestamp::from_unix(now.unix() - hours * 60 * 60);
+
+    history.found(days_ago(90))?;
+    history.joins(OTHER_OWNER, Role::Owner, days_ago(89))?;
+    history.joins(MEMBER, Role::Member, days_ago(88))?;
+    let people = LAST_NAMES.iter().flat_map(|last| FIRST_NAMES.iter().map(move |first| (first, last)));
+    let others = SEATS_TAKEN - 3 - QUEUED.len() - ALMOST_OVER.len();
+    for (number, (first, last)) in people.take(others).enumerate() {
+        let day = 87 - i64::try_from(number / 4).map_err(failed)?;
+        history.joins((&format!("{first}-{last}"), &format!("{first}.{last}@acme.example")), Role::Member, days_ago(day))?;
+    }
+    for email in EXPIRED {
+        history.invites(&[email], Role::Member, days_ago(6))?;
+        history.mark(email, &Mark::Sent, days_ago(6))?;
+        history.expires(email, days_ago(3))?;
+    }
+    history.invites(&CLOSED, Role::Member, days_ago(2))?;
+    history.revokes(CLOSED[0], days_ago(2))?;
+    history.declines(CLOSED[1], days_ago(1))?;
+    history.invites(&ALMOST_OVER, Role::Member, hours_ago(47))?;
+    for email in ALMOST_OVER {
+        history.mark(email, &Mark::Delivered, hours_ago(46))?;
+    }
+    history.mark(ALMOST_OVER[2], &Mark::Bounced("550 5.1.1 no such user".to_owned()), hours_ago(46))?;
+    history.invites(&QUEUED, Role::Member, now)?;
+    Ok(history.records())
+}
+
+struct History {
+    ledger: Ledger,
+    policy: Policy,
+    id: OrganizationId,
+}
+
+impl History {
+    fn found(&mut self, at: Timestamp) -> Result<(), DemoError> {
+        let name = OrganizationName::parse(NAME).map_err(failed)?;
+        let request = create::Request { id: self.id.clone(), name };
+        let decision = create::decide(&caller(OWNER)?, &request, &self.policy, at).map_err(failed)?;
+        self.commit(decision)
+    }
+
+    fn invites(&mut self, emails: &[&str], role: Role, at: Timestamp) -> Result<(), DemoError> {
+        let owner = caller(OWNER)?;
+        let emails = emails.iter().map(|email| EmailAddress::parse(email)).collect::<Result<Vec<_>, _>>();
+        let request = invite::Request::new(emails.map_err(failed)?, role);
+        let facts = invite::Facts {
+            caller: self.ledger.member(&self.id, &owner.user).cloned(),
+            organization: self.ledger.organization(&self.id).cloned(),
+            invitations: Vec::new(),
+        };
+        let decision = invite::decide(&owner, &request, &facts, &self.policy, at).map_err(failed)?;
+        self.commit(decision)
+    }
+
+    /// Is invited, gets the mail, and accepts.
+    fn joins(&mut self, person: (&str, &str), role: Role, at: Timestamp) -> Result<(), DemoError> {
+        self.invites(&[person.1], role, at)?;
+        self.mark(person.1, &Mark::Sent, at)?;
+        self.mark(person.1, &Mark::Delivered, at)?;
+        let facts = accept::Facts { opened: self.opened(person.1)?, member: None, sender: Authority::Trusted };
+        let at = at + Duration::from_hours(1);
+        let decision = accept::decide(&caller(person)?, &facts, at).map_err(failed)?;
+        self.commit(decision)
+    }
+
+    fn declines(&mut self, email: &str, at: Timestamp) -> Result<(), DemoError> {
+        let facts = decline::Facts { opened: self.opened(email)? };
+        let decision = decline::decide(&caller((email, email))?, &facts, &self.policy, at).map_err(failed)?;
+        self.commit(decision)
+    }
+
+    fn revokes(&mut self, email: &str, at: Timestamp) -> Result<(), DemoError> {
+        let owner = caller(OWNER)?;
+        let member = self.ledger.member(&self.id, &owner.user).cloned();
+        let facts = revoke::Facts { caller: member, invitation: Some(self.invitation(email)?) };
+        let decision = revoke::decide(&owner, &facts, &self.policy, at).map_err(failed)?;
+        self.commit(decision)
+    }
+
+    fn expires(&mut self, email: &str, at: Timestamp) -> Result<(), DemoError> {
+        let invitation = self.invitation(email)?;
+        let timer = invitation.link();
+        let facts = expire::Facts { invitation: Some(invitation) };
+        let decision = expire::decide(&timer, &facts, &self.policy, at).map_err(failed)?;
+        self.commit(decision)
+    }
+
+    fn mark(&mut self, email: &str, mark: &Mark, at: Timestamp) -> Result<(), DemoError> {
+        let invitation = self.invitation(email)?;
+        let link = invitation.link();
+        let facts = delivery::Facts { invitation: Some(invitation) };
+        self.commit(delivery::decide(&link, mark, &facts, at))
+    }
+
+    fn opened(&self, email: &str) -> Result<Opened, DemoError> {
+        let invitation = self.invitation(email)?;
+        Ok(Opened { link: invitation.link(), genuine: true, invitation: Some(invitation) })
+    }
+
+    fn invitation(&self, email: &str) -> Result<Invitation, DemoError> {
+        let id = InvitationId::of(&self.id, &EmailAddress::parse(email).map_err(failed)?);
+        self.ledger.invitation(&self.id, &id).cloned().ok_or_else(|| failed("an invitation is missing"))
+    }
+
+    fn commit<Answer>(&mut self, decision: Decision<Answer>) -> Result<(), DemoError> {
+        self.ledger.commit(&decision.plan).map_err(failed)
+    }
+
+    fn records(&self) -> Vec<Record> {
+        let organization = self.ledger.organization(&self.id).cloned().map(Record::Organization);
+        let members = self.ledger.members(&self.id).cloned().map(Record::Member);
+        let invitations = self.ledger.invitations(&self.id).cloned().map(Record::Invitation);
+        organization.into_iter().chain(members).chain(invitations).collect()
+    }
+}
+
+fn caller((user, email): (&str, &str)) -> Result<Caller, DemoError> {
+    Ok(Caller {
+        user: UserId::parse(user).map_err(failed)?,
+        email: Some(EmailAddress::parse(email).map_err(failed)?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_keeps_the_rules_and_takes_312_seats() {
+        let policy = Policy::default();
+        let records = records(&policy, Timestamp::from_unix(1_795_615_500)).unwrap();
+        let (mut organizations, mut members, mut invitations) = (Vec::new(), Vec::new(), Vec::new());
+        for record in records {
+            match record {
+                Record::Organization(it) => organizations.push(it),
+                Record::Member(it) => members.push(it),
+                Record::Invitation(it) => invitations.push(it),
+            }
+        }
+        assert_eq!(organizations[0].seats.taken(), 312);
+        assert_eq!(organizations[0].owners, 2);
+        let ledger = Ledger::new(organizations, members, invitations);
+        assert_eq!(ledger.violations(), []);
+    }
+}

@@ -1,0 +1,500 @@
+//! The laptop as a whole: started, served, idle, stopped.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
+use axum::extract::{Request, State as Extract};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router, routing};
+use dynoxide::Database;
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::aws::{self, Aws};
+use crate::clock::{ClockError, DevClock};
+use crate::dead_letters;
+use crate::demo::{self, DemoError};
+use crate::functions::{Functions, Remote};
+use crate::gateway::Gateway;
+use crate::guard::guard;
+use crate::issuer::{self, Issuer, IssuerError};
+use crate::local::Local;
+use crate::mailbox::Mailbox;
+use crate::pages;
+use crate::scheduler::Scheduler;
+use crate::state::{State, StateError};
+use crate::stream::{Consumer, Mapping, Policy as StreamPolicy, SdkSource, all_idle};
+use crate::table::{Table, TableError};
+
+/// The table's name, unless the laptop is told another one.
+pub const TABLE: &str = "roster";
+/// The id of the link key in tokens.
+const LINK_KEY_ID: &str = "dev";
+/// The link key's name in the laptop's KMS.
+const LINK_KEY_ALIAS: &str = "alias/roster-links";
+/// Where the functions' ARNs point: the last segment is the function's name.
+const EXPIRE_ARN: &str = "arn:aws:lambda:eu-central-1:000000000000:function:expire";
+const REGION: &str = "eu-central-1";
+
+/// How a laptop is to be started. The default: in memory, on any free port, empty.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// The port on the loopback; 0 for any free one.
+    pub port: u16,
+    /// The file that keeps everything; in memory if left out.
+    pub db: Option<PathBuf>,
+    /// Whether to start with the demo organization, if the table is empty.
+    pub demo: bool,
+    /// The configured numbers.
+    pub policy: domain::Policy,
+    /// Lambda's invoke API, where the functions run instead of in this process.
+    pub functions: Option<String>,
+    /// The file that function processes read the clock's offset from.
+    pub clock_file: Option<PathBuf>,
+    /// Another DynamoDB than the embedded one, and the table there.
+    pub dynamodb: Option<External>,
+    /// The HTTP client of the functions' SDK, for whoever counts or disturbs what they send.
+    pub http: Option<SharedHttpClient>,
+    /// The issuer's key, for whoever starts many laptops and has no time to make one for each.
+    pub issuer_key: Option<String>,
+}
+
+/// A DynamoDB that is not the embedded one.
+#[derive(Debug, Clone)]
+pub struct External {
+    /// How to reach it.
+    pub config: SdkConfig,
+    /// The table, made if it is not there.
+    pub table: String,
+}
+
+/// Why the laptop does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port is taken.
+    #[error("port {0} is in use by another program: choose another one with --port")]
+    PortInUse(u16),
+    /// No socket to listen on.
+    #[error("the laptop cannot listen on the loopback")]
+    Listen(#[source] io::Error),
+    /// The file cannot be opened.
+    #[error("the database cannot be opened: {0}")]
+    Engine(String),
+    /// The laptop's own table.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The clock.
+    #[error("the clock cannot be set: {0}")]
+    Clock(String),
+    /// Roster's table.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The issuer.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
+    /// The link key is not one.
+    #[error("the link key in the database is broken")]
+    LinkKey,
+    /// No randomness.
+    #[error("the system gives no random bytes: {0}")]
+    Random(String),
+    /// The routes exclude each other.
+    #[error(transparent)]
+    Routes(#[from] matchit::InsertError),
+    /// The demo organization.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    /// The function `mail` cannot be set up.
+    #[error("the function mail cannot be set up: {0}")]
+    Mail(String),
+}
+
+/// A running laptop. It stops when this is dropped.
+pub struct Laptop {
+    url: String,
+    shared: Arc<Shared>,
+    router: Router,
+    /// Aborted when dropped.
+    _tasks: JoinSet<()>,
+}
+
+/// What the laptop's own calls work with.
+struct Shared {
+    clock: DevClock,
+    state: State,
+    table: Table,
+    issuer: Issuer,
+    mailbox: Mailbox,
+    functions: Arc<dyn Functions>,
+    scheduler: Arc<Scheduler>,
+    consumers: Vec<Consumer>,
+}
+
+impl Laptop {
+    /// Starts everything, telling `progress` what is being done.
+    pub async fn start(options: Options, mut progress: impl FnMut(&str)) -> Result<Self, StartError> {
+        let mut tasks = JoinSet::new();
+        let listener = listen(options.port).await?;
+        let address = listener.local_addr().map_err(StartError::Listen)?;
+        let url = format!("http://{address}");
+
+        progress("database");
+        let clock = match &options.clock_file {
+            Some(file) => DevClock::mirrored(file).map_err(|error| StartError::Clock(error.to_string()))?,
+            None => DevClock::new(),
+        };
+        let db = open(&options, &clock)?;
+        let state = State::open(db.clone())?;
+        clock.restore(&state).map_err(|error| StartError::Clock(error.to_string()))?;
+        let engine = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(StartError::Listen)?;
+        let engine_url = format!("http://{}", engine.local_addr().map_err(StartError::Listen)?);
+        tasks.spawn(dynoxide::server::serve_on(engine, db));
+
+        progress("table and stream");
+        let (dynamodb, table_name) = match &options.dynamodb {
+            Some(External { config, table }) => (config.clone(), table.clone()),
+            None => (sdk_config(&engine_url, None), TABLE.to_owned()),
+        };
+        let table = Table::new(aws_sdk_dynamodb::Client::new(&dynamodb), &table_name);
+        let stream_arn = table.make().await?;
+
+        progress("keys");
+        if let Some(key) = &options.issuer_key {
+            issuer::keep_key(&state, key)?;
+        }
+        let issuer = Issuer::start(&url, clock.clone(), state.clone())?;
+        let secret = link_secret(&state)?;
+        let key_id = domain::KeyId::parse(LINK_KEY_ID).map_err(|_| StartError::LinkKey)?;
+        let key = links::InProcess::new((key_id, secret), Vec::new());
+
+        progress("mailbox, schedules, functions");
+        let mailbox = Mailbox::open(state.clone(), clock.clone())?;
+        let schedules = Arc::new(aws::scheduler::Schedules::open(state.clone(), clock.clone())?);
+        let services = Aws {
+            dynamodb: aws::dynamodb::Proxy::new(&engine_url),
+            kms: aws::kms::Kms::new([(LINK_KEY_ALIAS.to_owned(), secret.to_vec())]),
+            ses: aws::ses::Ses::new(mailbox.clone()),
+            scheduler: Arc::clone(&schedules),
+        };
+        let functions: Arc<dyn Functions> = match &options.functions {
+            Some(invoke_api) => Arc::new(Remote::new(invoke_api)),
+            None => {
+                let services = sdk_config(&format!("{url}/_aws"), options.http.clone());
+                let dynamodb = match options.http.clone() {
+                    Some(http) => dynamodb.to_builder().http_client(http).build(),
+                    None => dynamodb.clone(),
+                };
+                let edge = edge::App {
+                    store: store::Store::new(&dynamodb, table_name),
+                    clock: Arc::new(clock.clone()),
+                    policy: options.policy.clone(),
+                };
+                Arc::new(local(edge, key, &services, &url)?)
+            }
+        };
+
+        let source = Arc::new(SdkSource::new(streams(&dynamodb), stream_arn));
+        let consumer = |function: &str| {
+            Consumer::start(Mapping {
+                function: function.to_owned(),
+                source: Arc::clone(&source) as _,
+                functions: Arc::clone(&functions),
+                state: state.clone(),
+                clock: clock.clone(),
+                policy: StreamPolicy::default(),
+                filter: None,
+            })
+        };
+        if options.demo && table.ledger().await?.organizations().next().is_none() {
+            progress("demo organization");
+            let now = domain::Clock::now(&clock);
+            table.fill(&demo::records(&options.policy, now)?).await?;
+        }
+        let scheduler =
+            Arc::new(Scheduler::new(schedules, Arc::clone(&functions), state.clone(), clock.clone()));
+        let firing = Arc::clone(&scheduler);
+        tasks.spawn(async move { firing.run().await });
+
+        let consumers = vec![consumer("mail"), consumer("schedule")];
+        let shared = Arc::new(Shared {
+            clock: clock.clone(),
+            state,
+            table,
+            issuer: issuer.clone(),
+            mailbox,
+            functions: Arc::clone(&functions),
+            scheduler,
+            consumers,
+        });
+        let router = router(&shared, services, Gateway::new(issuer, functions, clock)?);
+        let served = router.clone();
+        tasks.spawn(async move {
+            let service = served.into_make_service_with_connect_info::<SocketAddr>();
+            if let Err(error) = axum::serve(listener, service).await {
+                tracing::error!(%error, "the laptop serves no more");
+            }
+        });
+        Ok(Self { url, shared, router, _tasks: tasks })
+    }
+
+    /// Where it is served.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Everything that is served there, for whoever is in the same process.
+    #[must_use]
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn clock(&self) -> &DevClock {
+        &self.shared.clock
+    }
+
+    /// The issuer.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        &self.shared.issuer
+    }
+
+    /// The mailbox.
+    #[must_use]
+    pub fn mailbox(&self) -> &Mailbox {
+        &self.shared.mailbox
+    }
+
+    /// Roster's table.
+    #[must_use]
+    pub fn table(&self) -> &Table {
+        &self.shared.table
+    }
+
+    /// The functions.
+    #[must_use]
+    pub fn functions(&self) -> &Arc<dyn Functions> {
+        &self.shared.functions
+    }
+
+    /// What was given up on.
+    pub fn dead_letters(&self) -> Result<Vec<dead_letters::DeadLetter>, StateError> {
+        dead_letters::list(&self.shared.state)
+    }
+
+    /// Resolves once nothing is left to do at this moment of the clock.
+    pub async fn idle(&self) -> Result<(), StateError> {
+        self.shared.idle().await
+    }
+
+    /// Moves the clock forward, and resolves once everything that fell due by that has run.
+    pub async fn advance(&self, seconds: u64) -> Result<i64, AdvanceError> {
+        self.shared.advance(seconds).await
+    }
+}
+
+/// Why the clock could not be moved, or what fell due could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum AdvanceError {
+    /// The clock.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
+    /// The laptop's own table.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Roster's table.
+    #[error(transparent)]
+    Table(#[from] TableError),
+}
+
+impl Shared {
+    async fn idle(&self) -> Result<(), StateError> {
+        loop {
+            all_idle(&self.consumers).await;
+            if self.scheduler.fire_due(self.clock.now_unix()).await? == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn advance(&self, seconds: u64) -> Result<i64, AdvanceError> {
+        // What is in flight belongs to the time before.
+        self.idle().await?;
+        let now = self.clock.advance(seconds)?;
+        self.clock.keep(&self.state)?;
+        self.idle().await?;
+        self.table.sweep(now).await?;
+        self.idle().await?;
+        Ok(now)
+    }
+}
+
+async fn listen(port: u16) -> Result<TcpListener, StartError> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => StartError::PortInUse(port),
+        _ => StartError::Listen(error),
+    })
+}
+
+fn open(options: &Options, clock: &DevClock) -> Result<Database, StartError> {
+    let opened = match &options.db {
+        None => Database::memory_with_clock(Arc::new(clock.clone())),
+        Some(file) => {
+            let path = file.to_str().ok_or_else(|| StartError::Engine("its path is not UTF-8".to_owned()))?;
+            Database::new(path)
+        }
+    };
+    opened.map_err(|error| StartError::Engine(error.to_string()))
+}
+
+/// An SDK configuration for a service on the loopback.
+#[must_use]
+pub fn sdk_config(endpoint: &str, http: Option<SharedHttpClient>) -> SdkConfig {
+    let http = http.unwrap_or_else(plain_http);
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new(REGION))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+            "laptop", "laptop", None, None, "laptop",
+        )))
+        .timeout_config(store::aws::timeouts())
+        .endpoint_url(endpoint)
+        .http_client(http)
+        .build()
+}
+
+/// HTTP without TLS, for the loopback.
+#[must_use]
+pub fn plain_http() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().build_http()
+}
+
+fn streams(config: &SdkConfig) -> aws_sdk_dynamodbstreams::Client {
+    aws_sdk_dynamodbstreams::Client::new(config)
+}
+
+/// The link key's secret, made at the first start.
+fn link_secret(state: &State) -> Result<[u8; 32], StartError> {
+    if let Some(secret) = state.get::<Vec<u8>>("links", LINK_KEY_ID)? {
+        return secret.try_into().map_err(|_| StartError::LinkKey);
+    }
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|error| StartError::Random(error.to_string()))?;
+    state.put("links", LINK_KEY_ID, &secret.to_vec())?;
+    Ok(secret)
+}
+
+fn local(
+    edge: edge::App,
+    key: links::InProcess,
+    services: &SdkConfig,
+    url: &str,
+) -> Result<Local, StartError> {
+    let links = links::App { edge: edge.clone(), key: Arc::new(key) };
+    let letterhead = mail::letter::Letterhead::new("Roster".to_owned(), format!("{url}/accept"));
+    let mail = mail::App {
+        store: edge.store.clone(),
+        clock: Arc::clone(&edge.clock),
+        key: Arc::clone(&links.key),
+        letterhead: letterhead.map_err(|error| StartError::Mail(error.to_string()))?,
+        ses: mail::ses::Ses::new(services, "Roster <no-reply@roster.example>".to_owned(), None),
+    };
+    let arrangement = schedule::scheduler::Arrangement {
+        group: "roster".to_owned(),
+        expire_arn: EXPIRE_ARN.to_owned(),
+        role_arn: "arn:aws:iam::000000000000:role/roster-scheduler".to_owned(),
+        dead_letter_arn: None,
+    };
+    let schedule = schedule::App {
+        store: edge.store.clone(),
+        clock: Arc::clone(&edge.clock),
+        scheduler: schedule::scheduler::Scheduler::new(services, arrangement),
+    };
+    Ok(Local::new(edge, links, mail, schedule))
+}
+
+fn router(shared: &Arc<Shared>, services: Aws, gateway: Gateway) -> Router {
+    let own = Router::new()
+        .route("/_dev/clock", routing::get(clock).post(advance))
+        .route("/_dev/idle", routing::get(idle))
+        .route("/_dev/check", routing::get(check))
+        .with_state(Arc::clone(shared));
+    Router::new()
+        .merge(own)
+        .merge(shared.issuer.clone().router())
+        .merge(shared.mailbox.clone().router())
+        .merge(pages::router())
+        .nest_service("/_aws", aws::router(services))
+        .fallback_service(gateway.router())
+        .layer(middleware::from_fn_with_state(Arc::clone(shared), wake))
+        .layer(middleware::from_fn(guard))
+}
+
+/// What a call may have written is looked at now, not at the next poll.
+async fn wake(Extract(shared): Extract<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let writes = !request.method().is_safe();
+    let response = next.run(request).await;
+    if writes {
+        shared.consumers.iter().for_each(Consumer::wake);
+    }
+    response
+}
+
+fn failed(error: impl std::error::Error) -> Response {
+    (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response()
+}
+
+fn time(now: i64) -> Json<Value> {
+    Json(json!({ "now": domain::Timestamp::from_unix(now).to_string() }))
+}
+
+async fn clock(Extract(shared): Extract<Arc<Shared>>) -> Json<Value> {
+    time(shared.clock.now_unix())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    advance_seconds: u64,
+}
+
+async fn advance(Extract(shared): Extract<Arc<Shared>>, body: bytes::Bytes) -> Response {
+    let Advance { advance_seconds } = match serde_json::from_slice(&body) {
+        Ok(advance) => advance,
+        Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+    };
+    match shared.advance(advance_seconds).await {
+        Ok(now) => time(now).into_response(),
+        Err(AdvanceError::Clock(error @ ClockError::OutOfRange)) => {
+            (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response()
+        }
+        Err(error) => failed(error),
+    }
+}
+
+async fn idle(Extract(shared): Extract<Arc<Shared>>) -> Response {
+    match shared.idle().await {
+        Ok(()) => Json(json!({ "idle": true })).into_response(),
+        Err(error) => failed(error),
+    }
+}
+
+async fn check(Extract(shared): Extract<Arc<Shared>>) -> Response {
+    match shared.table.check().await {
+        Ok((organizations, violations)) => {
+            let violations: Vec<_> = violations.iter().map(ToString::to_string).collect();
+            Json(json!({ "organizations": organizations, "violations": violations })).into_response()
+        }
+        Err(error) => failed(error),
+    }
+}

@@ -1,0 +1,116 @@
+//! `cargo run`: Roster on this machine, for development.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use dev::demo;
+use dev::laptop::{Laptop, Options};
+use tracing_subscriber::EnvFilter;
+
+/// Roster on this machine, for development: the functions, an embedded DynamoDB, a mailbox, an issuer and a
+/// clock that can be advanced. Listens on the loopback only.
+#[derive(Parser)]
+#[command(name = "roster", version)]
+struct Arguments {
+    /// The port on 127.0.0.1
+    #[arg(long, default_value_t = 4000)]
+    port: u16,
+    /// Keep everything in this file instead of in memory
+    #[arg(long, value_name = "FILE")]
+    db: Option<PathBuf>,
+    /// Start without the demo organization
+    #[arg(long)]
+    no_demo: bool,
+    /// Lift the limits on how much may be invited and mailed
+    #[arg(long)]
+    no_limits: bool,
+    /// Run the functions behind Lambda's invoke API at this URL (`cargo lambda watch`), not in this process
+    #[arg(long, value_name = "URL")]
+    functions: Option<String>,
+}
+
+/// Where function processes beside the laptop read the clock's offset, as `infra/laptop.env` says too.
+const CLOCK_FILE: &str = "target/laptop-clock";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::builder().with_default_directive(tracing::Level::WARN.into()).from_env_lossy();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("roster: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let started = Instant::now();
+    let Arguments { port, db, no_demo, no_limits: _, functions } = arguments;
+    let kept = db.as_ref().map_or("in memory".to_owned(), |file| format!("in {}", file.display()));
+    let clock_file = functions.as_ref().map(|_| PathBuf::from(CLOCK_FILE));
+    let options =
+        Options { port, db, demo: !no_demo, functions, clock_file, ..Options::default() };
+    say(&format!("Roster for development, {kept}. Not for production: anybody on this machine may do anything."));
+    let laptop = Laptop::start(options, |step| say(&format!("  {:>4} ms  {step}", started.elapsed().as_millis()))).await?;
+    say(&welcome(laptop.url(), started.elapsed().as_millis(), !no_demo));
+    tokio::signal::ctrl_c().await?;
+    say("stopped");
+    Ok(())
+}
+
+fn welcome(url: &str, ready_ms: u128, with_demo: bool) -> String {
+    let mut text = format!(
+        "  {ready_ms:>4} ms  ready\n
+  API      {url}/v1
+  Mailbox  {url}/_dev/mail
+  Clock    {url}/_dev/clock
+  Issuer   {url}/.well-known/openid-configuration
+  AWS      {url}/_aws   (DynamoDB, SES, EventBridge Scheduler, KMS)
+"
+    );
+    if with_demo {
+        let (owner, owner_email) = demo::OWNER;
+        let (invitee, invitee_email) = demo::INVITEE;
+        let organization = demo::organization();
+        let name = demo::NAME;
+        text.push_str(&format!(
+            r##"
+Organization "{name}" has 2 owners, and 312 of its 1,000 seats are taken. A session to paste:
+
+  R={url}
+  token() {{ curl -s $R/_dev/token -d "{{\"sub\":\"$1\",\"email\":\"$2\",\"email_verified\":true}}" | sed 's/.*:"\(.*\)".*/\1/'; }}
+  mailed() {{ curl -s "$R/_dev/mail?to=$1" | sed 's/.*"token":"\([^"]*\)".*/\1/;1q'; }}
+  OWNER="Authorization: Bearer $(token {owner} {owner_email})"
+  ORG=$R/v1/organizations/{organization}
+  curl -s $ORG -H "$OWNER"                                                      # seats
+  curl -s $ORG/invitations -H "$OWNER" -d '{{"emails":["you@example.com"],"role":"member"}}'
+  curl -s $R/_dev/idle                                                          # the mail is out
+  YOU="Authorization: Bearer $(token you you@example.com)"
+  curl -s $R/v1/invitations/accept -H "$YOU" -d "{{\"token\":\"$(mailed you@example.com)\"}}"
+  curl -s $ORG/members/you -X PATCH -H "$OWNER" -d '{{"role":"owner"}}'
+  curl -s "$ORG/members?role=owner" -H "$OWNER"
+  curl -s $ORG/members/you -X DELETE -H "$YOU"                                  # leave
+  IVY="Authorization: Bearer $(token {invitee} {invitee_email})"
+  curl -s $R/_dev/clock -d '{{"advance_seconds":172800}}'                         # 48 hours later
+  curl -s $R/v1/invitations/accept -H "$IVY" -d "{{\"token\":\"$(mailed {invitee_email})\"}}"
+"##
+        ));
+    }
+    text.push_str("\nStop with Ctrl-C.");
+    text
+}
+
+/// Progress and answers of a program for people go to its output.
+fn say(text: &str) {
+    let mut output = std::io::stdout().lock();
+    let _ = writeln!(output, "{text}");
+    if output.is_terminal() {
+        let _ = output.flush();
+    }
+}

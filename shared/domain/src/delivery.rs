@@ -1,0 +1,204 @@
+//! Delivery: whether a mail is owed, and the marks that mail and feedback leave on its invitation.
+
+use crate::{Change, Decision, Delivery, Invitation, Link, Mail, Pending, Plan, Timestamp};
+
+/// What was true when we looked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The invitation.
+    pub invitation: Option<Invitation>,
+}
+
+/// What happened to a mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mark {
+    /// SES took it.
+    Sent,
+    /// SES will never take it, with the reason.
+    Failed(String),
+    /// The recipient's server took it.
+    Delivered,
+    /// The recipient's server refused it for good, with the reason.
+    Bounced(String),
+    /// The recipient called it spam.
+    Complained,
+}
+
+impl Mark {
+    fn delivery(&self) -> Delivery {
+        match self {
+            Self::Sent => Delivery::Sent,
+            Self::Failed(_) => Delivery::Failed,
+            Self::Delivered => Delivery::Delivered,
+            Self::Bounced(_) => Delivery::Bounced,
+            Self::Complained => Delivery::Complained,
+        }
+    }
+
+    fn detail(&self) -> Option<String> {
+        match self {
+            Self::Failed(reason) | Self::Bounced(reason) => Some(reason.clone()),
+            Self::Sent | Self::Delivered | Self::Complained => None,
+        }
+    }
+}
+
+/// The mail that is owed now, if one is: its invitation is pending and its newest mail is queued.
+#[must_use]
+pub fn owed(invitation: &Invitation, now: Timestamp) -> Option<Pending<'_>> {
+    let queued = invitation.mail.as_ref().is_some_and(|mail| mail.delivery == Delivery::Queued);
+    invitation.pending_at(now).ok().filter(|_| queued)
+}
+
+/// Decides what `mark` changes on the invitation whose mail carried `link`; the answer says whether
+/// anything. Marks of an older mail change nothing, and none moves a delivery backwards.
+pub fn decide(link: &Link, mark: &Mark, facts: &Facts, now: Timestamp) -> Decision<bool> {
+    let marked = facts.invitation.as_ref().filter(|it| it.link() == *link);
+    let Some((invitation, mail)) = marked.and_then(|it| Some((it, it.mail.as_ref()?))) else {
+        return Decision::unchanged(false);
+    };
+    let advances = mark.delivery().rank() > mail.delivery.rank();
+    // A bounce may arrive before `sent` is written: the moment is kept, the bounce stays.
+    let dates = *mark == Mark::Sent && mail.sent_at.is_none();
+    if !advances && !dates {
+        return Decision::unchanged(false);
+    }
+    let marked = Mail {
+        delivery: if advances { mark.delivery() } else { mail.delivery },
+        detail: if advances { mark.detail() } else { mail.detail.clone() },
+        sent_at: if dates { Some(now) } else { mail.sent_at },
+    };
+    Decision { plan: Plan::from_iter([Change::write(invitation.with_mail(marked))]), answer: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Given, HOUR, NOON, SECOND, given, written};
+    use crate::{Generation, State, Status};
+
+    impl Given {
+        fn marking(&self, mark: &Mark) -> Decision<bool> {
+            let link = given().invitation.unwrap().link();
+            decide(&link, mark, &Facts { invitation: self.invitation.clone() }, self.now)
+        }
+    }
+
+    fn marks() -> [Mark; 5] {
+        let reason = || "550 no such user".to_owned();
+        [Mark::Sent, Mark::Failed(reason()), Mark::Delivered, Mark::Bounced(reason()), Mark::Complained]
+    }
+
+    #[test]
+    fn a_mail_is_owed_while_it_is_queued_and_its_invitation_open() {
+        for delivery in [
+            Delivery::Queued,
+            Delivery::Sent,
+            Delivery::Delivered,
+            Delivery::Bounced,
+            Delivery::Complained,
+            Delivery::Failed,
+        ] {
+            let invitation = given().delivery(delivery).invitation.unwrap();
+            assert_eq!(owed(&invitation, NOON).is_some(), delivery == Delivery::Queued, "{delivery:?}");
+        }
+        for status in Status::ALL {
+            let invitation = given().delivery(Delivery::Queued).status(status).invitation.unwrap();
+            assert_eq!(owed(&invitation, NOON).is_some(), status == Status::Pending, "{status}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_mailed_a_link_that_is_dead_on_arrival() {
+        let queued = given().delivery(Delivery::Queued);
+        assert!(owed(&queued.clone().expiring_at(NOON + SECOND).invitation.unwrap(), NOON).is_some());
+        assert!(owed(&queued.expiring_at(NOON).invitation.unwrap(), NOON).is_none());
+    }
+
+    #[test]
+    fn a_founder_is_owed_no_mail() {
+        let mut founder = given().invitation.unwrap();
+        founder.mail = None;
+        assert!(owed(&founder, NOON).is_none());
+    }
+
+    #[test]
+    fn deliveries_only_move_forwards() {
+        use Delivery::{Bounced, Complained, Delivered, Failed, Queued, Sent};
+        // What each standing becomes by Sent, Failed, Delivered, Bounced, Complained.
+        for (before, after) in [
+            (Queued, [Sent, Failed, Delivered, Bounced, Complained]),
+            (Sent, [Sent, Sent, Delivered, Bounced, Complained]),
+            (Delivered, [Delivered, Delivered, Delivered, Bounced, Complained]),
+            (Failed, [Failed, Failed, Delivered, Bounced, Complained]),
+            (Bounced, [Bounced, Bounced, Bounced, Bounced, Complained]),
+            (Complained, [Complained; 5]),
+        ] {
+            for (mark, expected) in marks().into_iter().zip(after) {
+                let decision = given().delivery(before).marking(&mark);
+                let delivery = if decision.plan.writes() {
+                    written(&decision).mail.as_ref().unwrap().delivery
+                } else {
+                    before
+                };
+                assert_eq!(delivery, expected, "{before:?} marked {mark:?}");
+                assert_eq!(decision.answer, decision.plan.writes(), "{before:?} marked {mark:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn sent_keeps_the_moment_even_if_the_bounce_came_first_and_only_once() {
+        let bounced = given().delivery(Delivery::Bounced);
+        let decision = bounced.marking(&Mark::Sent);
+        let mail = written(&decision).mail.clone().unwrap();
+        assert_eq!((mail.delivery, mail.sent_at), (Delivery::Bounced, Some(NOON)));
+        let mut later = given().delivery(Delivery::Sent);
+        later.now = NOON + HOUR;
+        assert_eq!(later.marking(&Mark::Sent), Decision::unchanged(false));
+    }
+
+    #[test]
+    fn a_reason_is_kept_for_a_person() {
+        for mark in marks() {
+            let decision = given().delivery(Delivery::Queued).marking(&mark);
+            let has_reason = matches!(mark, Mark::Failed(_) | Mark::Bounced(_));
+            let detail = written(&decision).mail.as_ref().unwrap().detail.clone();
+            assert_eq!(detail.is_some(), has_reason, "{mark:?}");
+        }
+    }
+
+    #[test]
+    fn marks_of_an_older_mail_change_nothing() {
+        for mark in marks() {
+            let mut resent = given().delivery(Delivery::Queued);
+            resent.invitation.as_mut().unwrap().generation = Generation(4);
+            assert_eq!(resent.marking(&mark), Decision::unchanged(false), "{mark:?}");
+            let moved = given().delivery(Delivery::Queued).expiring_at(NOON + SECOND);
+            assert_eq!(moved.marking(&mark), Decision::unchanged(false), "{mark:?}");
+            assert_eq!(given().not_invited().marking(&mark), Decision::unchanged(false), "{mark:?}");
+        }
+    }
+
+    #[test]
+    fn once_no_mail_is_owed_a_pending_invitation_waits_for_its_expiry() {
+        let queued = given().delivery(Delivery::Queued);
+        let due_at = queued.invitation.as_ref().unwrap().expires_at + 300 * SECOND;
+        for mark in marks() {
+            assert_eq!(written(&queued.marking(&mark)).state, State::Pending { due_at }, "{mark:?}");
+        }
+    }
+
+    #[test]
+    fn a_mark_moves_neither_status_nor_seat_nor_link() {
+        for status in Status::ALL {
+            for mark in marks() {
+                let before = given().delivery(Delivery::Queued).status(status);
+                let decision = before.marking(&mark);
+                let (before, after) = (before.invitation.unwrap(), written(&decision));
+                assert_eq!((after.status(), after.link()), (status, before.link()));
+                assert_eq!(decision.plan.changes().len(), 1, "no counter moves");
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Expire: an invitation past its expiry is closed and its seat given back.
+//!
+//! The comparison of times has decided long before; this only tidies up after it.
+
+use crate::{Change, Closed, Decision, Invitation, Link, Plan, Policy, Status, Timestamp};
+
+/// What was true when we looked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The invitation.
+    pub invitation: Option<Invitation>,
+}
+
+/// What was there to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is closed.
+    Expired,
+    /// Nothing: it is not pending, or a later deadline has its own timer.
+    Nothing,
+}
+
+/// Why it cannot be closed yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The timer is this deadline's own, but fired before it by the clock here: to be tried again.
+    #[error("the invitation can be accepted until {0}")]
+    NotYetDue(Timestamp),
+}
+
+/// Decides, for the timer that was set for `timer`'s deadline.
+pub fn decide(
+    timer: &Link,
+    facts: &Facts,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Decision<Outcome>, Refusal> {
+    let Some(invitation) = facts.invitation.as_ref().filter(|it| it.status() == Status::Pending) else {
+        return Ok(Decision::unchanged(Outcome::Nothing));
+    };
+    if now < invitation.expires_at {
+        return if invitation.link() == *timer {
+            Err(Refusal::NotYetDue(invitation.expires_at))
+        } else {
+            Ok(Decision::unchanged(Outcome::Nothing))
+        };
+    }
+    Ok(Decision {
+        plan: Plan::from_iter([
+            Change::write(invitation.closed(Closed::Expired, now, policy)),
+            Change::count(&invitation.organization, 1, 0),
+        ]),
+        answer: Outcome::Expired,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Given, NOON, SECOND, counts, given, written};
+    use crate::{Generation, State};
+
+    impl Given {
+        /// By the timer of the deadline that stands.
+        fn expiring(&self) -> Result<Decision<Outcome>, Refusal> {
+            self.expiring_by(&self.invitation.as_ref().unwrap().link())
+        }
+
+        fn expiring_by(&self, timer: &Link) -> Result<Decision<Outcome>, Refusal> {
+            decide(timer, &Facts { invitation: self.invitation.clone() }, &self.policy, self.now)
+        }
+    }
+
+    #[test]
+    fn at_its_expiry_an_invitation_is_closed_and_gives_its_seat_back() {
+        let decision = given().expiring_at(NOON).expiring().unwrap();
+        let purge_at = NOON + given().policy.retention;
+        assert_eq!(decision.answer, Outcome::Expired);
+        assert_eq!(written(&decision).state, State::Closed { how: Closed::Expired, at: NOON, purge_at });
+        assert_eq!(counts(&decision), (1, 0));
+    }
+
+    #[test]
+    fn a_second_before_it_is_not_closed_but_tried_again() {
+        let early = given().expiring_at(NOON + SECOND).expiring();
+        assert_eq!(early, Err(Refusal::NotYetDue(NOON + SECOND)));
+    }
+
+    #[test]
+    fn nothing_else_than_a_pending_one_expires() {
+        for status in Status::ALL {
+            let decision = given().expiring_at(NOON).status(status).expiring().unwrap();
+            let expected = if status == Status::Pending { Outcome::Expired } else { Outcome::Nothing };
+            assert_eq!(decision.answer, expected, "{status}");
+            assert_eq!(decision.plan.writes(), status == Status::Pending, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_gone_needs_nothing() {
+        let timer = given().invitation.unwrap().link();
+        assert_eq!(given().not_invited().expiring_by(&timer), Ok(Decision::unchanged(Outcome::Nothing)));
+    }
+
+    #[test]
+    fn an_old_timer_leaves_a_later_deadline_alone() {
+        let timer = given().expiring_at(NOON).invitation.unwrap().link();
+        let mut resent = given().expiring_at(NOON + SECOND);
+        resent.invitation.as_mut().unwrap().generation = Generation(4);
+        assert_eq!(resent.expiring_by(&timer), Ok(Decision::unchanged(Outcome::Nothing)));
+    }
+
+    #[test]
+    fn an_old_timer_closes_what_is_due_all_the_same() {
+        let timer = given().expiring_at(NOON).invitation.unwrap().link();
+        let mut resent = given().expiring_at(NOON);
+        resent.invitation.as_mut().unwrap().generation = Generation(4);
+        assert_eq!(resent.expiring_by(&timer).map(|it| it.answer), Ok(Outcome::Expired));
+    }
+}

@@ -1,0 +1,190 @@
+//! One id type per thing, so that none stands in for another.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+use data_encoding::{Encoding, Specification};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::EmailAddress;
+
+/// Crockford's base32 in lower case: 16 bytes become 26 characters.
+static CROCKFORD: LazyLock<Encoding> = LazyLock::new(|| {
+    let mut specification = Specification::new();
+    specification.symbols.push_str("0123456789abcdefghjkmnpqrstvwxyz");
+    specification.encoding().unwrap_or(data_encoding::BASE32HEX_NOPAD)
+});
+
+/// Bytes behind an organization's or an invitation's id.
+const ID_BYTES: usize = 16;
+
+/// The text is no id of this kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is not an id of the kind expected")]
+pub struct InvalidId;
+
+fn encoded(prefix: &str, bytes: &[u8]) -> String {
+    format!("{prefix}{}", CROCKFORD.encode(bytes))
+}
+
+/// Only the exact form that `encoded` writes: one id, one text.
+fn check(prefix: &str, text: &str) -> Result<(), InvalidId> {
+    let rest = text.strip_prefix(prefix).ok_or(InvalidId)?;
+    match CROCKFORD.decode(rest.as_bytes()) {
+        Ok(bytes) if bytes.len() == ID_BYTES => Ok(()),
+        _ => Err(InvalidId),
+    }
+}
+
+macro_rules! text_id {
+    ($id:ident) => {
+        impl $id {
+            /// As the contract and the table write it.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $id {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Self::parse(text)
+            }
+        }
+
+        impl TryFrom<String> for $id {
+            type Error = InvalidId;
+
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                Self::parse(&text)
+            }
+        }
+
+        impl From<$id> for String {
+            fn from(id: $id) -> Self {
+                id.0
+            }
+        }
+    };
+}
+
+/// An organization: `org_` and 26 characters, made from 16 random bytes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct OrganizationId(String);
+text_id!(OrganizationId);
+
+impl OrganizationId {
+    const PREFIX: &'static str = "org_";
+
+    /// The id made of `random`.
+    #[must_use]
+    pub fn from_random(random: [u8; ID_BYTES]) -> Self {
+        Self(encoded(Self::PREFIX, &random))
+    }
+
+    /// Parses the exact form.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        check(Self::PREFIX, text).map(|()| Self(text.to_owned()))
+    }
+}
+
+/// The invitation of one address in one organization: `inv_` and 26 characters, derived from both, so that
+/// the key itself is the rule that an address has at most one record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct InvitationId(String);
+text_id!(InvitationId);
+
+impl InvitationId {
+    const PREFIX: &'static str = "inv_";
+
+    /// The first 16 bytes of SHA-256 over organization, a zero byte and address.
+    #[must_use]
+    pub fn of(organization: &OrganizationId, email: &EmailAddress) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(organization.as_str());
+        hash.update([0]);
+        hash.update(email.as_str());
+        Self(encoded(Self::PREFIX, &hash.finalize()[..ID_BYTES]))
+    }
+
+    /// Parses the exact form.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        check(Self::PREFIX, text).map(|()| Self(text.to_owned()))
+    }
+}
+
+/// A user: the `sub` of the product's identity provider, as it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct UserId(String);
+text_id!(UserId);
+
+impl UserId {
+    /// 255 characters, the limit of OpenID Connect Core 1.0, section 2.
+    pub const CHARACTERS_MAX: usize = 255;
+
+    /// Parses a `sub`: 1 to 255 characters, none a control character.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        let fits = !text.is_empty() && text.chars().count() <= Self::CHARACTERS_MAX;
+        if fits && !text.chars().any(char::is_control) { Ok(Self(text.to_owned())) } else { Err(InvalidId) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invitation_id_is_fixed_by_organization_and_address() {
+        let organization = OrganizationId::from_random([7; 16]);
+        let ada = EmailAddress::parse("ada@example.com").unwrap();
+        let same = EmailAddress::parse("ADA@example.com").unwrap();
+        let eve = EmailAddress::parse("eve@example.com").unwrap();
+        assert_eq!(organization.as_str(), "org_0w3ge1r70w3ge1r70w3ge1r70w");
+        assert_eq!(InvitationId::of(&organization, &ada), InvitationId::of(&organization, &same));
+        assert_ne!(InvitationId::of(&organization, &ada), InvitationId::of(&organization, &eve));
+        let other = OrganizationId::from_random([8; 16]);
+        assert_ne!(InvitationId::of(&organization, &ada), InvitationId::of(&other, &ada));
+    }
+
+    #[test]
+    fn ids_read_back_and_only_in_their_one_form() {
+        let organization = OrganizationId::from_random([255; 16]);
+        assert_eq!(OrganizationId::parse(organization.as_str()), Ok(organization.clone()));
+        let text = organization.as_str();
+        for wrong in [
+            "",
+            "org_",
+            "inv_0w3ge1r70w3ge1r70w3ge1r70w",
+            &text.to_uppercase(),
+            &text[..29],
+            &format!("{text}0"),
+        ] {
+            assert_eq!(OrganizationId::parse(wrong), Err(InvalidId), "{wrong}");
+        }
+        // 26 characters hold 130 bits; the two that are no part of the 16 bytes must be zero.
+        assert_eq!(OrganizationId::parse("org_zzzzzzzzzzzzzzzzzzzzzzzzzz"), Err(InvalidId));
+    }
+
+    #[test]
+    fn a_sub_is_taken_as_it_is() {
+        for sub in ["auth0|123", "a b/ü%41#", "x", &"s".repeat(255)] {
+            assert_eq!(UserId::parse(sub).map(String::from).as_deref(), Ok(sub));
+        }
+        for sub in ["", "a\n", &"s".repeat(256)] {
+            assert_eq!(UserId::parse(sub), Err(InvalidId));
+        }
+    }
+}

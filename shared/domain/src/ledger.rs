@@ -1,0 +1,272 @@
+//! A table in memory: what [`Plan`]s mean, without a database.
+//!
+//! [`Ledger::commit`] is the meaning of every [`Change`] and its guard, in the fewest words; whatever carries
+//! plans out elsewhere has to agree with it. [`Ledger::violations`] says what the rules say about a whole
+//! table, wherever its records came from.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Change, Invitation, InvitationChange, InvitationId, Item, Member, MemberChange, Organization,
+    OrganizationChange, OrganizationId, Plan, Role, Standing, State, Status, UserId,
+};
+
+/// All records of a table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ledger {
+    organizations: BTreeMap<OrganizationId, Organization>,
+    members: BTreeMap<(OrganizationId, UserId), Member>,
+    invitations: BTreeMap<(OrganizationId, InvitationId), Invitation>,
+}
+
+/// The change whose guard did not hold, by its place in the plan; nothing was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the guard of change {0} does not hold")]
+pub struct GuardFailed(pub usize);
+
+/// What a table must never show (rules 1, 2 and 5).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// Rule 1: seats are lost, or given out twice.
+    #[error("{organization}: {total} seats, but {free} are free and {held} are held")]
+    Seats {
+        /// Where.
+        organization: OrganizationId,
+        /// All seats.
+        total: u32,
+        /// Those that count as free.
+        free: u32,
+        /// Those that members and pending invitations hold.
+        held: usize,
+    },
+    /// Rule 5: the count of owners is wrong.
+    #[error("{organization}: {counted} owners counted, but there are {present}")]
+    Owners {
+        /// Where.
+        organization: OrganizationId,
+        /// As the organization counts.
+        counted: u32,
+        /// As there are.
+        present: usize,
+    },
+    /// Rule 5: nobody is owner.
+    #[error("{0} has no owner")]
+    NoOwner(OrganizationId),
+    /// Rule 2: the record stands under a key that is not its address's.
+    #[error("{0}: {1} is not the record of its address")]
+    Misplaced(OrganizationId, InvitationId),
+    /// A member whose accepted record is missing, is another user's, or does not stand as accepted.
+    #[error("{0}: member {1} has no accepted invitation")]
+    Uninvited(OrganizationId, UserId),
+    /// An accepted record by which nobody is a member.
+    #[error("{0}: {1} is accepted, but nobody is a member by it")]
+    Unused(OrganizationId, InvitationId),
+    /// A record of an organization that does not exist.
+    #[error("{0:?} belongs to no organization")]
+    Stray(Item),
+}
+
+impl Ledger {
+    /// The table that holds these records.
+    #[must_use]
+    pub fn new(
+        organizations: impl IntoIterator<Item = Organization>,
+        members: impl IntoIterator<Item = Member>,
+        invitations: impl IntoIterator<Item = Invitation>,
+    ) -> Self {
+        let members = members.into_iter();
+        let invitations = invitations.into_iter();
+        Self {
+            organizations: organizations.into_iter().map(|it| (it.id.clone(), it)).collect(),
+            members: members.map(|it| ((it.organization.clone(), it.user.clone()), it)).collect(),
+            invitations: invitations.map(|it| ((it.organization.clone(), it.id.clone()), it)).collect(),
+        }
+    }
+
+    /// An organization.
+    #[must_use]
+    pub fn organization(&self, id: &OrganizationId) -> Option<&Organization> {
+        self.organizations.get(id)
+    }
+
+    /// A member.
+    #[must_use]
+    pub fn member(&self, organization: &OrganizationId, user: &UserId) -> Option<&Member> {
+        self.members.get(&(organization.clone(), user.clone()))
+    }
+
+    /// An invitation.
+    #[must_use]
+    pub fn invitation(&self, organization: &OrganizationId, id: &InvitationId) -> Option<&Invitation> {
+        self.invitations.get(&(organization.clone(), id.clone()))
+    }
+
+    /// All organizations.
+    pub fn organizations(&self) -> impl Iterator<Item = &Organization> {
+        self.organizations.values()
+    }
+
+    /// The members of an organization.
+    pub fn members(&self, organization: &OrganizationId) -> impl Iterator<Item = &Member> {
+        self.members.values().filter(move |member| member.organization == *organization)
+    }
+
+    /// The invitations of an organization.
+    pub fn invitations(&self, organization: &OrganizationId) -> impl Iterator<Item = &Invitation> {
+        self.invitations.values().filter(move |invitation| invitation.organization == *organization)
+    }
+
+    /// Makes all changes of `plan`, or none. All guards look at the table as it was before.
+    pub fn commit(&mut self, plan: &Plan) -> Result<(), GuardFailed> {
+        if let Some(place) = plan.changes().iter().position(|change| !self.guard_holds(change)) {
+            return Err(GuardFailed(place));
+        }
+        plan.changes().iter().for_each(|change| self.apply(change));
+        Ok(())
+    }
+
+    fn guard_holds(&self, change: &Change) -> bool {
+        match change {
+            Change::Organization(id, change) => {
+                let stored = self.organization(id);
+                match change {
+                    OrganizationChange::Found(_) => stored.is_none(),
+                    OrganizationChange::Count { seats_free, owners } => stored.is_some_and(|it| {
+                        let seats = i64::from(it.seats.free) + i64::from(*seats_free);
+                        let remaining = i64::from(it.owners) + i64::from(*owners);
+                        (*seats_free >= 0 || seats >= 0) && (*owners >= 0 || remaining >= 1)
+                    }),
+                }
+            }
+            Change::Member(organization, user, change) => {
+                let stored = self.member(organization, user);
+                match change {
+                    MemberChange::Join(_) => stored.is_none(),
+                    MemberChange::MayGrant(role) => stored.is_some_and(|it| it.role.may_grant(*role)),
+                    MemberChange::SetRole { from, .. } => stored.is_some_and(|it| it.role == *from),
+                    MemberChange::Leave { role, invitation } => {
+                        stored.is_some_and(|it| it.role == *role && it.invitation == *invitation)
+                    }
+                }
+            }
+            Change::Invitation(organization, id, change) => {
+                let stored = self.invitation(organization, id);
+                let is = |status| stored.is_some_and(|it| it.status() == status);
+                match change {
+                    InvitationChange::Write(next) => stored.map(|it| it.revision) == next.revision.previous(),
+                    InvitationChange::Stands(Standing::PendingUntil(end)) => {
+                        is(Status::Pending) && stored.is_some_and(|it| it.expires_at == *end)
+                    }
+                    InvitationChange::Stands(Standing::Accepted) | InvitationChange::Remove { .. } => {
+                        is(Status::Accepted)
+                    }
+                }
+            }
+        }
+    }
+
+    /// The effect alone; the guard has vouched that what it needs is there.
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Organization(id, OrganizationChange::Found(organization)) => {
+                self.organizations.insert(id.clone(), organization.clone());
+            }
+            Change::Organization(id, OrganizationChange::Count { seats_free, owners }) => {
+                if let Some(stored) = self.organizations.get_mut(id) {
+                    stored.seats.free = stored.seats.free.saturating_add_signed(*seats_free);
+                    stored.owners = stored.owners.saturating_add_signed(*owners);
+                }
+            }
+            Change::Member(organization, user, change) => {
+                let key = (organization.clone(), user.clone());
+                match change {
+                    MemberChange::Join(member) => {
+                        self.members.insert(key, member.clone());
+                    }
+                    MemberChange::MayGrant(_) => {}
+                    MemberChange::SetRole { to, .. } => {
+                        if let Some(stored) = self.members.get_mut(&key) {
+                            stored.role = *to;
+                        }
+                    }
+                    MemberChange::Leave { .. } => {
+                        self.members.remove(&key);
+                    }
+                }
+            }
+            Change::Invitation(organization, id, change) => {
+                let key = (organization.clone(), id.clone());
+                match change {
+                    InvitationChange::Write(invitation) => {
+                        self.invitations.insert(key, (**invitation).clone());
+                    }
+                    InvitationChange::Stands(_) => {}
+                    InvitationChange::Remove { at, purge_at } => {
+                        if let Some(stored) = self.invitations.get_mut(&key) {
+                            *stored = stored.removed(*at, *purge_at);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Everything in the table that rules 1, 2 and 5 forbid.
+    #[must_use]
+    pub fn violations(&self) -> Vec<Violation> {
+        let of_organizations = self.organizations.values().flat_map(|it| self.miscounts(it));
+        let of_members = self.members.values().filter_map(|it| self.member_violation(it));
+        let of_invitations = self.invitations.values().filter_map(|it| self.invitation_violation(it));
+        of_organizations.chain(of_members).chain(of_invitations).collect()
+    }
+
+    fn miscounts(&self, organization: &Organization) -> impl Iterator<Item = Violation> {
+        let id = &organization.id;
+        let pending = self.invitations(id).filter(|it| it.status() == Status::Pending).count();
+        let held = pending + self.members(id).count();
+        let total = organization.seats.total;
+        let free = organization.seats.free;
+        let adds_up = u32::try_from(held).ok().and_then(|held| held.checked_add(free)) == Some(total);
+        let seats = Violation::Seats { organization: id.clone(), total, free, held };
+        let present = self.members(id).filter(|it| it.role == Role::Owner).count();
+        let counted = organization.owners;
+        let owners = Violation::Owners { organization: id.clone(), counted, present };
+        [
+            (!adds_up).then_some(seats),
+            (usize::try_from(counted) != Ok(present)).then_some(owners),
+            (present == 0).then(|| Violation::NoOwner(id.clone())),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    fn member_violation(&self, member: &Member) -> Option<Violation> {
+        let organization = &member.organization;
+        if self.organization(organization).is_none() {
+            return Some(Violation::Stray(Item::Member(organization.clone(), member.user.clone())));
+        }
+        let accepted = self.invitation(organization, &member.invitation).is_some_and(
+            |invitation| matches!(&invitation.state, State::Accepted { by, .. } if *by == member.user),
+        );
+        (!accepted).then(|| Violation::Uninvited(organization.clone(), member.user.clone()))
+    }
+
+    fn invitation_violation(&self, invitation: &Invitation) -> Option<Violation> {
+        let organization = &invitation.organization;
+        let id = || invitation.id.clone();
+        if self.organization(organization).is_none() {
+            return Some(Violation::Stray(Item::Invitation(organization.clone(), id())));
+        }
+        if InvitationId::of(organization, &invitation.email) != invitation.id {
+            return Some(Violation::Misplaced(organization.clone(), id()));
+        }
+        let State::Accepted { by, .. } = &invitation.state else {
+            return None;
+        };
+        let used = self.member(organization, by).is_some_and(|it| it.invitation == invitation.id);
+        (!used).then(|| Violation::Unused(organization.clone(), id()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

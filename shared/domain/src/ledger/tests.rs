@@ -1,0 +1,491 @@
+//! The rules over random lives: people act in any order, each on what they saw a while ago, and after every
+//! commit the whole table is looked at.
+
+use std::collections::HashSet;
+use std::slice;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::accept::Authority;
+use crate::delivery::Mark;
+use crate::testing::{NOON, acme, address, caller, invitation, member, user};
+use crate::{
+    Caller, Decision, Link, Opened, OrganizationName, Policy, Seats, Timestamp, accept, create, decline,
+    delivery, expire, invite, remove, resend, revoke, role_edit,
+};
+
+const PEOPLE: [&str; 6] = ["ada", "bob", "cyd", "dan", "eve", "fay"];
+/// Fewer than people, so that the last seat is fought for.
+const SEATS: u32 = 4;
+
+/// A person, by their place in [`PEOPLE`].
+type Person = usize;
+
+/// Somebody: a person, or beyond [`PEOPLE`] whoever is then the n-th member.
+type Somebody = usize;
+
+#[derive(Debug, Clone)]
+enum Act {
+    Invite(Somebody, Vec<Person>, Role),
+    Resend(Somebody, Person),
+    Revoke(Somebody, Person),
+    /// With the link of a mail sent some time ago (0: the newest): by the invitee, or with somebody's
+    /// address in somebody's account.
+    Accept(usize, Option<(Person, Person)>),
+    /// By the invitee.
+    Decline(usize),
+    RoleEdit(Somebody, Somebody, Role),
+    Remove(Somebody, Somebody),
+    /// By the timer of a mail sent some time ago.
+    Expire(usize),
+    Mark(usize, Mark),
+}
+
+/// One act, decided on the table as it was `lag` commits ago, after `pause`.
+#[derive(Debug, Clone)]
+struct Step {
+    pause: Duration,
+    lag: usize,
+    act: Act,
+}
+
+fn acts() -> impl Strategy<Value = Act> {
+    let person = || 0..PEOPLE.len();
+    let somebody = || 0..PEOPLE.len() + 8;
+    let link = || 0..8_usize;
+    let role = || prop_oneof![Just(Role::Owner), Just(Role::Member)];
+    let several = proptest::collection::vec(person(), 1..4);
+    let mark = prop_oneof![
+        Just(Mark::Sent),
+        Just(Mark::Failed("refused".to_owned())),
+        Just(Mark::Delivered),
+        Just(Mark::Bounced("unknown".to_owned())),
+        Just(Mark::Complained),
+    ];
+    prop_oneof![
+        4 => (somebody(), several, role()).prop_map(|(by, whom, role)| Act::Invite(by, whom, role)),
+        2 => (somebody(), person()).prop_map(|(by, whom)| Act::Resend(by, whom)),
+        1 => (somebody(), person()).prop_map(|(by, whom)| Act::Revoke(by, whom)),
+        6 => (link(), proptest::option::weighted(0.3, (person(), person())))
+            .prop_map(|(link, by)| Act::Accept(link, by)),
+        1 => link().prop_map(Act::Decline),
+        4 => (somebody(), somebody(), role()).prop_map(|(by, whom, role)| Act::RoleEdit(by, whom, role)),
+        2 => (somebody(), somebody()).prop_map(|(by, whom)| Act::Remove(by, whom)),
+        2 => link().prop_map(Act::Expire),
+        1 => (link(), mark).prop_map(|(link, mark)| Act::Mark(link, mark)),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    // Mostly seconds, now and then longer than an invitation lives.
+    let pause = prop_oneof![8 => 0_u64..60, 1 => 86_000_u64..180_000].prop_map(Duration::from_secs);
+    let lag = prop_oneof![1 => Just(0), 1 => 1..4_usize];
+    (pause, lag, acts()).prop_map(|(pause, lag, act)| Step { pause, lag, act })
+}
+
+/// A table with its past, and the links of all mails ever owed.
+struct World {
+    /// The newest last.
+    past: Vec<Ledger>,
+    links: Vec<Link>,
+    policy: Policy,
+    now: Timestamp,
+}
+
+impl World {
+    /// Acme, founded by ada.
+    fn new() -> Self {
+        let policy = Policy { seats: SEATS, ..Policy::default() };
+        let request = create::Request { id: acme(), name: OrganizationName::parse("Acme").unwrap() };
+        let founding = create::decide(&caller("ada"), &request, &policy, NOON).unwrap();
+        let mut ledger = Ledger::default();
+        ledger.commit(&founding.plan).unwrap();
+        Self { past: vec![ledger], links: Vec::new(), policy, now: NOON }
+    }
+
+    fn present(&self) -> &Ledger {
+        self.past.last().unwrap()
+    }
+
+    /// The act with everybody in it known, as it is when it is begun.
+    fn known(&self, act: &Act) -> Act {
+        let members: Vec<_> = self.present().members(&acme()).map(|it| it.user.as_str()).collect();
+        let person = |somebody: &Somebody| match somebody.checked_sub(PEOPLE.len()) {
+            Some(nth) => PEOPLE.iter().position(|it| *it == members[nth % members.len()]).unwrap_or(0),
+            None => *somebody,
+        };
+        match act {
+            Act::Invite(by, whom, role) => Act::Invite(person(by), whom.clone(), *role),
+            Act::Resend(by, whom) => Act::Resend(person(by), *whom),
+            Act::Revoke(by, whom) => Act::Revoke(person(by), *whom),
+            Act::RoleEdit(by, whom, role) => Act::RoleEdit(person(by), person(whom), *role),
+            Act::Remove(by, whom) => Act::Remove(person(by), person(whom)),
+            other => other.clone(),
+        }
+    }
+
+    /// The plan of `act` on what was seen `lag` commits ago, unless the rules refuse it.
+    fn plan(&self, act: &Act, lag: usize) -> Option<Plan> {
+        let seen = &self.past[self.past.len().saturating_sub(lag + 1)];
+        let facts = Seen { ledger: seen, world: self };
+        let (policy, now) = (&self.policy, self.now);
+        match act {
+            Act::Invite(by, whom, role) => {
+                let request = invite::Request::new(whom.iter().map(|&it| address(PEOPLE[it])), *role);
+                let facts = invite::Facts {
+                    caller: facts.member(*by),
+                    organization: facts.organization(),
+                    invitations: whom.iter().filter_map(|&it| facts.invitation(it)).collect(),
+                };
+                plan(invite::decide(&person(*by), &request, &facts, policy, now))
+            }
+            Act::Resend(by, whom) => {
+                let facts = resend::Facts {
+                    caller: facts.member(*by),
+                    organization: facts.organization(),
+                    invitation: facts.invitation(*whom),
+                };
+                plan(resend::decide(&person(*by), &facts, policy, now))
+            }
+            Act::Revoke(by, whom) => {
+                let facts = revoke::Facts { caller: facts.member(*by), invitation: facts.invitation(*whom) };
+                plan(revoke::decide(&person(*by), &facts, policy, now))
+            }
+            Act::Accept(link, by) => {
+                let opened = facts.opened(*link)?;
+                let (email, account) = by.or_else(|| invitee(&opened).map(|it| (it, it)))?;
+                let caller = Caller { user: user(PEOPLE[account]), ..person(email) };
+                let sender = opened.invitation.as_ref().filter(|_| reads_sender(*link));
+                let sender = sender.map(|it| &it.sender.user);
+                let sender = sender.map_or(Authority::Trusted, |sender| Authority::Read {
+                    user: sender.clone(),
+                    role: seen.member(&acme(), sender).map(|it| it.role),
+                });
+                let facts = accept::Facts { opened, member: facts.member(account), sender };
+                plan(accept::decide(&caller, &facts, now))
+            }
+            Act::Decline(link) => {
+                let opened = facts.opened(*link)?;
+                let caller = person(invitee(&opened)?);
+                plan(decline::decide(&caller, &decline::Facts { opened }, policy, now))
+            }
+            Act::RoleEdit(by, whom, role) => {
+                let facts = role_edit::Facts {
+                    caller: facts.member(*by),
+                    organization: facts.organization(),
+                    member: facts.member(*whom),
+                };
+                plan(role_edit::decide(&person(*by), &facts, *role))
+            }
+            Act::Remove(by, whom) => {
+                let facts = remove::Facts {
+                    caller: facts.member(*by),
+                    organization: facts.organization(),
+                    member: facts.member(*whom),
+                };
+                plan(remove::decide(&person(*by), &facts, policy, now))
+            }
+            Act::Expire(link) => {
+                let Opened { link, invitation, .. } = facts.opened(*link)?;
+                plan(expire::decide(&link, &expire::Facts { invitation }, policy, now))
+            }
+            Act::Mark(link, mark) => {
+                let Opened { link, invitation, .. } = facts.opened(*link)?;
+                Some(delivery::decide(&link, mark, &delivery::Facts { invitation }, now).plan)
+            }
+        }
+    }
+
+    /// Lets `step` happen; true if it changed the table.
+    fn happens(&mut self, step: &Step) -> Result<bool, TestCaseError> {
+        self.now = self.now + step.pause;
+        let act = self.known(&step.act);
+        let Some(plan) = self.plan(&act, step.lag) else { return Ok(false) };
+        let items: HashSet<_> = plan.changes().iter().map(Change::item).collect();
+        prop_assert_eq!(items.len(), plan.changes().len(), "one change per item: {:?}", plan);
+        let before = self.present().clone();
+        let mut after = before.clone();
+        if after.commit(&plan).is_err() {
+            prop_assert_eq!(after, before, "all or nothing");
+            let on_trust = matches!(act, Act::Accept(link, _) if !reads_sender(link));
+            prop_assert!(step.lag > 0 || on_trust, "the guard of a fresh decision failed: {:?}", plan);
+            return Ok(false);
+        }
+        prop_assert_eq!(after.violations(), [], "after {:?}", plan);
+        for change in plan.changes() {
+            if let Change::Invitation(_, _, InvitationChange::Write(next)) = change {
+                let previous = before.invitation(&acme(), &next.id);
+                prop_assert!(previous.is_none_or(|it| it.generation <= next.generation), "links only die");
+                self.links.push(next.link());
+            }
+            if let Change::Member(_, _, MemberChange::Join(member)) = change {
+                self.joins_rightly(&before, member)?;
+            }
+        }
+        let changed = after != before;
+        if changed {
+            prop_assert!(Self::may(&before, &act), "{:?} is beyond their role", act);
+            self.past.push(after);
+        }
+        Ok(changed)
+    }
+
+    /// Rule 3, as the table stood when the act was committed.
+    fn may(before: &Ledger, act: &Act) -> bool {
+        let role = |by: &Person| before.member(&acme(), &user(PEOPLE[*by])).map(|it| it.role);
+        let grants = |by: &Person, granted: Role| role(by).is_some_and(|role| role.may_grant(granted));
+        let offered = |whom: &Person| {
+            let id = InvitationId::of(&acme(), &address(PEOPLE[*whom]));
+            before.invitation(&acme(), &id).map(|it| it.role)
+        };
+        match act {
+            Act::Invite(by, _, role) => grants(by, *role),
+            Act::Resend(by, whom) | Act::Revoke(by, whom) => {
+                offered(whom).is_some_and(|offered| grants(by, offered))
+            }
+            Act::RoleEdit(by, _, _) => role(by) == Some(Role::Owner),
+            Act::Remove(by, whom) => by == whom || role(by) == Some(Role::Owner),
+            Act::Accept(..) | Act::Decline(_) | Act::Expire(_) | Act::Mark(..) => true,
+        }
+    }
+
+    /// Rules 4, 6 and 7, as the table stood when the member joined.
+    fn joins_rightly(&self, before: &Ledger, member: &Member) -> Result<(), TestCaseError> {
+        let invitation = before.invitation(&acme(), &member.invitation).unwrap();
+        prop_assert_eq!((&invitation.email, invitation.role), (&member.email, member.role));
+        prop_assert_eq!(invitation.status_at(self.now), Status::Pending);
+        let sender = before.member(&acme(), &invitation.sender.user);
+        prop_assert!(sender.is_some_and(|it| it.role.may_grant(member.role)), "the sender may grant it");
+        Ok(())
+    }
+}
+
+/// What somebody read.
+struct Seen<'a> {
+    ledger: &'a Ledger,
+    world: &'a World,
+}
+
+impl Seen<'_> {
+    fn organization(&self) -> Option<Organization> {
+        self.ledger.organization(&acme()).cloned()
+    }
+
+    fn member(&self, person: Person) -> Option<Member> {
+        self.ledger.member(&acme(), &user(PEOPLE[person])).cloned()
+    }
+
+    fn invitation(&self, person: Person) -> Option<Invitation> {
+        let id = InvitationId::of(&acme(), &address(PEOPLE[person]));
+        self.ledger.invitation(&acme(), &id).cloned()
+    }
+
+    fn opened(&self, age: usize) -> Option<Opened> {
+        let link = self.world.links.iter().rev().nth(age)?.clone();
+        let invitation = self.ledger.invitation(&acme(), &link.invitation).cloned();
+        Some(Opened { link, genuine: true, invitation })
+    }
+}
+
+/// Half of the accepts take the sender on trust.
+fn reads_sender(link: usize) -> bool {
+    link.is_multiple_of(2)
+}
+
+/// Whose mail the link stood in.
+fn invitee(opened: &Opened) -> Option<Person> {
+    let email = &opened.invitation.as_ref()?.email;
+    PEOPLE.iter().position(|name| address(name) == *email)
+}
+
+fn person(person: Person) -> Caller {
+    caller(PEOPLE[person])
+}
+
+fn plan<A, R>(decided: Result<Decision<A>, R>) -> Option<Plan> {
+    decided.ok().map(|decision| decision.plan)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_rules_hold_after_every_commit(steps in proptest::collection::vec(steps(), 1..80)) {
+        let mut world = World::new();
+        for step in &steps {
+            world.happens(step)?;
+        }
+    }
+}
+
+#[test]
+fn random_lives_reach_every_state() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+
+    let mut runner = TestRunner::deterministic();
+    let mut reached = HashSet::new();
+    let (mut full, mut two_owners) = (false, false);
+    for _ in 0..64 {
+        let lives = proptest::collection::vec(steps(), 80);
+        let steps = lives.new_tree(&mut runner).unwrap().current();
+        let mut world = World::new();
+        for step in &steps {
+            world.happens(step).unwrap();
+            let ledger = world.present();
+            reached.extend(ledger.invitations(&acme()).map(Invitation::status));
+            let organization = ledger.organization(&acme()).unwrap();
+            full |= organization.seats.free == 0;
+            two_owners |= organization.owners >= 2;
+        }
+    }
+    assert_eq!(reached, HashSet::from(Status::ALL));
+    assert!(full && two_owners);
+}
+
+#[test]
+fn each_kind_of_violation_is_seen() {
+    let organization = |free, owners| Organization {
+        id: acme(),
+        name: OrganizationName::parse("Acme").unwrap(),
+        seats: Seats { total: 3, free },
+        owners,
+        created_at: NOON,
+    };
+    let ada = || member("ada", Role::Owner);
+    let adas = || invitation("ada", Status::Accepted);
+    let sound = Ledger::new(
+        [organization(1, 1)],
+        [ada()],
+        [adas(), invitation("ivy", Status::Pending), invitation("bob", Status::Revoked)],
+    );
+    assert_eq!(sound.violations(), []);
+
+    let seats = |free, held| Violation::Seats { organization: acme(), total: 3, free, held };
+    assert_eq!(Ledger::new([organization(3, 1)], [ada()], [adas()]).violations(), [seats(3, 1)]);
+    assert_eq!(Ledger::new([organization(1, 1)], [ada()], [adas()]).violations(), [seats(1, 1)]);
+    let owners = Violation::Owners { organization: acme(), counted: 2, present: 1 };
+    assert_eq!(Ledger::new([organization(2, 2)], [ada()], [adas()]).violations(), [owners]);
+    assert_eq!(Ledger::new([organization(3, 0)], [], []).violations(), [Violation::NoOwner(acme())]);
+
+    let uninvited = Violation::Uninvited(acme(), user("ada"));
+    assert_eq!(Ledger::new([organization(2, 1)], [ada()], []).violations(), slice::from_ref(&uninvited));
+    let removed = invitation("ada", Status::Removed);
+    assert_eq!(Ledger::new([organization(2, 1)], [ada()], [removed]).violations(), [uninvited]);
+    let unused = Violation::Unused(acme(), invitation("ivy", Status::Pending).id);
+    let ivys = invitation("ivy", Status::Accepted);
+    assert_eq!(Ledger::new([organization(2, 1)], [ada()], [adas(), ivys]).violations(), [unused]);
+
+    let elsewhere = Invitation { email: address("eve"), ..invitation("ivy", Status::Revoked) };
+    let misplaced = Violation::Misplaced(acme(), elsewhere.id.clone());
+    assert_eq!(Ledger::new([organization(2, 1)], [ada()], [adas(), elsewhere]).violations(), [misplaced]);
+    let strays = Ledger::new([], [ada()], [adas()]).violations();
+    assert!(matches!(
+        strays[..],
+        [Violation::Stray(Item::Member(..)), Violation::Stray(Item::Invitation(..))]
+    ));
+}
+
+#[test]
+fn one_failing_guard_stops_the_whole_plan() {
+    let mut world = World::new();
+    let mut invites = |whom: &[Person], lag| {
+        let act = Act::Invite(0, whom.to_vec(), Role::Member);
+        world.happens(&Step { pause: Duration::ZERO, lag, act }).unwrap()
+    };
+    assert!(invites(&[1, 2, 3], 0), "all seats are taken");
+    assert!(!invites(&[4], 0), "the rules refuse");
+    assert!(!invites(&[4], 1), "the guard fails, and `happens` finds nothing changed");
+}
+
+/// Acme with four seats, ada its owner, dan a member, ivy invited; one seat is free.
+fn acme_of_three() -> Ledger {
+    let organization = Organization {
+        id: acme(),
+        name: OrganizationName::parse("Acme").unwrap(),
+        seats: Seats { total: 4, free: 1 },
+        owners: 1,
+        created_at: NOON,
+    };
+    let members = [member("ada", Role::Owner), member("dan", Role::Member)];
+    let accepted = ["ada", "dan"].map(|name| invitation(name, Status::Accepted));
+    let ledger = Ledger::new([organization], members, accepted.into_iter().chain([ivys()]));
+    assert_eq!(ledger.violations(), []);
+    ledger
+}
+
+fn ivys() -> Invitation {
+    invitation("ivy", Status::Pending)
+}
+
+#[test]
+fn each_guard_has_two_sides() {
+    let of_member = |name, change| Change::Member(acme(), user(name), change);
+    let of_ivy = |change| Change::Invitation(acme(), ivys().id, change);
+    let of_dans = |change| Change::Invitation(acme(), invitation("dan", Status::Accepted).id, change);
+    let set = |from, to| MemberChange::SetRole { from, to };
+    let leave = |role, of: &str| MemberChange::Leave { role, invitation: crate::testing::id_of(of) };
+    let write = |revision| Change::write(Invitation { revision: crate::Revision(revision), ..ivys() });
+    let new = |name, revision| {
+        let fresh = invitation(name, Status::Pending);
+        Change::write(Invitation { revision: crate::Revision(revision), ..fresh })
+    };
+    let elsewhere = OrganizationId::from_random([9; 16]);
+    let founding = |id: &OrganizationId| {
+        let organization = acme_of_three().organization(&acme()).unwrap().clone();
+        let organization = Organization { id: id.clone(), ..organization };
+        Change::Organization(id.clone(), OrganizationChange::Found(organization))
+    };
+    let remove = || InvitationChange::Remove { at: NOON, purge_at: NOON };
+    let until = |end| InvitationChange::Stands(Standing::PendingUntil(end));
+    let accepted = || InvitationChange::Stands(Standing::Accepted);
+    let end = ivys().expires_at;
+    for (change, holds) in [
+        (founding(&elsewhere), true),
+        (founding(&acme()), false),
+        (Change::count(&acme(), -1, 0), true),
+        (Change::count(&acme(), -2, 0), false),
+        (Change::count(&acme(), 1, 1), true),
+        (Change::count(&acme(), 1, -1), false),
+        (Change::count(&elsewhere, 1, 0), false),
+        (of_member("eve", MemberChange::Join(member("eve", Role::Member))), true),
+        (of_member("dan", MemberChange::Join(member("dan", Role::Member))), false),
+        (of_member("ada", MemberChange::MayGrant(Role::Owner)), true),
+        (of_member("dan", MemberChange::MayGrant(Role::Member)), true),
+        (of_member("dan", MemberChange::MayGrant(Role::Owner)), false),
+        (of_member("eve", MemberChange::MayGrant(Role::Member)), false),
+        (of_member("dan", set(Role::Member, Role::Owner)), true),
+        (of_member("dan", set(Role::Owner, Role::Member)), false),
+        (of_member("eve", set(Role::Member, Role::Owner)), false),
+        (of_member("dan", leave(Role::Member, "dan")), true),
+        (of_member("dan", leave(Role::Owner, "dan")), false),
+        (of_member("dan", leave(Role::Member, "ivy")), false),
+        (of_member("eve", leave(Role::Member, "eve")), false),
+        (write(ivys().revision.0 + 1), true),
+        (write(ivys().revision.0), false),
+        (write(ivys().revision.0 + 2), false),
+        (write(1), false),
+        (new("eve", 1), true),
+        (new("eve", 2), false),
+        (of_ivy(until(end)), true),
+        (of_ivy(until(end + Duration::from_secs(1))), false),
+        (of_dans(until(end)), false),
+        (of_dans(accepted()), true),
+        (of_ivy(accepted()), false),
+        (of_dans(remove()), true),
+        (of_ivy(remove()), false),
+    ] {
+        let plan = Plan::from_iter([change.clone()]);
+        assert_eq!(acme_of_three().commit(&plan).is_ok(), holds, "{change:?}");
+    }
+}
+
+#[test]
+fn two_owners_give_one_up_and_not_both() {
+    let mut ledger = acme_of_three();
+    ledger.commit(&Plan::from_iter([Change::count(&acme(), 0, 1)])).unwrap();
+    ledger.commit(&Plan::from_iter([Change::count(&acme(), 0, -1)])).unwrap();
+    assert_eq!(ledger.commit(&Plan::from_iter([Change::count(&acme(), 0, -1)])), Err(GuardFailed(0)));
+}

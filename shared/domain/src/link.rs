@@ -1,0 +1,276 @@
+//! Links: what they are bound to, and the token that carries them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::BASE64URL_NOPAD;
+
+use crate::{Generation, Invitation, InvitationId, OrganizationId, Timestamp};
+
+/// Separates Roster's MACs from whatever else the same key may ever sign.
+const PURPOSE: &str = "roster/invitation/v1";
+/// The token's version.
+const VERSION: &str = "v1";
+/// No well-formed token is longer: version, key id, two ids, two numbers, MAC and six dots.
+const TOKEN_BYTES_MAX: usize = 2 + KeyId::BYTES_MAX + 30 + 30 + 10 + 12 + 43 + 6;
+
+/// What a link is bound to. The invitation's id is derived from the address, and a generation has one role
+/// and one expiry, so that is everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// In which organization.
+    pub organization: OrganizationId,
+    /// Which invitation.
+    pub invitation: InvitationId,
+    /// Which of its mails.
+    pub generation: Generation,
+    /// When that mail's offer ends.
+    pub expires_at: Timestamp,
+}
+
+impl Link {
+    /// The bytes that the MAC is made over: every part with its length before it (2 bytes, big-endian), so
+    /// that no two links share them.
+    #[must_use]
+    pub fn message(&self) -> Vec<u8> {
+        let generation = self.generation.0.to_string();
+        let expires_at = self.expires_at.unix().to_string();
+        let mut message = Vec::with_capacity(128);
+        for part in [PURPOSE, self.organization.as_str(), self.invitation.as_str(), &generation, &expires_at]
+        {
+            let length = u16::try_from(part.len()).unwrap_or(u16::MAX);
+            message.extend_from_slice(&length.to_be_bytes());
+            message.extend_from_slice(part.as_bytes());
+        }
+        message
+    }
+}
+
+/// Names the key that made a MAC: 1 to 32 ASCII letters, digits, `-` or `_`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct KeyId(String);
+
+impl KeyId {
+    const BYTES_MAX: usize = 32;
+
+    /// Parses the exact form.
+    pub fn parse(text: &str) -> Result<Self, InvalidToken> {
+        let fits = (1..=Self::BYTES_MAX).contains(&text.len());
+        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        if fits && plain { Ok(Self(text.to_owned())) } else { Err(InvalidToken) }
+    }
+
+    /// As the token writes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// HMAC-SHA-256 over [`Link::message`], all 32 bytes. A secret: who has it can open the link.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Mac(pub [u8; 32]);
+
+impl fmt::Debug for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mac(..)")
+    }
+}
+
+/// A link with its proof, as it stands behind the `#` in a mail:
+/// `v1.<key>.<organization>.<invitation>.<generation>.<expires_at>.<MAC>`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token {
+    /// The key that the MAC claims to be made with.
+    pub key: KeyId,
+    /// What the token claims.
+    pub link: Link,
+    /// The proof; whether it is one is not known before it was verified.
+    pub mac: Mac,
+}
+
+/// The text is no token: cut, forged or foreign. There is one answer for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the link is not one that Roster made")]
+pub struct InvalidToken;
+
+impl Token {
+    /// Parses the one text that [`Token::reveal`] gives; says nothing about the MAC.
+    pub fn parse(text: &str) -> Result<Self, InvalidToken> {
+        if text.len() > TOKEN_BYTES_MAX {
+            return Err(InvalidToken);
+        }
+        let mut parts = text.split('.');
+        let mut part = || parts.next().ok_or(InvalidToken);
+        if part()? != VERSION {
+            return Err(InvalidToken);
+        }
+        let token = Self {
+            key: KeyId::parse(part()?)?,
+            link: Link {
+                organization: OrganizationId::parse(part()?).map_err(|_| InvalidToken)?,
+                invitation: InvitationId::parse(part()?).map_err(|_| InvalidToken)?,
+                generation: Generation(part()?.parse().map_err(|_| InvalidToken)?),
+                expires_at: Timestamp::from_unix(part()?.parse().map_err(|_| InvalidToken)?),
+            },
+            mac: Mac(BASE64URL_NOPAD
+                .decode(part()?.as_bytes())
+                .ok()
+                .and_then(|bytes| bytes.try_into().ok())
+                .ok_or(InvalidToken)?),
+        };
+        // One token, one text: no sign, no leading zero, nothing behind.
+        if token.reveal() == text { Ok(token) } else { Err(InvalidToken) }
+    }
+
+    /// The token as text: a secret, for the mail and nothing else.
+    #[must_use]
+    pub fn reveal(&self) -> String {
+        let Link { organization, invitation, generation, expires_at } = &self.link;
+        format!(
+            "{VERSION}.{}.{organization}.{invitation}.{}.{}.{}",
+            self.key.as_str(),
+            generation.0,
+            expires_at.unix(),
+            BASE64URL_NOPAD.encode(&self.mac.0)
+        )
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token").field("link", &self.link).finish_non_exhaustive()
+    }
+}
+
+impl FromStr for Token {
+    type Err = InvalidToken;
+
+    fn from_str(text: &str) -> Result<Self, InvalidToken> {
+        Self::parse(text)
+    }
+}
+
+/// What is known of a link once its MAC was verified and its record was read: always both, so that neither
+/// the answer nor its time tells whether there is a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// What the token claims.
+    pub link: Link,
+    /// Whether its MAC is right.
+    pub genuine: bool,
+    /// The record it names.
+    pub invitation: Option<Invitation>,
+}
+
+/// Why a link opens nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DeadLink {
+    /// Roster never made it.
+    #[error(transparent)]
+    Invalid(#[from] InvalidToken),
+    /// It was genuine once; a newer mail's link has replaced it, or its record is gone.
+    #[error("a newer link has replaced this one")]
+    Superseded,
+}
+
+impl Opened {
+    /// The invitation, if this is the link of its newest mail.
+    pub fn newest(&self) -> Result<&Invitation, DeadLink> {
+        if !self.genuine {
+            return Err(InvalidToken.into());
+        }
+        match &self.invitation {
+            Some(invitation) if invitation.link() == self.link => Ok(invitation),
+            _ => Err(DeadLink::Superseded),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::EmailAddress;
+
+    fn token() -> Token {
+        let organization = OrganizationId::from_random([1; 16]);
+        let email = EmailAddress::parse("ada@example.com").unwrap();
+        Token {
+            key: KeyId::parse("k1").unwrap(),
+            link: Link {
+                invitation: InvitationId::of(&organization, &email),
+                organization,
+                generation: Generation(3),
+                expires_at: Timestamp::from_unix(1_795_615_500),
+            },
+            mac: Mac([0xfb; 32]),
+        }
+    }
+
+    #[test]
+    fn a_token_reads_back() {
+        let text = token().reveal();
+        assert!(text.starts_with("v1.k1.org_"), "{text}");
+        assert_eq!(Token::parse(&text), Ok(token()));
+    }
+
+    #[test]
+    fn the_longest_token_fits() {
+        let mut longest = token();
+        longest.key = KeyId::parse(&"k".repeat(32)).unwrap();
+        longest.link.generation = Generation(u32::MAX);
+        longest.link.expires_at = Timestamp::MAX;
+        assert_eq!(Token::parse(&longest.reveal()), Ok(longest));
+    }
+
+    #[test]
+    fn only_the_one_text_is_a_token() {
+        let text = token().reveal();
+        for wrong in [
+            String::new(),
+            text[..text.len() - 1].to_owned(),
+            format!("{text}A"),
+            format!("{text}."),
+            format!("{text}.x"),
+            format!(" {text}"),
+            text.replace("v1.", "v2."),
+            text.replace(".3.", ".03."),
+            text.replace(".3.", ".+3."),
+            text.replace(".3.", ".-3."),
+            text.replace(".3.", ".4294967296."),
+            text.replace(".1795615500.", ".99999999999999."),
+            text.replace("org_", "inv_"),
+            text.replace(".k1.", ".k 1."),
+            text.replace(".k1.", ".."),
+            text.to_uppercase(),
+            "v1.".repeat(100_000),
+        ] {
+            assert_eq!(Token::parse(&wrong), Err(InvalidToken), "{wrong:.80}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let shown = format!("{:?} {:?}", token(), token().mac);
+        assert!(!shown.contains("251") && !shown.contains("-_v7"), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(text in "\\PC{0,300}") {
+            let _ = Token::parse(&text);
+        }
+
+        #[test]
+        fn two_links_never_share_a_message(one in 0u32.., two in 0u32.., at in 0i64..1_000_000) {
+            let link = |generation, expires_at| Link {
+                generation: Generation(generation),
+                expires_at: Timestamp::from_unix(expires_at),
+                ..token().link
+            };
+            prop_assert_eq!(link(one, at).message() == link(two, at).message(), one == two);
+        }
+    }
+}

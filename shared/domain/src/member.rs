@@ -1,0 +1,20 @@
+//! Members.
+
+use crate::{EmailAddress, InvitationId, OrganizationId, Role, Timestamp, UserId};
+
+/// A user who belongs to an organization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Where.
+    pub organization: OrganizationId,
+    /// Who.
+    pub user: UserId,
+    /// What they may do.
+    pub role: Role,
+    /// The verified address they joined with.
+    pub email: EmailAddress,
+    /// The accepted invitation that they hold their seat by.
+    pub invitation: InvitationId,
+    /// When they joined.
+    pub joined_at: Timestamp,
+}

@@ -1,0 +1,148 @@
+//! Organization names, fit to be shown in mail.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// 60 characters (DESIGN rule 10).
+const CHARACTERS_MAX: usize = 60;
+
+/// What makes a name a link or an address in a mail client.
+const LINK_PARTS: [&str; 4] = ["://", "@", "/", "www."];
+
+/// The name of an organization: 1 to 60 characters, no control, bidirectional or line-break characters,
+/// nothing that makes a link; spaces around it are not part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct OrganizationName(String);
+
+/// Why a text cannot be an organization's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidName {
+    /// Nothing but white space.
+    #[error("the name is empty")]
+    Empty,
+    /// More than 60 characters.
+    #[error("the name is longer than {CHARACTERS_MAX} characters")]
+    TooLong,
+    /// A control, line-break, bidirectional or invisible formatting character.
+    #[error("the name holds a control, line-break or text-direction character")]
+    Unprintable,
+    /// `://`, `@`, `/` or `www.`.
+    #[error("the name holds `://`, `@`, `/` or `www.`, which mail clients turn into links")]
+    Link,
+}
+
+impl OrganizationName {
+    /// Parses `text`.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        if text.chars().any(is_unprintable) {
+            return Err(InvalidName::Unprintable);
+        }
+        let text = text.trim();
+        if text.chars().all(char::is_whitespace) {
+            return Err(InvalidName::Empty);
+        }
+        if text.chars().count() > CHARACTERS_MAX {
+            return Err(InvalidName::TooLong);
+        }
+        let lower = text.to_ascii_lowercase();
+        if LINK_PARTS.iter().any(|part| lower.contains(part)) {
+            return Err(InvalidName::Link);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Control characters, line and paragraph separators, and the characters that steer text direction or are
+/// not seen (Unicode's `Bidi_Control`, zero-width and tag characters); joiners stay, since scripts need them.
+fn is_unprintable(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}')
+}
+
+impl fmt::Display for OrganizationName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for OrganizationName {
+    type Error = InvalidName;
+
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        Self::parse(&text)
+    }
+}
+
+impl From<OrganizationName> for String {
+    fn from(name: OrganizationName) -> Self {
+        name.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_people_give_are_accepted() {
+        for text in [
+            "A",
+            "Acme",
+            "Booking.com",
+            "Müller & Söhne <GmbH>",
+            "株式会社",
+            "می\u{200c}خواهم",
+            "👩\u{200d}🔬 Lab",
+        ] {
+            assert_eq!(OrganizationName::parse(text).map(String::from).as_deref(), Ok(text));
+        }
+        assert_eq!(OrganizationName::parse("  Acme ").map(String::from).as_deref(), Ok("Acme"));
+    }
+
+    #[test]
+    fn the_length_has_two_sides_and_counts_characters() {
+        assert!(OrganizationName::parse(&"ü".repeat(60)).is_ok());
+        assert_eq!(OrganizationName::parse(&"ü".repeat(61)), Err(InvalidName::TooLong));
+        assert_eq!(OrganizationName::parse(""), Err(InvalidName::Empty));
+        assert_eq!(OrganizationName::parse(" \u{3000}"), Err(InvalidName::Empty));
+    }
+
+    #[test]
+    fn what_makes_a_link_is_refused() {
+        for text in
+            ["see https://x.example", "a/b", "me@x.example", "www.x.example", "WWW.x.example", "x ://"]
+        {
+            assert_eq!(OrganizationName::parse(text), Err(InvalidName::Link), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_refused() {
+        for text in [
+            "a\r\nb",
+            "a\tb",
+            "a\u{0}",
+            "a\u{202e}b",
+            "a\u{2066}b",
+            "a\u{2028}b",
+            "\u{feff}a",
+            "a\u{85}b",
+            "a\n",
+        ] {
+            assert_eq!(OrganizationName::parse(text), Err(InvalidName::Unprintable), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Organizations and their seats.
+
+use crate::{OrganizationId, OrganizationName, Timestamp};
+
+/// A tenant of the product.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Organization {
+    /// Its id.
+    pub id: OrganizationId,
+    /// Its name.
+    pub name: OrganizationName,
+    /// Its seats.
+    pub seats: Seats,
+    /// How many of its members are owners; at least one.
+    pub owners: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Seats, counted down: what members and pending invitations have not taken is free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seats {
+    /// All of them.
+    pub total: u32,
+    /// Those that nobody holds.
+    pub free: u32,
+}
+
+impl Seats {
+    /// Those held by members and pending invitations.
+    #[must_use]
+    pub fn taken(self) -> u32 {
+        self.total.saturating_sub(self.free)
+    }
+}

@@ -1,0 +1,249 @@
+//! What a decision wants changed, each change with its own guard.
+
+use crate::{Invitation, InvitationId, Member, Organization, OrganizationId, Role, Timestamp, UserId};
+
+/// One transaction takes no more (the limit of DynamoDB's `TransactWriteItems`).
+pub const CHANGES_MAX: usize = 100;
+
+/// A decision: what is to be changed, and what is answered once it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct Decision<Answer> {
+    /// All of it, or nothing.
+    pub plan: Plan,
+    /// True once the plan is committed.
+    pub answer: Answer,
+}
+
+impl<Answer> Decision<Answer> {
+    /// Nothing is to be changed.
+    pub fn unchanged(answer: Answer) -> Self {
+        Self { plan: Plan::default(), answer }
+    }
+}
+
+/// Up to 100 changes, at most one per item, made together or not at all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Plan {
+    changes: Vec<Change>,
+}
+
+impl Plan {
+    /// The changes, in a fixed order: cancellation reasons are reported by position.
+    #[must_use]
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Whether it would write anything. A plan of bare checks has nothing to commit: the snapshot that it
+    /// was decided on vouches for them.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.changes.iter().any(Change::writes)
+    }
+
+    fn add(&mut self, change: Change) {
+        match self.changes.iter_mut().find(|present| present.item() == change.item()) {
+            Some(present) => present.merge(change),
+            None => self.changes.push(change),
+        }
+    }
+}
+
+impl FromIterator<Change> for Plan {
+    /// Changes of one item merge, since a transaction takes one action per item.
+    fn from_iter<Changes: IntoIterator<Item = Change>>(changes: Changes) -> Self {
+        let mut plan = Self::default();
+        for change in changes {
+            plan.add(change);
+        }
+        debug_assert!(plan.changes.len() <= CHANGES_MAX, "a plan is one transaction");
+        plan
+    }
+}
+
+/// One guarded change of one item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Of the organization.
+    Organization(OrganizationId, OrganizationChange),
+    /// Of a member.
+    Member(OrganizationId, UserId, MemberChange),
+    /// Of an invitation.
+    Invitation(OrganizationId, InvitationId, InvitationChange),
+}
+
+/// What a change is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Item {
+    /// An organization.
+    Organization(OrganizationId),
+    /// A member.
+    Member(OrganizationId, UserId),
+    /// An invitation.
+    Invitation(OrganizationId, InvitationId),
+}
+
+/// A change of the organization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrganizationChange {
+    /// It comes into being. Guard: there is none.
+    Found(Organization),
+    /// Its counters move. Guard: it exists; of the seats taken as many are free; if an owner goes, another
+    /// one stays.
+    Count {
+        /// Seats given back, or taken if negative.
+        seats_free: i32,
+        /// Owners who come, or go if negative.
+        owners: i32,
+    },
+}
+
+/// A change of a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MemberChange {
+    /// They join. Guard: they are no member.
+    Join(Member),
+    /// Nothing changes. Guard: they are a member who may grant this role.
+    MayGrant(Role),
+    /// Their role changes. Guard: it is `from`.
+    SetRole {
+        /// The role they have.
+        from: Role,
+        /// The role they get.
+        to: Role,
+    },
+    /// They go. Guard: they have this role, and hold their seat by this invitation.
+    Leave {
+        /// The role they have.
+        role: Role,
+        /// The invitation they joined with.
+        invitation: InvitationId,
+    },
+}
+
+/// A change of an invitation's record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InvitationChange {
+    /// The record becomes this. Guard: what is stored has the revision before this one's, or is absent if
+    /// this is the first.
+    Write(Box<Invitation>),
+    /// Nothing changes. Guard: it still holds its seat, as accepted or as pending until `expires_at`.
+    Stands(Standing),
+    /// Its member is gone. Guard: it is accepted.
+    Remove {
+        /// When.
+        at: Timestamp,
+        /// When the record may be deleted.
+        purge_at: Timestamp,
+    },
+}
+
+/// Why an address is not invited again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Its invitation is pending, and ends then.
+    PendingUntil(Timestamp),
+    /// Its invitation was accepted.
+    Accepted,
+}
+
+impl Change {
+    /// What it is about.
+    #[must_use]
+    pub fn item(&self) -> Item {
+        match self {
+            Self::Organization(organization, _) => Item::Organization(organization.clone()),
+            Self::Member(organization, user, _) => Item::Member(organization.clone(), user.clone()),
+            Self::Invitation(organization, invitation, _) => {
+                Item::Invitation(organization.clone(), invitation.clone())
+            }
+        }
+    }
+
+    /// Whether it is more than a check.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        !matches!(
+            self,
+            Self::Member(_, _, MemberChange::MayGrant(_))
+                | Self::Invitation(_, _, InvitationChange::Stands(_))
+        )
+    }
+
+    pub(crate) fn write(invitation: Invitation) -> Self {
+        Self::Invitation(
+            invitation.organization.clone(),
+            invitation.id.clone(),
+            InvitationChange::Write(Box::new(invitation)),
+        )
+    }
+
+    pub(crate) fn may_grant(organization: &OrganizationId, member: &UserId, role: Role) -> Self {
+        Self::Member(organization.clone(), member.clone(), MemberChange::MayGrant(role))
+    }
+
+    pub(crate) fn join(member: Member) -> Self {
+        Self::Member(member.organization.clone(), member.user.clone(), MemberChange::Join(member))
+    }
+
+    pub(crate) fn count(organization: &OrganizationId, seats_free: i32, owners: i32) -> Self {
+        Self::Organization(organization.clone(), OrganizationChange::Count { seats_free, owners })
+    }
+
+    /// Both of one item. A check of who may grant gives way to a change that asserts the very role: the
+    /// decision found both true of one snapshot, so the narrower guard says it all.
+    fn merge(&mut self, other: Self) {
+        use MemberChange::MayGrant;
+        match (&mut *self, other) {
+            (Self::Member(_, _, MayGrant(role)), Self::Member(_, _, MayGrant(other))) => {
+                if other.may_grant(*role) {
+                    *role = other;
+                }
+            }
+            (Self::Member(_, _, present), Self::Member(_, _, MayGrant(_))) => {
+                debug_assert!(!matches!(present, MemberChange::Join(_)), "who joins grants nothing yet");
+            }
+            (present @ Self::Member(_, _, MayGrant(_)), other) => *present = other,
+            (
+                Self::Organization(_, OrganizationChange::Count { seats_free, owners }),
+                Self::Organization(_, OrganizationChange::Count { seats_free: more, owners: others }),
+            ) => {
+                *seats_free += more;
+                *owners += others;
+            }
+            (present, other) => debug_assert!(false, "{present:?} and {other:?} exclude each other"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_of_who_may_grant_merges_into_the_change_of_the_same_member() {
+        let organization = OrganizationId::from_random([1; 16]);
+        let user = UserId::parse("ada").unwrap();
+        let set = || {
+            let change = MemberChange::SetRole { from: Role::Owner, to: Role::Member };
+            Change::Member(organization.clone(), user.clone(), change)
+        };
+        let check = |role| Change::may_grant(&organization, &user, role);
+        let one = Plan::from_iter([check(Role::Owner), set()]);
+        let other = Plan::from_iter([set(), check(Role::Owner)]);
+        assert_eq!(one.changes(), &[set()]);
+        assert_eq!(other.changes(), &[set()]);
+        let checks = Plan::from_iter([check(Role::Member), check(Role::Owner), check(Role::Member)]);
+        assert_eq!(checks.changes(), &[check(Role::Owner)]);
+        assert!(!checks.writes() && one.writes());
+    }
+
+    #[test]
+    fn counts_of_one_organization_add_up() {
+        let organization = OrganizationId::from_random([1; 16]);
+        let plan = Plan::from_iter([Change::count(&organization, 1, 0), Change::count(&organization, 0, -1)]);
+        assert_eq!(plan.changes(), &[Change::count(&organization, 1, -1)]);
+    }
+}

@@ -1,0 +1,20 @@
+//! What a deployment may configure.
+
+use std::time::Duration;
+
+/// The numbers behind the rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Seats of an organization made from now on; 1,000 by default.
+    pub seats: u32,
+    /// How long an invitation can be accepted; 48 hours by default.
+    pub lifetime: Duration,
+    /// How long the record of a closed invitation is kept; 30 days by default.
+    pub retention: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { seats: 1_000, lifetime: Duration::from_hours(48), retention: Duration::from_hours(30 * 24) }
+    }
+}

@@ -1,0 +1,96 @@
+//! Moments in time, in whole seconds.
+
+use std::fmt;
+use std::ops::Add;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// A moment in whole seconds since the Unix epoch; shown as RFC 3339 in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// 9999-12-31T23:59:59Z, the last moment that RFC 3339 can write.
+    pub const MAX: Self = Self(253_402_300_799);
+
+    /// The moment `seconds` after the Unix epoch, kept within what RFC 3339 can write.
+    #[must_use]
+    pub fn from_unix(seconds: i64) -> Self {
+        Self(seconds.clamp(0, Self::MAX.0))
+    }
+
+    /// The moment `seconds` after the Unix epoch, for a test to name it as a constant.
+    #[cfg(test)]
+    pub(crate) const fn literal(seconds: i64) -> Self {
+        Self(seconds)
+    }
+
+    /// Seconds since the Unix epoch.
+    #[must_use]
+    pub fn unix(self) -> i64 {
+        self.0
+    }
+}
+
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        Self::from_unix(self.0.saturating_add(seconds))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = OffsetDateTime::from_unix_timestamp(self.0)
+            .ok()
+            .and_then(|moment| moment.format(&Rfc3339).ok())
+            .ok_or(fmt::Error)?;
+        f.write_str(&text)
+    }
+}
+
+/// The text is no RFC 3339 moment with a time zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a moment is written like 2026-11-26T14:05:00Z")]
+pub struct InvalidTimestamp;
+
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;
+        Ok(Self::from_unix(moment.unix_timestamp()))
+    }
+}
+
+/// Tells the time. The domain never asks for it by itself: whoever calls `decide` passes `now`.
+pub trait Clock: Send + Sync {
+    /// The moment of the call.
+    fn now(&self) -> Timestamp;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_reads_as_rfc_3339_in_utc_with_whole_seconds() {
+        assert_eq!(Timestamp::from_unix(1_795_615_500).to_string(), "2026-11-25T14:05:00Z");
+        assert_eq!("2026-11-25T14:05:00Z".parse(), Ok(Timestamp::from_unix(1_795_615_500)));
+        assert_eq!("2026-11-25".parse::<Timestamp>(), Err(InvalidTimestamp));
+    }
+
+    #[test]
+    fn it_stays_within_what_can_be_written() {
+        assert_eq!(Timestamp::from_unix(i64::MAX).to_string(), "9999-12-31T23:59:59Z");
+        assert_eq!((Timestamp::MAX + Duration::MAX).to_string(), "9999-12-31T23:59:59Z");
+        assert_eq!(Timestamp::from_unix(-1).to_string(), "1970-01-01T00:00:00Z");
+    }
+}

@@ -1,0 +1,479 @@
+//! Problems (RFC 9457): the one place where refusals meet HTTP.
+//!
+//! No match here has a catch-all arm, so that a refusal added to the domain does not compile until it has
+//! its answer.
+
+use domain::{
+    DeadLink, InvalidEmail, InvalidName, NotPending, Seats, Status, accept, create, decline, invite, remove,
+    resend, revoke, role_edit,
+};
+use http::{HeaderValue, StatusCode, header};
+use lambda_http::{Body, Response};
+use serde::Serialize;
+use store::{CommitError, SettleError};
+
+use crate::view::SeatsView;
+
+/// Every code of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the codes' meaning is the contract's table, and `title`")]
+pub enum Code {
+    MalformedRequest,
+    TooLarge,
+    InvalidEmail,
+    InvalidName,
+    BadCursor,
+    InvalidToken,
+    RoleNotGrantable,
+    OwnerRequired,
+    EmailNotVerified,
+    EmailMismatch,
+    OrganizationNotFound,
+    InvitationNotFound,
+    MemberNotFound,
+    SeatsExhausted,
+    LastOwner,
+    InvitationNotPending,
+    AlreadyMember,
+    SenderLostAuthority,
+    Conflict,
+    InvitationExpired,
+    InvitationRevoked,
+    InvitationDeclined,
+    InvitationSuperseded,
+    InvitationAccepted,
+    Unavailable,
+    Internal,
+}
+
+impl Code {
+    /// Status, code and title.
+    fn row(self) -> (StatusCode, &'static str, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::MalformedRequest => (S::BAD_REQUEST, "malformed_request", "The request is malformed"),
+            Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "too_large", "The request is too large"),
+            Self::InvalidEmail => {
+                (S::UNPROCESSABLE_ENTITY, "invalid_email", "An e-mail address is not valid")
+            }
+            Self::InvalidName => (S::UNPROCESSABLE_ENTITY, "invalid_name", "The name is not valid"),
+            Self::BadCursor => (S::BAD_REQUEST, "bad_cursor", "The cursor is not one of this list"),
+            Self::InvalidToken => (S::BAD_REQUEST, "invalid_token", "The link is not valid"),
+            Self::RoleNotGrantable => (S::FORBIDDEN, "role_not_grantable", "You may not grant this role"),
+            Self::OwnerRequired => (S::FORBIDDEN, "owner_required", "Only owners may do this"),
+            Self::EmailNotVerified => {
+                (S::FORBIDDEN, "email_not_verified", "Your e-mail address is not verified")
+            }
+            Self::EmailMismatch => (S::FORBIDDEN, "email_mismatch", "The invitation is for somebody else"),
+            Self::OrganizationNotFound => {
+                (S::NOT_FOUND, "organization_not_found", "There is no such organization")
+            }
+            Self::InvitationNotFound => (S::NOT_FOUND, "invitation_not_found", "There is no such invitation"),
+            Self::MemberNotFound => (S::NOT_FOUND, "member_not_found", "There is no such member"),
+            Self::SeatsExhausted => (S::CONFLICT, "seats_exhausted", "Too few seats are free"),
+            Self::LastOwner => (S::CONFLICT, "last_owner", "The organization needs an owner"),
+            Self::InvitationNotPending => {
+                (S::CONFLICT, "invitation_not_pending", "The invitation is not pending")
+            }
+            Self::AlreadyMember => (S::CONFLICT, "already_member", "You are a member already"),
+            Self::SenderLostAuthority => {
+                (S::CONFLICT, "sender_lost_authority", "The sender may not grant this role any more")
+            }
+            Self::Conflict => (S::CONFLICT, "conflict", "Too many changes at the same time"),
+            Self::InvitationExpired => (S::GONE, "invitation_expired", "The invitation has expired"),
+            Self::InvitationRevoked => (S::GONE, "invitation_revoked", "The invitation was withdrawn"),
+            Self::InvitationDeclined => (S::GONE, "invitation_declined", "The invitation was declined"),
+            Self::InvitationSuperseded => {
+                (S::GONE, "invitation_superseded", "A newer link has replaced this one")
+            }
+            Self::InvitationAccepted => {
+                (S::GONE, "invitation_accepted", "The invitation was accepted already")
+            }
+            Self::Unavailable => (S::SERVICE_UNAVAILABLE, "unavailable", "The service is not available"),
+            Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "Something is wrong on our side"),
+        }
+    }
+
+    /// As the contract writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.row().1
+    }
+
+    /// Seconds after which trying again makes sense, where it does.
+    fn retry_after(self) -> Option<HeaderValue> {
+        match self {
+            Self::Conflict => Some(HeaderValue::from_static("1")),
+            Self::Unavailable => Some(HeaderValue::from_static("5")),
+            _ => None,
+        }
+    }
+}
+
+/// One thing wrong with the request, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// A JSON pointer into the body, or `/<name>` of a query parameter.
+    pub pointer: String,
+    /// What is wrong, and what would be right.
+    pub detail: String,
+}
+
+/// A refusal as HTTP answers it.
+#[derive(Debug)]
+pub struct Problem {
+    /// Which.
+    pub code: Code,
+    detail: String,
+    errors: Vec<FieldError>,
+    seats: Option<Seats>,
+    invitation_status: Option<Status>,
+    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seats: Option<SeatsView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invitation_status: Option<Status>,
+}
+
+impl Problem {
+    /// `code`, with a sentence for the person who reads it.
+    #[must_use]
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self { code, detail, errors: Vec::new(), seats: None, invitation_status: None, cause: None }
+    }
+
+    /// `code`, for what is wrong with these parts of the request.
+    #[must_use]
+    pub fn fields(code: Code, errors: Vec<FieldError>) -> Self {
+        let detail = match errors.as_slice() {
+            [] => code.row().2.to_owned(),
+            [only] => {
+                format!("{}: {}.", if only.pointer.is_empty() { "body" } else { &only.pointer }, only.detail)
+            }
+            [first, ..] => {
+                format!("{} errors; the first is {}: {}.", errors.len(), first.pointer, first.detail)
+            }
+        };
+        Self { errors, ..Self::new(code, detail) }
+    }
+
+    /// 400, for one part of the request.
+    #[must_use]
+    pub fn malformed(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        let error = FieldError { pointer: pointer.into(), detail: detail.into() };
+        Self::fields(Code::MalformedRequest, vec![error])
+    }
+
+    /// 422, for addresses, each with its pointer.
+    #[must_use]
+    pub fn invalid_emails(invalid: impl IntoIterator<Item = (String, InvalidEmail)>) -> Self {
+        let errors =
+            invalid.into_iter().map(|(pointer, error)| FieldError { pointer, detail: error.to_string() });
+        Self::fields(Code::InvalidEmail, errors.collect())
+    }
+
+    /// 422, for a name.
+    #[must_use]
+    pub fn invalid_name(pointer: &str, error: InvalidName) -> Self {
+        let error = FieldError { pointer: pointer.to_owned(), detail: error.to_string() };
+        Self::fields(Code::InvalidName, vec![error])
+    }
+
+    /// 503, because of `cause`.
+    #[must_use]
+    pub fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let detail = "A service that Roster depends on does not answer. Try again later.";
+        Self { cause: Some(cause.into()), ..Self::new(Code::Unavailable, detail) }
+    }
+
+    /// 500, because of `cause`, which goes to the log and not to the caller.
+    #[must_use]
+    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let detail = "The request could not be carried out; the logs tell why.";
+        Self { cause: Some(cause.into()), ..Self::new(Code::Internal, detail) }
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.code.row().0
+    }
+
+    /// Logs what only the operator can mend.
+    pub(crate) fn log(&self) {
+        let code = self.code.as_str();
+        let Some(cause) = &self.cause else {
+            tracing::info!(code, "the request was refused");
+            return;
+        };
+        let mut chain = cause.to_string();
+        let mut next = cause.source();
+        while let Some(source) = next {
+            chain = format!("{chain}: {source}");
+            next = source.source();
+        }
+        tracing::error!(code, cause = chain, "the request failed");
+    }
+
+    /// The answer.
+    #[must_use]
+    pub fn into_response(self) -> Response<Body> {
+        let (status, code, title) = self.code.row();
+        let document = Document {
+            kind: format!("urn:roster:problem:{code}"),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            code,
+            errors: &self.errors,
+            seats: self.seats.map(SeatsView::from),
+            invitation_status: self.invitation_status,
+        };
+        let body = serde_json::to_string(&document).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(after) = self.code.retry_after() {
+            headers.insert(header::RETRY_AFTER, after);
+        }
+        response
+    }
+
+    /// 404, for whoever is not in the organization, whether there is one or not.
+    #[must_use]
+    pub fn no_organization() -> Self {
+        Self::new(Code::OrganizationNotFound, "There is no organization with this id that you belong to.")
+    }
+
+    fn no_invitation() -> Self {
+        Self::new(Code::InvitationNotFound, "The organization has no invitation with this id.")
+    }
+
+    fn no_member() -> Self {
+        Self::new(Code::MemberNotFound, "The organization has no member with this user id.")
+    }
+
+    /// 403, for a caller whose address proves nothing.
+    #[must_use]
+    pub fn email_not_verified() -> Self {
+        let detail = "This needs a verified e-mail address: the token's `email` must be one that can be \
+                      invited, and its `email_verified` true.";
+        Self::new(Code::EmailNotVerified, detail)
+    }
+
+    fn role_not_grantable() -> Self {
+        Self::new(Code::RoleNotGrantable, "An owner may grant owner and member, a member only member.")
+    }
+
+    fn seats_exhausted(seats: Seats) -> Self {
+        let detail = format!("{} of {} seats are free; nobody was invited.", seats.free, seats.total);
+        Self { seats: Some(seats), ..Self::new(Code::SeatsExhausted, detail) }
+    }
+
+    fn last_owner() -> Self {
+        let detail = "The organization would have no owner left. Make another member owner first.";
+        Self::new(Code::LastOwner, detail)
+    }
+
+    fn email_mismatch() -> Self {
+        let detail = "You are signed in with another address than the one that was invited.";
+        Self::new(Code::EmailMismatch, detail)
+    }
+
+    /// To an inviter: what the record is instead of pending.
+    fn not_pending(NotPending(status): NotPending) -> Self {
+        let detail = format!("The invitation is {status}.");
+        let problem = Self::new(Code::InvitationNotPending, detail);
+        Self { invitation_status: Some(status), ..problem }
+    }
+
+    /// To an invitee: why a genuine link is dead.
+    fn gone(NotPending(status): NotPending) -> Self {
+        match status {
+            Status::Expired => Self::new(
+                Code::InvitationExpired,
+                "The invitation has expired. Ask its sender for a new one.",
+            ),
+            Status::Revoked => Self::new(Code::InvitationRevoked, "The invitation was withdrawn."),
+            Status::Declined => Self::new(Code::InvitationDeclined, "The invitation was declined."),
+            Status::Accepted | Status::Removed => {
+                Self::new(Code::InvitationAccepted, "The invitation was accepted already; it works once.")
+            }
+            Status::Pending => Self::internal("a pending invitation was called over"),
+        }
+    }
+}
+
+impl From<DeadLink> for Problem {
+    fn from(dead: DeadLink) -> Self {
+        match dead {
+            DeadLink::Invalid(_) => Self::new(Code::InvalidToken, "This is not a link that Roster made."),
+            DeadLink::Superseded => {
+                Self::new(Code::InvitationSuperseded, "Use the link in the newest mail of this invitation.")
+            }
+        }
+    }
+}
+
+impl From<create::Refusal> for Problem {
+    fn from(refusal: create::Refusal) -> Self {
+        match refusal {
+            create::Refusal::EmailNotVerified => Self::email_not_verified(),
+        }
+    }
+}
+
+impl From<invite::Refusal> for Problem {
+    fn from(refusal: invite::Refusal) -> Self {
+        use invite::Refusal as R;
+        match refusal {
+            R::EmailNotVerified => Self::email_not_verified(),
+            R::NoSuchOrganization => Self::no_organization(),
+            R::RoleNotGrantable => Self::role_not_grantable(),
+            R::SeatsExhausted(seats) => Self::seats_exhausted(seats),
+        }
+    }
+}
+
+impl From<resend::Refusal> for Problem {
+    fn from(refusal: resend::Refusal) -> Self {
+        use resend::Refusal as R;
+        match refusal {
+            R::EmailNotVerified => Self::email_not_verified(),
+            R::NoSuchOrganization => Self::no_organization(),
+            R::NoSuchInvitation => Self::no_invitation(),
+            R::RoleNotGrantable => Self::role_not_grantable(),
+            R::NotPending(not_pending) => Self::not_pending(not_pending),
+            R::SeatsExhausted(seats) => Self::seats_exhausted(seats),
+        }
+    }
+}
+
+impl From<revoke::Refusal> for Problem {
+    fn from(refusal: revoke::Refusal) -> Self {
+        use revoke::Refusal as R;
+        match refusal {
+            R::NoSuchOrganization => Self::no_organization(),
+            R::NoSuchInvitation => Self::no_invitation(),
+            R::RoleNotGrantable => Self::role_not_grantable(),
+            R::NotPending(not_pending) => Self::not_pending(not_pending),
+        }
+    }
+}
+
+impl From<accept::Refusal> for Problem {
+    fn from(refusal: accept::Refusal) -> Self {
+        use accept::Refusal as R;
+        match refusal {
+            R::DeadLink(dead) => dead.into(),
+            R::EmailNotVerified => Self::email_not_verified(),
+            R::EmailMismatch => Self::email_mismatch(),
+            R::NotPending(not_pending) => Self::gone(not_pending),
+            R::AlreadyMember => {
+                let detail = "You are a member of this organization already, through another invitation.";
+                Self::new(Code::AlreadyMember, detail)
+            }
+            R::SenderLostAuthority => {
+                let detail = "Whoever sent the invitation may not grant its role any more. Ask an owner to \
+                              resend it.";
+                Self::new(Code::SenderLostAuthority, detail)
+            }
+        }
+    }
+}
+
+impl From<decline::Refusal> for Problem {
+    fn from(refusal: decline::Refusal) -> Self {
+        use decline::Refusal as R;
+        match refusal {
+            R::DeadLink(dead) => dead.into(),
+            R::EmailNotVerified => Self::email_not_verified(),
+            R::EmailMismatch => Self::email_mismatch(),
+            R::NotPending(not_pending) => Self::gone(not_pending),
+        }
+    }
+}
+
+impl From<role_edit::Refusal> for Problem {
+    fn from(refusal: role_edit::Refusal) -> Self {
+        use role_edit::Refusal as R;
+        match refusal {
+            R::NoSuchOrganization => Self::no_organization(),
+            R::NoSuchMember => Self::no_member(),
+            R::OwnerRequired => Self::new(Code::OwnerRequired, "Only an owner may edit roles."),
+            R::LastOwner => Self::last_owner(),
+        }
+    }
+}
+
+impl From<remove::Refusal> for Problem {
+    fn from(refusal: remove::Refusal) -> Self {
+        use remove::Refusal as R;
+        match refusal {
+            R::NoSuchOrganization => Self::no_organization(),
+            R::NoSuchMember => Self::no_member(),
+            R::OwnerRequired => Self::new(Code::OwnerRequired, "Only an owner may remove other members."),
+            R::LastOwner => Self::last_owner(),
+        }
+    }
+}
+
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Throttled(_) | store::Error::Unavailable(_) => Self::unavailable(error),
+            store::Error::Refused(_) | store::Error::Broken(_) => Self::internal(error),
+        }
+    }
+}
+
+impl<Refusal: Into<Self>, Failure: Into<Self>> From<SettleError<Refusal, Failure>> for Problem {
+    fn from(error: SettleError<Refusal, Failure>) -> Self {
+        match error {
+            SettleError::Refused(refusal) => refusal.into(),
+            SettleError::Contended => {
+                Self::new(Code::Conflict, "Others changed the same things again and again. Try again.")
+            }
+            SettleError::Read(error) => error.into(),
+            SettleError::Commit(error) => match error {
+                CommitError::Contended(_) => {
+                    let detail = "Others kept changing the same things. Try again.";
+                    Self { cause: Some(error.into()), ..Self::new(Code::Conflict, detail) }
+                }
+                CommitError::Throttled(_) | CommitError::Unknown(_) => Self::unavailable(error),
+                CommitError::Refused(_) => Self::internal(error),
+            },
+        }
+    }
+}
+
+/// Ids that cannot be parsed name nothing; the answer is the same as for those that name nothing.
+pub(crate) mod missing {
+    use super::Problem;
+
+    pub(crate) fn organization<E>(_: E) -> Problem {
+        Problem::no_organization()
+    }
+
+    pub(crate) fn invitation<E>(_: E) -> Problem {
+        Problem::no_invitation()
+    }
+
+    pub(crate) fn member<E>(_: E) -> Problem {
+        Problem::no_member()
+    }
+}

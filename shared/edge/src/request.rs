@@ -1,0 +1,154 @@
+//! What a request says: who is calling, the path, the body.
+
+use std::fmt::Write;
+use std::str::FromStr;
+
+use domain::{Caller, EmailAddress, InvitationId, OrganizationId, Role, Token, UserId};
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, Request, RequestExt};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error as _};
+use serde_path_to_error::{Path, Segment};
+
+use crate::problem::{Code, Problem, missing};
+
+/// 64 KiB (DESIGN section 3).
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Who is calling, by the claims that API Gateway's authorizer has verified. `Err`: no authorizer did.
+///
+/// The address counts only if `email_verified` is exactly true and it is one that can be invited.
+pub fn caller(request: &Request) -> Result<Caller, Unauthenticated> {
+    let Some(RequestContext::ApiGatewayV2(context)) = request.request_context_ref() else {
+        return Err(Unauthenticated);
+    };
+    let jwt = context.authorizer.as_ref().and_then(|authorizer| authorizer.jwt.as_ref());
+    let claims = &jwt.ok_or(Unauthenticated)?.claims;
+    let user = claims.get("sub").and_then(|sub| UserId::parse(sub).ok()).ok_or(Unauthenticated)?;
+    let verified = claims.get("email_verified").is_some_and(|verified| verified == "true");
+    let email = claims.get("email").filter(|_| verified).and_then(|email| EmailAddress::parse(email).ok());
+    Ok(Caller { user, email })
+}
+
+/// Nobody is signed in: an answer that only a gateway without its authorizer leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unauthenticated;
+
+/// Refuses a caller without a verified address, where that comes before looking at the path.
+pub fn verified(caller: &Caller) -> Result<(), Problem> {
+    caller.email.as_ref().map(drop).ok_or_else(Problem::email_not_verified)
+}
+
+/// The organization in the path.
+pub fn organization(request: &Request) -> Result<OrganizationId, Problem> {
+    path(request, "organization_id").parse().map_err(missing::organization)
+}
+
+/// The invitation in the path. Where the caller may not even see the organization, that comes first: so
+/// this is parsed apart from being refused.
+pub fn invitation(request: &Request) -> Option<InvitationId> {
+    path(request, "invitation_id").parse().ok()
+}
+
+/// The member in the path, as the `sub` is: the gateway has decoded it.
+pub fn member(request: &Request) -> Option<UserId> {
+    path(request, "user_id").parse().ok()
+}
+
+/// The refusal for an invitation's id that names nothing.
+#[must_use]
+pub fn no_invitation() -> Problem {
+    missing::invitation(())
+}
+
+/// The refusal for a member's id that names nothing.
+#[must_use]
+pub fn no_member() -> Problem {
+    missing::member(())
+}
+
+fn path(request: &Request, name: &str) -> String {
+    request.path_parameters_ref().and_then(|path| path.first(name)).unwrap_or_default().to_owned()
+}
+
+/// The body, as JSON with exactly the fields of `T`.
+pub fn json<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
+    let bytes: &[u8] = match request.body() {
+        Body::Text(text) => text.as_bytes(),
+        Body::Binary(bytes) => bytes,
+        _ => &[],
+    };
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(Problem::malformed("", "a JSON object is needed, and there is no body"));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let pointer = pointer(error.path());
+        Problem::malformed(pointer, without_position(&error.into_inner()))
+    })?;
+    deserializer.end().map_err(|error| Problem::malformed("", without_position(&error)))?;
+    Ok(value)
+}
+
+/// serde's words without the position, which nobody needs who has a pointer.
+fn without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(end) if error.is_data() => text[..end].to_owned(),
+        _ => text,
+    }
+}
+
+/// A JSON pointer (RFC 6901).
+fn pointer(path: &Path) -> String {
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => {
+                let _ = write!(pointer, "/{index}");
+            }
+            Segment::Map { key } | Segment::Enum { variant: key } => {
+                let _ = write!(pointer, "/{}", key.replace('~', "~0").replace('/', "~1"));
+            }
+            Segment::Unknown => {}
+        }
+    }
+    pointer
+}
+
+/// The body of preview, accept and decline.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenBody {
+    token: String,
+}
+
+/// The token in the body; whatever is wrong with one has the same answer.
+pub fn token(request: &Request) -> Result<Token, Problem> {
+    let TokenBody { token } = json(request)?;
+    Token::parse(&token).map_err(|error| domain::DeadLink::from(error).into())
+}
+
+/// A query parameter, if it is given; `expected` says what it may be.
+pub fn parameter<T: FromStr>(request: &Request, name: &str, expected: &str) -> Result<Option<T>, Problem> {
+    let parameters = request.query_string_parameters_ref();
+    let Some(values) = parameters.and_then(|parameters| parameters.all(name)) else {
+        return Ok(None);
+    };
+    match values.as_slice() {
+        [value] => value.parse().map(Some).map_err(|_| Problem::malformed(format!("/{name}"), expected)),
+        _ => Err(Problem::malformed(format!("/{name}"), "it is given more than once")),
+    }
+}
+
+/// Reads a role in a body; serde's own words for an unknown one would be about variants.
+pub fn role<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Role, D::Error> {
+    let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+    text.parse().map_err(D::Error::custom)
+}
+
+/// 400 for a cursor that is not one of this list.
+#[must_use]
+pub fn bad_cursor() -> Problem {
+    Problem::new(Code::BadCursor, "Take `cursor` from `next_cursor` of the same list, as it is.")
+}

@@ -1,0 +1,60 @@
+//! What the functions behind a link work with.
+
+use std::sync::Arc;
+
+use domain::Token;
+use edge::Problem;
+use edge::env::required;
+use lambda_runtime::Error;
+
+use crate::{KeyError, Kms, LinkKey};
+
+/// The table, the time, the policy, and the key that links are made with. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// What every function works with.
+    pub edge: edge::App,
+    /// The key.
+    pub key: Arc<dyn LinkKey>,
+}
+
+/// Why a link could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its record could not be read.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Its MAC could not be verified.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+impl App {
+    /// As the environment says: what [`edge::App::from_env`] needs, and `LINK_KEYS`.
+    pub async fn from_env() -> Result<Self, Error> {
+        let config = store::aws::config().await;
+        let keys = required("LINK_KEYS")?;
+        Ok(Self { edge: edge::App::with_config(&config)?, key: Arc::new(Kms::new(&config, &keys)?) })
+    }
+
+    /// Verifies the MAC while `read` reads what it may be about: always both, and both to their end, so
+    /// that the time taken tells nothing.
+    pub async fn open<Facts>(
+        &self,
+        token: &Token,
+        read: impl Future<Output = Result<Facts, store::Error>>,
+    ) -> Result<(bool, Facts), OpenError> {
+        let (genuine, facts) = futures_util::future::join(self.key.verify(token), read).await;
+        Ok((genuine?, facts?))
+    }
+}
+
+impl From<OpenError> for Problem {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Store(error) => error.into(),
+            OpenError::Key(error @ KeyError::Unavailable(_)) => Self::unavailable(error),
+            OpenError::Key(error @ KeyError::Broken(_)) => Self::internal(error),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Committing a plan: one transaction, and what its answer means.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use domain::Plan;
+use tokio::time::Instant;
+
+use crate::Store;
+use crate::error::{Cause, Error, Kind, kind};
+use crate::lower::lower;
+
+/// How long one commit may take, pauses included: a function has 10 s, and its caller an answer to get.
+const BUDGET: Duration = Duration::from_secs(7);
+/// The first pause is at most this long; each further one at most twice as long as the one before.
+const PAUSE_FIRST: Duration = Duration::from_millis(10);
+/// No pause is longer.
+const PAUSE_MAX: Duration = Duration::from_millis(320);
+
+/// What a transaction came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All of it is done.
+    Committed,
+    /// Nothing of it is done: a rival wrote first.
+    GuardFailed,
+}
+
+/// Why it is not known to be done.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Not done: other transactions kept touching the same items.
+    #[error("other transactions kept touching the same items")]
+    Contended(#[source] Cause),
+    /// Not done: DynamoDB throttles.
+    #[error("DynamoDB throttles")]
+    Throttled(#[source] Cause),
+    /// Perhaps done, perhaps not: no answer came.
+    #[error("the transaction's outcome is unknown")]
+    Unknown(#[source] Cause),
+    /// Not done, and never will be: a permission, a missing table, a mistake of ours.
+    #[error("DynamoDB refuses the transaction")]
+    Refused(#[source] Cause),
+}
+
+/// What one answer means.
+enum Answer {
+    Outcome(Outcome),
+    /// `TransactionConflict` alone: nobody's guard failed, so the plan still stands.
+    Conflict,
+    Throttled,
+    Unknown,
+    Refused,
+}
+
+impl Store {
+    /// Commits `plan` under guard. The plan is fixed: what changes between attempts is the token alone, and
+    /// that only while it is certain that no earlier attempt can still be carried out.
+    pub(crate) async fn commit(&self, plan: &Plan) -> Result<Outcome, CommitError> {
+        let items: Result<Vec<_>, Error> = plan.changes().iter().map(|it| lower(&self.table, it)).collect();
+        let items = items.map_err(|error| CommitError::Refused(error.into()))?;
+        let mut patience = Patience::new();
+        let mut token = fresh_token();
+        let mut answer_lost = false;
+        loop {
+            let Err(error) = self.send(items.clone(), &token).await else {
+                return Ok(Outcome::Committed);
+            };
+            let failure: fn(Cause) -> CommitError = match judge(&error) {
+                Answer::Outcome(outcome) => {
+                    tracing::debug!(reasons = ?reasons(&error), "a guard failed");
+                    return Ok(outcome);
+                }
+                Answer::Refused => return Err(CommitError::Refused(error.into())),
+                Answer::Unknown => {
+                    answer_lost = true;
+                    CommitError::Unknown
+                }
+                // While an earlier attempt may still be carried out, only its own token is safe.
+                Answer::Conflict | Answer::Throttled if answer_lost => CommitError::Unknown,
+                Answer::Conflict => {
+                    token = fresh_token();
+                    CommitError::Contended
+                }
+                Answer::Throttled => CommitError::Throttled,
+            };
+            tracing::debug!(reasons = ?reasons(&error), "the transaction is sent again");
+            if !patience.wait().await {
+                return Err(failure(error.into()));
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        items: Vec<TransactWriteItem>,
+        token: &str,
+    ) -> Result<(), SdkError<TransactWriteItemsError, HttpResponse>> {
+        let request = self.writes.transact_write_items().set_transact_items(Some(items));
+        request.client_request_token(token).send().await.map(drop)
+    }
+}
+
+/// DynamoDB remembers a token for 10 minutes, and takes up to 36 characters.
+fn fresh_token() -> String {
+    format!("{:032x}", fastrand::u128(..))
+}
+
+fn judge(error: &SdkError<TransactWriteItemsError, HttpResponse>) -> Answer {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(_)) => {
+            let reasons = reasons(error);
+            let has = |codes: &[&str]| reasons.iter().any(|reason| codes.contains(reason));
+            if has(&["ConditionalCheckFailed"]) {
+                Answer::Outcome(Outcome::GuardFailed)
+            } else if has(&["ValidationError", "ItemCollectionSizeLimitExceeded", "DuplicateItem"]) {
+                Answer::Refused
+            } else if has(&["ThrottlingError", "ProvisionedThroughputExceeded"]) {
+                Answer::Throttled
+            } else if has(&["TransactionConflict"]) {
+                Answer::Conflict
+            } else {
+                Answer::Refused
+            }
+        }
+        _ => match kind(error) {
+            Kind::Throttled => Answer::Throttled,
+            Kind::Unknown => Answer::Unknown,
+            Kind::Refused => Answer::Refused,
+        },
+    }
+}
+
+/// The codes of a cancellation, by position in the plan; for logs, and to tell conflict from guard.
+fn reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> Vec<&str> {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+            cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Pauses between attempts: exponential, with full jitter, within one budget.
+pub(crate) struct Patience {
+    until: Instant,
+    pause_max: Duration,
+}
+
+impl Patience {
+    pub fn new() -> Self {
+        Self { until: Instant::now() + BUDGET, pause_max: PAUSE_FIRST }
+    }
+
+    /// Pauses; false, at once, when the budget does not last.
+    pub async fn wait(&mut self) -> bool {
+        let pause = self.pause_max.mul_f64(fastrand::f64());
+        self.pause_max = PAUSE_MAX.min(self.pause_max * 2);
+        if Instant::now() + pause >= self.until {
+            return false;
+        }
+        tokio::time::sleep(pause).await;
+        true
+    }
+}

@@ -1,0 +1,178 @@
+//! Expressions as values. This file alone spells DynamoDB's expression language.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+/// Every attribute of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Attr {
+    Pk,
+    Sk,
+    Role,
+    Person,
+    Invitation,
+    Status,
+    Revision,
+    ExpiresAt,
+    SeatsFree,
+    Owners,
+    ClosedAt,
+    Ttl,
+}
+
+impl Attr {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pk => "pk",
+            Self::Sk => "sk",
+            Self::Role => "role",
+            Self::Person => "person",
+            Self::Invitation => "invitation",
+            Self::Status => "status",
+            Self::Revision => "revision",
+            Self::ExpiresAt => "expires_at",
+            Self::SeatsFree => "seats_free",
+            Self::Owners => "owners",
+            Self::ClosedAt => "closed_at",
+            Self::Ttl => "ttl",
+        }
+    }
+}
+
+/// A text value.
+pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+/// A number value.
+pub(crate) fn number(value: impl Into<i128>) -> AttributeValue {
+    AttributeValue::N(value.into().to_string())
+}
+
+/// What must hold.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub(crate) enum Condition {
+    /// There is no such item.
+    Absent,
+    /// There is such an item.
+    Exists,
+    Equals(Attr, AttributeValue),
+    AtLeast(Attr, AttributeValue),
+    AtMost(Attr, AttributeValue),
+    Above(Attr, AttributeValue),
+    BeginsWith(Attr, AttributeValue),
+    All(Vec<Condition>),
+    Any(Vec<Condition>),
+}
+
+/// What becomes of an item.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub(crate) enum Action {
+    Set(Attr, AttributeValue),
+    Add(Attr, AttributeValue),
+}
+
+/// The names and values that one request's expressions share.
+#[derive(Debug, Default)]
+pub(crate) struct Placeholders {
+    names: HashMap<String, String>,
+    values: HashMap<String, AttributeValue>,
+}
+
+impl Placeholders {
+    /// The names, or nothing where there are none: DynamoDB refuses empty maps.
+    pub fn names(&self) -> Option<HashMap<String, String>> {
+        (!self.names.is_empty()).then(|| self.names.clone())
+    }
+
+    /// The values, or nothing.
+    pub fn values(&self) -> Option<HashMap<String, AttributeValue>> {
+        (!self.values.is_empty()).then(|| self.values.clone())
+    }
+
+    fn name(&mut self, attribute: Attr) -> String {
+        let name = format!("#{}", attribute.as_str());
+        self.names.insert(name.clone(), attribute.as_str().to_owned());
+        name
+    }
+
+    fn value(&mut self, value: AttributeValue) -> String {
+        let name = format!(":v{}", self.values.len());
+        self.values.insert(name.clone(), value);
+        name
+    }
+
+    /// `condition` as an expression.
+    pub fn condition(&mut self, condition: Condition) -> String {
+        match condition {
+            Condition::Absent => format!("attribute_not_exists({})", self.name(Attr::Pk)),
+            Condition::Exists => format!("attribute_exists({})", self.name(Attr::Pk)),
+            Condition::Equals(attribute, value) => self.compare(attribute, "=", value),
+            Condition::AtLeast(attribute, value) => self.compare(attribute, ">=", value),
+            Condition::AtMost(attribute, value) => self.compare(attribute, "<=", value),
+            Condition::Above(attribute, value) => self.compare(attribute, ">", value),
+            Condition::BeginsWith(attribute, value) => {
+                format!("begins_with({}, {})", self.name(attribute), self.value(value))
+            }
+            Condition::All(conditions) => self.join(conditions, " AND "),
+            Condition::Any(conditions) => format!("({})", self.join(conditions, " OR ")),
+        }
+    }
+
+    /// `actions` as an update expression.
+    pub fn update(&mut self, actions: Vec<Action>) -> String {
+        let mut sets = Vec::new();
+        let mut adds = Vec::new();
+        for action in actions {
+            match action {
+                Action::Set(attribute, value) => {
+                    sets.push(format!("{} = {}", self.name(attribute), self.value(value)));
+                }
+                Action::Add(attribute, value) => {
+                    adds.push(format!("{} {}", self.name(attribute), self.value(value)));
+                }
+            }
+        }
+        [("SET", sets), ("ADD", adds)]
+            .into_iter()
+            .filter(|(_, parts)| !parts.is_empty())
+            .map(|(clause, parts)| format!("{clause} {}", parts.join(", ")))
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    fn compare(&mut self, attribute: Attr, operator: &str, value: AttributeValue) -> String {
+        format!("{} {operator} {}", self.name(attribute), self.value(value))
+    }
+
+    fn join(&mut self, conditions: Vec<Condition>, operator: &str) -> String {
+        let parts: Vec<_> = conditions.into_iter().map(|condition| self.condition(condition)).collect();
+        parts.join(operator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_expressions_of_one_request_share_their_placeholders() {
+        let mut placeholders = Placeholders::default();
+        let update = placeholders
+            .update(vec![Action::Set(Attr::Status, text("removed")), Action::Add(Attr::Revision, number(1))]);
+        let condition = placeholders.condition(Condition::All(vec![
+            Condition::Exists,
+            Condition::Any(vec![
+                Condition::Equals(Attr::Status, text("accepted")),
+                Condition::AtLeast(Attr::Owners, number(2)),
+            ]),
+        ]));
+        assert_eq!(update, "SET #status = :v0 ADD #revision :v1");
+        assert_eq!(condition, "attribute_exists(#pk) AND (#status = :v2 OR #owners >= :v3)");
+        assert_eq!(placeholders.names().map(|names| names.len()), Some(4));
+        assert_eq!(placeholders.values().map(|values| values.len()), Some(4));
+    }
+}

@@ -1,0 +1,93 @@
+//! Keys: one function per kind of item, and nowhere else.
+
+use domain::{InvitationId, Item, OrganizationId, UserId};
+
+use crate::expr::{Attr, text};
+use crate::record::Attributes;
+
+const ORGANIZATION: &str = "ORG#";
+const ORGANIZATION_ITEM: &str = "ORG";
+const MEMBER: &str = "MEMBER#";
+const INVITATION: &str = "INVITATION#";
+const USER: &str = "USER#";
+
+/// The primary key of an item.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub pk: String,
+    pub sk: String,
+}
+
+impl Key {
+    pub fn organization(organization: &OrganizationId) -> Self {
+        Self { pk: partition(organization), sk: ORGANIZATION_ITEM.to_owned() }
+    }
+
+    pub fn member(organization: &OrganizationId, user: &UserId) -> Self {
+        Self { pk: partition(organization), sk: format!("{MEMBER}{user}") }
+    }
+
+    pub fn invitation(organization: &OrganizationId, invitation: &InvitationId) -> Self {
+        Self { pk: partition(organization), sk: format!("{INVITATION}{invitation}") }
+    }
+
+    /// As a request names it.
+    pub fn attributes(&self) -> Attributes {
+        [(Attr::Pk, text(&self.pk)), (Attr::Sk, text(&self.sk))]
+            .map(|(attribute, value)| (attribute.as_str().to_owned(), value))
+            .into()
+    }
+
+    /// Which member this is the key of.
+    pub fn as_member(&self) -> Option<(OrganizationId, UserId)> {
+        let organization = OrganizationId::parse(self.pk.strip_prefix(ORGANIZATION)?).ok()?;
+        Some((organization, UserId::parse(self.sk.strip_prefix(MEMBER)?).ok()?))
+    }
+
+    /// Which invitation this is the key of.
+    pub fn as_invitation(&self) -> Option<(OrganizationId, InvitationId)> {
+        let organization = OrganizationId::parse(self.pk.strip_prefix(ORGANIZATION)?).ok()?;
+        Some((organization, InvitationId::parse(self.sk.strip_prefix(INVITATION)?).ok()?))
+    }
+
+    /// Which organization this is the key of.
+    pub fn as_organization(&self) -> Option<OrganizationId> {
+        let organization = self.pk.strip_prefix(ORGANIZATION)?;
+        (self.sk == ORGANIZATION_ITEM).then(|| OrganizationId::parse(organization).ok())?
+    }
+
+    /// Whether the sort key has the form of an invitation's.
+    pub fn is_invitation(&self) -> bool {
+        self.sk.starts_with(INVITATION)
+    }
+}
+
+impl From<&Item> for Key {
+    fn from(item: &Item) -> Self {
+        match item {
+            Item::Organization(organization) => Self::organization(organization),
+            Item::Member(organization, user) => Self::member(organization, user),
+            Item::Invitation(organization, invitation) => Self::invitation(organization, invitation),
+        }
+    }
+}
+
+/// The partition that all items of an organization share.
+pub(crate) fn partition(organization: &OrganizationId) -> String {
+    format!("{ORGANIZATION}{organization}")
+}
+
+/// What the sort keys of an organization's members begin with.
+pub(crate) fn members() -> &'static str {
+    MEMBER
+}
+
+/// What the sort keys of an organization's invitations begin with.
+pub(crate) fn invitations() -> &'static str {
+    INVITATION
+}
+
+/// The partition of a user's memberships in the index by person.
+pub(crate) fn person(user: &UserId) -> String {
+    format!("{USER}{user}")
+}

@@ -1,0 +1,98 @@
+//! Snapshots: several items as they were at one moment.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_get_items::TransactGetItemsError;
+use aws_sdk_dynamodb::types::{Get, TransactGetItem};
+use domain::{Invitation, InvitationId, Member, Organization, OrganizationId, UserId};
+
+use crate::Store;
+use crate::commit::Patience;
+use crate::error::Error;
+use crate::key::Key;
+use crate::record::{self, Attributes};
+
+/// What was stored under the keys asked for.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    items: HashMap<Key, Attributes>,
+}
+
+impl Snapshot {
+    pub fn organization(&self, organization: &OrganizationId) -> Result<Option<Organization>, Error> {
+        self.item(&Key::organization(organization)).map(record::organization).transpose().map_err(Error::from)
+    }
+
+    pub fn member(&self, organization: &OrganizationId, user: &UserId) -> Result<Option<Member>, Error> {
+        self.item(&Key::member(organization, user)).map(record::member).transpose().map_err(Error::from)
+    }
+
+    pub fn invitation(
+        &self,
+        organization: &OrganizationId,
+        invitation: &InvitationId,
+    ) -> Result<Option<Invitation>, Error> {
+        let key = Key::invitation(organization, invitation);
+        self.item(&key).map(record::invitation).transpose().map_err(Error::from)
+    }
+
+    fn item(&self, key: &Key) -> Option<Attributes> {
+        self.items.get(key).cloned()
+    }
+}
+
+impl Store {
+    /// Reads `keys` in one request and as of one moment; keys that repeat are read once.
+    pub(crate) async fn snapshot(&self, keys: impl IntoIterator<Item = Key>) -> Result<Snapshot, Error> {
+        let mut distinct: Vec<Key> = Vec::new();
+        for key in keys {
+            if !distinct.contains(&key) {
+                distinct.push(key);
+            }
+        }
+        let items = match distinct.as_slice() {
+            [key] => vec![self.item(key).await?],
+            keys => self.items(keys).await?,
+        };
+        let found = distinct.into_iter().zip(items).filter_map(|(key, item)| Some((key, item?)));
+        Ok(Snapshot { items: found.collect() })
+    }
+
+    /// A single item is a snapshot of itself; a strongly consistent read costs half of a transaction.
+    async fn item(&self, key: &Key) -> Result<Option<Attributes>, Error> {
+        let get = self.reads.get_item().table_name(&self.table).consistent_read(true);
+        Ok(get.set_key(Some(key.attributes())).send().await?.item)
+    }
+
+    async fn items(&self, keys: &[Key]) -> Result<Vec<Option<Attributes>>, Error> {
+        let mut gets = Vec::with_capacity(keys.len());
+        for key in keys {
+            let get = Get::builder().table_name(&self.table).set_key(Some(key.attributes())).build();
+            let get = get.map_err(|error| Error::Refused(error.into()))?;
+            gets.push(TransactGetItem::builder().get(get).build());
+        }
+        let mut patience = Patience::new();
+        loop {
+            let request = self.reads.transact_get_items().set_transact_items(Some(gets.clone()));
+            match request.send().await {
+                Ok(output) => {
+                    let responses = output.responses.unwrap_or_default();
+                    return Ok(responses.into_iter().map(|response| response.item).collect());
+                }
+                // A write of one of the items is under way; it is over in a moment.
+                Err(error) if is_cancelled(&error) => {
+                    if !patience.wait().await {
+                        return Err(Error::Throttled(error.into()));
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// A cancelled read asserts nothing, so its reasons can be conflict or throttling only.
+fn is_cancelled<R>(error: &SdkError<TransactGetItemsError, R>) -> bool {
+    error.as_service_error().is_some_and(TransactGetItemsError::is_transaction_canceled_exception)
+}

@@ -1,0 +1,391 @@
+//! Items as they are stored, and back.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::{
+    Closed, Delivery, EmailAddress, Generation, Invitation, InvitationId, Mail, Member, Organization,
+    OrganizationId, OrganizationName, Revision, Role, Seats, Sender, State, Status, Timestamp, UserId,
+};
+use serde::{Deserialize, Serialize};
+use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
+
+use crate::error::{Broken, Error};
+use crate::expr::{Attr, text};
+use crate::key::{Key, person};
+
+/// Shards of the index of what is due, so that no one partition of it carries all of a table's writes.
+pub const DUE_SHARDS: u8 = 8;
+
+/// An item as the SDK has it.
+pub(crate) type Attributes = HashMap<String, AttributeValue>;
+
+#[derive(Serialize, Deserialize)]
+struct OrganizationRecord {
+    name: OrganizationName,
+    seats_total: u32,
+    seats_free: u32,
+    owners: u32,
+    created_at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MemberRecord {
+    role: Role,
+    email: EmailAddress,
+    invitation: InvitationId,
+    joined_at: Timestamp,
+    person: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SenderRecord {
+    user_id: UserId,
+    email: EmailAddress,
+}
+
+#[derive(Serialize, Deserialize)]
+struct InvitationRecord {
+    email: EmailAddress,
+    role: Role,
+    status: Status,
+    generation: Generation,
+    revision: Revision,
+    sender: SenderRecord,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery: Option<Delivery>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery_detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accepted_by: Option<UserId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accepted_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closed_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due_shard: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<Timestamp>,
+}
+
+/// `record` under `key`.
+fn keyed(key: &Key, record: impl Serialize) -> Result<Attributes, Error> {
+    let mut item: Attributes = to_item(record).map_err(|error| broken(key, error))?;
+    item.insert(Attr::Pk.as_str().to_owned(), text(&key.pk));
+    item.insert(Attr::Sk.as_str().to_owned(), text(&key.sk));
+    Ok(item)
+}
+
+fn broken(key: &Key, what: impl Display) -> Broken {
+    Broken { key: format!("{}/{}", key.pk, key.sk), what: what.to_string() }
+}
+
+pub(crate) fn organization_item(organization: &Organization) -> Result<Attributes, Error> {
+    keyed(
+        &Key::organization(&organization.id),
+        OrganizationRecord {
+            name: organization.name.clone(),
+            seats_total: organization.seats.total,
+            seats_free: organization.seats.free,
+            owners: organization.owners,
+            created_at: organization.created_at,
+        },
+    )
+}
+
+pub(crate) fn member_item(member: &Member) -> Result<Attributes, Error> {
+    keyed(
+        &Key::member(&member.organization, &member.user),
+        MemberRecord {
+            role: member.role,
+            email: member.email.clone(),
+            invitation: member.invitation.clone(),
+            joined_at: member.joined_at,
+            person: person(&member.user),
+        },
+    )
+}
+
+pub(crate) fn invitation_item(invitation: &Invitation) -> Result<Attributes, Error> {
+    let (mut accepted_by, mut accepted_at) = (None, None);
+    let (mut closed_at, mut ttl) = (None, None);
+    let (mut due_shard, mut due_at) = (None, None);
+    match &invitation.state {
+        State::Pending { due_at: due } => {
+            due_shard = Some(shard(&invitation.id));
+            due_at = Some(*due);
+        }
+        State::Accepted { by, at } => {
+            accepted_by = Some(by.clone());
+            accepted_at = Some(*at);
+        }
+        State::Closed { at, purge_at, .. } => {
+            closed_at = Some(*at);
+            ttl = Some(*purge_at);
+        }
+    }
+    let mail = invitation.mail.as_ref();
+    keyed(
+        &Key::invitation(&invitation.organization, &invitation.id),
+        InvitationRecord {
+            email: invitation.email.clone(),
+            role: invitation.role,
+            status: invitation.status(),
+            generation: invitation.generation,
+            revision: invitation.revision,
+            sender: SenderRecord {
+                user_id: invitation.sender.user.clone(),
+                email: invitation.sender.email.clone(),
+            },
+            created_at: invitation.created_at,
+            expires_at: invitation.expires_at,
+            delivery: mail.map(|mail| mail.delivery),
+            delivery_detail: mail.and_then(|mail| mail.detail.clone()),
+            sent_at: mail.and_then(|mail| mail.sent_at),
+            accepted_by,
+            accepted_at,
+            closed_at,
+            due_shard,
+            due_at,
+            ttl,
+        },
+    )
+}
+
+/// The ids are hashes, so their last characters spread evenly.
+fn shard(invitation: &InvitationId) -> u8 {
+    let last = invitation.as_str().bytes().rev().take(4);
+    last.fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte)) % DUE_SHARDS
+}
+
+/// The primary key of an item.
+pub(crate) fn key_of(item: &Attributes) -> Result<Key, Broken> {
+    let part = |attribute: Attr| item.get(attribute.as_str()).and_then(|value| value.as_s().ok()).cloned();
+    match (part(Attr::Pk), part(Attr::Sk)) {
+        (Some(pk), Some(sk)) => Ok(Key { pk, sk }),
+        (pk, sk) => Err(Broken { key: format!("{pk:?}/{sk:?}"), what: "pk or sk is no text".to_owned() }),
+    }
+}
+
+pub(crate) fn organization(item: Attributes) -> Result<Organization, Broken> {
+    let key = key_of(&item)?;
+    let id = key.as_organization().ok_or_else(|| broken(&key, "not an organization's key"))?;
+    let record: OrganizationRecord = from_item(item).map_err(|error| broken(&key, error))?;
+    Ok(Organization {
+        id,
+        name: record.name,
+        seats: Seats { total: record.seats_total, free: record.seats_free },
+        owners: record.owners,
+        created_at: record.created_at,
+    })
+}
+
+pub(crate) fn member(item: Attributes) -> Result<Member, Broken> {
+    let key = key_of(&item)?;
+    let (organization, user) = key.as_member().ok_or_else(|| broken(&key, "not a member's key"))?;
+    let record: MemberRecord = from_item(item).map_err(|error| broken(&key, error))?;
+    Ok(Member {
+        organization,
+        user,
+        role: record.role,
+        email: record.email,
+        invitation: record.invitation,
+        joined_at: record.joined_at,
+    })
+}
+
+/// An attribute that this kind of item cannot do without.
+fn required<T>(key: &Key, attribute: &str, value: Option<T>) -> Result<T, Broken> {
+    value.ok_or_else(|| broken(key, format_args!("{attribute} is missing")))
+}
+
+pub(crate) fn invitation(item: Attributes) -> Result<Invitation, Broken> {
+    let key = key_of(&item)?;
+    let (organization, id) = key.as_invitation().ok_or_else(|| broken(&key, "not an invitation's key"))?;
+    let record: InvitationRecord = from_item(item).map_err(|error| broken(&key, error))?;
+    let closed = |how| {
+        Ok::<_, Broken>(State::Closed {
+            how,
+            at: required(&key, "closed_at", record.closed_at)?,
+            purge_at: required(&key, "ttl", record.ttl)?,
+        })
+    };
+    let state = match record.status {
+        Status::Pending => State::Pending { due_at: required(&key, "due_at", record.due_at)? },
+        Status::Accepted => State::Accepted {
+            by: required(&key, "accepted_by", record.accepted_by)?,
+            at: required(&key, "accepted_at", record.accepted_at)?,
+        },
+        Status::Revoked => closed(Closed::Revoked)?,
+        Status::Expired => closed(Closed::Expired)?,
+        Status::Declined => closed(Closed::Declined)?,
+        Status::Removed => closed(Closed::Removed)?,
+    };
+    Ok(Invitation {
+        id,
+        organization,
+        email: record.email,
+        role: record.role,
+        generation: record.generation,
+        revision: record.revision,
+        sender: Sender { user: record.sender.user_id, email: record.sender.email },
+        created_at: record.created_at,
+        expires_at: record.expires_at,
+        state,
+        mail: record.delivery.map(|delivery| Mail {
+            delivery,
+            detail: record.delivery_detail,
+            sent_at: record.sent_at,
+        }),
+    })
+}
+
+/// Any item of the table: for whoever looks at all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// An organization.
+    Organization(Organization),
+    /// A member.
+    Member(Member),
+    /// An invitation.
+    Invitation(Invitation),
+}
+
+impl Record {
+    /// The record that `item` is.
+    pub fn read(item: HashMap<String, AttributeValue>) -> Result<Self, Broken> {
+        let key = key_of(&item)?;
+        if key.as_organization().is_some() {
+            organization(item).map(Self::Organization)
+        } else if key.as_member().is_some() {
+            member(item).map(Self::Member)
+        } else {
+            invitation(item).map(Self::Invitation)
+        }
+    }
+
+    /// The item that this record is.
+    pub fn write(&self) -> Result<HashMap<String, AttributeValue>, Error> {
+        match self {
+            Self::Organization(organization) => organization_item(organization),
+            Self::Member(member) => member_item(member),
+            Self::Invitation(invitation) => invitation_item(invitation),
+        }
+    }
+}
+
+/// What a stream record's image says about an invitation: enough to tell whether anybody has to look.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Standing {
+    /// Its status, whatever the time.
+    pub status: Status,
+    /// How far its newest mail came.
+    #[serde(default)]
+    pub delivery: Option<Delivery>,
+    /// Which mail that is.
+    pub generation: Generation,
+    /// Until when it can be accepted.
+    pub expires_at: Timestamp,
+}
+
+/// Which invitation the keys of a stream record name; `None`: another kind of item.
+pub fn invitation_key(keys: &serde_dynamo::Item) -> Result<Option<(OrganizationId, InvitationId)>, Broken> {
+    let part = |attribute: Attr| match keys.get(attribute.as_str()) {
+        Some(serde_dynamo::AttributeValue::S(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let (Some(pk), Some(sk)) = (part(Attr::Pk), part(Attr::Sk)) else {
+        return Err(Broken { key: "stream record".to_owned(), what: "pk or sk is no text".to_owned() });
+    };
+    let key = Key { pk, sk };
+    match key.as_invitation() {
+        Some(ids) => Ok(Some(ids)),
+        None if key.is_invitation() => Err(broken(&key, "not an invitation's key")),
+        None => Ok(None),
+    }
+}
+
+/// What an image of an invitation says; `None`: there is no image.
+pub fn standing(image: &serde_dynamo::Item) -> Result<Option<Standing>, Broken> {
+    if image.is_empty() {
+        return Ok(None);
+    }
+    serde_dynamo::from_item(image.clone())
+        .map(Some)
+        .map_err(|error| Broken { key: "stream image".to_owned(), what: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn sample(state: State, mail: Option<Mail>) -> Invitation {
+        let organization = OrganizationId::from_random([1; 16]);
+        let email = EmailAddress::parse("ada@example.com").unwrap();
+        let now = Timestamp::from_unix(1_795_615_500);
+        Invitation {
+            id: InvitationId::of(&organization, &email),
+            organization,
+            email: email.clone(),
+            role: Role::Member,
+            generation: Generation(2),
+            revision: Revision(5),
+            sender: Sender { user: UserId::parse("auth0|1").unwrap(), email },
+            created_at: now,
+            expires_at: now + Duration::from_mins(1),
+            state,
+            mail,
+        }
+    }
+
+    #[test]
+    fn an_invitation_reads_back_in_every_state() {
+        let at = Timestamp::from_unix(1_795_615_501);
+        let by = UserId::parse("auth0|2").unwrap();
+        let bounced =
+            Mail { delivery: Delivery::Bounced, detail: Some("gone".to_owned()), sent_at: Some(at) };
+        for (state, mail) in [
+            (State::Pending { due_at: at }, Some(bounced)),
+            (State::Accepted { by, at }, None),
+            (State::Closed { how: Closed::Removed, at, purge_at: at }, None),
+        ] {
+            let stored = sample(state, mail);
+            let item = invitation_item(&stored).unwrap();
+            assert_eq!(item.contains_key("due_shard"), stored.status() == Status::Pending);
+            assert_eq!(item.contains_key("ttl"), !stored.holds_seat());
+            assert_eq!(invitation(item).unwrap(), stored);
+        }
+    }
+
+    #[test]
+    fn a_broken_item_says_where_and_shows_no_value() {
+        let mut item = invitation_item(&sample(State::Pending { due_at: Timestamp::MAX }, None)).unwrap();
+        item.insert("email".to_owned(), text("not-an-address-but-private"));
+        let error = invitation(item.clone()).unwrap_err().to_string();
+        assert!(error.contains("INVITATION#inv_") && !error.contains("private"), "{error}");
+        item.insert("email".to_owned(), text("ada@example.com"));
+        item.remove("due_at");
+        let error = invitation(item).unwrap_err().to_string();
+        assert!(error.contains("due_at is missing"), "{error}");
+    }
+
+    #[test]
+    fn every_shard_is_used() {
+        let organization = OrganizationId::from_random([1; 16]);
+        let mut seen = [false; DUE_SHARDS as usize];
+        for number in 0..200 {
+            let email = EmailAddress::parse(&format!("p{number}@example.com")).unwrap();
+            seen[usize::from(shard(&InvitationId::of(&organization, &email)))] = true;
+        }
+        assert_eq!(seen, [true; DUE_SHARDS as usize]);
+    }
+}

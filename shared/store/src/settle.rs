@@ -1,0 +1,53 @@
+//! Read, decide, commit; and after a lost race once more.
+
+use domain::Decision;
+
+use crate::commit::Outcome;
+use crate::{CommitError, Error, Store};
+
+/// Looks at the facts, at most: the first one, and five more after lost races (DESIGN section 5).
+pub const ATTEMPTS_MAX: usize = 6;
+
+/// Why an action has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum SettleError<Refusal, Failure = Error> {
+    /// The rules say no.
+    #[error("refused")]
+    Refused(Refusal),
+    /// Rivals wrote first, every time.
+    #[error("lost too many races")]
+    Contended,
+    /// The facts could not be read.
+    #[error("the facts could not be read")]
+    Read(Failure),
+    /// The plan could not be committed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+impl Store {
+    /// Reads the facts, decides, and commits the decision's plan.
+    ///
+    /// `read` is given the facts of the lost race before, if there was one. Only `decide` refuses: a guard
+    /// that fails says no more than that the facts have changed. A plan that writes nothing is not
+    /// committed: the snapshot vouches for its answer.
+    pub async fn settle<Facts, Answer, Refusal, Failure, Reading>(
+        &self,
+        read: impl Fn(Option<Facts>) -> Reading,
+        decide: impl Fn(&Facts) -> Result<Decision<Answer>, Refusal>,
+    ) -> Result<Answer, SettleError<Refusal, Failure>>
+    where
+        Reading: Future<Output = Result<Facts, Failure>>,
+    {
+        let mut before = None;
+        for _ in 0..ATTEMPTS_MAX {
+            let facts = read(before.take()).await.map_err(SettleError::Read)?;
+            let Decision { plan, answer } = decide(&facts).map_err(SettleError::Refused)?;
+            if !plan.writes() || self.commit(&plan).await? == Outcome::Committed {
+                return Ok(answer);
+            }
+            before = Some(facts);
+        }
+        Err(SettleError::Contended)
+    }
+}
