@@ -9,8 +9,8 @@ use domain::accept::{self, Authority};
 use domain::delivery::{self, Mark};
 use domain::ledger::Ledger;
 use domain::{
-    Caller, Decision, EmailAddress, Invitation, InvitationId, Opened, OrganizationId, OrganizationName, Policy,
-    Role, Timestamp, UserId, create, decline, expire, invite, revoke,
+    Caller, Decision, EmailAddress, Invitation, InvitationId, Opened, OrganizationId, OrganizationName,
+    Policy, Role, Timestamp, UserId, create, decline, expire, invite, revoke,
 };
 use store::record::Record;
 
@@ -44,12 +44,12 @@ const EXPIRED: [&str; 4] =
 const CLOSED: [&str; 2] = ["zoe@gone.example", "abel@gone.example"];
 
 const FIRST_NAMES: [&str; 20] = [
-    "anna", "bela", "carla", "dan", "elif", "finn", "gita", "hugo", "ines", "jan", "kim", "lea", "milo", "nora",
-    "otis", "pia", "ravi", "sara", "tom", "vera",
+    "anna", "bela", "carla", "dan", "elif", "finn", "gita", "hugo", "ines", "jan", "kim", "lea", "milo",
+    "nora", "otis", "pia", "ravi", "sara", "tom", "vera",
 ];
 const LAST_NAMES: [&str; 16] = [
-    "abt", "berg", "cruz", "diaz", "ek", "fox", "gray", "hahn", "ito", "juric", "kaya", "lund", "mora", "nagy",
-    "ono", "pratt",
+    "abt", "berg", "cruz", "diaz", "ek", "fox", "gray", "hahn", "ito", "juric", "kaya", "lund", "mora",
+    "nagy", "ono", "pratt",
 ];
 
 /// The demo could not be made: one of its own decisions was refused.
@@ -80,7 +80,11 @@ pub fn records(policy: &Policy, now: Timestamp) -> Result<Vec<Record>, DemoError
     let others = SEATS_TAKEN - 3 - QUEUED.len() - ALMOST_OVER.len();
     for (number, (first, last)) in people.take(others).enumerate() {
         let day = 87 - i64::try_from(number / 4).map_err(failed)?;
-        history.joins((&format!("{first}-{last}"), &format!("{first}.{last}@acme.example")), Role::Member, days_ago(day))?;
+        history.joins(
+            (&format!("{first}-{last}"), &format!("{first}.{last}@acme.example")),
+            Role::Member,
+            days_ago(day),
+        )?;
     }
     for email in EXPIRED {
         history.invites(&[email], Role::Member, days_ago(6))?;
@@ -131,7 +135,8 @@ impl History {
         self.invites(&[person.1], role, at)?;
         self.mark(person.1, &Mark::Sent, at)?;
         self.mark(person.1, &Mark::Delivered, at)?;
-        let facts = accept::Facts { opened: self.opened(person.1)?, member: None, sender: Authority::Trusted };
+        let facts =
+            accept::Facts { opened: self.opened(person.1)?, member: None, sender: Authority::Trusted };
         let at = at + Duration::from_hours(1);
         let decision = accept::decide(&caller(person)?, &facts, at).map_err(failed)?;
         self.commit(decision)

@@ -187,7 +187,7 @@ impl Laptop {
         let functions: Arc<dyn Functions> = match &options.functions {
             Some(invoke_api) => Arc::new(Remote::new(invoke_api)),
             None => {
-                let services = sdk_config(&format!("{url}/_aws"), options.http.clone());
+                let services = sdk_config(&format!("{url}{}", aws::PREFIX), options.http.clone());
                 let dynamodb = match options.http.clone() {
                     Some(http) => dynamodb.to_builder().http_client(http).build(),
                     None => dynamodb.clone(),
@@ -434,7 +434,7 @@ fn router(shared: &Arc<Shared>, services: Aws, gateway: Gateway) -> Router {
         .merge(shared.issuer.clone().router())
         .merge(shared.mailbox.clone().router())
         .merge(pages::router())
-        .nest_service("/_aws", aws::router(services))
+        .merge(aws::router(services))
         .fallback_service(gateway.router())
         .layer(middleware::from_fn_with_state(Arc::clone(shared), wake))
         .layer(middleware::from_fn(guard))

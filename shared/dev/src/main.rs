@@ -54,10 +54,13 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let Arguments { port, db, no_demo, no_limits: _, functions } = arguments;
     let kept = db.as_ref().map_or("in memory".to_owned(), |file| format!("in {}", file.display()));
     let clock_file = functions.as_ref().map(|_| PathBuf::from(CLOCK_FILE));
-    let options =
-        Options { port, db, demo: !no_demo, functions, clock_file, ..Options::default() };
-    say(&format!("Roster for development, {kept}. Not for production: anybody on this machine may do anything."));
-    let laptop = Laptop::start(options, |step| say(&format!("  {:>4} ms  {step}", started.elapsed().as_millis()))).await?;
+    let options = Options { port, db, demo: !no_demo, functions, clock_file, ..Options::default() };
+    say(&format!(
+        "Roster for development, {kept}. Not for production: anybody on this machine may do anything."
+    ));
+    let laptop =
+        Laptop::start(options, |step| say(&format!("  {:>4} ms  {step}", started.elapsed().as_millis())))
+            .await?;
     say(&welcome(laptop.url(), started.elapsed().as_millis(), !no_demo));
     tokio::signal::ctrl_c().await?;
     say("stopped");

@@ -123,7 +123,9 @@ impl Table {
                 Ok(_) => {}
                 // Somebody has invited the address anew since it was read.
                 Err(error)
-                    if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {}
+                    if error
+                        .as_service_error()
+                        .is_some_and(|e| e.is_conditional_check_failed_exception()) => {}
                 Err(error) => return Err(TableError::new("swept", DisplayErrorContext(error))),
             }
         }

@@ -1,0 +1,3 @@
+//! Scenarios: one file per action, and some for what goes across.
+
+mod invite;

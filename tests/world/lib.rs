@@ -1,0 +1,215 @@
+//! The world that scenarios play in: a whole laptop, people with verbs, and what they are answered.
+//!
+//! A scenario starts a [`World`], lets a [`Person`] do something, looks at the [`Answer`], and ends with
+//! [`World::ends_well`], which waits until nothing is left to do and then looks at the whole table: the rules
+//! hold, no mail is owed, nothing was given up. A world that is dropped without it fails its test.
+//!
+//! People call the API as anybody does: with a token of the issuer, through the gateway, into the handlers of
+//! the real binaries, which reach the table by the real SDK. The table is the embedded engine's, or one that
+//! is made for the world at the DynamoDB that `ROSTER_TEST_DYNAMODB` names (a URL, or `aws`).
+
+mod answer;
+mod person;
+mod wire;
+
+use std::sync::OnceLock;
+
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use dev::laptop::{External, Laptop, Options, plain_http};
+use domain::ledger::Ledger;
+use domain::{Delivery, Status};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+pub use answer::Answer;
+pub use person::{Organization, Person};
+pub use wire::{Call, Fault, Wire};
+
+/// A laptop of one's own, empty.
+pub struct World {
+    laptop: Laptop,
+    wire: Wire,
+    /// A table that has to be deleted in the end.
+    foreign: bool,
+    ended: bool,
+}
+
+impl World {
+    /// A world with nobody in it.
+    pub async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    /// A world whose organizations have `seats` seats.
+    pub async fn with_seats(seats: u32) -> Self {
+        let policy = domain::Policy { seats, ..domain::Policy::default() };
+        Self::with(Options { policy, ..Options::default() }).await
+    }
+
+    /// A world started in a way of its own.
+    pub async fn with(options: Options) -> Self {
+        let wire = Wire::new(plain_http());
+        let external = external().await;
+        let foreign = external.is_some();
+        let options = Options {
+            http: options.functions.is_none().then(|| wire.client()),
+            issuer_key: Some(issuer_key().to_owned()),
+            dynamodb: external,
+            ..options
+        };
+        let laptop = Laptop::start(options, |_| {}).await.expect("the laptop starts");
+        Self { laptop, wire, foreign, ended: false }
+    }
+
+    /// The laptop.
+    #[must_use]
+    pub fn laptop(&self) -> &Laptop {
+        &self.laptop
+    }
+
+    /// What the functions send to AWS.
+    #[must_use]
+    pub fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
+    /// Somebody signed in as `name`, with the verified address `<name>@example.com`.
+    #[must_use]
+    pub fn person(&self, name: &str) -> Person {
+        self.signed_in(name, json!({ "email": format!("{name}@example.com"), "email_verified": true }))
+    }
+
+    /// Somebody signed in with claims of their own.
+    #[must_use]
+    pub fn signed_in(&self, sub: &str, mut claims: Value) -> Person {
+        claims["sub"] = json!(sub);
+        let person = serde_json::from_value(claims).expect("these are a person's claims");
+        Person::signed_in(self.laptop.router(), self.laptop.issuer().clone(), person)
+    }
+
+    /// Somebody who is not signed in.
+    #[must_use]
+    pub fn nobody(&self) -> Person {
+        Person::nobody(self.laptop.router())
+    }
+
+    /// An organization that `founder` has just made.
+    pub async fn founded_by(&self, founder: &Person) -> Organization {
+        let created = founder.creates("Acme").await.is(201);
+        Organization::new(created["id"].as_str().expect("an organization has an id"))
+    }
+
+    /// `name`, invited by `owner` with `role`, has accepted.
+    pub async fn joined(
+        &self,
+        organization: &Organization,
+        owner: &Person,
+        name: &str,
+        role: &str,
+    ) -> Person {
+        let person = self.person(name);
+        let email = format!("{name}@example.com");
+        owner.invites(organization, &[&email], role).await.is(200);
+        let token = self.token_for(&email).await;
+        person.accepts(&token).await.is(200);
+        person
+    }
+
+    /// Resolves once nothing is left to do.
+    pub async fn idle(&self) {
+        self.laptop.idle().await.expect("the laptop works");
+    }
+
+    /// Lets time pass, and everything that falls due happen.
+    pub async fn passes(&self, seconds: u64) {
+        self.laptop.advance(seconds).await.expect("time passes");
+    }
+
+    /// The mails to `email`, newest first, once all have gone out.
+    pub async fn mails_to(&self, email: &str) -> Vec<Value> {
+        self.idle().await;
+        let items = self.laptop.mailbox().items(Some(email));
+        items.iter().map(|item| serde_json::to_value(item).expect("a mail is JSON")).collect()
+    }
+
+    /// The token in the newest mail to `email`.
+    pub async fn token_for(&self, email: &str) -> String {
+        let mails = self.mails_to(email).await;
+        let mail = mails.first().unwrap_or_else(|| panic!("{email} has no mail"));
+        mail["token"].as_str().unwrap_or_else(|| panic!("the mail to {email} has no link")).to_owned()
+    }
+
+    /// Everything in the table.
+    pub async fn ledger(&self) -> Ledger {
+        self.laptop.table().ledger().await.expect("the table can be read")
+    }
+
+    /// The rules hold, no mail is owed, nothing was given up.
+    pub async fn ends_well(mut self) {
+        self.idle().await;
+        self.ended = true;
+        let ledger = self.ledger().await;
+        assert_eq!(ledger.violations(), [], "the rules");
+        for organization in ledger.organizations() {
+            for invitation in ledger.invitations(&organization.id) {
+                let owed = invitation.mail.as_ref().is_some_and(|mail| mail.delivery == Delivery::Queued);
+                assert!(
+                    !owed || invitation.status() != Status::Pending,
+                    "{} is owed its mail",
+                    invitation.id
+                );
+            }
+        }
+        let dead = self.laptop.dead_letters().expect("the laptop's own table can be read");
+        assert_eq!(dead, [], "dead letters");
+        self.delete_foreign().await;
+    }
+
+    /// For a scenario that leaves dead letters on purpose: the rules hold, and that is all that is asked.
+    pub async fn ends_with_dead_letters(mut self) {
+        self.idle().await;
+        self.ended = true;
+        assert_eq!(self.ledger().await.violations(), [], "the rules");
+        self.delete_foreign().await;
+    }
+
+    async fn delete_foreign(&self) {
+        if self.foreign {
+            self.laptop.table().delete().await.expect("the world's own table can be deleted");
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !self.ended && !std::thread::panicking() {
+            panic!("a scenario has to end with `ends_well`");
+        }
+    }
+}
+
+/// Making an RSA key takes a second; one serves all worlds of a process.
+fn issuer_key() -> &'static str {
+    static KEY: OnceLock<String> = OnceLock::new();
+    KEY.get_or_init(|| dev::issuer::make_key().expect("a key can be made"))
+}
+
+/// The DynamoDB that `ROSTER_TEST_DYNAMODB` names, with a table that no other world has.
+async fn external() -> Option<External> {
+    static AWS: OnceCell<aws_config::SdkConfig> = OnceCell::const_new();
+    let endpoint = std::env::var("ROSTER_TEST_DYNAMODB").ok().filter(|endpoint| !endpoint.is_empty())?;
+    let config = match endpoint.as_str() {
+        "aws" => AWS.get_or_init(store::aws::config).await.clone(),
+        url => aws_config::SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+                "test", "test", None, None, "test",
+            )))
+            .endpoint_url(url)
+            .http_client(plain_http())
+            .build(),
+    };
+    Some(External { config, table: format!("roster-test-{:016x}", fastrand::u64(..)) })
+}
