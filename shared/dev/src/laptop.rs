@@ -201,11 +201,11 @@ impl Laptop {
             }
         };
 
-        let source = Arc::new(SdkSource::new(streams(&dynamodb), stream_arn));
+        let streams = aws_sdk_dynamodbstreams::Client::new(&dynamodb);
         let consumer = |function: &str| {
             Consumer::start(Mapping {
                 function: function.to_owned(),
-                source: Arc::clone(&source) as _,
+                source: Arc::new(SdkSource::new(streams.clone(), stream_arn.clone())),
                 functions: Arc::clone(&functions),
                 state: state.clone(),
                 clock: clock.clone(),
@@ -377,10 +377,6 @@ pub fn sdk_config(endpoint: &str, http: Option<SharedHttpClient>) -> SdkConfig {
 #[must_use]
 pub fn plain_http() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().build_http()
-}
-
-fn streams(config: &SdkConfig) -> aws_sdk_dynamodbstreams::Client {
-    aws_sdk_dynamodbstreams::Client::new(config)
 }
 
 /// The link key's secret, made at the first start.

@@ -86,22 +86,22 @@ fn welcome(url: &str, ready_ms: u128, with_demo: bool) -> String {
             r##"
 Organization "{name}" has 2 owners, and 312 of its 1,000 seats are taken. A session to paste:
 
-  R={url}
-  token() {{ curl -s $R/_dev/token -d "{{\"sub\":\"$1\",\"email\":\"$2\",\"email_verified\":true}}" | sed 's/.*:"\(.*\)".*/\1/'; }}
-  mailed() {{ curl -s "$R/_dev/mail?to=$1" | sed 's/.*"token":"\([^"]*\)".*/\1/;1q'; }}
+  R={url}; ORG=$R/v1/organizations/{organization}
+  c() {{ curl -sw '\n' "$@"; }}
+  token() {{ c $R/_dev/token -d "{{\"sub\":\"$1\",\"email\":\"$2\",\"email_verified\":true}}" | sed 's/.*:"\(.*\)".*/\1/'; }}
+  mailed() {{ c $R/_dev/idle >/dev/null; c "$R/_dev/mail?to=$1" | sed 's/.*"token":"\([^"]*\)".*/\1/;1q'; }}
   OWNER="Authorization: Bearer $(token {owner} {owner_email})"
-  ORG=$R/v1/organizations/{organization}
-  curl -s $ORG -H "$OWNER"                                                      # seats
-  curl -s $ORG/invitations -H "$OWNER" -d '{{"emails":["you@example.com"],"role":"member"}}'
-  curl -s $R/_dev/idle                                                          # the mail is out
   YOU="Authorization: Bearer $(token you you@example.com)"
-  curl -s $R/v1/invitations/accept -H "$YOU" -d "{{\"token\":\"$(mailed you@example.com)\"}}"
-  curl -s $ORG/members/you -X PATCH -H "$OWNER" -d '{{"role":"owner"}}'
-  curl -s "$ORG/members?role=owner" -H "$OWNER"
-  curl -s $ORG/members/you -X DELETE -H "$YOU"                                  # leave
+  c $ORG -H "$OWNER"                                            # seats
+  c $ORG/invitations -H "$OWNER" -d '{{"emails":["you@example.com"],"role":"member"}}'
+  c $R/v1/invitations/accept -H "$YOU" -d "{{\"token\":\"$(mailed you@example.com)\"}}"
+  c $ORG/members/you -X PATCH -H "$OWNER" -d '{{"role":"owner"}}'
+  c "$ORG/members?role=owner" -H "$OWNER"
+  c $ORG/members/you -X DELETE -H "$YOU"                        # leave
+  c $R/_dev/clock -d '{{"advance_seconds":172800}}'               # 48 hours later
   IVY="Authorization: Bearer $(token {invitee} {invitee_email})"
-  curl -s $R/_dev/clock -d '{{"advance_seconds":172800}}'                         # 48 hours later
-  curl -s $R/v1/invitations/accept -H "$IVY" -d "{{\"token\":\"$(mailed {invitee_email})\"}}"
+  c $R/v1/invitations/accept -H "$IVY" -d "{{\"token\":\"$(mailed {invitee_email})\"}}"
+  c $ORG -H "Authorization: Bearer $(token {owner} {owner_email})"  # seats again
 "##
         ));
     }

@@ -94,3 +94,107 @@ fn read(record: &EventRecord) -> Result<Option<(Ids, Change)>, Broken> {
         Change { old: standing(&record.change.old_image)?, new: standing(&record.change.new_image)? };
     Ok(Some((ids, change)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use domain::{EmailAddress, Status};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn organization() -> OrganizationId {
+        OrganizationId::from_random([1; 16])
+    }
+
+    fn id(name: &str) -> InvitationId {
+        let email = EmailAddress::parse(&format!("{name}@x.example")).unwrap();
+        InvitationId::of(&organization(), &email)
+    }
+
+    fn record(sequence_number: &str, sk: &str, new_image: &Value) -> Value {
+        json!({
+            "eventID": sequence_number,
+            "eventName": "MODIFY",
+            "awsRegion": "eu-west-1",
+            "dynamodb": {
+                "SequenceNumber": sequence_number,
+                "SizeBytes": 1,
+                "Keys": { "pk": { "S": format!("ORG#{}", organization()) }, "sk": { "S": sk } },
+                "NewImage": new_image,
+            },
+        })
+    }
+
+    fn invitation(sequence_number: &str, name: &str, status: &str) -> Value {
+        let image = json!({
+            "status": { "S": status },
+            "delivery": { "S": "queued" },
+            "generation": { "N": "1" },
+            "expires_at": { "N": "1795615500" },
+            "email": { "S": "the rest is not looked at" },
+        });
+        record(sequence_number, &format!("INVITATION#{}", id(name)), &image)
+    }
+
+    /// Looks after the batch's pending invitations, failing for `failing`; who was looked after, and what is
+    /// answered.
+    async fn looked_after(records: &[Value], failing: &[&str]) -> (Vec<InvitationId>, Value) {
+        let event = serde_json::from_value(json!({ "Records": records })).unwrap();
+        let failing: Vec<_> = failing.iter().map(|name| id(name)).collect();
+        let seen = Mutex::new(Vec::new());
+        let wanted = |change: &Change| change.new.as_ref().is_some_and(|it| it.status == Status::Pending);
+        let look_after = async |touched: Touched| {
+            seen.lock().unwrap().push(touched.invitation.clone());
+            if failing.contains(&touched.invitation) { Err("no") } else { Ok(()) }
+        };
+        let response = each(event, wanted, look_after).await;
+        (seen.into_inner().unwrap(), serde_json::to_value(response).unwrap())
+    }
+
+    fn failures(sequence_numbers: &[&str]) -> Value {
+        let failures: Vec<_> = sequence_numbers.iter().map(|it| json!({ "itemIdentifier": it })).collect();
+        json!({ "batchItemFailures": failures })
+    }
+
+    #[tokio::test]
+    async fn an_invitation_is_looked_after_once_however_often_it_stands_in_the_batch() {
+        let records = [
+            invitation("1", "ivy", "pending"),
+            invitation("2", "bob", "pending"),
+            invitation("3", "ivy", "pending"),
+            invitation("4", "cyd", "revoked"),
+            record("5", "ORG", &json!({ "name": { "S": "Acme" } })),
+            record("6", "MEMBER#ada", &json!({ "role": { "S": "owner" } })),
+        ];
+        let (mut seen, answer) = looked_after(&records, &[]).await;
+        let mut expected = vec![id("ivy"), id("bob")];
+        seen.sort();
+        expected.sort();
+        assert_eq!((seen, answer), (expected, failures(&[])));
+    }
+
+    #[tokio::test]
+    async fn what_fails_is_answered_by_its_first_record_and_keeps_no_other_waiting() {
+        let records = [
+            invitation("1", "bob", "pending"),
+            invitation("2", "ivy", "pending"),
+            invitation("3", "cyd", "pending"),
+            invitation("4", "ivy", "pending"),
+        ];
+        let (seen, answer) = looked_after(&records, &["ivy"]).await;
+        assert_eq!((seen.len(), answer), (3, failures(&["2"])));
+    }
+
+    #[tokio::test]
+    async fn a_record_that_cannot_be_read_fails_alone() {
+        let records = [
+            record("1", "INVITATION#not-an-id", &json!({})),
+            invitation("2", "ivy", "unheard-of"),
+            invitation("3", "bob", "pending"),
+        ];
+        let (seen, answer) = looked_after(&records, &[]).await;
+        assert_eq!((seen, answer), (vec![id("bob")], failures(&["1", "2"])));
+    }
+}
