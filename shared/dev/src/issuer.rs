@@ -7,15 +7,15 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{Json, Router, extract, http::StatusCode, response::IntoResponse, routing};
 use base64::{Engine as _, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD};
 use rsa::{
-    RsaPrivateKey, RsaPublicKey,
+    PrivateKey, PublicKey,
     pkcs1v15::{Signature, SigningKey, VerifyingKey},
     pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _},
-    sha2::{Digest as _, Sha256},
     signature::{SignatureEncoding as _, Signer as _, Verifier as _},
     traits::PublicKeyParts as _,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use crate::{
@@ -104,7 +104,7 @@ struct Key {
     id: String,
     signing: SigningKey<Sha256>,
     verifying: VerifyingKey<Sha256>,
-    public: RsaPublicKey,
+    public: PublicKey,
 }
 
 impl Issuer {
@@ -253,8 +253,8 @@ impl Issuer {
 
 /// Makes a signing key: PKCS#8 in base64. It takes a second or two.
 pub fn make_key() -> Result<String, IssuerError> {
-    let private = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, KEY_BITS)
-        .map_err(|e| IssuerError::Key(e.to_string()))?;
+    let private =
+        PrivateKey::new(&mut getrandom::SysRng, KEY_BITS).map_err(|e| IssuerError::Key(e.to_string()))?;
     let der = private.to_pkcs8_der().map_err(|e| IssuerError::Key(e.to_string()))?;
     Ok(STANDARD.encode(der.as_bytes()))
 }
@@ -288,7 +288,7 @@ fn flatten(value: &Value) -> String {
 impl Key {
     fn read(kept: &str) -> Result<Self, IssuerError> {
         let der = STANDARD.decode(kept).map_err(|e| IssuerError::Key(e.to_string()))?;
-        let private = RsaPrivateKey::from_pkcs8_der(&der).map_err(|e| IssuerError::Key(e.to_string()))?;
+        let private = PrivateKey::from_pkcs8_der(&der).map_err(|e| IssuerError::Key(e.to_string()))?;
         Ok(Self::from(private))
     }
 
@@ -331,8 +331,8 @@ impl Key {
     }
 }
 
-impl From<RsaPrivateKey> for Key {
-    fn from(private: RsaPrivateKey) -> Self {
+impl From<PrivateKey> for Key {
+    fn from(private: PrivateKey) -> Self {
         let public = private.to_public_key();
         // The thumbprint of RFC 7638: members in this order, without blanks.
         let (n, e) = numbers(&public);
@@ -343,8 +343,8 @@ impl From<RsaPrivateKey> for Key {
 }
 
 /// Modulus and exponent as a JSON Web Key writes them.
-fn numbers(public: &RsaPublicKey) -> (String, String) {
-    (URL_SAFE_NO_PAD.encode(public.n().to_bytes_be()), URL_SAFE_NO_PAD.encode(public.e().to_bytes_be()))
+fn numbers(public: &PublicKey) -> (String, String) {
+    (URL_SAFE_NO_PAD.encode(public.n_bytes()), URL_SAFE_NO_PAD.encode(public.e_bytes()))
 }
 
 fn decode<T: serde::de::DeserializeOwned>(part: &str) -> Option<T> {
