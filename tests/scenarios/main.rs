@@ -1,3 +1,20 @@
 //! Scenarios: one file per action, and some for what goes across.
 
+#![expect(clippy::unwrap_used, reason = "a scenario that cannot go on has failed")]
+
+mod accept;
+mod canary;
+mod contract;
+mod create;
+mod decline;
+mod faults;
 mod invite;
+mod list;
+mod mail;
+mod preview;
+mod races;
+mod requests;
+mod remove;
+mod resend;
+mod revoke;
+mod role_edit;

@@ -33,7 +33,36 @@ impl Answer {
         for field in ["title", "detail"] {
             assert!(self.body[field].as_str().is_some_and(|text| text.len() > 5), "{field}: {}", self.body);
         }
+        let more = match code {
+            "malformed_request" | "invalid_email" | "invalid_name" => Some("errors"),
+            "seats_exhausted" => Some("seats"),
+            "invitation_not_pending" => Some("invitation_status"),
+            _ => None,
+        };
+        let fields = ["type", "title", "status", "detail", "code"].into_iter().chain(more);
+        crate::assert_fields(&self.body, &fields.collect::<Vec<_>>());
+        for error in self.body["errors"].as_array().into_iter().flatten() {
+            crate::assert_fields(error, &["pointer", "detail"]);
+        }
+        let again = self.headers.get("retry-after").map(|after| after.to_str().unwrap_or_default());
+        let late = code == "conflict" || matches!(status, 429 | 503);
+        assert_eq!(again.is_some_and(|after| after.parse::<u32>().is_ok()), late, "Retry-After: {again:?}");
         self.body
+    }
+
+    /// The items of a page.
+    #[track_caller]
+    pub fn items(self) -> Vec<Value> {
+        let page = self.is(200);
+        crate::assert_fields(&page, &["items", "next_cursor"]);
+        page["items"].as_array().cloned().unwrap_or_else(|| panic!("a page has items: {page}"))
+    }
+
+    /// The pointers of what is wrong with the request.
+    #[must_use]
+    pub fn pointers(&self) -> Vec<&str> {
+        let errors = self.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        errors.iter().filter_map(|error| error["pointer"].as_str()).collect()
     }
 
     /// The problem's code, or nothing.

@@ -8,23 +8,41 @@
 //! the real binaries, which reach the table by the real SDK. The table is the embedded engine's, or one that
 //! is made for the world at the DynamoDB that `ROSTER_TEST_DYNAMODB` names (a URL, or `aws`).
 
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    reason = "whatever does not go as a scenario expects fails it"
+)]
+
 mod answer;
+mod furniture;
 mod person;
+mod shape;
 mod wire;
+mod works;
 
 use std::sync::OnceLock;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
-use dev::laptop::{External, Laptop, Options, plain_http};
+use dev::laptop::{External, Laptop, plain_http};
 use domain::ledger::Ledger;
-use domain::{Delivery, Status};
+use domain::{Clock as _, Delivery, Status, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 pub use answer::Answer;
+pub use dev::laptop::Options;
+pub use furniture::Furniture;
 pub use person::{Organization, Person};
-pub use wire::{Call, Fault, Wire};
+pub use shape::{assert_fields, assert_invitation, assert_member, assert_organization, id, moment};
+pub use wire::{Call, Fault, Held, WORDS, Wire};
+pub use works::timer;
+
+/// After so many seconds an invitation has expired.
+pub const TWO_DAYS: u64 = 48 * 60 * 60;
+/// After so many seconds an address can be mailed again (rule 11).
+pub const A_WHILE: u64 = 61;
 
 /// A laptop of one's own, empty.
 pub struct World {
@@ -50,7 +68,8 @@ impl World {
     /// A world started in a way of its own.
     pub async fn with(options: Options) -> Self {
         let wire = Wire::new(plain_http());
-        let external = external().await;
+        // Function processes reach DynamoDB through the laptop, and that is always the embedded one.
+        let external = if options.functions.is_none() { external().await } else { None };
         let foreign = external.is_some();
         let options = Options {
             http: options.functions.is_none().then(|| wire.client()),
@@ -116,6 +135,19 @@ impl World {
         person
     }
 
+    /// An address, invited by `sender` with `role`, as the answer shows its invitation.
+    pub async fn invited(
+        &self,
+        organization: &Organization,
+        sender: &Person,
+        email: &str,
+        role: &str,
+    ) -> Value {
+        let answer = sender.invites(organization, &[email], role).await.is(200);
+        assert_eq!(answer["results"][0]["outcome"], "invited", "{answer}");
+        answer["results"][0]["invitation"].clone()
+    }
+
     /// Resolves once nothing is left to do.
     pub async fn idle(&self) {
         self.laptop.idle().await.expect("the laptop works");
@@ -124,6 +156,27 @@ impl World {
     /// Lets time pass, and everything that falls due happen.
     pub async fn passes(&self, seconds: u64) {
         self.laptop.advance(seconds).await.expect("time passes");
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.laptop.clock().now()
+    }
+
+    /// What `act` is answered in the very second `moment`; tried again if the second passes meanwhile, unless
+    /// it was answered well: whoever is let in late was let in.
+    pub async fn at(&self, moment: Timestamp, act: impl AsyncFn() -> Answer) -> Answer {
+        let clock = self.laptop.clock();
+        for _ in 0..20 {
+            let offset = clock.offset() + moment.unix() - clock.now_unix();
+            clock.set_offset(offset).expect("the moment is within the clock's reach");
+            let answer = act().await;
+            if self.now() == moment || answer.status.is_success() {
+                return answer;
+            }
+        }
+        panic!("the machine is too slow to act within one second");
     }
 
     /// The mails to `email`, newest first, once all have gone out.
@@ -183,9 +236,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        if !self.ended && !std::thread::panicking() {
-            panic!("a scenario has to end with `ends_well`");
-        }
+        assert!(self.ended || std::thread::panicking(), "a scenario has to end with `ends_well`");
     }
 }
 

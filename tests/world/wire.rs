@@ -1,4 +1,4 @@
-//! What the functions send to AWS: counted, and disturbed on demand.
+//! What the functions send to AWS: counted, disturbed and held back on demand.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 tokio::task_local! {
     /// Whether this is a call that a person makes, and not the work of the stream or of a timer.
@@ -26,10 +27,12 @@ pub(crate) async fn as_one_action<T>(action: impl Future<Output = T>) -> T {
 /// One request to AWS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// `TransactWriteItems`, `VerifyMac`, or method and path where the protocol has no name for it.
+    /// As the SDK names it: `TransactWriteItems`, `VerifyMac`, `SendEmail`, `CreateSchedule`.
     pub operation: String,
     /// Whether a person's call has led to it, and not the stream or a timer.
     pub action: bool,
+    /// Where it was sent: the service's root, or what a REST service calls the thing.
+    pub path: String,
     /// The body.
     pub body: Value,
 }
@@ -43,20 +46,88 @@ pub enum Fault {
     LostAfter,
     /// It is cancelled for these reasons, one per item.
     Cancelled(Vec<&'static str>),
-    /// It is answered with this error code; with status 400, or 500 for `InternalServerError`.
+    /// It is answered with this error code, in the form and with the status of its service.
     Refused(&'static str),
+}
+
+/// A request that is held back at the wire, until this is dropped or released.
+#[derive(Debug)]
+pub struct Held(Arc<Gate>);
+
+#[derive(Debug)]
+struct Gate {
+    arrived: Semaphore,
+    /// Closed when the request may go on.
+    shut: Semaphore,
+}
+
+impl Held {
+    /// Resolves once the request has come this far.
+    ///
+    /// # Panics
+    /// If none comes for so long that none ever will.
+    pub async fn arrived(&self) {
+        let patience = std::time::Duration::from_secs(30);
+        let arrived = tokio::time::timeout(patience, self.0.arrived.acquire()).await;
+        arrived.expect("the request to hold back never came").expect("nobody closes it").forget();
+    }
+
+    /// Lets the request go on.
+    pub fn release(self) {}
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.shut.close();
+    }
+}
+
+impl Gate {
+    async fn pass(&self) {
+        self.arrived.add_permits(1);
+        // There never is a permit; what ends the wait is that the gate is opened for good.
+        let _ = self.shut.acquire().await;
+    }
+}
+
+/// Whose requests are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Anybodys,
+    /// Of what people call.
+    Actions,
+    /// Of the stream and of timers.
+    Works,
+}
+
+#[derive(Clone)]
+enum Meets {
+    Fault(Fault),
+    Gate(Arc<Gate>),
 }
 
 struct Scripted {
     operation: &'static str,
-    fault: Fault,
+    whose: Whose,
+    meets: Meets,
     times: usize,
+}
+
+impl Scripted {
+    fn is_for(&self, call: &Call) -> bool {
+        let whose = match self.whose {
+            Whose::Anybodys => true,
+            Whose::Actions => call.action,
+            Whose::Works => !call.action,
+        };
+        self.times > 0 && whose && self.operation == call.operation
+    }
 }
 
 #[derive(Default)]
 struct Script {
     calls: Vec<Call>,
-    faults: Vec<Scripted>,
+    scripted: Vec<Scripted>,
 }
 
 /// The wire between the functions and AWS.
@@ -73,23 +144,64 @@ impl fmt::Debug for Wire {
 }
 
 impl Wire {
-    pub(crate) fn new(inner: SharedHttpClient) -> Self {
+    /// A wire that goes on to `inner`.
+    #[must_use]
+    pub fn new(inner: SharedHttpClient) -> Self {
         Self { inner, script: Arc::default() }
     }
 
-    pub(crate) fn client(&self) -> SharedHttpClient {
+    /// The client for whoever is to send through this wire.
+    #[must_use]
+    pub fn client(&self) -> SharedHttpClient {
         SharedHttpClient::new(self.clone())
     }
 
-    /// The next `times` requests of `operation` meet `fault`.
+    /// The next `times` requests of `operation` meet `fault`, whoever sends them.
     pub fn disturb(&self, operation: &'static str, fault: Fault, times: usize) {
-        self.with(|script| script.faults.push(Scripted { operation, fault, times }));
+        self.script(operation, Whose::Anybodys, Meets::Fault(fault), times);
     }
 
-    /// Whether every fault that was asked for has happened.
+    /// The next `times` requests of `operation` that people's calls lead to meet `fault`.
+    pub fn disturb_actions(&self, operation: &'static str, fault: Fault, times: usize) {
+        self.script(operation, Whose::Actions, Meets::Fault(fault), times);
+    }
+
+    /// The next `times` requests of `operation` that the stream or a timer leads to meet `fault`.
+    pub fn disturb_work(&self, operation: &'static str, fault: Fault, times: usize) {
+        self.script(operation, Whose::Works, Meets::Fault(fault), times);
+    }
+
+    /// The next request of `operation` that a person's call leads to is held back.
+    #[must_use]
+    pub fn hold_action(&self, operation: &'static str) -> Held {
+        self.hold(operation, Whose::Actions)
+    }
+
+    /// The next request of `operation` that the stream or a timer leads to is held back.
+    #[must_use]
+    pub fn hold_work(&self, operation: &'static str) -> Held {
+        self.hold(operation, Whose::Works)
+    }
+
+    fn hold(&self, operation: &'static str, whose: Whose) -> Held {
+        let gate = Arc::new(Gate { arrived: Semaphore::new(0), shut: Semaphore::new(0) });
+        self.script(operation, whose, Meets::Gate(Arc::clone(&gate)), 1);
+        Held(gate)
+    }
+
+    fn script(&self, operation: &'static str, whose: Whose, meets: Meets, times: usize) {
+        self.with(|script| script.scripted.push(Scripted { operation, whose, meets, times }));
+    }
+
+    /// From now on nothing is disturbed, whatever was asked for.
+    pub fn relent(&self) {
+        self.with(|script| script.scripted.clear());
+    }
+
+    /// Whether everything that was asked for has happened.
     #[must_use]
     pub fn is_calm(&self) -> bool {
-        self.with(|script| script.faults.iter().all(|scripted| scripted.times == 0))
+        self.with(|script| script.scripted.iter().all(|scripted| scripted.times == 0))
     }
 
     /// Takes what was sent since the last time.
@@ -110,25 +222,50 @@ impl Wire {
     }
 
     /// Writes the request down, and tells what happens to it.
-    fn passes(&self, request: &HttpRequest) -> Option<Fault> {
-        let target = request.headers().get("x-amz-target").and_then(|target| target.split_once('.'));
-        let operation = match target {
-            Some((_, operation)) => operation.to_owned(),
-            None => format!("{} {}", request.method(), request.uri()),
-        };
+    fn passes(&self, request: &HttpRequest) -> Option<Meets> {
         let body = request.body().bytes().and_then(|bytes| serde_json::from_slice(bytes).ok());
-        let action = ACTION.try_with(|()| ()).is_ok();
+        let call = Call {
+            operation: operation(request),
+            action: ACTION.try_with(|()| ()).is_ok(),
+            path: path(request).to_owned(),
+            body: body.unwrap_or_default(),
+        };
         self.with(|script| {
-            let mut faults = script.faults.iter_mut();
-            let met = faults.find(|scripted| scripted.times > 0 && operation.contains(scripted.operation));
-            let fault = met.map(|scripted| {
+            let met = script.scripted.iter_mut().find(|scripted| scripted.is_for(&call));
+            let meets = met.map(|scripted| {
                 scripted.times -= 1;
-                scripted.fault.clone()
+                scripted.meets.clone()
             });
-            script.calls.push(Call { operation, action, body: body.unwrap_or_default() });
-            fault
+            script.calls.push(call);
+            meets
         })
     }
+}
+
+/// The target's last word; REST services have none, and are known by where they are asked.
+fn operation(request: &HttpRequest) -> String {
+    if let Some((_, operation)) = target(request).and_then(|target| target.split_once('.')) {
+        return operation.to_owned();
+    }
+    let known = match (request.method(), path(request)) {
+        ("POST", path) if path.ends_with("/v2/email/outbound-emails") => "SendEmail",
+        ("POST", path) if path.contains("/schedules/") => "CreateSchedule",
+        ("PUT", path) if path.contains("/schedules/") => "UpdateSchedule",
+        ("DELETE", path) if path.contains("/schedules/") => "DeleteSchedule",
+        (method, path) => return format!("{method} {path}"),
+    };
+    known.to_owned()
+}
+
+fn target(request: &HttpRequest) -> Option<&str> {
+    request.headers().get("x-amz-target")
+}
+
+fn path(request: &HttpRequest) -> &str {
+    let uri = request.uri();
+    let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+    let path = rest.find('/').map_or("/", |slash| &rest[slash..]);
+    path.split_once('?').map_or(path, |(path, _)| path)
 }
 
 impl HttpClient for Wire {
@@ -151,32 +288,72 @@ struct Connector {
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let lost = || ConnectorError::io("the connection was lost, on purpose".into());
-        match self.wire.passes(&request) {
-            None => self.inner.call(request),
-            Some(Fault::LostBefore) => HttpConnectorFuture::ready(Err(lost())),
-            Some(Fault::LostAfter) => {
+        let fault = match self.wire.passes(&request) {
+            None => return self.inner.call(request),
+            Some(Meets::Gate(gate)) => {
+                let inner = self.inner.clone();
+                return HttpConnectorFuture::new(async move {
+                    gate.pass().await;
+                    inner.call(request).await
+                });
+            }
+            Some(Meets::Fault(fault)) => fault,
+        };
+        match fault {
+            Fault::LostBefore => HttpConnectorFuture::ready(Err(lost())),
+            Fault::LostAfter => {
                 let answered = self.inner.call(request);
                 HttpConnectorFuture::new(async move {
                     answered.await?;
                     Err(lost())
                 })
             }
-            Some(Fault::Cancelled(reasons)) => {
+            Fault::Cancelled(reasons) => {
                 let reasons: Vec<_> = reasons.iter().map(|code| json!({ "Code": code })).collect();
-                refusal("TransactionCanceledException", &json!({ "CancellationReasons": reasons }))
+                let more = json!({ "CancellationReasons": reasons });
+                refusal(&request, "TransactionCanceledException", &more)
             }
-            Some(Fault::Refused(code)) => refusal(code, &json!({})),
+            Fault::Refused(code) => refusal(&request, code, &json!({})),
         }
     }
 }
 
-fn refusal(code: &str, more: &Value) -> HttpConnectorFuture {
-    let status: u16 = if code == "InternalServerError" { 500 } else { 400 };
+/// The error as the request's service would send it. JSON services name it in the body, and DynamoDB with its
+/// namespace; REST services name it in a header, and each spells `message` in its own way.
+fn refusal(request: &HttpRequest, code: &str, more: &Value) -> HttpConnectorFuture {
+    let target = target(request);
+    let is_rest = target.is_none();
+    let status = match code {
+        "InternalServerError" | "InternalServerException" | "InternalFailure" | "KMSInternalException" => 500,
+        "ServiceUnavailable" => 503,
+        "TooManyRequestsException" => 429,
+        "ThrottlingException" if is_rest => 429,
+        "ConflictException" if is_rest => 409,
+        "ResourceNotFoundException" if is_rest => 404,
+        "ServiceQuotaExceededException" if is_rest => 402,
+        _ => 400,
+    };
     let mut body = more.clone();
-    body["__type"] = json!(format!("com.amazonaws.dynamodb.v20120810#{code}"));
-    body["message"] = json!("on purpose");
+    match target {
+        Some(target) if target.starts_with("DynamoDB") => {
+            body["__type"] = json!(format!("com.amazonaws.dynamodb.v20120810#{code}"));
+            body["message"] = json!(WORDS);
+        }
+        Some(_) => {
+            body["__type"] = json!(code);
+            body["message"] = json!(WORDS);
+        }
+        None if path(request).contains("/schedules/") => body["Message"] = json!(WORDS),
+        None => body["message"] = json!(WORDS),
+    }
     let status = StatusCode::try_from(status).expect("a status");
     let mut response = HttpResponse::new(status, body.to_string().into());
-    response.headers_mut().insert("x-amzn-errortype", code.to_owned());
+    response.headers_mut().insert("content-type", "application/json");
+    if is_rest {
+        response.headers_mut().insert("x-amzn-errortype", code.to_owned());
+    }
     HttpConnectorFuture::ready(Ok(response))
 }
+
+/// What every refusal says, and nobody should ever repeat to a caller.
+pub const WORDS: &str = "refused on purpose";

@@ -68,10 +68,7 @@ async fn members(app: &App, caller: &Caller, request: &Request) -> Result<Respon
     let role: Option<Role> = parameter(request, "role", "a role is `owner` or `member`")?;
     let organization = organization(request)?;
     let scope = ["members", organization.as_str()];
-    let after: Option<UserId> = match cursor::read(request, scope) {
-        Ok(after) => after,
-        Err(bad) => return Err(app.not_found(&organization, &caller.user, bad).await.into()),
-    };
+    let after: Option<UserId> = cursor::read(request, scope)?;
     let page = app.store.members(&organization, role, limit, after.as_ref());
     let page = visible(app, &organization, caller, page).await?;
     let items = page.items.iter().map(MemberView::from).collect();
@@ -84,10 +81,7 @@ async fn invitations(app: &App, caller: &Caller, request: &Request) -> Result<Re
     let status: Option<Status> = parameter(request, "status", expected)?;
     let organization = organization(request)?;
     let scope = ["invitations", organization.as_str()];
-    let after: Option<InvitationId> = match cursor::read(request, scope) {
-        Ok(after) => after,
-        Err(bad) => return Err(app.not_found(&organization, &caller.user, bad).await.into()),
-    };
+    let after: Option<InvitationId> = cursor::read(request, scope)?;
     let now = app.now();
     let page = app.store.invitations(&organization, status, now, limit, after.as_ref());
     let page = visible(app, &organization, caller, page).await?;

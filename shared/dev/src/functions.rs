@@ -39,7 +39,15 @@ pub enum InvokeError {
     /// No answer in time.
     #[error("the function did not answer within {} s", .0.as_secs())]
     TimedOut(Duration),
-    /// The endpoint could not be reached, or did not speak the invoke API.
+    /// Nobody listens there, so that nothing has been tried.
+    #[error("nobody serves functions at {url}: {problem}")]
+    Unreachable {
+        /// What was called.
+        url: String,
+        /// What happened.
+        problem: String,
+    },
+    /// The endpoint did not speak the invoke API.
     #[error("the invoke API at {url} did not answer as one: {problem}")]
     Endpoint {
         /// What was called.
@@ -75,7 +83,10 @@ impl Remote {
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(Full::from(event.to_string()))
             .map_err(|e| endpoint(e.to_string()))?;
-        let answer = self.client.request(request).await.map_err(|e| endpoint(with_causes(&e)))?;
+        let answer = self.client.request(request).await.map_err(|e| match e.is_connect() {
+            true => InvokeError::Unreachable { url: self.url.clone(), problem: with_causes(&e) },
+            false => endpoint(with_causes(&e)),
+        })?;
         let (parts, body) = answer.into_parts();
         let body = body.collect().await.map_err(|e| endpoint(with_causes(&e)))?.to_bytes();
 
@@ -171,6 +182,10 @@ pub(crate) mod fake {
     pub(crate) fn failed() -> InvokeError {
         InvokeError::Failed { kind: "Test".to_owned(), message: "on purpose".to_owned() }
     }
+
+    pub(crate) fn unreachable() -> InvokeError {
+        InvokeError::Unreachable { url: "http://test".to_owned(), problem: "on purpose".to_owned() }
+    }
 }
 
 #[cfg(test)]
@@ -232,6 +247,7 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
         let error = Remote::new(&url).invoke("echo", Value::Null).await.unwrap_err();
+        assert!(matches!(error, InvokeError::Unreachable { .. }), "{error}");
         assert!(error.to_string().contains(&url), "{error}");
     }
 }

@@ -31,7 +31,7 @@ use crate::mailbox::Mailbox;
 use crate::pages;
 use crate::scheduler::Scheduler;
 use crate::state::{State, StateError};
-use crate::stream::{Consumer, Mapping, Policy as StreamPolicy, SdkSource, all_idle};
+use crate::stream::{Consumer, Mapping, Policy as StreamPolicy, SdkSource, Source as _, SourceError, all_idle};
 use crate::table::{Table, TableError};
 
 /// The table's name, unless the laptop is told another one.
@@ -65,6 +65,8 @@ pub struct Options {
     pub http: Option<SharedHttpClient>,
     /// The issuer's key, for whoever starts many laptops and has no time to make one for each.
     pub issuer_key: Option<String>,
+    /// How long the functions in this process keep at a transaction whose outcome is not definite.
+    pub patience: store::Patience,
 }
 
 /// A DynamoDB that is not the embedded one.
@@ -136,6 +138,7 @@ struct Shared {
     functions: Arc<dyn Functions>,
     scheduler: Arc<Scheduler>,
     consumers: Vec<Consumer>,
+    stream: SdkSource,
 }
 
 impl Laptop {
@@ -193,7 +196,7 @@ impl Laptop {
                     None => dynamodb.clone(),
                 };
                 let edge = edge::App {
-                    store: store::Store::new(&dynamodb, table_name),
+                    store: store::Store::new(&dynamodb, table_name).with_patience(options.patience),
                     clock: Arc::new(clock.clone()),
                     policy: options.policy.clone(),
                 };
@@ -233,6 +236,7 @@ impl Laptop {
             functions: Arc::clone(&functions),
             scheduler,
             consumers,
+            stream: SdkSource::new(streams, stream_arn),
         });
         let router = router(&shared, services, Gateway::new(issuer, functions, clock)?);
         let served = router.clone();
@@ -290,6 +294,21 @@ impl Laptop {
     /// What was given up on.
     pub fn dead_letters(&self) -> Result<Vec<dead_letters::DeadLetter>, StateError> {
         dead_letters::list(&self.shared.state)
+    }
+
+    /// Every record of the table's stream so far, as its readers are given them.
+    pub async fn stream(&self) -> Result<Vec<Value>, SourceError> {
+        let mut records = Vec::new();
+        for shard in self.shared.stream.shards().await? {
+            let mut after = None;
+            loop {
+                let page = self.shared.stream.read(&shard.id, after.as_deref()).await?;
+                let Some(last) = page.records.last() else { break };
+                after = Some(last.sequence_number.clone());
+                records.extend(page.records.into_iter().map(|record| record.event));
+            }
+        }
+        Ok(records)
     }
 
     /// Resolves once nothing is left to do at this moment of the clock.

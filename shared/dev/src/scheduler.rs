@@ -2,14 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::{
     aws::scheduler::{Due, Schedules},
     clock::DevClock,
     dead_letters::{self, DeadLetter},
-    functions::Functions,
+    functions::{Functions, InvokeError},
     state::{State, StateError},
 };
 
@@ -17,7 +17,7 @@ use crate::{
 const ATTEMPTS_MAX: u32 = 3;
 /// Lambda waits one minute and then two. Whoever advances the clock here waits for real, so it is less.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
-/// How soon to look again after the state failed.
+/// How soon to look again after the state failed, or while nobody serves the functions.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Fires the schedules.
@@ -93,7 +93,7 @@ impl Scheduler {
         let function = due.target.rsplit(':').next().unwrap_or_default();
         let mut reason = String::new();
         for attempt in 1..=ATTEMPTS_MAX {
-            match self.functions.invoke(function, due.input.clone()).await {
+            match self.invoke(function, &due.input).await {
                 Ok(_) => return Ok(()),
                 Err(e) => {
                     tracing::warn!(
@@ -119,20 +119,30 @@ impl Scheduler {
         };
         dead_letters::keep(&self.state, &format!("schedule/{}/{}/{}", due.group, due.name, due.at), &letter)
     }
+
+    /// Invokes the function once somebody serves it: processes may be started later than the laptop, and
+    /// again.
+    async fn invoke(&self, function: &str, input: &Value) -> Result<Value, InvokeError> {
+        loop {
+            match self.functions.invoke(function, input.clone()).await {
+                Err(error @ InvokeError::Unreachable { .. }) => {
+                    tracing::warn!(function, "a schedule is held up; trying again: {error}");
+                    tokio::time::sleep(TROUBLE_PAUSE).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use dynoxide::Database;
     use http::Method;
-    use serde_json::Value;
     use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
     use super::*;
-    use crate::functions::{
-        InvokeError,
-        fake::{Fake, failed},
-    };
+    use crate::functions::fake::{Fake, failed, unreachable};
 
     struct World {
         schedules: Arc<Schedules>,
@@ -254,6 +264,22 @@ mod tests {
         assert_eq!(letters[0].ids["name"], "poison");
         assert_eq!(letters[0].attempts, 3);
         assert!(!world.exists("poison"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn functions_that_nobody_serves_yet_are_waited_for() {
+        let mut absent = 20;
+        let world = world(move |_, _| {
+            if absent > 0 {
+                absent -= 1;
+                return Err(unreachable());
+            }
+            Ok(Value::Null)
+        });
+        world.schedule(&Method::POST, "waits", 10, "DELETE");
+        assert_eq!(world.fire_in(20).await, 1);
+        assert_eq!(world.fired().len(), 21);
+        assert_eq!(dead_letters::list(&world.state).unwrap(), []);
     }
 
     #[tokio::test]

@@ -134,10 +134,13 @@ text_id!(UserId);
 impl UserId {
     /// 255 characters, the limit of OpenID Connect Core 1.0, section 2.
     pub const CHARACTERS_MAX: usize = 255;
+    /// What a sort key of DynamoDB has room for behind `MEMBER#`: 1,024 bytes less those.
+    pub const BYTES_MAX: usize = 1_017;
 
     /// Parses a `sub`: 1 to 255 characters, none a control character.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
-        let fits = !text.is_empty() && text.chars().count() <= Self::CHARACTERS_MAX;
+        let fits =
+            (1..=Self::BYTES_MAX).contains(&text.len()) && text.chars().count() <= Self::CHARACTERS_MAX;
         if fits && !text.chars().any(char::is_control) { Ok(Self(text.to_owned())) } else { Err(InvalidId) }
     }
 }
@@ -180,10 +183,11 @@ mod tests {
 
     #[test]
     fn a_sub_is_taken_as_it_is() {
-        for sub in ["auth0|123", "a b/ü%41#", "x", &"s".repeat(255)] {
+        let longest = format!("{}s", "\u{1f469}".repeat(254));
+        for sub in ["auth0|123", "a b/ü%41#", "x", &"s".repeat(255), &longest] {
             assert_eq!(UserId::parse(sub).map(String::from).as_deref(), Ok(sub));
         }
-        for sub in ["", "a\n", &"s".repeat(256)] {
+        for sub in ["", "a\n", &"s".repeat(256), &"\u{1f469}".repeat(255)] {
             assert_eq!(UserId::parse(sub), Err(InvalidId));
         }
     }

@@ -78,8 +78,11 @@ pub fn json<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
         Body::Binary(bytes) => bytes,
         _ => &[],
     };
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(Problem::malformed("", "a JSON object is needed, and there is no body"));
+    // serde would take an array for an object, its items for the fields in order.
+    match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'{') => {}
+        Some(_) => return Err(Problem::malformed("", "a JSON object is needed")),
+        None => return Err(Problem::malformed("", "a JSON object is needed, and there is no body")),
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {

@@ -13,12 +13,27 @@ use crate::Store;
 use crate::error::{Cause, Error, Kind, kind};
 use crate::lower::lower;
 
-/// How long one commit may take, pauses included: a function has 10 s, and its caller an answer to get.
-const BUDGET: Duration = Duration::from_secs(7);
-/// The first pause is at most this long; each further one at most twice as long as the one before.
-const PAUSE_FIRST: Duration = Duration::from_millis(10);
-/// No pause is longer.
-const PAUSE_MAX: Duration = Duration::from_millis(320);
+/// How long the same request is sent again, while nothing definite comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// How long it may take in all, pauses included.
+    pub budget: Duration,
+    /// The first pause is at most this long; each further one at most twice as long as the one before.
+    pub pause_first: Duration,
+    /// No pause is longer.
+    pub pause_max: Duration,
+}
+
+impl Default for Patience {
+    /// A function has 10 s, and its caller an answer to get.
+    fn default() -> Self {
+        Self {
+            budget: Duration::from_secs(7),
+            pause_first: Duration::from_millis(10),
+            pause_max: Duration::from_millis(320),
+        }
+    }
+}
 
 /// What a transaction came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +77,7 @@ impl Store {
     pub(crate) async fn commit(&self, plan: &Plan) -> Result<Outcome, CommitError> {
         let items: Result<Vec<_>, Error> = plan.changes().iter().map(|it| lower(&self.table, it)).collect();
         let items = items.map_err(|error| CommitError::Refused(error.into()))?;
-        let mut patience = Patience::new();
+        let mut pauses = Pauses::new(self.patience);
         let mut token = fresh_token();
         let mut answer_lost = false;
         loop {
@@ -88,7 +103,7 @@ impl Store {
                 Answer::Throttled => CommitError::Throttled,
             };
             tracing::debug!(reasons = ?reasons(&error), "the transaction is sent again");
-            if !patience.wait().await {
+            if !pauses.wait().await {
                 return Err(failure(error.into()));
             }
         }
@@ -145,20 +160,21 @@ fn reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> Vec<&str> {
 }
 
 /// Pauses between attempts: exponential, with full jitter, within one budget.
-pub(crate) struct Patience {
+pub(crate) struct Pauses {
     until: Instant,
+    longest: Duration,
     pause_max: Duration,
 }
 
-impl Patience {
-    pub fn new() -> Self {
-        Self { until: Instant::now() + BUDGET, pause_max: PAUSE_FIRST }
+impl Pauses {
+    pub fn new(Patience { budget, pause_first, pause_max }: Patience) -> Self {
+        Self { until: Instant::now() + budget, longest: pause_first.min(pause_max), pause_max }
     }
 
     /// Pauses; false, at once, when the budget does not last.
     pub async fn wait(&mut self) -> bool {
-        let pause = self.pause_max.mul_f64(fastrand::f64());
-        self.pause_max = PAUSE_MAX.min(self.pause_max * 2);
+        let pause = self.longest.mul_f64(fastrand::f64());
+        self.longest = self.pause_max.min(self.longest * 2);
         if Instant::now() + pause >= self.until {
             return false;
         }

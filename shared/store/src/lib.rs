@@ -18,7 +18,7 @@ mod page;
 mod read;
 mod settle;
 
-pub use commit::CommitError;
+pub use commit::{CommitError, Patience};
 pub use error::{Broken, Error};
 pub use facts::{AcceptFacts, LetterFacts, OrganizationFacts};
 pub use page::{Membership, Page};
@@ -35,6 +35,7 @@ pub struct Store {
     reads: Client,
     /// A transaction may not: what is to be sent again, and under which token, `commit` decides.
     writes: Client,
+    patience: Patience,
 }
 
 impl Store {
@@ -42,6 +43,17 @@ impl Store {
     #[must_use]
     pub fn new(config: &aws_config::SdkConfig, table: impl Into<String>) -> Self {
         let once = aws_sdk_dynamodb::config::Builder::from(config).retry_config(RetryConfig::disabled());
-        Self { table: table.into(), reads: Client::new(config), writes: Client::from_conf(once.build()) }
+        Self {
+            table: table.into(),
+            reads: Client::new(config),
+            writes: Client::from_conf(once.build()),
+            patience: Patience::default(),
+        }
+    }
+
+    /// The same table, with another patience than a function's: for whoever cannot wait that long.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 }

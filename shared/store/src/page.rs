@@ -8,7 +8,7 @@ use domain::{
 };
 
 use crate::Store;
-use crate::commit::Patience;
+use crate::commit::Pauses;
 use crate::error::{Cause, Error};
 use crate::expr::{Attr, Condition, Placeholders, number, text};
 use crate::key::{Key, invitations, members, partition, person};
@@ -155,7 +155,7 @@ impl Store {
         let mut names = HashMap::new();
         let mut keys: Vec<Attributes> =
             members.iter().map(|member| Key::organization(&member.organization).attributes()).collect();
-        let mut patience = Patience::new();
+        let mut pauses = Pauses::new(self.patience);
         while !keys.is_empty() {
             let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
             let wanted = wanted.map_err(|error| Error::Refused(error.into()))?;
@@ -166,7 +166,7 @@ impl Store {
             }
             let rest = output.unprocessed_keys.and_then(|mut rest| rest.remove(&self.table));
             keys = rest.map(|rest| rest.keys).unwrap_or_default();
-            if !keys.is_empty() && !patience.wait().await {
+            if !keys.is_empty() && !pauses.wait().await {
                 return Err(Error::Throttled(Cause::from("BatchGetItem left keys unprocessed")));
             }
         }

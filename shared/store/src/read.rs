@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{Get, TransactGetItem};
 use domain::{Invitation, InvitationId, Member, Organization, OrganizationId, UserId};
 
 use crate::Store;
-use crate::commit::Patience;
+use crate::commit::Pauses;
 use crate::error::Error;
 use crate::key::Key;
 use crate::record::{self, Attributes};
@@ -72,7 +72,7 @@ impl Store {
             let get = get.map_err(|error| Error::Refused(error.into()))?;
             gets.push(TransactGetItem::builder().get(get).build());
         }
-        let mut patience = Patience::new();
+        let mut pauses = Pauses::new(self.patience);
         loop {
             let request = self.reads.transact_get_items().set_transact_items(Some(gets.clone()));
             match request.send().await {
@@ -82,7 +82,7 @@ impl Store {
                 }
                 // A write of one of the items is under way; it is over in a moment.
                 Err(error) if is_cancelled(&error) => {
-                    if !patience.wait().await {
+                    if !pauses.wait().await {
                         return Err(Error::Throttled(error.into()));
                     }
                 }

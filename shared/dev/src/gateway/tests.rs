@@ -254,3 +254,22 @@ async fn an_answer_without_a_status_is_a_body() {
 fn times_are_written_as_in_an_access_log() {
     assert_eq!(clock_time(1_583_348_638_390), "04/Mar/2020:19:03:58 +0000");
 }
+
+#[test]
+fn cargo_lambda_knows_the_same_routes() {
+    let manifest = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml"));
+    let manifest: Value = toml::from_str(manifest).unwrap();
+    let router = &manifest["workspace"]["metadata"]["lambda"]["watch"]["router"];
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let mut told = Vec::new();
+    for (pattern, routes) in router.as_object().unwrap() {
+        for route in routes.as_array().unwrap() {
+            let method = text(&route["method"]);
+            told.push((format!("{method} {pattern}"), text(&route["function"])));
+        }
+    }
+    let mut ours: Vec<_> = ROUTES.iter().map(|route| (route.key(), route.function.to_owned())).collect();
+    told.sort();
+    ours.sort();
+    assert_eq!(told, ours);
+}

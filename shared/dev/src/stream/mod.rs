@@ -23,7 +23,7 @@ use tokio::{
 use crate::{
     clock::DevClock,
     dead_letters::{self, DeadLetter},
-    functions::Functions,
+    functions::{Functions, InvokeError},
     state::{State, StateError},
 };
 
@@ -81,6 +81,9 @@ enum Trouble {
     Source(#[from] SourceError),
     #[error(transparent)]
     State(#[from] StateError),
+    /// Function processes may be started later than the laptop, and again: no record has failed by that.
+    #[error(transparent)]
+    Unreachable(InvokeError),
 }
 
 impl Consumer {
@@ -160,7 +163,7 @@ impl Reader {
                     tracing::warn!(
                         function = self.mapping.function,
                         error = &e as &dyn std::error::Error,
-                        "the stream could not be read; trying again"
+                        "the stream is held up; trying again"
                     );
                     troubles += 1;
                     poll_every.saturating_mul(2_u32.saturating_pow(troubles)).min(TROUBLE_PAUSE_MAX)
@@ -227,7 +230,7 @@ impl Reader {
             .collect();
         let mut work = Work::new(wanted, self.mapping.policy);
         while let Some(batch) = work.batch() {
-            let outcome = self.invoke(batch).await;
+            let outcome = self.invoke(batch).await?;
             let settled = work.settle(&outcome);
             // First the letter, then the position: a process that dies between the two writes it again.
             if let Some(dead) = settled.dead {
@@ -244,10 +247,13 @@ impl Reader {
         Ok(())
     }
 
-    async fn invoke(&self, batch: &[Record]) -> Outcome {
+    async fn invoke(&self, batch: &[Record]) -> Result<Outcome, Trouble> {
         let event = json!({"Records": batch.iter().map(|record| &record.event).collect::<Vec<_>>()});
         let function = &self.mapping.function;
         let answer = self.mapping.functions.invoke(function, event).await;
+        if let Err(error @ InvokeError::Unreachable { .. }) = answer {
+            return Err(Trouble::Unreachable(error));
+        }
         self.handled.fetch_add(u64::try_from(batch.len()).unwrap_or(u64::MAX), Ordering::SeqCst);
         let outcome = Outcome::read(answer, batch);
         match &outcome {
@@ -256,7 +262,7 @@ impl Reader {
                 tracing::warn!(function, records = batch.len(), "records of the stream failed: {reason}");
             }
         }
-        outcome
+        Ok(outcome)
     }
 
     fn bury(&self, record: &Record, shard: &str, outcome: &Outcome) -> Result<(), StateError> {

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use super::*;
 use crate::functions::{
     InvokeError,
-    fake::{Fake, failed},
+    fake::{Fake, failed, unreachable},
 };
 
 /// Shards in memory, whose records can be added to.
@@ -229,6 +229,22 @@ async fn idle_waits_for_a_pending_retry() {
     world.shelf.write("s", [1]);
     world.consumer().idle().await;
     assert_eq!(world.batches(), ["1", "1", "1", "1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn functions_that_nobody_serves_yet_are_waited_for_and_no_record_has_failed_by_that() {
+    let mut calls = 0;
+    let world = World::new(move |_, _| {
+        calls += 1;
+        // The first batch gets through; then nobody is there for longer than any record is tried.
+        if (2..=20).contains(&calls) { Err(unreachable()) } else { Ok(Value::Null) }
+    });
+    world.shelf.write("s", 1..=5);
+    world.consumer().idle().await;
+    let batches = world.batches();
+    assert_eq!((batches[0].as_str(), batches[20].as_str(), batches.len()), ("1 2 3", "4 5", 21));
+    assert!(batches[1..].iter().all(|batch| batch == "4 5"), "{batches:?}");
+    assert_eq!(dead_letters::list(&world.state).unwrap(), []);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,102 @@
+//! Every function as a real process behind the Lambda Runtime API, and the laptop around them.
+
+mod lambda;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use world::{Options, Organization, World};
+
+use lambda::Lambda;
+
+/// The whole takes a few seconds; a function that hangs is no reason to wait for ever.
+const WITHIN: Duration = Duration::from_secs(120);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_function_plays_its_part_as_a_process_of_its_own() {
+    let Some(cargo_lambda) = lambda::cargo_lambda() else { return };
+    let binaries = lambda::build();
+    let directory = tempfile::tempdir().unwrap();
+    let clock_file = directory.path().join("clock");
+
+    let mut lambda = Lambda::start(&cargo_lambda);
+    let world = World::with(Options {
+        functions: Some(lambda.url().to_owned()),
+        clock_file: Some(clock_file.clone()),
+        ..Options::default()
+    })
+    .await;
+    for function in lambda::functions() {
+        let binary = binaries.get(function).unwrap_or_else(|| panic!("there is no binary {function}"));
+        lambda.run(function, binary, world.laptop().url(), &clock_file);
+    }
+    tokio::time::timeout(WITHIN, play(&world)).await.expect("nothing hangs");
+    lambda.assert_all_run();
+    world.ends_well().await;
+}
+
+/// An organization's days: each function has something to do.
+async fn play(world: &World) {
+    let (ada, bob, carl) = (world.person("ada"), world.person("bob"), world.person("carl"));
+    let dora = world.person("dora");
+    let acme = world.founded_by(&ada).await;
+    let invited = ada
+        .invites(
+            &acme,
+            &["bob@example.com", "dora@example.com", "eve@example.com", "fay@example.com"],
+            "member",
+        )
+        .await
+        .is(200);
+    assert_eq!(invited["results"].as_array().map(Vec::len), Some(4));
+    ada.invites(&acme, &["carl@example.com"], "owner").await.is(200);
+
+    let token = world.token_for("bob@example.com").await;
+    let preview = world.nobody().previews(&token).await.is(200);
+    assert_eq!((&preview["email"], &preview["status"]), (&json!("bob@example.com"), &json!("pending")));
+    carl.accepts(&token).await.refused(403, "email_mismatch");
+    assert_eq!(bob.accepts(&token).await.is(200)["role"], "member");
+    carl.accepts(&world.token_for("carl@example.com").await).await.is(200);
+    dora.declines(&world.token_for("dora@example.com").await).await.is(204);
+
+    // A minute later, so that the expiries differ and the schedule has to be moved.
+    advance(world, 60).await;
+    let old = world.token_for("eve@example.com").await;
+    let eve = ada.finds(&acme, "eve@example.com").await;
+    let resent = ada.resends(&acme, eve["id"].as_str().unwrap()).await.is(200);
+    assert_eq!(resent["generation"], 2);
+    world.nobody().previews(&old).await.refused(410, "invitation_superseded");
+    let new = world.token_for("eve@example.com").await;
+    assert_eq!(world.mails_to("eve@example.com").await.len(), 2);
+
+    let fay = ada.finds(&acme, "fay@example.com").await;
+    ada.revokes(&acme, fay["id"].as_str().unwrap()).await.is(204);
+
+    assert_eq!(ada.edits(&acme, "bob", "owner").await.is(200)["role"], "owner");
+    bob.removes(&acme, "carl").await.is(204);
+    ada.leaves(&acme).await.is(204);
+    bob.leaves(&acme).await.refused(409, "last_owner");
+    assert_eq!(bob.counts_seats(&acme).await, (2, 998));
+    assert_eq!(emails(&bob.lists_members(&acme, "").await.is(200)), ["bob@example.com"]);
+
+    // Strictly before the 48 hours it is open, and then not even the process that closes it has to have run.
+    advance(world, 48 * 60 * 60 - 120).await;
+    assert_eq!(status(world, &acme, "eve@example.com").await, "pending");
+    advance(world, 120).await;
+    assert_eq!(status(world, &acme, "eve@example.com").await, "expired");
+    world.person("eve").accepts(&new).await.refused(410, "invitation_expired");
+    // What `schedule` had arranged, `expire` has done: the seat is back.
+    assert_eq!(bob.counts_seats(&acme).await, (1, 999));
+}
+
+async fn advance(world: &World, seconds: u64) {
+    world.nobody().posts("/_dev/clock", &json!({ "advance_seconds": seconds })).await.is(200);
+}
+
+async fn status(world: &World, organization: &Organization, email: &str) -> Value {
+    world.person("bob").finds(organization, email).await["status"].clone()
+}
+
+fn emails(list: &Value) -> Vec<&str> {
+    list["items"].as_array().unwrap().iter().map(|item| item["email"].as_str().unwrap()).collect()
+}

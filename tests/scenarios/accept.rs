@@ -1,0 +1,497 @@
+//! `POST /v1/invitations/accept`.
+
+use domain::Timestamp;
+use serde_json::{Value, json};
+use world::{A_WHILE, Answer, TWO_DAYS, World, assert_member, id, moment};
+
+/// Texts that Roster never made, though some resemble `token` to a letter.
+pub fn forgeries(token: &str) -> Vec<String> {
+    let parts: Vec<&str> = token.split('.').collect();
+    let with = |place: usize, part: &str| {
+        let mut parts = parts.clone();
+        parts[place] = part;
+        parts.join(".")
+    };
+    let mac = parts[6];
+    let flipped = format!("{}{}", if mac.starts_with('A') { 'B' } else { 'A' }, &mac[1..]);
+    let expiry: i64 = parts[5].parse().unwrap();
+    let mut forgeries = vec![
+        String::new(),
+        "token".to_owned(),
+        token[..token.len() - 1].to_owned(),
+        format!("{token}A"),
+        format!("{token}."),
+        format!(" {token}"),
+        format!("{token}\n"),
+        token.to_uppercase(),
+        parts[..6].join("."),
+        "v1.".repeat(20_000),
+        with(0, "v2"),
+        with(0, ""),
+        with(1, "other"),
+        with(1, ""),
+        with(2, "org_00000000000000000000000000"),
+        with(3, "inv_00000000000000000000000000"),
+        with(4, "0"),
+        with(4, "2"),
+        with(4, "01"),
+        with(4, "+1"),
+        with(4, "-1"),
+        with(4, "99999999999"),
+        with(5, &(expiry + 1).to_string()),
+        with(5, &(expiry + 1_000_000).to_string()),
+        with(6, &flipped),
+        with(6, &"A".repeat(43)),
+        with(6, ""),
+    ];
+    // A JSON Web Token is none, whatever it says.
+    forgeries.push("eyJhbGciOiJub25lIn0.eyJlbWFpbCI6ImJvYkBleGFtcGxlLmNvbSJ9.".to_owned());
+    forgeries
+}
+
+#[tokio::test]
+async fn an_invitee_becomes_a_member_in_the_seat_that_was_kept() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let invitation = world.invited(&acme, &ada, "bob@example.com", "member").await;
+    let token = world.token_for("bob@example.com").await;
+    let bob = world.person("bob");
+    assert_eq!(bob.lists_organizations().await.items(), Vec::<Value>::new());
+    let member = bob.accepts(&token).await.is(200);
+    assert_member(&member);
+    let expected = json!({
+        "user_id": "bob", "email": "bob@example.com", "role": "member", "joined_at": member["joined_at"]
+    });
+    assert_eq!(member, expected);
+    assert!(moment(&member["joined_at"]) >= moment(&invitation["created_at"]));
+    assert_eq!(ada.counts_seats(&acme).await, (2, 998));
+    assert!(ada.lists_members(&acme, "").await.items().contains(&member));
+    let listed = ada.finds(&acme, "bob@example.com").await;
+    assert_eq!((&listed["status"], &listed["delivery"]), (&json!("accepted"), &json!("sent")));
+    let organizations = json!([{ "id": acme.id, "name": "Acme", "role": "member" }]);
+    assert_eq!(json!(bob.lists_organizations().await.items()), organizations);
+    let seen = bob.looks_at(&acme).await.is(200);
+    assert_eq!((&seen["role"], &seen["owners"]), (&json!("member"), &json!(1)));
+    world.passes(TWO_DAYS).await;
+    assert_eq!(ada.counts_seats(&acme).await, (2, 998));
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn whoever_accepts_as_owner_is_one_of_two() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let bob = world.joined(&acme, &ada, "bob", "owner").await;
+    assert_eq!(bob.looks_at(&acme).await.is(200)["owners"], 2);
+    ada.leaves(&acme).await.is(204);
+    bob.leaves(&acme).await.refused(409, "last_owner");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn accepting_again_answers_the_member_as_it_is_now() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    world.invited(&acme, &ada, "bob@example.com", "member").await;
+    let token = world.token_for("bob@example.com").await;
+    let bob = world.person("bob");
+    let first = bob.accepts(&token).await.is(200);
+    let ledger = world.ledger().await;
+    assert_eq!(bob.accepts(&token).await.is(200), first);
+    ada.edits(&acme, "bob", "owner").await.is(200);
+    let mut now = first.clone();
+    now["role"] = json!("owner");
+    assert_eq!(bob.accepts(&token).await.is(200), now);
+    // Its time is over, but so is its use.
+    world.passes(TWO_DAYS).await;
+    assert_eq!(bob.accepts(&token).await.is(200), now);
+    ada.edits(&acme, "bob", "member").await.is(200);
+    assert_eq!(bob.accepts(&token).await.is(200), first, "s11: it restores nothing");
+    assert_eq!(world.ledger().await, ledger);
+    assert_eq!(ada.counts_seats(&acme).await, (2, 998));
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s11_a_used_link_is_dead_for_good_once_its_member_is_gone() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    for (name, leaves) in [("bob", true), ("eve", false)] {
+        let email = format!("{name}@example.com");
+        let guest = world.joined(&acme, &ada, name, "owner").await;
+        let token = world.token_for(&email).await;
+        if leaves {
+            guest.leaves(&acme).await.is(204);
+        } else {
+            ada.removes(&acme, name).await.is(204);
+        }
+        guest.accepts(&token).await.refused(410, "invitation_accepted");
+        guest.declines(&token).await.refused(410, "invitation_accepted");
+        guest.looks_at(&acme).await.refused(404, "organization_not_found");
+        assert_eq!(ada.counts_seats(&acme).await, (1, 999));
+        world.passes(A_WHILE).await;
+        world.invited(&acme, &ada, &email, "member").await;
+        let new = world.token_for(&email).await;
+        guest.accepts(&token).await.refused(410, "invitation_superseded");
+        assert_eq!(guest.accepts(&new).await.is(200)["role"], "member");
+        guest.accepts(&token).await.refused(410, "invitation_superseded");
+        ada.removes(&acme, name).await.is(204);
+    }
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s02_another_person_with_the_link_is_turned_away_and_told_no_address() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    world.invited(&acme, &ada, "bob@example.com", "member").await;
+    let token = world.token_for("bob@example.com").await;
+    for email in ["eve@example.com", "bob+x@example.com", "b.ob@example.com", "bob@example.com.evil.example"]
+    {
+        let eve = world.signed_in("bob", json!({ "email": email, "email_verified": true }));
+        for answer in [eve.accepts(&token).await, eve.declines(&token).await] {
+            let problem = answer.refused(403, "email_mismatch");
+            assert!(!problem.to_string().contains("bob@example.com"), "{problem}");
+        }
+    }
+    ada.accepts(&token).await.refused(403, "email_mismatch");
+    assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "pending");
+    world.person("bob").accepts(&token).await.is(200);
+    // Neither is a used one for others.
+    world.person("eve").accepts(&token).await.refused(403, "email_mismatch");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn the_case_of_an_address_does_not_matter() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    world.invited(&acme, &ada, "Bob@EXAMPLE.com", "member").await;
+    let token = world.token_for("bob@example.com").await;
+    let bob = world.signed_in("bob", json!({ "email": "BOB@example.COM", "email_verified": true }));
+    assert_eq!(bob.accepts(&token).await.is(200)["email"], "bob@example.com");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s03_an_unverified_address_proves_nothing() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    world.invited(&acme, &ada, "bob@example.com", "member").await;
+    let token = world.token_for("bob@example.com").await;
+    for claims in [
+        json!({ "email": "bob@example.com", "email_verified": false }),
+        json!({ "email": "bob@example.com" }),
+        json!({ "email_verified": true }),
+        json!({}),
+    ] {
+        let bob = world.signed_in("bob", claims);
+        bob.accepts(&token).await.refused(403, "email_not_verified");
+        bob.declines(&token).await.refused(403, "email_not_verified");
+    }
+    assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "pending");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s01_s36_whatever_is_wrong_with_a_token_has_the_same_answer() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    world.invited(&acme, &ada, "bob@example.com", "member").await;
+    let token = world.token_for("bob@example.com").await;
+    let bob = world.person("bob");
+    // Neither who asks nor whether they are verified makes a difference.
+    let strangers = [world.person("eve"), world.signed_in("eve", json!({}))];
+    let same = |answer: Answer| {
+        let mut headers = answer.headers.clone();
+        headers.remove("apigw-requestid");
+        (headers, answer.refused(400, "invalid_token"))
+    };
+    let first = same(bob.accepts("").await);
+    for forgery in forgeries(&token) {
+        let short: String = forgery.chars().take(120).collect();
+        assert_eq!(same(bob.accepts(&forgery).await), first, "{short}");
+        assert_eq!(same(bob.declines(&forgery).await), first, "{short}");
+        assert_eq!(same(bob.previews(&forgery).await), first, "{short}");
+        for stranger in &strangers {
+            assert_eq!(same(stranger.accepts(&forgery).await), first, "{short}");
+        }
+    }
+    assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "pending");
+    bob.accepts(&token).await.is(200);
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s01_the_link_of_another_roster_is_none_of_ours() {
+    let (ours, theirs) = (World::start().await, World::start().await);
+    let ada = theirs.person("ada");
+    let acme = theirs.founded_by(&ada).await;
+    theirs.invited(&acme, &ada, "bob@example.com", "member").await;
+    let token = theirs.token_for("bob@example.com").await;
+    ours.person("bob").accepts(&token).await.refused(400, "invalid_token");
+    theirs.person("bob").accepts(&token).await.is(200);
+    ours.ends_well().await;
+    theirs.ends_well().await;
+}
+
+#[tokio::test]
+async fn s12_the_last_second_is_in_time_and_the_next_one_late() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    for (seconds, status) in [(0, 410), (1, 410), (-1, 200)] {
+        let name = format!("bob{}", seconds + 1);
+        let email = format!("{name}@example.com");
+        let invitation = world.invited(&acme, &ada, &email, "member").await;
+        let token = world.token_for(&email).await;
+        // Nobody closes it: the comparison decides.
+        world.loses_schedule(&acme, &invitation).await;
+        let moment = Timestamp::from_unix(moment(&invitation["expires_at"]).unix() + seconds);
+        let bob = world.person(&name);
+        let answer = world.at(moment, async || bob.accepts(&token).await).await;
+        assert_eq!(answer.status, status, "{seconds}: {}", answer.body);
+        if status == 410 {
+            answer.refused(410, "invitation_expired");
+        }
+    }
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s12_the_link_of_an_expired_invitation_is_dead() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    world.invited(&acme, &ada, "bob@example.com", "member").await;
+    let token = world.token_for("bob@example.com").await;
+    world.passes(TWO_DAYS).await;
+    let bob = world.person("bob");
+    bob.accepts(&token).await.refused(410, "invitation_expired");
+    bob.declines(&token).await.refused(410, "invitation_expired");
+    assert_eq!(ada.counts_seats(&acme).await, (1, 999));
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s09_the_link_of_a_revoked_or_declined_invitation_is_dead() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    for how in ["revoked", "declined"] {
+        let email = format!("{how}@example.com");
+        let invitation = world.invited(&acme, &ada, &email, "member").await;
+        let token = world.token_for(&email).await;
+        let guest = world.person(how);
+        match how {
+            "revoked" => drop(ada.revokes(&acme, id(&invitation)).await.is(204)),
+            _ => drop(guest.declines(&token).await.is(204)),
+        }
+        let code = format!("invitation_{how}");
+        guest.accepts(&token).await.refused(410, &code);
+        // What it was stays what it was, also when its time is over.
+        world.passes(TWO_DAYS).await;
+        guest.accepts(&token).await.refused(410, &code);
+    }
+    assert_eq!(ada.counts_seats(&acme).await, (1, 999));
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn a_link_that_another_account_of_the_same_address_has_used_is_used() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    world.joined(&acme, &ada, "bob", "member").await;
+    let token = world.token_for("bob@example.com").await;
+    let twin = world.signed_in("bob2", json!({ "email": "bob@example.com", "email_verified": true }));
+    twin.accepts(&token).await.refused(410, "invitation_accepted");
+    twin.declines(&token).await.refused(410, "invitation_accepted");
+    twin.looks_at(&acme).await.refused(404, "organization_not_found");
+    // A member through something else is no exception.
+    ada.accepts(&token).await.refused(403, "email_mismatch");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn a_member_through_another_invitation_is_told_so_and_the_invitation_stays() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    world.joined(&acme, &ada, "bob", "member").await;
+    world.invited(&acme, &ada, "bob@new.example", "owner").await;
+    let token = world.token_for("bob@new.example").await;
+    let moved = world.signed_in("bob", json!({ "email": "bob@new.example", "email_verified": true }));
+    moved.accepts(&token).await.refused(409, "already_member");
+    assert_eq!(ada.finds(&acme, "bob@new.example").await["status"], "pending");
+    assert_eq!(ada.counts_seats(&acme).await, (3, 997));
+    assert_eq!(ada.lists_members(&acme, "?role=owner").await.items().len(), 1);
+    // Once they have left, it is good for them.
+    moved.leaves(&acme).await.is(204);
+    assert_eq!(moved.accepts(&token).await.is(200)["email"], "bob@new.example");
+    assert_eq!(ada.counts_seats(&acme).await, (2, 998));
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s08_an_invitation_is_worth_nothing_once_its_sender_is_gone() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let mem = world.joined(&acme, &ada, "mem", "member").await;
+    let invitation = world.invited(&acme, &mem, "bob@example.com", "member").await;
+    let token = world.token_for("bob@example.com").await;
+    mem.leaves(&acme).await.is(204);
+    let bob = world.person("bob");
+    bob.accepts(&token).await.refused(409, "sender_lost_authority");
+    assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "pending");
+    assert_eq!(ada.counts_seats(&acme).await, (2, 998));
+    // Until somebody who may grant it resends it.
+    world.passes(A_WHILE).await;
+    ada.resends(&acme, id(&invitation)).await.is(200);
+    bob.accepts(&token).await.refused(410, "invitation_superseded");
+    let token = world.token_for("bob@example.com").await;
+    bob.accepts(&token).await.is(200);
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s08_a_demoted_sender_has_authority_for_members_only_and_a_regained_role_counts() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let olga = world.joined(&acme, &ada, "olga", "owner").await;
+    world.invited(&acme, &olga, "bob@example.com", "owner").await;
+    world.invited(&acme, &olga, "eve@example.com", "member").await;
+    let owner = world.token_for("bob@example.com").await;
+    let member = world.token_for("eve@example.com").await;
+    ada.edits(&acme, "olga", "member").await.is(200);
+    let bob = world.person("bob");
+    bob.accepts(&owner).await.refused(409, "sender_lost_authority");
+    world.person("eve").accepts(&member).await.is(200);
+    assert_eq!(ada.looks_at(&acme).await.is(200)["owners"], 1);
+    ada.edits(&acme, "olga", "owner").await.is(200);
+    assert_eq!(bob.accepts(&owner).await.is(200)["role"], "owner");
+    assert_eq!(ada.looks_at(&acme).await.is(200)["owners"], 3);
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn a_sender_who_was_removed_and_is_back_has_authority_again() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let olga = world.joined(&acme, &ada, "olga", "owner").await;
+    world.invited(&acme, &olga, "bob@example.com", "owner").await;
+    let token = world.token_for("bob@example.com").await;
+    ada.removes(&acme, "olga").await.is(204);
+    let bob = world.person("bob");
+    bob.accepts(&token).await.refused(409, "sender_lost_authority");
+    world.passes(A_WHILE).await;
+    world.joined(&acme, &ada, "olga", "member").await;
+    bob.accepts(&token).await.refused(409, "sender_lost_authority");
+    ada.edits(&acme, "olga", "owner").await.is(200);
+    bob.accepts(&token).await.is(200);
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn nobody_lets_themselves_back_in() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    world.joined(&acme, &ada, "olga", "owner").await;
+    world.invited(&acme, &ada, "ada@private.example", "owner").await;
+    let token = world.token_for("ada@private.example").await;
+    ada.leaves(&acme).await.is(204);
+    let private = world.signed_in("ada", json!({ "email": "ada@private.example", "email_verified": true }));
+    private.accepts(&token).await.refused(409, "sender_lost_authority");
+    private.looks_at(&acme).await.refused(404, "organization_not_found");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s15_a_full_organization_takes_in_whom_it_invited() {
+    let world = World::with_seats(3).await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let emails = ["bob@example.com", "eve@example.com"];
+    ada.invites(&acme, &emails, "owner").await.is(200);
+    ada.invites(&acme, &["zoe@example.com"], "member").await.refused(409, "seats_exhausted");
+    for name in ["bob", "eve"] {
+        let token = world.token_for(&format!("{name}@example.com")).await;
+        world.person(name).accepts(&token).await.is(200);
+    }
+    assert_eq!(ada.counts_seats(&acme).await, (3, 0));
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s01_a_link_whose_record_is_gone_opens_nothing_not_even_the_next_one() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let bob = world.joined(&acme, &ada, "bob", "member").await;
+    let old = world.token_for("bob@example.com").await;
+    let invitation = ada.finds(&acme, "bob@example.com").await;
+    bob.leaves(&acme).await.is(204);
+    world.passes(31 * 24 * 60 * 60).await;
+    assert_eq!(ada.lists_invitations(&acme, "").await.items().len(), 1, "closed records are deleted in time");
+    ada.resends(&acme, id(&invitation)).await.refused(404, "invitation_not_found");
+    let is_dead = async || {
+        for answer in [bob.previews(&old).await, bob.accepts(&old).await, bob.declines(&old).await] {
+            answer.refused(410, "invitation_superseded");
+        }
+    };
+    is_dead().await;
+    // The count of mails begins anew; the expiry tells the links apart.
+    assert_eq!(world.invited(&acme, &ada, "bob@example.com", "owner").await["generation"], 1);
+    is_dead().await;
+    let new = world.token_for("bob@example.com").await;
+    bob.accepts(&new).await.is(200);
+    is_dead().await;
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn the_first_thing_wrong_is_what_is_refused() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let mem = world.joined(&acme, &ada, "mem", "member").await;
+    let bob = world.joined(&acme, &ada, "bob", "member").await;
+    // Sent by somebody without authority, to an address of somebody who is a member already.
+    let invitation = world.invited(&acme, &mem, "bob@new.example", "member").await;
+    let old = world.token_for("bob@new.example").await;
+    world.passes(A_WHILE).await;
+    mem.resends(&acme, id(&invitation)).await.is(200);
+    let token = world.token_for("bob@new.example").await;
+    mem.leaves(&acme).await.is(204);
+    let unverified = world.signed_in("eve", json!({ "email": "eve@example.com", "email_verified": false }));
+    let moved = world.signed_in("bob", json!({ "email": "bob@new.example", "email_verified": true }));
+    let new = world.signed_in("new", json!({ "email": "bob@new.example", "email_verified": true }));
+    let path = "/v1/invitations/accept";
+    let huge = json!({ "token": "t".repeat(64 * 1024), "more": 1 });
+    unverified.posts(path, &huge).await.refused(413, "too_large");
+    unverified.posts(path, &json!({ "token": "forged", "more": 1 })).await.refused(400, "malformed_request");
+    unverified.accepts("forged").await.refused(400, "invalid_token");
+    unverified.accepts(&old).await.refused(410, "invitation_superseded");
+    unverified.accepts(&token).await.refused(403, "email_not_verified");
+    bob.accepts(&token).await.refused(403, "email_mismatch");
+    moved.accepts(&token).await.refused(409, "already_member");
+    new.accepts(&token).await.refused(409, "sender_lost_authority");
+    ada.revokes(&acme, id(&invitation)).await.is(204);
+    unverified.accepts(&token).await.refused(403, "email_not_verified");
+    bob.accepts(&token).await.refused(403, "email_mismatch");
+    moved.accepts(&token).await.refused(410, "invitation_revoked");
+    new.accepts(&token).await.refused(410, "invitation_revoked");
+    world.ends_well().await;
+}

@@ -1,0 +1,461 @@
+//! What goes for every call: malformed requests, borders of a body, answers of the gateway, every code.
+
+use std::collections::BTreeSet;
+
+use http::{Method, Request, header};
+use serde_json::{Value, json};
+use world::{A_WHILE, Answer, Fault, Organization, Person, TWO_DAYS, World, assert_fields, id};
+
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// The calls with a body: how each is made, and a body that is fine.
+fn calls(acme: &Organization) -> Vec<(Method, String, Value)> {
+    let token = json!({ "token": "forged" });
+    vec![
+        (Method::POST, "/v1/organizations".to_owned(), json!({ "name": "Acme" })),
+        (Method::POST, acme.path("/invitations"), json!({ "emails": ["bob@example.com"], "role": "member" })),
+        (Method::PATCH, acme.path("/members/ada"), json!({ "role": "owner" })),
+        (Method::POST, "/v1/invitations/preview".to_owned(), token.clone()),
+        (Method::POST, "/v1/invitations/accept".to_owned(), token.clone()),
+        (Method::POST, "/v1/invitations/decline".to_owned(), token),
+    ]
+}
+
+async fn sends(person: &Person, method: &Method, path: &str, body: impl Into<Vec<u8>>) -> Answer {
+    let request =
+        Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
+    person.sends(request.body(body.into().into()).unwrap()).await
+}
+
+/// `body` is malformed, at `pointer`.
+async fn assert_malformed(person: &Person, path: &str, body: &Value, pointer: &str) {
+    let answer = person.posts(path, body).await;
+    assert_eq!(answer.pointers(), [pointer], "{body}: {}", answer.body);
+    answer.refused(400, "malformed_request");
+}
+
+/// `body` lacks `field`: a pointer can only be to the whole, and the rest is said.
+async fn assert_lacks(person: &Person, path: &str, body: &Value, field: &str) {
+    assert_malformed(person, path, body, "").await;
+    let problem = person.posts(path, body).await.body;
+    assert!(problem["errors"][0]["detail"].as_str().unwrap().contains(field), "{problem}");
+}
+
+#[tokio::test]
+async fn s32_what_is_no_json_object_is_malformed() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let before = world.ledger().await;
+    for (method, path, fine) in calls(&acme) {
+        let fine = fine.to_string();
+        let values: Vec<_> =
+            serde_json::from_str::<Value>(&fine).unwrap().as_object().unwrap().values().cloned().collect();
+        let mut not_utf_8 = fine.clone().into_bytes();
+        let end = not_utf_8.len() - 2;
+        not_utf_8.insert(end, 0xff);
+        let bodies: Vec<Vec<u8>> = vec![
+            b"".into(),
+            b" \r\n\t ".into(),
+            b"name=Acme".into(),
+            b"{".into(),
+            b"null".into(),
+            b"true".into(),
+            b"1".into(),
+            b"\"Acme\"".into(),
+            b"[]".into(),
+            b"{}".into(),
+            // The right values without their names.
+            json!(values).to_string().into(),
+            format!("[{fine}]").into(),
+            fine[..fine.len() - 1].into(),
+            format!("{fine}}}").into(),
+            format!("{fine} x").into(),
+            format!("{fine}{fine}").into(),
+            format!("{fine}\0").into(),
+            format!("\u{feff}{fine}").into(),
+            format!("{}, \"more\": 1}}", &fine[..fine.len() - 1]).into(),
+            // The same field twice: which one would count?
+            format!("{}, {}", &fine[..fine.len() - 1], &fine[1..]).into(),
+            fine.replace('"', "'").into(),
+            format!("{},}}", &fine[..fine.len() - 1]).into(),
+            format!("// fine\n{fine}").into(),
+            not_utf_8,
+            vec![0xff, 0xfe],
+            fine.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            "[".repeat(BODY_BYTES_MAX).into(),
+            "{\"a\":".repeat(BODY_BYTES_MAX / 5).into(),
+            format!("{}, \"more\": {}{}}}", &fine[..fine.len() - 1], "[".repeat(20_000), "]".repeat(20_000))
+                .into(),
+        ];
+        for body in bodies {
+            let shown = String::from_utf8_lossy(&body).chars().take(100).collect::<String>();
+            let answer = sends(&ada, &method, &path, body).await;
+            assert_eq!(answer.short(), "400 malformed_request", "{method} {path} {shown:?}");
+            assert_eq!(answer.pointers().len(), 1, "{shown:?}: {}", answer.body);
+            answer.refused(400, "malformed_request");
+        }
+    }
+    assert_eq!(world.ledger().await, before);
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_pointed_at() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let create = "/v1/organizations";
+    for name in [json!(null), json!(1), json!(true), json!([]), json!(["Acme"]), json!({})] {
+        assert_malformed(&ada, create, &json!({ "name": name }), "/name").await;
+    }
+    assert_malformed(&ada, create, &json!({ "name": "Acme", "owner": "eve" }), "/owner").await;
+    assert_malformed(&ada, create, &json!({ "name": "Acme", "a/b~c": 1 }), "/a~1b~0c").await;
+    assert_malformed(&ada, create, &json!({ "Name": "Acme" }), "/Name").await;
+    assert_lacks(&ada, create, &json!({}), "name").await;
+    let invite = acme.path("/invitations");
+    let invite = invite.as_str();
+    let ok = "ok@example.com";
+    for emails in [json!(null), json!(ok), json!({ "0": ok }), json!(1)] {
+        assert_malformed(&ada, invite, &json!({ "emails": emails, "role": "member" }), "/emails").await;
+    }
+    for email in [json!(null), json!(1), json!([ok]), json!({ "email": ok })] {
+        let body = json!({ "emails": [ok, ok, email, ok], "role": "member" });
+        assert_malformed(&ada, invite, &body, "/emails/2").await;
+    }
+    assert_malformed(&ada, invite, &json!({ "emails": [], "role": "member" }), "/emails").await;
+    assert_lacks(&ada, invite, &json!({ "emails": [ok] }), "role").await;
+    assert_lacks(&ada, invite, &json!({ "role": "member" }), "emails").await;
+    assert_malformed(&ada, invite, &json!({ "emails": [ok], "role": "member", "admin": true }), "/admin")
+        .await;
+    let preview = "/v1/invitations/preview";
+    for token in [json!(null), json!(1), json!(["v1"]), json!({})] {
+        assert_malformed(&ada, preview, &json!({ "token": token }), "/token").await;
+    }
+    assert_malformed(&ada, preview, &json!({ "link": "v1" }), "/link").await;
+    assert_eq!(ada.counts_seats(&acme).await, (1, 999));
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s07_an_unknown_role_is_refused() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    world.joined(&acme, &ada, "bob", "member").await;
+    for role in [
+        json!("admin"),
+        json!(""),
+        json!("Owner"),
+        json!("OWNER"),
+        json!("owner,member"),
+        json!("member,owner"),
+        json!("owner "),
+        json!(" member"),
+        json!("member\n"),
+        json!("owner\0"),
+        json!("o\u{ff57}ner"),
+        json!("0"),
+        json!(null),
+        json!(0),
+        json!(true),
+        json!(["member"]),
+        json!({ "member": null }),
+        json!({ "owner": {} }),
+    ] {
+        let body = json!({ "emails": ["eve@example.com"], "role": role });
+        assert_malformed(&ada, &acme.path("/invitations"), &body, "/role").await;
+        let body = json!({ "role": role }).to_string();
+        let answer = sends(&ada, &Method::PATCH, &acme.path("/members/bob"), body).await;
+        assert_eq!(answer.pointers(), ["/role"], "{role}");
+        answer.refused(400, "malformed_request");
+    }
+    assert_eq!(ada.counts_seats(&acme).await, (2, 998));
+    assert_eq!(ada.lists_members(&acme, "?role=owner").await.items().len(), 1);
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s32_a_body_has_up_to_64_kib() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    for (method, path, fine) in calls(&acme) {
+        let body = |bytes: usize| {
+            let fine = fine.to_string();
+            format!("{fine}{}", " ".repeat(bytes - fine.len()))
+        };
+        let fits = sends(&ada, &method, &path, body(BODY_BYTES_MAX)).await;
+        assert!(fits.status.is_success() || fits.code() == "invalid_token", "{method} {path}: {}", fits.body);
+        sends(&ada, &method, &path, body(BODY_BYTES_MAX + 1)).await.refused(413, "too_large");
+        sends(&ada, &method, &path, vec![0xff; BODY_BYTES_MAX + 1]).await.refused(413, "too_large");
+        sends(&ada, &method, &path, vec![0xff; BODY_BYTES_MAX]).await.refused(400, "malformed_request");
+        // Bytes are what counts, not characters.
+        sends(&ada, &method, &path, "ü".repeat(BODY_BYTES_MAX / 2 + 1)).await.refused(413, "too_large");
+        sends(&ada, &method, &path, vec![b'{'; 1024 * 1024]).await.refused(413, "too_large");
+    }
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn json_is_json_whatever_its_content_type() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    for content_type in
+        [None, Some("application/json; charset=utf-8"), Some("application/octet-stream"), Some("text/plain")]
+    {
+        let mut request = Request::post("/v1/organizations");
+        if let Some(content_type) = content_type {
+            request = request.header(header::CONTENT_TYPE, content_type);
+        }
+        let answer = ada.sends(request.body(r#"{ "name": "Müller" }"#.into()).unwrap()).await;
+        assert_eq!(answer.is(201)["name"], "Müller");
+    }
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn answers_say_what_they_are_and_are_not_kept() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let kind = |answer: &Answer| answer.headers["content-type"].to_str().unwrap().to_owned();
+    for answer in [ada.looks_at(&acme).await, ada.creates("Acme").await, ada.lists_organizations().await] {
+        assert_eq!(kind(&answer), "application/json");
+        assert_eq!(answer.headers["cache-control"], "no-store");
+    }
+    let refused = ada.creates("").await;
+    assert_eq!(kind(&refused), "application/problem+json");
+    assert_eq!(refused.headers["cache-control"], "no-store");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn the_gateway_answers_in_its_own_words() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let gateways = |answer: Answer, status: u16, message: &str| {
+        assert_eq!(answer.headers["content-type"], "application/json");
+        assert_eq!(answer.is(status), json!({ "message": message }));
+    };
+    let expired = world
+        .laptop()
+        .issuer()
+        .token(&serde_json::from_value(json!({ "sub": "ada" })).unwrap())
+        .await
+        .unwrap();
+    let foreign = World::start().await;
+    let foreigner = foreign
+        .laptop()
+        .issuer()
+        .token(&serde_json::from_value(json!({ "sub": "ada" })).unwrap())
+        .await
+        .unwrap();
+    let with_it = ada.with_token(&expired);
+    with_it.looks_at(&acme).await.is(200);
+    world.passes(3_601).await;
+    let mut unsigned = expired.rsplit_once('.').unwrap().0.to_owned();
+    unsigned.push('.');
+    let intruders = [
+        world.nobody(),
+        with_it,
+        ada.with_token(&foreigner),
+        ada.with_token(&unsigned),
+        ada.with_token("nonsense"),
+        ada.with_token("eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEifQ."),
+    ];
+    for intruder in &intruders {
+        for (method, path, body) in calls(&acme) {
+            if path != "/v1/invitations/preview" {
+                // The authorizer comes before the function looks at anything.
+                gateways(sends(intruder, &method, &path, body.to_string()).await, 401, "Unauthorized");
+                gateways(sends(intruder, &method, &path, "{").await, 401, "Unauthorized");
+            }
+        }
+        gateways(intruder.lists_organizations().await, 401, "Unauthorized");
+        gateways(intruder.looks_at(&acme).await, 401, "Unauthorized");
+        gateways(intruder.lists_members(&acme, "").await, 401, "Unauthorized");
+        gateways(intruder.lists_invitations(&acme, "").await, 401, "Unauthorized");
+        gateways(intruder.removes(&acme, "ada").await, 401, "Unauthorized");
+        gateways(intruder.revokes(&acme, "inv_1").await, 401, "Unauthorized");
+        gateways(intruder.resends(&acme, "inv_1").await, 401, "Unauthorized");
+    }
+    for (method, path) in [
+        (Method::GET, "/v1/nothing".to_owned()),
+        (Method::GET, "/v1/organizations/".to_owned()),
+        (Method::PUT, "/v1/organizations".to_owned()),
+        (Method::DELETE, acme.path("")),
+        (Method::GET, acme.path("/members/ada")),
+        (Method::GET, acme.path("/members/")),
+        (Method::DELETE, acme.path("/members/")),
+        (Method::DELETE, acme.path("/members/a/b")),
+        (Method::POST, acme.path("/invitations/x/resend/y")),
+        (Method::GET, "/v1/invitations/accept".to_owned()),
+        (Method::GET, "/v1/invitations/preview".to_owned()),
+    ] {
+        for person in [&ada, &world.nobody()] {
+            gateways(person.calls(method.clone(), &path, None).await, 404, "Not Found");
+        }
+    }
+    world.ends_well().await;
+    foreign.ends_well().await;
+}
+
+/// The event of `POST /v1/organizations` as API Gateway's authorizer lets it through with these claims.
+fn creating(claims: &Value) -> Value {
+    let mut event = json!({
+        "version": "2.0", "routeKey": "POST /v1/organizations", "rawPath": "/v1/organizations",
+        "rawQueryString": "", "headers": { "content-type": "application/json" }, "isBase64Encoded": false,
+        "body": json!({ "name": "Acme" }).to_string(),
+        "requestContext": {
+            "accountId": "000000000000", "apiId": "api", "domainName": "api.example", "domainPrefix": "api",
+            "http": {
+                "method": "POST", "path": "/v1/organizations", "protocol": "HTTP/1.1",
+                "sourceIp": "192.0.2.1", "userAgent": "test",
+            },
+            "requestId": "1", "routeKey": "POST /v1/organizations", "stage": "$default",
+            "time": "24/Nov/2026:07:00:00 +0000", "timeEpoch": 1_795_503_600_000_u64,
+        },
+    });
+    if !claims.is_null() {
+        event["requestContext"]["authorizer"] = json!({ "jwt": { "claims": claims, "scopes": null } });
+    }
+    event
+}
+
+#[tokio::test]
+async fn s03_only_the_word_true_verifies_an_address() {
+    let world = World::start().await;
+    let with =
+        |verified: &str| json!({ "sub": "ada", "email": "ada@example.com", "email_verified": verified });
+    let answer = world.invokes("create", creating(&with("true"))).await.unwrap();
+    assert_eq!(answer["statusCode"], 201, "{answer}");
+    for verified in ["True", "TRUE", " true", "true ", "1", "yes", "false", "", "[true]", "null"] {
+        let answer = world.invokes("create", creating(&with(verified))).await.unwrap();
+        assert_eq!(answer["statusCode"], 403, "{verified}: {answer}");
+        assert!(answer["body"].as_str().unwrap().contains("email_not_verified"), "{verified}: {answer}");
+    }
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn a_function_that_no_authorizer_stands_before_lets_nobody_in() {
+    let world = World::start().await;
+    let long = "s".repeat(256);
+    for claims in [
+        json!(null),
+        json!({}),
+        json!({ "email": "ada@example.com" }),
+        json!({ "sub": "" }),
+        json!({ "sub": long }),
+    ] {
+        let answer = world.invokes("create", creating(&claims)).await.unwrap();
+        assert_eq!(answer["statusCode"], 401, "{claims}: {answer}");
+    }
+    world.ends_well().await;
+}
+
+/// Every code of the contract's table, but those of the limits and of idempotency keys, which are provoked
+/// where those are tested.
+const CODES: [&str; 25] = [
+    "400 bad_cursor",
+    "400 invalid_token",
+    "400 malformed_request",
+    "403 email_mismatch",
+    "403 email_not_verified",
+    "403 owner_required",
+    "403 role_not_grantable",
+    "404 invitation_not_found",
+    "404 member_not_found",
+    "404 organization_not_found",
+    "409 already_member",
+    "409 conflict",
+    "409 invitation_not_pending",
+    "409 last_owner",
+    "409 seats_exhausted",
+    "409 sender_lost_authority",
+    "410 invitation_accepted",
+    "410 invitation_declined",
+    "410 invitation_expired",
+    "410 invitation_revoked",
+    "410 invitation_superseded",
+    "413 too_large",
+    "422 invalid_email",
+    "422 invalid_name",
+    "503 unavailable",
+];
+
+#[tokio::test]
+async fn every_code_of_the_contract_can_be_provoked() {
+    let world = World::with_seats(4).await;
+    let ada = world.person("ada");
+    let eve = world.person("eve");
+    let acme = world.founded_by(&ada).await;
+    let mem = world.joined(&acme, &ada, "mem", "member").await;
+    let mut answers = vec![
+        ada.creates("a/b").await,
+        ada.creates(&"n".repeat(BODY_BYTES_MAX)).await,
+        ada.posts("/v1/organizations", &json!({})).await,
+        world.signed_in("new", json!({})).creates("Acme").await,
+        ada.invites(&acme, &["nobody"], "member").await,
+        ada.invites(&acme, &["1@x.example", "2@x.example", "3@x.example"], "member").await,
+        mem.invites(&acme, &["1@x.example"], "owner").await,
+        eve.looks_at(&acme).await,
+        ada.lists_members(&acme, "?cursor=x").await,
+        ada.resends(&acme, "x").await,
+        ada.removes(&acme, "x").await,
+        mem.removes(&acme, "ada").await,
+        ada.leaves(&acme).await,
+        eve.accepts("x").await,
+    ];
+    let invitation = world.invited(&acme, &mem, "eve@example.com", "member").await;
+    let id = id(&invitation);
+    let old = world.token_for("eve@example.com").await;
+    world.passes(A_WHILE).await;
+    mem.resends(&acme, id).await.is(200);
+    let token = world.token_for("eve@example.com").await;
+    let twice = world.signed_in("mem", json!({ "email": "eve@example.com", "email_verified": true }));
+    answers.extend([eve.accepts(&old).await, ada.accepts(&token).await, twice.accepts(&token).await]);
+    ada.removes(&acme, "mem").await.is(204);
+    answers.push(eve.accepts(&token).await);
+    answers.push(mem.accepts(&world.token_for("mem@example.com").await).await);
+    world.passes(TWO_DAYS).await;
+    answers.push(eve.accepts(&token).await);
+    world.invited(&acme, &ada, "eve@example.com", "member").await;
+    let token = world.token_for("eve@example.com").await;
+    ada.revokes(&acme, id).await.is(204);
+    answers.extend([eve.accepts(&token).await, ada.revokes(&acme, id).await]);
+    world.passes(A_WHILE).await;
+    world.invited(&acme, &ada, "eve@example.com", "member").await;
+    let token = world.token_for("eve@example.com").await;
+    eve.declines(&token).await.is(204);
+    answers.push(eve.accepts(&token).await);
+    world.idle().await;
+    let lost_race = Fault::Cancelled(vec!["ConditionalCheckFailed", "None", "None"]);
+    world.wire().disturb("TransactWriteItems", lost_race, 6);
+    answers.push(ada.creates("Acme").await);
+    world.wire().disturb("TransactGetItems", Fault::LostBefore, 20);
+    answers.push(ada.looks_at(&acme).await);
+    let mut provoked = BTreeSet::new();
+    for answer in answers {
+        provoked.insert(answer.short());
+        let (status, code) = (answer.status.as_u16(), answer.code().to_owned());
+        answer.refused(status, &code);
+    }
+    assert_eq!(provoked.iter().map(String::as_str).collect::<Vec<_>>(), CODES);
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn a_problem_of_seats_or_status_says_which() {
+    let world = World::with_seats(1).await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let problem = ada.invites(&acme, &["bob@example.com"], "member").await.refused(409, "seats_exhausted");
+    assert_fields(&problem["seats"], &["total", "taken", "free"]);
+    let founder = ada.finds(&acme, "ada@example.com").await;
+    let problem = ada.revokes(&acme, id(&founder)).await.refused(409, "invitation_not_pending");
+    assert_eq!(problem["invitation_status"], "accepted");
+    world.ends_well().await;
+}

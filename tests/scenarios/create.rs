@@ -1,0 +1,154 @@
+//! `POST /v1/organizations`.
+
+use serde_json::{Value, json};
+use world::{Organization, World, assert_invitation, assert_member, assert_organization, id};
+
+#[tokio::test]
+async fn a_founder_is_the_first_owner_and_holds_the_first_seat() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let created = ada.creates("Acme").await.is(201);
+    assert_organization(&created);
+    assert_eq!(
+        (&created["name"], &created["role"], &created["owners"]),
+        (&json!("Acme"), &json!("owner"), &json!(1))
+    );
+    assert_eq!(created["seats"], json!({ "total": 1000, "taken": 1, "free": 999 }));
+    let acme = Organization::new(id(&created));
+    assert_eq!(ada.looks_at(&acme).await.is(200), created);
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn the_founder_is_listed_with_an_accepted_record_and_gets_no_mail() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let created = ada.creates("Acme").await.is(201);
+    let acme = Organization::new(id(&created));
+    let members = ada.lists_members(&acme, "").await.items();
+    let [member] = members.as_slice() else { panic!("{members:?}") };
+    assert_member(member);
+    let expected = json!({
+        "user_id": "ada", "email": "ada@example.com", "role": "owner", "joined_at": created["created_at"]
+    });
+    assert_eq!(*member, expected);
+    let invitations = ada.lists_invitations(&acme, "").await.items();
+    let [record] = invitations.as_slice() else { panic!("{invitations:?}") };
+    assert_invitation(record);
+    let expected = json!({
+        "id": record["id"], "email": "ada@example.com", "role": "owner", "status": "accepted", "generation": 0,
+        "sender": { "user_id": "ada", "email": "ada@example.com" },
+        "created_at": created["created_at"], "sent_at": null, "expires_at": record["expires_at"], "delivery": null,
+    });
+    assert_eq!(*record, expected);
+    world.idle().await;
+    assert_eq!(world.laptop().mailbox().items(None), []);
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn the_same_name_makes_another_organization() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let (one, other) = (world.founded_by(&ada).await, world.founded_by(&ada).await);
+    assert_ne!(one.id, other.id);
+    assert_eq!(ada.lists_organizations().await.items().len(), 2);
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn the_configured_number_of_seats_is_what_it_gets() {
+    let world = World::with_seats(1).await;
+    let ada = world.person("ada");
+    let created = ada.creates("Acme").await.is(201);
+    assert_eq!(created["seats"], json!({ "total": 1, "taken": 1, "free": 0 }));
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn names_that_people_give_are_taken() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    for (given, kept) in [
+        ("A", "A"),
+        ("  Acme  ", "Acme"),
+        ("Booking.com", "Booking.com"),
+        ("Müller & Söhne <GmbH>", "Müller & Söhne <GmbH>"),
+        ("株式会社", "株式会社"),
+        (&"n".repeat(60), &"n".repeat(60)),
+        (&"ü".repeat(60), &"ü".repeat(60)),
+    ] {
+        assert_eq!(ada.creates(given).await.is(201)["name"], kept);
+    }
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s25_names_that_mail_cannot_show_are_refused() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    for name in [
+        "",
+        "   ",
+        &"n".repeat(61),
+        &"ü".repeat(61),
+        "see https://evil.example",
+        "a/b",
+        "ada@example.com",
+        "www.evil.example",
+        "WWW.evil.example",
+        "a\r\nBcc: eve@example.com",
+        "a\tb",
+        "a\u{0}b",
+        "a\u{85}b",
+        "a\u{2028}b",
+        "a\u{202e}b",
+        "a\u{2066}b",
+    ] {
+        let answer = ada.creates(name).await;
+        assert_eq!(answer.pointers(), ["/name"], "{name:?}: {}", answer.body);
+        answer.refused(422, "invalid_name");
+    }
+    assert_eq!(ada.lists_organizations().await.items(), Vec::<Value>::new());
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s03_a_founder_needs_a_verified_address() {
+    let world = World::start().await;
+    for claims in [
+        json!({ "email": "ada@example.com", "email_verified": false }),
+        json!({ "email": "ada@example.com" }),
+        json!({ "email_verified": true }),
+        json!({ "email": "", "email_verified": true }),
+        json!({ "email": "ädä@example.com", "email_verified": true }),
+        json!({}),
+    ] {
+        let ada = world.signed_in("ada", claims);
+        ada.creates("Acme").await.refused(403, "email_not_verified");
+        assert_eq!(ada.lists_organizations().await.items(), Vec::<Value>::new());
+    }
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn the_founders_address_is_kept_as_rule_9_writes_it() {
+    let world = World::start().await;
+    let ada = world.signed_in("ada", json!({ "email": "Ada@Example.COM", "email_verified": true }));
+    let acme = world.founded_by(&ada).await;
+    assert_eq!(ada.lists_members(&acme, "").await.items()[0]["email"], "ada@example.com");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn the_first_thing_wrong_is_what_is_refused() {
+    let world = World::start().await;
+    let eve = world.signed_in("eve", json!({ "email": "eve@example.com", "email_verified": false }));
+    let path = "/v1/organizations";
+    let huge = json!({ "name": "n".repeat(64 * 1024), "more": 1 });
+    eve.posts(path, &huge).await.refused(413, "too_large");
+    eve.posts(path, &json!({ "name": "a/b", "more": 1 })).await.refused(400, "malformed_request");
+    eve.posts(path, &json!({ "name": "a/b" })).await.refused(422, "invalid_name");
+    eve.posts(path, &json!({ "name": "Acme" })).await.refused(403, "email_not_verified");
+    world.ends_well().await;
+}

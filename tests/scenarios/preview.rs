@@ -1,0 +1,152 @@
+//! `POST /v1/invitations/preview`.
+
+use serde_json::{Value, json};
+use world::{A_WHILE, TWO_DAYS, World, assert_fields, id, moment};
+
+#[tokio::test]
+async fn a_link_shows_what_it_is_about_without_a_sign_in() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let invitation = world.invited(&acme, &ada, "Bob@example.com", "owner").await;
+    let token = world.token_for("bob@example.com").await;
+    let preview = world.nobody().previews(&token).await.is(200);
+    assert_fields(&preview, &["organization", "email", "role", "sender_email", "expires_at", "status"]);
+    let expected = json!({
+        "organization": { "id": acme.id, "name": "Acme" }, "email": "bob@example.com", "role": "owner",
+        "sender_email": "ada@example.com", "expires_at": invitation["expires_at"], "status": "pending",
+    });
+    assert_eq!(preview, expected);
+    moment(&preview["expires_at"]);
+    // Who is signed in makes no difference, and neither does a token that is none.
+    assert_eq!(world.person("eve").previews(&token).await.is(200), expected);
+    assert_eq!(world.nobody().with_token("nonsense").previews(&token).await.is(200), expected);
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s29_opening_a_link_changes_nothing() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    world.invited(&acme, &ada, "bob@example.com", "member").await;
+    let token = world.token_for("bob@example.com").await;
+    let before = world.ledger().await;
+    drop(world.wire().take());
+    for _ in 0..3 {
+        world.nobody().previews(&token).await.is(200);
+    }
+    assert_eq!(world.ledger().await, before);
+    let calls = world.wire().take_actions();
+    assert!(
+        !calls.iter().any(|call| call.contains("Write") || call.contains("Put") || call.contains("Update")),
+        "{calls:?}"
+    );
+    world.person("bob").accepts(&token).await.is(200);
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn the_newest_link_shows_its_status_whatever_that_is() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    for how in ["pending", "accepted", "revoked", "declined", "removed", "expired"] {
+        let email = format!("{how}@example.com");
+        let invitation = world.invited(&acme, &ada, &email, "member").await;
+        let token = world.token_for(&email).await;
+        let guest = world.person(how);
+        match how {
+            "pending" => {}
+            "revoked" => drop(ada.revokes(&acme, id(&invitation)).await.is(204)),
+            "declined" => drop(guest.declines(&token).await.is(204)),
+            "expired" => world.passes(TWO_DAYS).await,
+            _ => drop(guest.accepts(&token).await.is(200)),
+        }
+        if how == "removed" {
+            ada.removes(&acme, how).await.is(204);
+        }
+        let preview = world.nobody().previews(&token).await.is(200);
+        assert_eq!((&preview["status"], &preview["email"]), (&json!(how), &json!(email)));
+        assert_eq!(preview["expires_at"], invitation["expires_at"]);
+    }
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn one_past_its_expiry_shows_as_expired_though_nobody_has_closed_it() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let invitation = world.invited(&acme, &ada, "bob@example.com", "member").await;
+    let token = world.token_for("bob@example.com").await;
+    world.loses_schedule(&acme, &invitation).await;
+    let expires_at = moment(&invitation["expires_at"]);
+    let before = domain::Timestamp::from_unix(expires_at.unix() - 1);
+    // Expired: nothing but the clock is to blame, so a second that has passed meanwhile is tried again.
+    for (at, status) in [(before, "pending"), (expires_at, "expired")] {
+        let mut shown = Value::Null;
+        for _ in 0..20 {
+            shown = world.at(at, async || world.nobody().previews(&token).await).await.is(200);
+            if world.now() == at {
+                break;
+            }
+        }
+        assert_eq!(shown["status"], status);
+    }
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s10_an_older_link_shows_nothing() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let olga = world.joined(&acme, &ada, "olga", "owner").await;
+    let invitation = world.invited(&acme, &ada, "bob@example.com", "member").await;
+    let first = world.token_for("bob@example.com").await;
+    world.passes(A_WHILE).await;
+    olga.resends(&acme, id(&invitation)).await.is(200);
+    let second = world.token_for("bob@example.com").await;
+    world.nobody().previews(&first).await.refused(410, "invitation_superseded");
+    assert_eq!(world.nobody().previews(&second).await.is(200)["sender_email"], "olga@example.com");
+    ada.revokes(&acme, id(&invitation)).await.is(204);
+    world.nobody().previews(&first).await.refused(410, "invitation_superseded");
+    world.passes(A_WHILE).await;
+    world.invited(&acme, &ada, "bob@example.com", "owner").await;
+    let third = world.token_for("bob@example.com").await;
+    for older in [&first, &second] {
+        world.nobody().previews(older).await.refused(410, "invitation_superseded");
+    }
+    assert_eq!(world.nobody().previews(&third).await.is(200)["role"], "owner");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s01_a_malformed_token_costs_no_request() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    world.invited(&acme, &ada, "bob@example.com", "member").await;
+    let token = world.token_for("bob@example.com").await;
+    drop(world.wire().take());
+    for malformed in
+        ["", "token", &token[1..], &token[..token.len() - 1], &format!("{token}A"), &token.to_uppercase()]
+    {
+        world.nobody().previews(malformed).await.refused(400, "invalid_token");
+    }
+    assert_eq!(world.wire().take_actions(), Vec::<String>::new());
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn the_first_thing_wrong_is_what_is_refused() {
+    let world = World::start().await;
+    let path = "/v1/invitations/preview";
+    let nobody = world.nobody();
+    let huge = json!({ "token": "t".repeat(64 * 1024), "more": 1 });
+    nobody.posts(path, &huge).await.refused(413, "too_large");
+    nobody.posts(path, &json!({ "token": "forged", "more": 1 })).await.refused(400, "malformed_request");
+    nobody.previews("forged").await.refused(400, "invalid_token");
+    world.ends_well().await;
+}

@@ -1,0 +1,213 @@
+//! `POST /v1/organizations/{organization_id}/invitations/{invitation_id}/resend`.
+
+use serde_json::json;
+use world::{A_WHILE, Organization, TWO_DAYS, World, assert_invitation, id, moment};
+
+#[tokio::test]
+async fn a_resend_makes_a_new_link_with_a_new_deadline_in_the_name_of_whoever_resends() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let mem = world.joined(&acme, &ada, "mem", "member").await;
+    let first = world.invited(&acme, &ada, "bob@example.com", "member").await;
+    let old = world.token_for("bob@example.com").await;
+    world.passes(3600).await;
+    let again = mem.resends(&acme, id(&first)).await.is(200);
+    assert_invitation(&again);
+    let expected = json!({
+        "id": first["id"], "email": "bob@example.com", "role": "member", "status": "pending", "generation": 2,
+        "sender": { "user_id": "mem", "email": "mem@example.com" },
+        "created_at": first["created_at"], "sent_at": null, "expires_at": again["expires_at"], "delivery": "queued",
+    });
+    assert_eq!(again, expected);
+    let later = moment(&again["expires_at"]).unix() - moment(&first["expires_at"]).unix();
+    assert!((3600..3660).contains(&later), "{later}");
+    assert_eq!(ada.counts_seats(&acme).await, (3, 997));
+    assert_eq!(world.mails_to("bob@example.com").await.len(), 2);
+    let sent = ada.finds(&acme, "bob@example.com").await;
+    assert_eq!((&sent["delivery"], &sent["generation"]), (&json!("sent"), &json!(2)));
+    moment(&sent["sent_at"]);
+    let bob = world.person("bob");
+    for answer in [bob.previews(&old).await, bob.accepts(&old).await, bob.declines(&old).await] {
+        answer.refused(410, "invitation_superseded");
+    }
+    let new = world.token_for("bob@example.com").await;
+    assert_eq!(bob.previews(&new).await.is(200)["sender_email"], "mem@example.com");
+    bob.accepts(&new).await.is(200);
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s10_only_the_newest_of_many_links_works() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let first = world.invited(&acme, &ada, "bob@example.com", "member").await;
+    let mut tokens = vec![world.token_for("bob@example.com").await];
+    for generation in 2..=4 {
+        world.passes(A_WHILE).await;
+        assert_eq!(ada.resends(&acme, id(&first)).await.is(200)["generation"], generation);
+        tokens.push(world.token_for("bob@example.com").await);
+    }
+    let newest = tokens.pop().unwrap();
+    let bob = world.person("bob");
+    for token in &tokens {
+        bob.accepts(token).await.refused(410, "invitation_superseded");
+    }
+    bob.accepts(&newest).await.is(200);
+    for token in &tokens {
+        bob.accepts(token).await.refused(410, "invitation_superseded");
+    }
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn an_expired_one_takes_a_seat_again() {
+    let world = World::with_seats(2).await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let first = world.invited(&acme, &ada, "bob@example.com", "member").await;
+    world.passes(TWO_DAYS).await;
+    assert_eq!(ada.counts_seats(&acme).await, (1, 1));
+    let again = ada.resends(&acme, id(&first)).await.is(200);
+    assert_eq!((&again["status"], &again["generation"]), (&json!("pending"), &json!(2)));
+    assert_eq!(ada.counts_seats(&acme).await, (2, 0));
+    let token = world.token_for("bob@example.com").await;
+    world.person("bob").accepts(&token).await.is(200);
+    assert_eq!(ada.counts_seats(&acme).await, (2, 0));
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn an_expired_one_stays_expired_if_no_seat_is_free() {
+    let world = World::with_seats(2).await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let first = world.invited(&acme, &ada, "bob@example.com", "member").await;
+    world.passes(TWO_DAYS).await;
+    world.invited(&acme, &ada, "eve@example.com", "member").await;
+    let answer = ada.resends(&acme, id(&first)).await.refused(409, "seats_exhausted");
+    assert_eq!(answer["seats"], json!({ "total": 2, "taken": 2, "free": 0 }));
+    let listed = ada.finds(&acme, "bob@example.com").await;
+    assert_eq!((&listed["status"], &listed["generation"]), (&json!("expired"), &json!(1)));
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn a_pending_one_needs_no_seat_and_neither_does_one_past_its_expiry_that_nobody_has_closed() {
+    let world = World::with_seats(2).await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let first = world.invited(&acme, &ada, "bob@example.com", "member").await;
+    world.passes(A_WHILE).await;
+    let second = ada.resends(&acme, id(&first)).await.is(200);
+    assert_eq!(ada.counts_seats(&acme).await, (2, 0));
+    world.loses_schedule(&acme, &second).await;
+    world.passes(TWO_DAYS).await;
+    assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "expired");
+    assert_eq!(ada.counts_seats(&acme).await, (2, 0));
+    let third = ada.resends(&acme, id(&first)).await.is(200);
+    assert_eq!((&third["status"], &third["generation"]), (&json!("pending"), &json!(3)));
+    assert_eq!(ada.counts_seats(&acme).await, (2, 0));
+    world.passes(TWO_DAYS).await;
+    assert_eq!(ada.counts_seats(&acme).await, (1, 1));
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn what_is_accepted_or_closed_for_good_is_not_resent() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    for name in ["revoked", "declined", "accepted", "removed"] {
+        let email = format!("{name}@example.com");
+        let invitation = world.invited(&acme, &ada, &email, "member").await;
+        let token = world.token_for(&email).await;
+        let guest = world.person(name);
+        match name {
+            "revoked" => drop(ada.revokes(&acme, id(&invitation)).await.is(204)),
+            "declined" => drop(guest.declines(&token).await.is(204)),
+            _ => drop(guest.accepts(&token).await.is(200)),
+        }
+        if name == "removed" {
+            ada.removes(&acme, name).await.is(204);
+        }
+        world.passes(A_WHILE).await;
+        let seats = ada.counts_seats(&acme).await;
+        let problem = ada.resends(&acme, id(&invitation)).await.refused(409, "invitation_not_pending");
+        assert_eq!(problem["invitation_status"], name);
+        assert_eq!(ada.counts_seats(&acme).await, seats);
+        assert_eq!(world.mails_to(&email).await.len(), 1);
+    }
+    let founder = ada.finds(&acme, "ada@example.com").await;
+    let problem = ada.resends(&acme, id(&founder)).await.refused(409, "invitation_not_pending");
+    assert_eq!(problem["invitation_status"], "accepted");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s05_a_member_resends_members_and_no_owner_and_the_role_stays() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let mem = world.joined(&acme, &ada, "mem", "member").await;
+    let owner = world.invited(&acme, &ada, "bob@example.com", "owner").await;
+    let member = world.invited(&acme, &ada, "eve@example.com", "member").await;
+    world.passes(A_WHILE).await;
+    mem.resends(&acme, id(&owner)).await.refused(403, "role_not_grantable");
+    let listed = ada.finds(&acme, "bob@example.com").await;
+    assert_eq!((&listed["generation"], &listed["sender"]["user_id"]), (&json!(1), &json!("ada")));
+    assert_eq!(mem.resends(&acme, id(&member)).await.is(200)["role"], "member");
+    assert_eq!(ada.resends(&acme, id(&owner)).await.is(200)["role"], "owner");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s18_an_invitation_of_another_organization_is_not_found() {
+    let world = World::start().await;
+    let (ada, eve) = (world.person("ada"), world.person("eve"));
+    let (acme, evil) = (world.founded_by(&ada).await, world.founded_by(&eve).await);
+    let invitation = world.invited(&acme, &ada, "bob@example.com", "member").await;
+    let none = eve.resends(&evil, id(&invitation)).await.refused(404, "invitation_not_found");
+    for id in
+        ["inv_00000000000000000000000000", "inv_1", "bob@example.com", &acme.id, "a/b", "%41", "ü |", "%00"]
+    {
+        assert_eq!(eve.resends(&evil, id).await.refused(404, "invitation_not_found"), none, "{id}");
+        eve.resends(&acme, id).await.refused(404, "organization_not_found");
+    }
+    let stranger = eve.resends(&acme, id(&invitation)).await.refused(404, "organization_not_found");
+    let nowhere = Organization::new("org_00000000000000000000000000");
+    assert_eq!(eve.resends(&nowhere, id(&invitation)).await.refused(404, "organization_not_found"), stranger);
+    eve.resends(&Organization::new("nowhere"), "nothing").await.refused(404, "organization_not_found");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn the_first_thing_wrong_is_what_is_refused() {
+    let world = World::with_seats(4).await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let mem = world.joined(&acme, &ada, "mem", "member").await;
+    let revoked = world.invited(&acme, &ada, "bob@example.com", "owner").await;
+    ada.revokes(&acme, id(&revoked)).await.is(204);
+    let expired = world.invited(&acme, &ada, "eve@example.com", "owner").await;
+    world.passes(TWO_DAYS).await;
+    let unverified = json!({ "email": "mem@example.com", "email_verified": false });
+    let anonymous = world.signed_in("mem", unverified.clone());
+    let stranger = world.signed_in("zoe", unverified);
+    let path = acme.path("/invitations/nothing/resend");
+    stranger.posts_bytes(&path, " ".repeat(64 * 1024 + 1)).await.refused(413, "too_large");
+    stranger.resends(&acme, "nothing").await.refused(403, "email_not_verified");
+    anonymous.resends(&acme, id(&revoked)).await.refused(403, "email_not_verified");
+    world.person("zoe").resends(&acme, "nothing").await.refused(404, "organization_not_found");
+    mem.resends(&acme, "nothing").await.refused(404, "invitation_not_found");
+    mem.resends(&acme, id(&revoked)).await.refused(403, "role_not_grantable");
+    mem.resends(&acme, id(&expired)).await.refused(403, "role_not_grantable");
+    let emails = ["one@example.com", "two@example.com"];
+    ada.invites(&acme, &emails, "member").await.is(200);
+    assert_eq!(ada.counts_seats(&acme).await, (4, 0));
+    ada.resends(&acme, id(&revoked)).await.refused(409, "invitation_not_pending");
+    ada.resends(&acme, id(&expired)).await.refused(409, "seats_exhausted");
+    mem.resends(&acme, id(&expired)).await.refused(403, "role_not_grantable");
+    world.ends_well().await;
+}

@@ -1,0 +1,149 @@
+//! `DELETE /v1/organizations/{organization_id}/invitations/{invitation_id}`.
+
+use serde_json::{Value, json};
+use world::{Organization, TWO_DAYS, World, id};
+
+#[tokio::test]
+async fn a_revoked_invitation_gives_its_seat_back_and_its_link_is_dead() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let invitation = world.invited(&acme, &ada, "bob@example.com", "member").await;
+    let token = world.token_for("bob@example.com").await;
+    assert_eq!(ada.counts_seats(&acme).await, (2, 998));
+    assert_eq!(ada.revokes(&acme, id(&invitation)).await.is(204), Value::Null);
+    assert_eq!(ada.counts_seats(&acme).await, (1, 999));
+    let listed = ada.finds(&acme, "bob@example.com").await;
+    assert_eq!((&listed["status"], &listed["generation"]), (&json!("revoked"), &json!(1)));
+    let bob = world.person("bob");
+    bob.accepts(&token).await.refused(410, "invitation_revoked");
+    bob.declines(&token).await.refused(410, "invitation_revoked");
+    assert_eq!(bob.previews(&token).await.is(200)["status"], "revoked");
+    world.passes(TWO_DAYS).await;
+    assert_eq!(ada.counts_seats(&acme).await, (1, 999));
+    assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "revoked");
+    assert_eq!(world.mails_to("bob@example.com").await.len(), 1);
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s16_what_is_not_pending_gives_no_seat_back() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    for name in ["expired", "revoked", "declined", "accepted", "removed"] {
+        let email = format!("{name}@example.com");
+        let invitation = world.invited(&acme, &ada, &email, "member").await;
+        let token = world.token_for(&email).await;
+        let guest = world.person(name);
+        match name {
+            "expired" => world.passes(TWO_DAYS).await,
+            "revoked" => drop(ada.revokes(&acme, id(&invitation)).await.is(204)),
+            "declined" => drop(guest.declines(&token).await.is(204)),
+            _ => drop(guest.accepts(&token).await.is(200)),
+        }
+        if name == "removed" {
+            ada.removes(&acme, name).await.is(204);
+        }
+        let seats = ada.counts_seats(&acme).await;
+        let problem = ada.revokes(&acme, id(&invitation)).await.refused(409, "invitation_not_pending");
+        assert_eq!(problem["invitation_status"], name);
+        assert_eq!(ada.counts_seats(&acme).await, seats);
+    }
+    let founder = ada.finds(&acme, "ada@example.com").await;
+    let problem = ada.revokes(&acme, id(&founder)).await.refused(409, "invitation_not_pending");
+    assert_eq!(problem["invitation_status"], "accepted");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn one_past_its_expiry_that_nobody_has_closed_reads_as_expired() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let invitation = world.invited(&acme, &ada, "bob@example.com", "member").await;
+    world.loses_schedule(&acme, &invitation).await;
+    world.passes(TWO_DAYS).await;
+    let problem = ada.revokes(&acme, id(&invitation)).await.refused(409, "invitation_not_pending");
+    assert_eq!(problem["invitation_status"], "expired");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn it_can_be_revoked_until_its_last_second() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    for (seconds, expected) in [(0, 409), (-1, 204)] {
+        let email = format!("bob{expected}@example.com");
+        let invitation = world.invited(&acme, &ada, &email, "member").await;
+        world.loses_schedule(&acme, &invitation).await;
+        let expires_at = world::moment(&invitation["expires_at"]).unix();
+        let moment = domain::Timestamp::from_unix(expires_at + seconds);
+        world.at(moment, async || ada.revokes(&acme, id(&invitation)).await).await.is(expected);
+    }
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s05_a_member_revokes_what_a_member_may_grant_whoever_sent_it() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let mem = world.joined(&acme, &ada, "mem", "member").await;
+    let owner = world.invited(&acme, &ada, "bob@example.com", "owner").await;
+    let member = world.invited(&acme, &ada, "eve@example.com", "member").await;
+    mem.revokes(&acme, id(&owner)).await.refused(403, "role_not_grantable");
+    assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "pending");
+    mem.revokes(&acme, id(&member)).await.is(204);
+    let of_mem = world.invited(&acme, &mem, "zoe@example.com", "member").await;
+    ada.revokes(&acme, id(&of_mem)).await.is(204);
+    assert_eq!(ada.counts_seats(&acme).await, (3, 997));
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn revoking_takes_no_verified_address() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let invitation = world.invited(&acme, &ada, "bob@example.com", "member").await;
+    world.signed_in("ada", json!({})).revokes(&acme, id(&invitation)).await.is(204);
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s18_an_invitation_of_another_organization_is_not_found() {
+    let world = World::start().await;
+    let (ada, eve) = (world.person("ada"), world.person("eve"));
+    let (acme, evil) = (world.founded_by(&ada).await, world.founded_by(&eve).await);
+    let invitation = world.invited(&acme, &ada, "bob@example.com", "member").await;
+    let none = eve.revokes(&evil, id(&invitation)).await.refused(404, "invitation_not_found");
+    for id in
+        ["inv_00000000000000000000000000", "inv_1", "bob@example.com", &acme.id, "a/b", "%41", "ü |", "%00"]
+    {
+        assert_eq!(eve.revokes(&evil, id).await.refused(404, "invitation_not_found"), none, "{id}");
+        eve.revokes(&acme, id).await.refused(404, "organization_not_found");
+    }
+    let stranger = eve.revokes(&acme, id(&invitation)).await.refused(404, "organization_not_found");
+    let nowhere = Organization::new("org_00000000000000000000000000");
+    assert_eq!(eve.revokes(&nowhere, id(&invitation)).await.refused(404, "organization_not_found"), stranger);
+    assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "pending");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn the_first_thing_wrong_is_what_is_refused() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let mem = world.joined(&acme, &ada, "mem", "member").await;
+    let revoked = world.invited(&acme, &ada, "bob@example.com", "owner").await;
+    ada.revokes(&acme, id(&revoked)).await.is(204);
+    world.person("zoe").revokes(&acme, id(&revoked)).await.refused(404, "organization_not_found");
+    world.person("zoe").revokes(&acme, "nothing").await.refused(404, "organization_not_found");
+    mem.revokes(&acme, "nothing").await.refused(404, "invitation_not_found");
+    mem.revokes(&acme, id(&revoked)).await.refused(403, "role_not_grantable");
+    ada.revokes(&acme, id(&revoked)).await.refused(409, "invitation_not_pending");
+    world.ends_well().await;
+}

@@ -1,0 +1,116 @@
+//! Organizations that stand there from the beginning: made by the real decisions, and put into the table as a
+//! whole, for scenarios that need many of them. What they owe (mails, schedules) the stream brings about.
+
+use domain::accept::{self, Authority};
+use domain::ledger::Ledger;
+use domain::{
+    Caller, Decision, EmailAddress, Invitation, InvitationId, Opened, OrganizationId, OrganizationName,
+    Policy, Role, Timestamp, UserId, create, invite,
+};
+use serde_json::{Value, json};
+use store::record::Record;
+
+use crate::{Organization, World};
+
+/// Organizations on paper; people are named as in [`World::person`].
+#[derive(Debug)]
+pub struct Furniture {
+    ledger: Ledger,
+    policy: Policy,
+    now: Timestamp,
+}
+
+impl Furniture {
+    /// None yet, at this moment.
+    #[must_use]
+    pub fn new(policy: Policy, now: Timestamp) -> Self {
+        Self { ledger: Ledger::default(), policy, now }
+    }
+
+    /// `founder` founds an organization.
+    ///
+    /// # Panics
+    /// If the rules do not allow it, as everything here does.
+    #[must_use]
+    pub fn founds(&mut self, founder: &str) -> Organization {
+        let id = OrganizationId::from_random(fastrand::u128(..).to_be_bytes());
+        let name = OrganizationName::parse("Acme").expect("a name");
+        let request = create::Request { id: id.clone(), name };
+        let decision = create::decide(&caller(founder), &request, &self.policy, self.now);
+        self.commit(decision.expect("anybody founds"));
+        Organization::new(id.as_str())
+    }
+
+    /// `sender` invites `name`, who is owed a mail then.
+    pub fn invites(&mut self, organization: &Organization, sender: &str, name: &str, role: Role) {
+        let (id, sender) = (id(organization), caller(sender));
+        let request = invite::Request::new([address(name)], role);
+        let facts = invite::Facts {
+            caller: self.ledger.member(&id, &sender.user).cloned(),
+            organization: self.ledger.organization(&id).cloned(),
+            invitations: Vec::new(),
+        };
+        let decision = invite::decide(&sender, &request, &facts, &self.policy, self.now);
+        self.commit(decision.expect("the sender may invite"));
+    }
+
+    /// What names the invitation of `name`, and its deadline, as the API writes them.
+    #[must_use]
+    pub fn invitation(&self, organization: &Organization, name: &str) -> Value {
+        let link = self.record(&id(organization), name).link();
+        json!({
+            "id": link.invitation.as_str(),
+            "generation": link.generation.0,
+            "expires_at": link.expires_at.to_string(),
+        })
+    }
+
+    /// `name` is invited by `sender` and has accepted.
+    pub fn joins(&mut self, organization: &Organization, sender: &str, name: &str, role: Role) {
+        self.invites(organization, sender, name, role);
+        let invitation = self.record(&id(organization), name);
+        let opened = Opened { link: invitation.link(), genuine: true, invitation: Some(invitation) };
+        let facts = accept::Facts { opened, member: None, sender: Authority::Trusted };
+        let decision = accept::decide(&caller(name), &facts, self.now);
+        self.commit(decision.expect("the invitation is open"));
+    }
+
+    fn record(&self, organization: &OrganizationId, name: &str) -> Invitation {
+        let id = InvitationId::of(organization, &address(name));
+        self.ledger.invitation(organization, &id).cloned().expect("they are invited")
+    }
+
+    fn commit<Answer>(&mut self, decision: Decision<Answer>) {
+        self.ledger.commit(&decision.plan).expect("nobody else is at it");
+    }
+
+    fn records(&self) -> Vec<Record> {
+        let mut records = Vec::new();
+        for organization in self.ledger.organizations() {
+            records.push(Record::Organization(organization.clone()));
+            records.extend(self.ledger.members(&organization.id).cloned().map(Record::Member));
+            records.extend(self.ledger.invitations(&organization.id).cloned().map(Record::Invitation));
+        }
+        records
+    }
+}
+
+impl World {
+    /// Puts the organizations into the table, and resolves once all their mails are out.
+    pub async fn is_furnished_with(&self, furniture: &Furniture) {
+        self.laptop.table().fill(&furniture.records()).await.expect("the table can be filled");
+        self.idle().await;
+    }
+}
+
+fn id(organization: &Organization) -> OrganizationId {
+    OrganizationId::parse(&organization.id).expect("an organization has an id")
+}
+
+fn address(name: &str) -> EmailAddress {
+    EmailAddress::parse(&format!("{name}@example.com")).expect("an address")
+}
+
+fn caller(name: &str) -> Caller {
+    Caller { user: UserId::parse(name).expect("a user"), email: Some(address(name)) }
+}
