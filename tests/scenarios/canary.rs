@@ -14,8 +14,24 @@ use world::{Fault, World};
 
 /// Our own crates. What AWS's and other people's write at these levels is switched off in a function.
 const TARGETS: [&str; 18] = [
-    "accept", "create", "decline", "dev", "domain", "edge", "expire", "invite", "links", "list", "mail", "preview",
-    "remove", "resend", "revoke", "role_edit", "schedule", "store",
+    "accept",
+    "create",
+    "decline",
+    "dev",
+    "domain",
+    "edge",
+    "expire",
+    "invite",
+    "links",
+    "list",
+    "mail",
+    "preview",
+    "remove",
+    "resend",
+    "revoke",
+    "role_edit",
+    "schedule",
+    "store",
 ];
 
 thread_local! {
@@ -54,9 +70,8 @@ fn listen() {
 async fn s21_logs_hold_no_address_and_no_token() {
     listen();
     let world = World::start().await;
-    let person = |sub: &str, email: &str| {
-        world.signed_in(sub, json!({ "email": email, "email_verified": true }))
-    };
+    let person =
+        |sub: &str, email: &str| world.signed_in(sub, json!({ "email": email, "email_verified": true }));
     let (ada, ivy) = (person("user-1", "canary.ada@example.com"), person("user-2", "canary.ivy@example.com"));
     let acme = world.founded_by(&ada).await;
     world.idle().await;
@@ -118,7 +133,9 @@ async fn s21_logs_hold_no_address_and_no_token() {
 
     let log = String::from_utf8(HEARD.take().unwrap()).unwrap();
     // It has been listened to at all, in every corner.
-    for said in ["a guard failed", "is sent again", "the mail was sent", "refused for good", "tried again", "expired"] {
+    for said in
+        ["a guard failed", "is sent again", "the mail was sent", "refused for good", "tried again", "expired"]
+    {
         assert!(log.contains(said), "{said}:\n{log}");
     }
     assert!(log.contains(invitation["id"].as_str().unwrap()));

@@ -282,7 +282,9 @@ async fn whatever_is_done_a_lost_answer_changes_nothing_about_it() {
         lose().await;
         let acme = Organization::new(ada.creates("Acme").await.is(201)["id"].as_str().unwrap());
         lose().await;
-        ada.invites(&acme, &["bob@example.com", "eve@example.com", "ivy@example.com"], "member").await.is(200);
+        ada.invites(&acme, &["bob@example.com", "eve@example.com", "ivy@example.com"], "member")
+            .await
+            .is(200);
         world.passes(61).await;
         lose().await;
         let eve = ada.finds(&acme, "eve@example.com").await["id"].as_str().unwrap().to_owned();

@@ -162,7 +162,9 @@ async fn a_mark_that_is_lost_after_sending_is_made_again_without_a_second_mail()
 #[tokio::test]
 async fn whoever_dies_between_sending_and_marking_leaves_one_more_equal_mail() {
     // The mark is refused, or SES's own answer is lost: nobody knows that the mail is out.
-    for (operation, fault) in [(WRITE, Fault::Refused("ValidationException")), ("SendEmail", Fault::LostAfter)] {
+    for (operation, fault) in
+        [(WRITE, Fault::Refused("ValidationException")), ("SendEmail", Fault::LostAfter)]
+    {
         let world = World::start().await;
         let (ada, acme) = calm(&world).await;
         world.wire().disturb_work(operation, fault, 1);

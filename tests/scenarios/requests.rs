@@ -58,8 +58,11 @@ async fn invite_is_one_read_and_one_write_for_one_address_and_for_fifty() {
     assert_eq!(calls[0].body["TransactItems"].as_array().unwrap().len(), 52);
     assert_eq!(calls[1].body["TransactItems"].as_array().unwrap().len(), 52);
     let results = answer["results"].as_array().unwrap();
-    let invited: Vec<_> =
-        results.iter().filter(|it| it["outcome"] == "invited").filter_map(|it| it["email"].as_str()).collect();
+    let invited: Vec<_> = results
+        .iter()
+        .filter(|it| it["outcome"] == "invited")
+        .filter_map(|it| it["email"].as_str())
+        .collect();
     assert_eq!(invited, emails);
     assert_eq!(ada.counts_seats(&acme).await.0, 52);
     world.ends_well().await;
@@ -291,7 +294,10 @@ async fn s35_a_stranger_causes_no_write_request() {
         costs(&world, mallory.leaves(&acme)).await,
     ] {
         answer.refused(404, "organization_not_found");
-        assert!(sent.iter().all(|it| matches!(it.as_str(), "TransactGetItems" | "GetItem" | "Query")), "{sent:?}");
+        assert!(
+            sent.iter().all(|it| matches!(it.as_str(), "TransactGetItems" | "GetItem" | "Query")),
+            "{sent:?}"
+        );
         assert!(sent.len() <= 2, "{sent:?}");
     }
     for (answer, sent) in

@@ -17,6 +17,7 @@
 mod answer;
 mod furniture;
 mod person;
+mod remote;
 mod shape;
 mod wire;
 mod works;
