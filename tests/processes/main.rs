@@ -1,6 +1,8 @@
-//! Every function as a real process behind the Lambda Runtime API, and the laptop around them.
+//! Real processes: every function behind the Lambda Runtime API, and the laptop's own binary.
 
 mod lambda;
+mod process;
+mod roster;
 
 use std::time::Duration;
 
@@ -15,7 +17,6 @@ const WITHIN: Duration = Duration::from_secs(120);
 #[tokio::test(flavor = "multi_thread")]
 async fn every_function_plays_its_part_as_a_process_of_its_own() {
     let Some(cargo_lambda) = lambda::cargo_lambda() else { return };
-    let binaries = lambda::build();
     let directory = tempfile::tempdir().unwrap();
     let clock_file = directory.path().join("clock");
 
@@ -27,8 +28,7 @@ async fn every_function_plays_its_part_as_a_process_of_its_own() {
     })
     .await;
     for function in lambda::functions() {
-        let binary = binaries.get(function).unwrap_or_else(|| panic!("there is no binary {function}"));
-        lambda.run(function, binary, world.laptop().url(), &clock_file);
+        lambda.run(function, process::binary(function), world.laptop().url(), &clock_file);
     }
     tokio::time::timeout(WITHIN, play(&world)).await.expect("nothing hangs");
     lambda.assert_all_run();

@@ -108,7 +108,8 @@ async fn a_mail_that_is_owed_at_the_stop_goes_out_after_it() {
     laptop.idle().await.unwrap();
     assert_eq!(laptop.dead_letters().unwrap(), []);
     let ledger = laptop.table().ledger().await.unwrap();
-    let pending = ledger.invitations(&demo::organization()).filter(|it| it.status() == Status::Pending);
+    let acme = demo::organization();
+    let pending = ledger.invitations(&acme).filter(|it| it.status() == Status::Pending);
     let sent = pending.filter(|it| laptop.mailbox().items(Some(it.email.as_str())).len() == 1).count();
     assert_eq!((sent, laptop.mailbox().items(None).len()), (5, 5));
 }

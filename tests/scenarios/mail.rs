@@ -89,6 +89,20 @@ async fn a_mail_that_the_service_does_not_take_now_is_sent_later_and_once() {
 }
 
 #[tokio::test]
+async fn a_mail_service_that_hangs_is_asked_again() {
+    let world = World::start().await;
+    let (ada, acme) = calm(&world).await;
+    // Longer than one attempt may take.
+    let hanging = world.wire().hold_work("SendEmail");
+    world.invited(&acme, &ada, BOB, "member").await;
+    assert_eq!(world.mails_to(BOB).await.len(), 1);
+    assert_eq!(sends(&world), 2);
+    assert_eq!(ada.finds(&acme, BOB).await["delivery"], "sent");
+    hanging.release();
+    world.ends_well().await;
+}
+
+#[tokio::test]
 async fn a_mail_that_the_service_refuses_for_good_is_failed_and_says_why() {
     for code in ["MessageRejected", "BadRequestException"] {
         let world = World::start().await;

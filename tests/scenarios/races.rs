@@ -98,6 +98,9 @@ async fn rounds(world: &World, policy: &Policy, count: usize, needs: Needs) -> V
     ready
 }
 
+/// Makes a racer for a round.
+type Make = fn(&Round) -> Racer;
+
 /// Lets all begin at the same moment, each on a task of its own; their answers, in the order given.
 async fn at_once<T: Send + 'static>(racers: Vec<Racer<T>>) -> Vec<T> {
     let start = Arc::new(Barrier::new(racers.len()));
@@ -138,6 +141,7 @@ impl Tally {
 
     /// Every combination that came is one of these. Which of them came, and how often, is up to chance; it
     /// is printed for whoever wonders.
+    #[expect(clippy::print_stdout, reason = "cargo shows it when the test fails, or when asked to")]
     #[track_caller]
     fn is_within(&self, allowed: &[&[&str]]) {
         println!("{:#?}", self.0);
@@ -510,19 +514,34 @@ impl Deed {
     }
 }
 
-/// Every way in which two owners can get at each other, and at themselves: who does what, what they are
-/// answered if the first one's deed is done first, and if the second one's is.
-const PATHS: [([(&str, Deed); 2], [&str; 2], [&str; 2]); 8] = {
+/// Who does what.
+type Act = (&'static str, Deed);
+
+/// A way in which two owners can get at each other, or at themselves.
+struct Path {
+    acts: [Act; 2],
+    /// What they are answered if the first one's deed is done first.
+    first: [&'static str; 2],
+    /// What they are answered if the second one's is.
+    second: [&'static str; 2],
+}
+
+const fn path(one: Act, other: Act, first: [&'static str; 2], second: [&'static str; 2]) -> Path {
+    Path { acts: [one, other], first, second }
+}
+
+/// Every such way.
+const PATHS: [Path; 8] = {
     use Deed::{Demotes, Removes};
     [
-        ([("ada", Demotes("bob")), ("bob", Demotes("ada"))], ["200", MEMBER], [MEMBER, "200"]),
-        ([("ada", Removes("bob")), ("bob", Removes("ada"))], ["204", GONE], [GONE, "204"]),
-        ([("ada", Removes("ada")), ("bob", Removes("bob"))], ["204", LAST], [LAST, "204"]),
-        ([("ada", Demotes("ada")), ("bob", Demotes("bob"))], ["200", LAST], [LAST, "200"]),
-        ([("ada", Demotes("bob")), ("bob", Removes("bob"))], ["200", "204"], [NOBODY, "204"]),
-        ([("ada", Demotes("bob")), ("ada", Removes("ada"))], ["200", LAST], [GONE, "204"]),
-        ([("ada", Demotes("bob")), ("bob", Removes("ada"))], ["200", MEMBER], [GONE, "204"]),
-        ([("ada", Removes("bob")), ("ada", Demotes("ada"))], ["204", LAST], [MEMBER, "200"]),
+        path(("ada", Demotes("bob")), ("bob", Demotes("ada")), ["200", MEMBER], [MEMBER, "200"]),
+        path(("ada", Removes("bob")), ("bob", Removes("ada")), ["204", GONE], [GONE, "204"]),
+        path(("ada", Removes("ada")), ("bob", Removes("bob")), ["204", LAST], [LAST, "204"]),
+        path(("ada", Demotes("ada")), ("bob", Demotes("bob")), ["200", LAST], [LAST, "200"]),
+        path(("ada", Demotes("bob")), ("bob", Removes("bob")), ["200", "204"], [NOBODY, "204"]),
+        path(("ada", Demotes("bob")), ("ada", Removes("ada")), ["200", LAST], [GONE, "204"]),
+        path(("ada", Demotes("bob")), ("bob", Removes("ada")), ["200", MEMBER], [GONE, "204"]),
+        path(("ada", Removes("bob")), ("ada", Demotes("ada")), ["204", LAST], [MEMBER, "200"]),
     ]
 };
 const MEMBER: &str = "403 owner_required";
@@ -535,13 +554,12 @@ async fn s17_two_owners_at_once_leave_one_on_every_path() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
     let needs = Needs { bob: true, ..Needs::default() };
-    for ([(one, deed), (other, counter)], first, second) in PATHS {
+    for Path { acts, first, second } in PATHS {
         let mut tally = Tally::default();
         for round in rounds(&world, &policy, ROUNDS, needs).await {
-            let racers = vec![deed.of(one, &round), counter.of(other, &round)];
-            tally.count(at_once(racers).await);
+            let racers = acts.iter().map(|(who, deed)| deed.of(who, &round));
+            tally.count(at_once(racers.collect()).await);
         }
-        println!("{one} {deed:?}, {other} {counter:?}");
         tally.is_within(&[&first, &second]);
         assert_eq!(world.ledger().await.violations(), []);
     }
@@ -572,7 +590,6 @@ async fn whoever_is_overtaken_decides_again_on_what_is_true_then() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
     let needs = Needs { bob: true, ivy: Some(("bob", Role::Owner)) };
-    type Make = fn(&Round) -> Racer;
     let demotes_bob: Make = |round| Deed::Demotes("bob").of("ada", round);
     let removes_bob: Make = |round| Deed::Removes("bob").of("ada", round);
     let races: [(Make, Make, [&str; 2]); 12] = [
@@ -598,13 +615,13 @@ async fn whoever_is_overtaken_decides_again_on_what_is_true_then() {
     }
     let needs = Needs { bob: true, ..Needs::default() };
     let rounds_of_owners = rounds(&world, &policy, 2 * PATHS.len(), needs).await;
-    for (number, ([(one, deed), (other, counter)], first, second)) in PATHS.into_iter().enumerate() {
-        let round = &rounds_of_owners[2 * number];
-        let [slow, fast] = overtaken(&world, deed.of(one, round), counter.of(other, round)).await;
-        assert_eq!([slow, fast], second, "{one} {deed:?}, {other} {counter:?}");
-        let round = &rounds_of_owners[2 * number + 1];
-        let [slow, fast] = overtaken(&world, counter.of(other, round), deed.of(one, round)).await;
-        assert_eq!([fast, slow], first, "{one} {deed:?}, {other} {counter:?}");
+    for (path, rounds) in PATHS.iter().zip(rounds_of_owners.chunks(2)) {
+        let Path { acts: [(one, deed), (other, counter)], first, second } = path;
+        let (one, other) = (|round| deed.of(one, round), |round| counter.of(other, round));
+        let [slow, fast] = overtaken(&world, one(&rounds[0]), other(&rounds[0])).await;
+        assert_eq!([slow, fast], *second, "{:?}", path.acts);
+        let [slow, fast] = overtaken(&world, other(&rounds[1]), one(&rounds[1])).await;
+        assert_eq!([fast, slow], *first, "{:?}", path.acts);
     }
     world.ends_well().await;
 }

@@ -37,7 +37,7 @@ impl Furniture {
         let name = OrganizationName::parse("Acme").expect("a name");
         let request = create::Request { id: id.clone(), name };
         let decision = create::decide(&caller(founder), &request, &self.policy, self.now);
-        self.commit(decision.expect("anybody founds"));
+        self.commit(&decision.expect("anybody founds"));
         Organization::new(id.as_str())
     }
 
@@ -51,7 +51,7 @@ impl Furniture {
             invitations: Vec::new(),
         };
         let decision = invite::decide(&sender, &request, &facts, &self.policy, self.now);
-        self.commit(decision.expect("the sender may invite"));
+        self.commit(&decision.expect("the sender may invite"));
     }
 
     /// What names the invitation of `name`, and its deadline, as the API writes them.
@@ -72,7 +72,7 @@ impl Furniture {
         let opened = Opened { link: invitation.link(), genuine: true, invitation: Some(invitation) };
         let facts = accept::Facts { opened, member: None, sender: Authority::Trusted };
         let decision = accept::decide(&caller(name), &facts, self.now);
-        self.commit(decision.expect("the invitation is open"));
+        self.commit(&decision.expect("the invitation is open"));
     }
 
     fn record(&self, organization: &OrganizationId, name: &str) -> Invitation {
@@ -80,7 +80,7 @@ impl Furniture {
         self.ledger.invitation(organization, &id).cloned().expect("they are invited")
     }
 
-    fn commit<Answer>(&mut self, decision: Decision<Answer>) {
+    fn commit<Answer>(&mut self, decision: &Decision<Answer>) {
         self.ledger.commit(&decision.plan).expect("nobody else is at it");
     }
 

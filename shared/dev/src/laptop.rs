@@ -31,7 +31,9 @@ use crate::mailbox::Mailbox;
 use crate::pages;
 use crate::scheduler::Scheduler;
 use crate::state::{State, StateError};
-use crate::stream::{Consumer, Mapping, Policy as StreamPolicy, SdkSource, Source as _, SourceError, all_idle};
+use crate::stream::{
+    Consumer, Mapping, Policy as StreamPolicy, SdkSource, Source as _, SourceError, all_idle,
+};
 use crate::table::{Table, TableError};
 
 /// The table's name, unless the laptop is told another one.

@@ -1,0 +1,136 @@
+//! Processes that end with the test, and the binaries that they run.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const WITHIN: Duration = Duration::from_secs(30);
+const POLL_EVERY: Duration = Duration::from_millis(10);
+const LOG_LINES_SHOWN: usize = 20;
+
+/// The top of the repository.
+pub fn top() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// A port that nobody listens on now.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("a port").port()
+}
+
+/// A binary of the workspace.
+pub fn binary(name: &str) -> &'static Path {
+    static BUILT: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
+    BUILT.get_or_init(build).get(name).unwrap_or_else(|| panic!("there is no binary {name}"))
+}
+
+/// Builds the workspace's binaries, and gives their paths: `cargo test` itself builds no binaries of packages
+/// other than the test's own.
+fn build() -> BTreeMap<String, PathBuf> {
+    let mut build = Command::new(env!("CARGO"));
+    build.current_dir(top()).args(["build", "--workspace", "--bins"]);
+    build.arg("--message-format=json-render-diagnostics");
+    // What cargo tells a test about its package; some build scripts run again when that changes, and half of the
+    // tree is built anew behind them.
+    let about_the_package =
+        |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(about_the_package)) {
+        build.env_remove(name);
+    }
+    let output = build.stderr(Stdio::inherit()).output().expect("cargo runs");
+    assert!(output.status.success(), "the binaries do not build");
+    let messages = String::from_utf8(output.stdout).expect("cargo writes UTF-8");
+    let messages =
+        messages.lines().map(|line| serde_json::from_str::<Value>(line).expect("cargo writes JSON"));
+    let binary = |message: Value| {
+        let path = message["executable"].as_str()?;
+        Some((message["target"]["name"].as_str()?.to_owned(), PathBuf::from(path)))
+    };
+    messages.filter_map(binary).collect()
+}
+
+/// A process that ends with this, however the test ends.
+pub struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts the command; what it writes goes to a log, which is shown if the test fails.
+    pub fn start(name: &str, command: &mut Command) -> Self {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let logs = Path::new(env!("CARGO_TARGET_TMPDIR")).join("processes");
+        std::fs::create_dir_all(&logs).expect("a directory for the logs");
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let log = logs.join(format!("{number:02}-{name}.log"));
+        let output = File::create(&log).expect("a log");
+        command.stdin(Stdio::null()).stderr(output.try_clone().expect("a log")).stdout(output);
+        let child = command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        Self { name: name.to_owned(), child, log }
+    }
+
+    /// Returns once somebody listens on the port.
+    pub fn wait_until_it_listens(&mut self, port: u16) {
+        let deadline = Instant::now() + WITHIN;
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            self.assert_runs();
+            assert!(Instant::now() < deadline, "{} does not listen on {port}", self.name);
+            std::thread::sleep(POLL_EVERY);
+        }
+    }
+
+    /// It has not ended by itself.
+    pub fn assert_runs(&mut self) {
+        let ended = self.ended();
+        assert!(ended.is_none(), "{} has ended: {ended:?}", self.name);
+    }
+
+    /// Returns once it has ended by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + WITHIN;
+        loop {
+            if let Some(status) = self.ended() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "{} does not end", self.name);
+            std::thread::sleep(POLL_EVERY);
+        }
+    }
+
+    /// Ends it in the middle of whatever it does, as `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+
+    /// What it has written.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).expect("a log")
+    }
+
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a process can be asked")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let said = std::fs::read_to_string(&self.log).unwrap_or_default();
+            let lines: Vec<_> = said.lines().collect();
+            let shown = &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..];
+            eprintln!("---- {} ({})\n{}", self.name, self.log.display(), shown.join("\n"));
+        }
+    }
+}
