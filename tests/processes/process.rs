@@ -122,6 +122,7 @@ impl Process {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "a failed test shows what its processes wrote")]
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();

@@ -57,6 +57,7 @@ const LAST_NAMES: [&str; 16] = [
 #[error("the demo organization cannot be made: {0}")]
 pub struct DemoError(String);
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
 fn failed(error: impl ToString) -> DemoError {
     DemoError(error.to_string())
 }
@@ -114,7 +115,7 @@ impl History {
         let name = OrganizationName::parse(NAME).map_err(failed)?;
         let request = create::Request { id: self.id.clone(), name };
         let decision = create::decide(&caller(OWNER)?, &request, &self.policy, at).map_err(failed)?;
-        self.commit(decision)
+        self.commit(&decision)
     }
 
     fn invites(&mut self, emails: &[&str], role: Role, at: Timestamp) -> Result<(), DemoError> {
@@ -127,7 +128,7 @@ impl History {
             invitations: Vec::new(),
         };
         let decision = invite::decide(&owner, &request, &facts, &self.policy, at).map_err(failed)?;
-        self.commit(decision)
+        self.commit(&decision)
     }
 
     /// Is invited, gets the mail, and accepts.
@@ -139,13 +140,13 @@ impl History {
             accept::Facts { opened: self.opened(person.1)?, member: None, sender: Authority::Trusted };
         let at = at + Duration::from_hours(1);
         let decision = accept::decide(&caller(person)?, &facts, at).map_err(failed)?;
-        self.commit(decision)
+        self.commit(&decision)
     }
 
     fn declines(&mut self, email: &str, at: Timestamp) -> Result<(), DemoError> {
         let facts = decline::Facts { opened: self.opened(email)? };
         let decision = decline::decide(&caller((email, email))?, &facts, &self.policy, at).map_err(failed)?;
-        self.commit(decision)
+        self.commit(&decision)
     }
 
     fn revokes(&mut self, email: &str, at: Timestamp) -> Result<(), DemoError> {
@@ -153,7 +154,7 @@ impl History {
         let member = self.ledger.member(&self.id, &owner.user).cloned();
         let facts = revoke::Facts { caller: member, invitation: Some(self.invitation(email)?) };
         let decision = revoke::decide(&owner, &facts, &self.policy, at).map_err(failed)?;
-        self.commit(decision)
+        self.commit(&decision)
     }
 
     fn expires(&mut self, email: &str, at: Timestamp) -> Result<(), DemoError> {
@@ -161,14 +162,14 @@ impl History {
         let timer = invitation.link();
         let facts = expire::Facts { invitation: Some(invitation) };
         let decision = expire::decide(&timer, &facts, &self.policy, at).map_err(failed)?;
-        self.commit(decision)
+        self.commit(&decision)
     }
 
     fn mark(&mut self, email: &str, mark: &Mark, at: Timestamp) -> Result<(), DemoError> {
         let invitation = self.invitation(email)?;
         let link = invitation.link();
         let facts = delivery::Facts { invitation: Some(invitation) };
-        self.commit(delivery::decide(&link, mark, &facts, at))
+        self.commit(&delivery::decide(&link, mark, &facts, at))
     }
 
     fn opened(&self, email: &str) -> Result<Opened, DemoError> {
@@ -181,7 +182,7 @@ impl History {
         self.ledger.invitation(&self.id, &id).cloned().ok_or_else(|| failed("an invitation is missing"))
     }
 
-    fn commit<Answer>(&mut self, decision: Decision<Answer>) -> Result<(), DemoError> {
+    fn commit<Answer>(&mut self, decision: &Decision<Answer>) -> Result<(), DemoError> {
         self.ledger.commit(&decision.plan).map_err(failed)
     }
 

@@ -83,9 +83,12 @@ impl Remote {
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(Full::from(event.to_string()))
             .map_err(|e| endpoint(e.to_string()))?;
-        let answer = self.client.request(request).await.map_err(|e| match e.is_connect() {
-            true => InvokeError::Unreachable { url: self.url.clone(), problem: with_causes(&e) },
-            false => endpoint(with_causes(&e)),
+        let answer = self.client.request(request).await.map_err(|e| {
+            if e.is_connect() {
+                InvokeError::Unreachable { url: self.url.clone(), problem: with_causes(&e) }
+            } else {
+                endpoint(with_causes(&e))
+            }
         })?;
         let (parts, body) = answer.into_parts();
         let body = body.collect().await.map_err(|e| endpoint(with_causes(&e)))?.to_bytes();

@@ -182,28 +182,27 @@ impl Laptop {
 
         progress("mailbox, schedules, functions");
         let mailbox = Mailbox::open(state.clone(), clock.clone())?;
-        let schedules = Arc::new(aws::scheduler::Schedules::open(state.clone(), clock.clone())?);
+        let held = Arc::new(aws::scheduler::Schedules::open(state.clone(), clock.clone())?);
         let services = Aws {
             dynamodb: aws::dynamodb::Proxy::new(&engine_url),
             kms: aws::kms::Kms::new([(LINK_KEY_ALIAS.to_owned(), secret.to_vec())]),
             ses: aws::ses::Ses::new(mailbox.clone()),
-            scheduler: Arc::clone(&schedules),
+            scheduler: Arc::clone(&held),
         };
-        let functions: Arc<dyn Functions> = match &options.functions {
-            Some(invoke_api) => Arc::new(Remote::new(invoke_api)),
-            None => {
-                let services = sdk_config(&format!("{url}{}", aws::PREFIX), options.http.clone());
-                let dynamodb = match options.http.clone() {
-                    Some(http) => dynamodb.to_builder().http_client(http).build(),
-                    None => dynamodb.clone(),
-                };
-                let edge = edge::App {
-                    store: store::Store::new(&dynamodb, table_name).with_patience(options.patience),
-                    clock: Arc::new(clock.clone()),
-                    policy: options.policy.clone(),
-                };
-                Arc::new(local(edge, key, &services, &url)?)
-            }
+        let functions: Arc<dyn Functions> = if let Some(invoke_api) = &options.functions {
+            Arc::new(Remote::new(invoke_api))
+        } else {
+            let endpoint = sdk_config(&format!("{url}{}", aws::PREFIX), options.http.clone());
+            let dynamodb = match options.http.clone() {
+                Some(http) => dynamodb.to_builder().http_client(http).build(),
+                None => dynamodb.clone(),
+            };
+            let edge = edge::App {
+                store: store::Store::new(&dynamodb, table_name).with_patience(options.patience),
+                clock: Arc::new(clock.clone()),
+                policy: options.policy.clone(),
+            };
+            Arc::new(local(edge, key, &endpoint, &url)?)
         };
 
         let streams = aws_sdk_dynamodbstreams::Client::new(&dynamodb);
@@ -223,8 +222,7 @@ impl Laptop {
             let now = domain::Clock::now(&clock);
             table.fill(&demo::records(&options.policy, now)?).await?;
         }
-        let scheduler =
-            Arc::new(Scheduler::new(schedules, Arc::clone(&functions), state.clone(), clock.clone()));
+        let scheduler = Arc::new(Scheduler::new(held, Arc::clone(&functions), state.clone(), clock.clone()));
         let firing = Arc::clone(&scheduler);
         tasks.spawn(async move { firing.run().await });
 
@@ -258,7 +256,6 @@ impl Laptop {
     }
 
     /// Everything that is served there, for whoever is in the same process.
-    #[must_use]
     pub fn router(&self) -> Router {
         self.router.clone()
     }

@@ -70,22 +70,27 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn welcome(url: &str, ready_ms: u128, with_demo: bool) -> String {
-    let mut text = format!(
+    let session = if with_demo { session(url) } else { String::new() };
+    format!(
         "  {ready_ms:>4} ms  ready\n
   API      {url}/v1
   Mailbox  {url}/_dev/mail
   Clock    {url}/_dev/clock
   Issuer   {url}/.well-known/openid-configuration
   AWS      {url}/_aws   (DynamoDB, SES, EventBridge Scheduler, KMS)
-"
-    );
-    if with_demo {
-        let (owner, owner_email) = demo::OWNER;
-        let (invitee, invitee_email) = demo::INVITEE;
-        let organization = demo::organization();
-        let name = demo::NAME;
-        text.push_str(&format!(
-            r##"
+{session}
+Stop with Ctrl-C."
+    )
+}
+
+/// Lines that work when pasted, with the people of the demo organization.
+fn session(url: &str) -> String {
+    let (owner, owner_email) = demo::OWNER;
+    let (invitee, invitee_email) = demo::INVITEE;
+    let organization = demo::organization();
+    let name = demo::NAME;
+    format!(
+        r##"
 Organization "{name}" has 2 owners, and 312 of its 1,000 seats are taken. A session to paste:
 
   R={url}; ORG=$R/v1/organizations/{organization}
@@ -105,10 +110,7 @@ Organization "{name}" has 2 owners, and 312 of its 1,000 seats are taken. A sess
   c $R/v1/invitations/accept -H "$IVY" -d "{{\"token\":\"$(mailed {invitee_email})\"}}"
   c $ORG -H "Authorization: Bearer $(token {owner} {owner_email})"  # seats again
 "##
-        ));
-    }
-    text.push_str("\nStop with Ctrl-C.");
-    text
+    )
 }
 
 /// Progress and answers of a program for people go to its output.

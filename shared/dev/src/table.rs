@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::DisplayErrorContext;
+use aws_sdk_dynamodb::operation::create_table::CreateTableError;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TimeToLiveSpecification, TransactWriteItem};
 use domain::CHANGES_MAX;
 use domain::ledger::{Ledger, Violation};
@@ -22,6 +24,7 @@ pub struct TableError {
 }
 
 impl TableError {
+    #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
     fn new(action: &'static str, problem: impl ToString) -> Self {
         Self { action, problem: problem.to_string() }
     }
@@ -47,7 +50,8 @@ impl Table {
         let create = schema::create(&self.client, &self.name).map_err(|error| failed(error.to_string()))?;
         match create.send().await {
             Ok(_) => self.keep_time_to_live().await?,
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => {}
+            Err(error)
+                if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) => {}
             Err(error) => return Err(failed(DisplayErrorContext(error).to_string())),
         }
         let table = self.client.describe_table().table_name(&self.name).send().await;
@@ -125,7 +129,7 @@ impl Table {
                 Err(error)
                     if error
                         .as_service_error()
-                        .is_some_and(|e| e.is_conditional_check_failed_exception()) => {}
+                        .is_some_and(DeleteItemError::is_conditional_check_failed_exception) => {}
                 Err(error) => return Err(TableError::new("swept", DisplayErrorContext(error))),
             }
         }
