@@ -90,7 +90,7 @@ fn session(url: &str) -> String {
     let organization = demo::organization();
     let name = demo::NAME;
     format!(
-        r##"
+        r#"
 Organization "{name}" has 2 owners, and 312 of its 1,000 seats are taken. A session to paste:
 
   R={url}; ORG=$R/v1/organizations/{organization}
@@ -109,7 +109,7 @@ Organization "{name}" has 2 owners, and 312 of its 1,000 seats are taken. A sess
   IVY="Authorization: Bearer $(token {invitee} {invitee_email})"
   c $R/v1/invitations/accept -H "$IVY" -d "{{\"token\":\"$(mailed {invitee_email})\"}}"
   c $ORG -H "Authorization: Bearer $(token {owner} {owner_email})"  # seats again
-"##
+"#
     )
 }
 
