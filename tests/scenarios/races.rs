@@ -15,13 +15,14 @@ const ROUNDS: usize = 50;
 /// One of those who race.
 type Racer<T = String> = BoxFuture<'static, T>;
 
-/// Who takes part in a round, in an organization of its own: ada has founded it; bob is its other owner, and
-/// ivy is invited, where the race needs them.
+/// Who takes part in a round, in an organization of its own: ada has founded it; bob and carl are its other
+/// owners, and ivy is invited, where the race needs them.
 #[derive(Clone)]
 struct Round {
     acme: Organization,
     ada: Person,
     bob: Person,
+    carl: Person,
     ivy: Person,
     email: String,
     invitation: Value,
@@ -61,6 +62,7 @@ fn told(answer: &Answer) -> String {
 #[derive(Clone, Copy, Default)]
 struct Needs {
     bob: bool,
+    carl: bool,
     /// Who invites ivy, and as what.
     ivy: Option<(&'static str, Role)>,
 }
@@ -78,6 +80,9 @@ async fn rounds(world: &World, policy: &Policy, count: usize, needs: Needs) -> V
         if needs.bob {
             furniture.joins(&acme, "ada", &name("bob", round), Role::Owner);
         }
+        if needs.carl {
+            furniture.joins(&acme, "ada", &name("carl", round), Role::Owner);
+        }
         if let Some((sender, role)) = needs.ivy {
             let sender = if sender == "bob" { name("bob", round) } else { sender.to_owned() };
             furniture.invites(&acme, &sender, &name("ivy", round), role);
@@ -89,11 +94,11 @@ async fn rounds(world: &World, policy: &Policy, count: usize, needs: Needs) -> V
     let ada = world.person("ada");
     let mut ready = Vec::new();
     for (round, (acme, invitation)) in made.into_iter().enumerate() {
-        let (bob, ivy) = (world.person(&name("bob", round)), world.person(&name("ivy", round)));
+        let [bob, carl, ivy] = ["bob", "carl", "ivy"].map(|who| world.person(&name(who, round)));
         let email = format!("{}@example.com", ivy.sub);
         let mail = world.laptop().mailbox().items(Some(&email)).pop();
         let token = mail.and_then(|mail| mail.token).unwrap_or_default();
-        ready.push(Round { acme, ada: ada.clone(), bob, ivy, email, invitation, token });
+        ready.push(Round { acme, ada: ada.clone(), bob, carl, ivy, email, invitation, token });
     }
     ready
 }
@@ -504,7 +509,11 @@ impl Deed {
     /// As `who`'s deed.
     fn of(self, who: &'static str, round: &Round) -> Racer {
         round.tells(move |it| async move {
-            let person = |name| if name == "ada" { &it.ada } else { &it.bob };
+            let person = |name| match name {
+                "ada" => &it.ada,
+                "bob" => &it.bob,
+                _ => &it.carl,
+            };
             let who = person(who);
             match self {
                 Self::Demotes(whom) => who.edits(&it.acme, &person(whom).sub, "member").await,
@@ -570,7 +579,7 @@ async fn s17_two_owners_at_once_leave_one_on_every_path() {
 async fn s08_a_sender_is_demoted_or_removed_before_the_accept_or_after_it() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
-    let needs = Needs { bob: true, ivy: Some(("bob", Role::Owner)) };
+    let needs = Needs { bob: true, ivy: Some(("bob", Role::Owner)), ..Needs::default() };
     for (deed, done) in [(Deed::Demotes("bob"), "200"), (Deed::Removes("bob"), "204")] {
         let mut tally = Tally::default();
         for round in rounds(&world, &policy, ROUNDS, needs).await {
@@ -589,7 +598,7 @@ async fn s08_a_sender_is_demoted_or_removed_before_the_accept_or_after_it() {
 async fn whoever_is_overtaken_decides_again_on_what_is_true_then() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
-    let needs = Needs { bob: true, ivy: Some(("bob", Role::Owner)) };
+    let needs = Needs { bob: true, ivy: Some(("bob", Role::Owner)), ..Needs::default() };
     let demotes_bob: Make = |round| Deed::Demotes("bob").of("ada", round);
     let removes_bob: Make = |round| Deed::Removes("bob").of("ada", round);
     let races: [(Make, Make, [&str; 2]); 12] = [
@@ -622,6 +631,45 @@ async fn whoever_is_overtaken_decides_again_on_what_is_true_then() {
         assert_eq!([slow, fast], *second, "{:?}", path.acts);
         let [slow, fast] = overtaken(&world, other(&rounds[1]), one(&rounds[1])).await;
         assert_eq!([fast, slow], *first, "{:?}", path.acts);
+    }
+    world.ends_well().await;
+}
+
+/// There is a third owner, so that nothing but bob's own standing is in the way of what bob does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_is_demoted_or_removed_meanwhile_does_nothing_any_more() {
+    let policy = Policy::default();
+    let world = world_with(&policy).await;
+    let needs = Needs { bob: true, carl: true, ivy: Some(("ada", Role::Owner)) };
+    let demotes_carl: Make = |round| Deed::Demotes("carl").of("bob", round);
+    let removes_carl: Make = |round| Deed::Removes("carl").of("bob", round);
+    let invites_an_owner: Make = |round| {
+        round.tells(|it| async move { it.bob.invites(&it.acme, &["new@example.com"], "owner").await })
+    };
+    let resends_to_ivy: Make =
+        |round| round.tells(|it| async move { it.bob.resends(&it.acme, id(&it.invitation)).await });
+    let revokes_ivys: Make =
+        |round| round.tells(|it| async move { it.bob.revokes(&it.acme, id(&it.invitation)).await });
+    let ungrantable = "403 role_not_grantable";
+    let acts: [(Make, &str); 5] = [
+        (demotes_carl, MEMBER),
+        (removes_carl, MEMBER),
+        (invites_an_owner, ungrantable),
+        (resends_to_ivy, ungrantable),
+        (revokes_ivys, ungrantable),
+    ];
+    let rounds = rounds(&world, &policy, 2 * acts.len(), needs).await;
+    world.passes(61).await;
+    for ((act, demoted), rounds) in acts.into_iter().zip(rounds.chunks(2)) {
+        let demotes = Deed::Demotes("bob").of("ada", &rounds[0]);
+        assert_eq!(overtaken(&world, act(&rounds[0]), demotes).await, [demoted, "200"]);
+        let removes = Deed::Removes("bob").of("ada", &rounds[1]);
+        assert_eq!(overtaken(&world, act(&rounds[1]), removes).await, [GONE, "204"]);
+        for round in rounds {
+            assert_eq!(status(round).await, "pending");
+            let owners = round.ada.lists_members(&round.acme, "?role=owner").await.items();
+            assert_eq!(owners.len(), 2, "ada and carl");
+        }
     }
     world.ends_well().await;
 }

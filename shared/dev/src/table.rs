@@ -2,8 +2,10 @@
 //! ever does that.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::client::Waiters as _;
 use aws_sdk_dynamodb::error::DisplayErrorContext;
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
@@ -12,6 +14,9 @@ use domain::CHANGES_MAX;
 use domain::ledger::{Ledger, Violation};
 use store::record::Record;
 use store::schema;
+
+/// How long a table may take to be there.
+const READY_WITHIN: Duration = Duration::from_mins(3);
 
 type Attributes = HashMap<String, AttributeValue>;
 
@@ -48,14 +53,22 @@ impl Table {
     pub async fn make(&self) -> Result<String, TableError> {
         let failed = |problem: String| TableError::new("made", problem);
         let create = schema::create(&self.client, &self.name).map_err(|error| failed(error.to_string()))?;
-        match create.send().await {
-            Ok(_) => self.keep_time_to_live().await?,
+        let made = match create.send().await {
+            Ok(_) => true,
             Err(error)
-                if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) => {}
+                if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) =>
+            {
+                false
+            }
             Err(error) => return Err(failed(DisplayErrorContext(error).to_string())),
+        };
+        // An emulator's table is there at once. AWS takes seconds, and changes nothing about it before.
+        let table = self.client.wait_until_table_exists().table_name(&self.name).wait(READY_WITHIN).await;
+        let table = table.map_err(|error| failed(DisplayErrorContext(error).to_string()))?;
+        if made {
+            self.keep_time_to_live().await?;
         }
-        let table = self.client.describe_table().table_name(&self.name).send().await;
-        let table = table.map_err(|error| failed(DisplayErrorContext(error).to_string()))?.table;
+        let table = table.into_result().ok().and_then(|described| described.table);
         table.and_then(|table| table.latest_stream_arn).ok_or_else(|| failed("it has no stream".to_owned()))
     }
 

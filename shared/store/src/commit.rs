@@ -74,10 +74,9 @@ enum Answer {
 impl Store {
     /// Commits `plan` under guard. The plan is fixed: what changes between attempts is the token alone, and
     /// that only while it is certain that no earlier attempt can still be carried out.
-    pub(crate) async fn commit(&self, plan: &Plan) -> Result<Outcome, CommitError> {
+    pub(crate) async fn commit(&self, plan: &Plan, pauses: &mut Pauses) -> Result<Outcome, CommitError> {
         let items: Result<Vec<_>, Error> = plan.changes().iter().map(|it| lower(&self.table, it)).collect();
         let items = items.map_err(|error| CommitError::Refused(error.into()))?;
-        let mut pauses = Pauses::new(self.patience);
         let mut token = fresh_token();
         let mut answer_lost = false;
         loop {

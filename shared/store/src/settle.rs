@@ -2,7 +2,7 @@
 
 use domain::Decision;
 
-use crate::commit::Outcome;
+use crate::commit::{Outcome, Pauses};
 use crate::{CommitError, Error, Store};
 
 /// Looks at the facts, at most: the first one, and five more after lost races (DESIGN section 5).
@@ -40,10 +40,12 @@ impl Store {
         Reading: Future<Output = Result<Facts, Failure>>,
     {
         let mut before = None;
+        // One budget for all of it: the function's own time is one, too.
+        let mut pauses = Pauses::new(self.patience);
         for _ in 0..ATTEMPTS_MAX {
             let facts = read(before.take()).await.map_err(SettleError::Read)?;
             let Decision { plan, answer } = decide(&facts).map_err(SettleError::Refused)?;
-            if !plan.writes() || self.commit(&plan).await? == Outcome::Committed {
+            if !plan.writes() || self.commit(&plan, &mut pauses).await? == Outcome::Committed {
                 return Ok(answer);
             }
             before = Some(facts);
