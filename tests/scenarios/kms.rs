@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use dev::laptop::{TABLE, sdk_config};
+use dev::laptop::sdk_config;
 use domain::{KeyId, Link, Token};
 use links::{KeyError, Kms, LinkKey as _};
 use serde_json::{Value, json};
@@ -109,7 +109,7 @@ struct Preview(Arc<links::App>);
 impl Preview {
     fn of(world: &World, keys: &str) -> Self {
         let edge = edge::App {
-            store: store::Store::new(&config(world), TABLE),
+            store: world.store(),
             clock: Arc::new(world.laptop().clock().clone()),
             policy: domain::Policy::default(),
         };

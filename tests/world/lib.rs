@@ -26,10 +26,12 @@ use std::sync::OnceLock;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
-use dev::laptop::{External, Laptop, plain_http};
+use dev::aws::PREFIX;
+use dev::laptop::{External, Laptop, TABLE, plain_http, sdk_config};
 use domain::ledger::Ledger;
 use domain::{Clock as _, Delivery, Status, Timestamp};
 use serde_json::{Value, json};
+use store::Store;
 use tokio::sync::OnceCell;
 
 pub use answer::Answer;
@@ -49,8 +51,8 @@ pub const A_WHILE: u64 = 61;
 pub struct World {
     laptop: Laptop,
     wire: Wire,
-    /// A table that has to be deleted in the end.
-    foreign: bool,
+    /// Another DynamoDB than the laptop's own, whose table has to be deleted in the end.
+    external: Option<External>,
     ended: bool,
 }
 
@@ -71,15 +73,14 @@ impl World {
         let wire = Wire::new(plain_http());
         // Function processes reach DynamoDB through the laptop, and that is always the embedded one.
         let external = if options.functions.is_none() { external().await } else { None };
-        let foreign = external.is_some();
         let options = Options {
             http: options.functions.is_none().then(|| wire.client()),
             issuer_key: Some(issuer_key().to_owned()),
-            dynamodb: external,
+            dynamodb: external.clone(),
             ..options
         };
         let laptop = Laptop::start(options, |_| {}).await.expect("the laptop starts");
-        Self { laptop, wire, foreign, ended: false }
+        Self { laptop, wire, external, ended: false }
     }
 
     /// The laptop.
@@ -92,6 +93,18 @@ impl World {
     #[must_use]
     pub fn wire(&self) -> &Wire {
         &self.wire
+    }
+
+    /// The table, for a function that a scenario sets up itself.
+    #[must_use]
+    pub fn store(&self) -> Store {
+        let http = self.wire.client();
+        match &self.external {
+            Some(External { config, table }) => {
+                Store::new(&config.to_builder().http_client(http).build(), table.clone())
+            }
+            None => Store::new(&sdk_config(&format!("{}{PREFIX}", self.laptop.url()), Some(http)), TABLE),
+        }
     }
 
     /// Somebody signed in as `name`, with the verified address `<name>@example.com`.
@@ -229,7 +242,7 @@ impl World {
     }
 
     async fn delete_foreign(&self) {
-        if self.foreign {
+        if self.external.is_some() {
             self.laptop.table().delete().await.expect("the world's own table can be deleted");
         }
     }
