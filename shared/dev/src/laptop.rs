@@ -217,7 +217,7 @@ impl Laptop {
                 filter: None,
             })
         };
-        if options.demo && table.ledger().await?.organizations().next().is_none() {
+        if options.demo && table.is_empty().await? {
             progress("demo organization");
             let now = domain::Clock::now(&clock);
             table.fill(&demo::records(&options.policy, now)?).await?;

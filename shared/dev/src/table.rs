@@ -100,6 +100,13 @@ impl Table {
         Ok(Ledger::new(organizations, members, invitations))
     }
 
+    /// Whether there is nothing in the table; one item read tells.
+    pub async fn is_empty(&self) -> Result<bool, TableError> {
+        let scan = self.client.scan().table_name(&self.name).consistent_read(true).limit(1).send().await;
+        let first = scan.map_err(|error| TableError::new("read", DisplayErrorContext(error)))?;
+        Ok(first.items().is_empty())
+    }
+
     /// How many organizations there are, and everything that rules 1, 2 and 5 forbid.
     pub async fn check(&self) -> Result<(usize, Vec<Violation>), TableError> {
         let ledger = self.ledger().await?;
