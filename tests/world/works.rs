@@ -21,6 +21,13 @@ impl World {
         failures.iter().map(|failure| number(failure).expect("a failure names its record")).collect()
     }
 
+    /// What became of a mail of the mailbox, as SES tells it: `what` is the kind, and a bounce's type and reason.
+    pub async fn hears(&self, mail: &Value, what: Value) {
+        let mut told = what;
+        told["message_id"] = mail["message_id"].clone();
+        self.nobody().posts("/_dev/feedback", &told).await.is(202);
+    }
+
     /// Everything that the table's stream has told so far, in order.
     pub async fn stream(&self) -> Vec<Value> {
         self.laptop.stream().await.expect("the stream can be read")

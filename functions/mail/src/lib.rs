@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::dynamodb::Event;
 use aws_lambda_events::event::streams::DynamoDbEventResponse;
-use domain::delivery::{self, Facts, Mark};
-use domain::{Clock, Delivery, Link, Status};
+use domain::delivery::{self, Mark};
+use domain::{Clock, Delivery, Status};
 use edge::stream::{Change, Touched, each};
 use edge::{SystemClock, env};
 use lambda_runtime::{Error, LambdaEvent};
@@ -85,7 +85,7 @@ impl App {
             }
             Err(error @ SendError::NotNow(_)) => return Err(Failure::Send(error)),
         };
-        self.note(&link, &mark).await?;
+        self.store.mark(&link, &mark, &*self.clock).await?;
         let (organization, invitation) = (link.organization.as_str(), link.invitation.as_str());
         let generation = link.generation.0;
         if mark == Mark::Sent {
@@ -94,15 +94,6 @@ impl App {
             tracing::warn!(organization, invitation, generation, "the mail was refused for good");
         }
         Ok(())
-    }
-
-    async fn note(&self, link: &Link, mark: &Mark) -> Result<(), SettleError<std::convert::Infallible>> {
-        let read = async |_| {
-            let invitation = self.store.invitation(&link.organization, &link.invitation).await?;
-            Ok::<_, store::Error>(Facts { invitation })
-        };
-        let decide = |facts: &Facts| Ok(delivery::decide(link, mark, facts, self.clock.now()));
-        self.store.settle(read, decide).await.map(drop)
     }
 }
 

@@ -13,9 +13,10 @@ const KIND: &str = "dead-letter";
 pub struct DeadLetter {
     /// The function that failed.
     pub function: String,
-    /// What the event was: `stream` or `schedule`.
+    /// What the event was: `stream`, `schedule` or `event`.
     pub source: String,
-    /// Ids that find the event again: the item's keys and the sequence number, or the schedule's name.
+    /// Ids that find the event again: the item's keys and the sequence number, the schedule's
+    /// name, or the mail's message id.
     pub ids: Value,
     /// The last failure.
     pub reason: String,

@@ -18,10 +18,12 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::asynchronous::Asynchronous;
 use crate::aws::{self, Aws};
 use crate::clock::{ClockError, DevClock};
 use crate::dead_letters;
 use crate::demo::{self, DemoError};
+use crate::feedback;
 use crate::functions::{Functions, Remote};
 use crate::gateway::Gateway;
 use crate::guard::guard;
@@ -138,6 +140,7 @@ struct Shared {
     issuer: Issuer,
     mailbox: Mailbox,
     functions: Arc<dyn Functions>,
+    invoking: Asynchronous,
     scheduler: Arc<Scheduler>,
     consumers: Vec<Consumer>,
     stream: SdkSource,
@@ -222,7 +225,8 @@ impl Laptop {
             let now = domain::Clock::now(&clock);
             table.fill(&demo::records(&options.policy, now)?).await?;
         }
-        let scheduler = Arc::new(Scheduler::new(held, Arc::clone(&functions), state.clone(), clock.clone()));
+        let invoking = Asynchronous::new(Arc::clone(&functions), state.clone(), clock.clone());
+        let scheduler = Arc::new(Scheduler::new(held, invoking.clone(), clock.clone()));
         let firing = Arc::clone(&scheduler);
         tasks.spawn(async move { firing.run().await });
 
@@ -234,6 +238,7 @@ impl Laptop {
             issuer: issuer.clone(),
             mailbox,
             functions: Arc::clone(&functions),
+            invoking,
             scheduler,
             consumers,
             stream: SdkSource::new(streams, stream_arn),
@@ -447,6 +452,7 @@ fn router(shared: &Arc<Shared>, services: Aws, gateway: Gateway) -> Router {
         .merge(own)
         .merge(shared.issuer.clone().router())
         .merge(shared.mailbox.clone().router())
+        .merge(feedback::router(shared.mailbox.clone(), shared.invoking.clone()))
         .merge(pages::router())
         .merge(aws::router(services))
         .fallback_service(gateway.router())

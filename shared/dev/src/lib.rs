@@ -5,10 +5,12 @@
 //! ([`stream`], [`scheduler`]), and what development wants besides: a mailbox, a clock that can be advanced,
 //! and a [`guard`] against web pages. All of it keeps what it must not forget in [`state`].
 
+pub mod asynchronous;
 pub mod aws;
 pub mod clock;
 pub mod dead_letters;
 pub mod demo;
+pub mod feedback;
 pub mod functions;
 pub mod gateway;
 pub mod guard;

@@ -1,45 +1,46 @@
 //! Fires what fell due, as EventBridge Scheduler and Lambda's asynchronous invocation do together.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::{
+    asynchronous::{Asynchronous, Delivery},
     aws::scheduler::{Due, Schedules},
     clock::DevClock,
-    dead_letters::{self, DeadLetter},
-    functions::{Functions, InvokeError},
-    state::{State, StateError},
+    state::StateError,
 };
 
-/// Asynchronous invocations are tried three times in all.
-const ATTEMPTS_MAX: u32 = 3;
-/// Lambda waits one minute and then two. Whoever advances the clock here waits for real, so it is less.
-const RETRY_AFTER: Duration = Duration::from_millis(200);
-/// How soon to look again after the state failed, or while nobody serves the functions.
+/// How soon to look again after the state failed.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
+/// Seconds between two runs of `reconcile`, as the template's rule has it.
+const RECONCILE_EVERY: i64 = 15 * 60;
 
 /// Fires the schedules.
 pub struct Scheduler {
     schedules: Arc<Schedules>,
-    functions: Arc<dyn Functions>,
-    state: State,
+    invoking: Asynchronous,
     clock: DevClock,
+    /// When `reconcile` runs next.
+    reconcile_at: AtomicI64,
     /// One firing at a time: two at once would both invoke what is due.
     firing: Mutex<()>,
 }
 
 impl Scheduler {
-    /// A scheduler of those schedules.
+    /// A scheduler of those schedules, and of `reconcile`, which runs for the first time a quarter of an hour
+    /// from now.
     #[must_use]
-    pub fn new(
-        schedules: Arc<Schedules>,
-        functions: Arc<dyn Functions>,
-        state: State,
-        clock: DevClock,
-    ) -> Self {
-        Self { schedules, functions, state, clock, firing: Mutex::new(()) }
+    pub fn new(schedules: Arc<Schedules>, invoking: Asynchronous, clock: DevClock) -> Self {
+        let reconcile_at = AtomicI64::new(clock.now_unix().saturating_add(RECONCILE_EVERY));
+        Self { schedules, invoking, clock, reconcile_at, firing: Mutex::new(()) }
     }
 
     /// Invokes everything that is due at `now`, in the order of time, also what falls due by that itself,
@@ -50,17 +51,19 @@ impl Scheduler {
         let mut fired = 0;
         loop {
             // One at a time: what runs now may delete or move what comes after.
-            let Some(due) = self.schedules.first_due(now) else { return Ok(fired) };
+            let Some(due) = self.schedules.first_due(now) else { break };
             self.fire(&due).await?;
             self.schedules.complete(&due)?;
             fired += 1;
         }
+        fired += usize::from(self.reconcile_if_due(now).await?);
+        Ok(fired)
     }
 
-    /// The next moment at which a schedule falls due.
-    #[must_use]
-    pub fn next_due(&self) -> Option<i64> {
-        self.schedules.next_due()
+    /// The next moment at which something falls due.
+    fn next_due(&self) -> i64 {
+        let reconcile_at = self.reconcile_at.load(Relaxed);
+        self.schedules.next_due().map_or(reconcile_at, |schedule| schedule.min(reconcile_at))
     }
 
     /// Fires what falls due, for ever.
@@ -69,20 +72,14 @@ impl Scheduler {
         loop {
             let now = self.clock.now_unix();
             let pause = match self.fire_due(now).await {
-                Ok(_) => self.next_due().map(|at| Duration::from_secs(at.saturating_sub(now).unsigned_abs())),
+                Ok(_) => Duration::from_secs(self.next_due().saturating_sub(now).max(0).unsigned_abs()),
                 Err(e) => {
                     tracing::error!(error = &e as &dyn std::error::Error, "schedules could not be fired");
-                    Some(TROUBLE_PAUSE)
-                }
-            };
-            let due = async {
-                match pause {
-                    Some(pause) => tokio::time::sleep(pause).await,
-                    None => std::future::pending().await,
+                    TROUBLE_PAUSE
                 }
             };
             tokio::select! {
-                () = due => {}
+                () = tokio::time::sleep(pause) => {}
                 () = self.schedules.changed() => {}
                 moved = offset.changed() => if moved.is_err() { return },
             }
@@ -90,48 +87,31 @@ impl Scheduler {
     }
 
     async fn fire(&self, due: &Due) -> Result<(), StateError> {
-        let function = due.target.rsplit(':').next().unwrap_or_default();
-        let mut reason = String::new();
-        for attempt in 1..=ATTEMPTS_MAX {
-            match self.invoke(function, &due.input).await {
-                Ok(_) => return Ok(()),
-                Err(e) => {
-                    tracing::warn!(
-                        function,
-                        schedule = due.name,
-                        attempt,
-                        "a schedule's function failed: {e}"
-                    );
-                    reason = e.to_string();
-                }
-            }
-            if attempt < ATTEMPTS_MAX {
-                tokio::time::sleep(RETRY_AFTER * attempt).await;
-            }
-        }
-        let letter = DeadLetter {
-            function: function.to_owned(),
-            source: "schedule".to_owned(),
+        let delivery = Delivery {
+            function: due.target.rsplit(':').next().unwrap_or_default(),
+            event: &due.input,
+            source: "schedule",
             ids: json!({"group": due.group, "name": due.name, "at": due.at}),
-            reason,
-            attempts: ATTEMPTS_MAX,
-            given_up_at: self.clock.now_unix(),
+            id: format!("{}/{}/{}", due.group, due.name, due.at),
         };
-        dead_letters::keep(&self.state, &format!("schedule/{}/{}/{}", due.group, due.name, due.at), &letter)
+        self.invoking.deliver(delivery).await
     }
 
-    /// Invokes the function once somebody serves it: processes may be started later than the laptop, and
-    /// again.
-    async fn invoke(&self, function: &str, input: &Value) -> Result<Value, InvokeError> {
-        loop {
-            match self.functions.invoke(function, input.clone()).await {
-                Err(error @ InvokeError::Unreachable { .. }) => {
-                    tracing::warn!(function, "a schedule is held up; trying again: {error}");
-                    tokio::time::sleep(TROUBLE_PAUSE).await;
-                }
-                answer => return answer,
-            }
+    /// Invokes `reconcile` if that is due at `now`. Whoever advances the clock by hours has it run once.
+    async fn reconcile_if_due(&self, now: i64) -> Result<bool, StateError> {
+        if now < self.reconcile_at.load(Relaxed) {
+            return Ok(false);
         }
+        self.reconcile_at.store(now.saturating_add(RECONCILE_EVERY), Relaxed);
+        let delivery = Delivery {
+            function: "reconcile",
+            event: &json!({}),
+            source: "schedule",
+            ids: json!({"name": "reconcile", "at": now}),
+            id: format!("reconcile/{now}"),
+        };
+        self.invoking.deliver(delivery).await?;
+        Ok(true)
     }
 }
 
@@ -139,10 +119,14 @@ impl Scheduler {
 mod tests {
     use dynoxide::Database;
     use http::Method;
+    use serde_json::Value;
     use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
     use super::*;
+    use crate::dead_letters;
+    use crate::functions::InvokeError;
     use crate::functions::fake::{Fake, failed, unreachable};
+    use crate::state::State;
 
     struct World {
         schedules: Arc<Schedules>,
@@ -160,8 +144,7 @@ mod tests {
         World {
             scheduler: Arc::new(Scheduler::new(
                 schedules.clone(),
-                functions.clone(),
-                state.clone(),
+                Asynchronous::new(functions.clone(), state.clone(), clock.clone()),
                 clock.clone(),
             )),
             schedules,
@@ -197,8 +180,9 @@ mod tests {
         }
 
         fn fired(&self) -> Vec<String> {
-            let name = |(function, event): (String, Value)| {
-                format!("{function} {}", event["name"].as_str().unwrap())
+            let name = |(function, event): (String, Value)| match event["name"].as_str() {
+                Some(name) => format!("{function} {name}"),
+                None => function,
             };
             self.functions.calls().into_iter().map(name).collect()
         }
@@ -222,7 +206,18 @@ mod tests {
         assert_eq!(world.fire_in(250).await, 2);
         assert_eq!(world.fired(), ["expire z-first", "expire a-later"]);
         assert!(!world.exists("z-first") && world.exists("m-not-yet"));
-        assert_eq!(world.scheduler.next_due(), world.schedules.first_due(i64::MAX).map(|due| due.at));
+        assert_eq!(Some(world.scheduler.next_due()), world.schedules.first_due(i64::MAX).map(|due| due.at));
+    }
+
+    #[tokio::test]
+    async fn reconcile_runs_every_quarter_of_an_hour_after_what_is_due_and_once_however_long_it_was() {
+        let world = world(|_, _| Ok(Value::Null));
+        world.schedule(&Method::POST, "due", 900, "DELETE");
+        assert_eq!(world.fire_in(899).await, 0);
+        assert_eq!(world.fire_in(900).await, 2);
+        assert_eq!(world.fire_in(1_799).await, 0);
+        assert_eq!(world.fire_in(48 * 3600).await, 1);
+        assert_eq!(world.fired(), ["expire due", "reconcile", "reconcile"]);
     }
 
     #[tokio::test]
@@ -232,7 +227,7 @@ mod tests {
         assert_eq!(world.fire_in(20).await, 1);
         assert_eq!(world.fire_in(20).await, 0);
         assert!(world.exists("stays"));
-        assert_eq!(world.scheduler.next_due(), None);
+        assert_eq!(world.schedules.next_due(), None);
     }
 
     #[tokio::test(start_paused = true)]
@@ -292,7 +287,8 @@ mod tests {
             held.answer(&Method::PUT, "moved", "", body.as_bytes()).unwrap();
             Ok(Value::Null)
         });
-        let scheduler = Scheduler::new(schedules.clone(), Arc::new(mover), state.clone(), clock.clone());
+        let invoking = Asynchronous::new(Arc::new(mover), state.clone(), clock.clone());
+        let scheduler = Scheduler::new(schedules.clone(), invoking, clock.clone());
         assert_eq!(scheduler.fire_due(clock.now_unix() + 20).await.unwrap(), 1);
         assert!(schedules.first_due(i64::MAX).is_some());
     }
@@ -318,12 +314,12 @@ mod tests {
         world.clock.advance(48 * 3600).unwrap();
         world.schedule(&Method::POST, "near", 1, "DELETE");
         let both = async {
-            while world.fired().len() < 2 {
+            while world.fired().len() < 3 {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         tokio::time::timeout(Duration::from_secs(5), both).await.unwrap();
         task.abort();
-        assert_eq!(world.fired(), ["expire far", "expire near"]);
+        assert_eq!(world.fired(), ["expire far", "reconcile", "expire near"]);
     }
 }

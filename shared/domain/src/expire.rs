@@ -45,13 +45,15 @@ pub fn decide(
             Ok(Decision::unchanged(Outcome::Nothing))
         };
     }
-    Ok(Decision {
-        plan: Plan::from_iter([
-            Change::write(invitation.closed(Closed::Expired, now, policy)),
-            Change::count(&invitation.organization, 1, 0),
-        ]),
-        answer: Outcome::Expired,
-    })
+    Ok(Decision { plan: close(invitation, policy, now), answer: Outcome::Expired })
+}
+
+/// Closes a pending invitation past its expiry and gives its seat back.
+pub(crate) fn close(invitation: &Invitation, policy: &Policy, now: Timestamp) -> Plan {
+    Plan::from_iter([
+        Change::write(invitation.closed(Closed::Expired, now, policy)),
+        Change::count(&invitation.organization, 1, 0),
+    ])
 }
 
 #[cfg(test)]

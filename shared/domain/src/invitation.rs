@@ -363,6 +363,11 @@ impl Invitation {
         Self { mail: Some(mail), ..self.with_state(state) }
     }
 
+    /// The same pending record, its queued mail to be looked at again.
+    pub(crate) fn redriven(&self, now: Timestamp) -> Self {
+        self.with_state(State::Pending { due_at: now + QUEUED_OVERDUE })
+    }
+
     fn with_state(&self, state: State) -> Self {
         Self { state, revision: self.revision.next(), ..self.clone() }
     }

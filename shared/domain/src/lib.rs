@@ -15,6 +15,7 @@ pub mod delivery;
 pub mod expire;
 pub mod invite;
 pub mod ledger;
+pub mod reconcile;
 pub mod remove;
 pub mod resend;
 pub mod revoke;

@@ -18,6 +18,8 @@ pub(crate) enum Attr {
     SeatsFree,
     Owners,
     ClosedAt,
+    DueShard,
+    DueAt,
     Ttl,
 }
 
@@ -35,6 +37,8 @@ impl Attr {
             Self::SeatsFree => "seats_free",
             Self::Owners => "owners",
             Self::ClosedAt => "closed_at",
+            Self::DueShard => "due_shard",
+            Self::DueAt => "due_at",
             Self::Ttl => "ttl",
         }
     }

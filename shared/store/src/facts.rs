@@ -2,8 +2,8 @@
 
 use domain::accept::Authority;
 use domain::{
-    Invitation, InvitationId, Link, Member, Organization, OrganizationId, UserId, expire, invite, remove,
-    resend, revoke, role_edit,
+    Invitation, InvitationId, Link, Member, Organization, OrganizationId, UserId, expire, invite, reconcile,
+    remove, resend, revoke, role_edit,
 };
 
 use crate::key::Key;
@@ -146,6 +146,15 @@ impl Store {
     ) -> Result<Option<Invitation>, Error> {
         let snapshot = self.snapshot([Key::invitation(organization, invitation)]).await?;
         snapshot.invitation(organization, invitation)
+    }
+
+    /// For reconcile.
+    pub async fn reconcile_facts(
+        &self,
+        organization: &OrganizationId,
+        invitation: &InvitationId,
+    ) -> Result<reconcile::Facts, Error> {
+        Ok(reconcile::Facts { invitation: self.invitation(organization, invitation).await? })
     }
 
     /// For expire.

@@ -9,11 +9,13 @@ pub mod record;
 pub mod schema;
 
 mod commit;
+mod delivery;
 mod error;
 mod expr;
 mod facts;
 mod key;
 mod lower;
+mod overdue;
 mod page;
 mod read;
 mod settle;
@@ -21,6 +23,7 @@ mod settle;
 pub use commit::{CommitError, Patience};
 pub use error::{Broken, Error};
 pub use facts::{AcceptFacts, LetterFacts, OrganizationFacts};
+pub use overdue::{Overdue, OverduePage, Rest};
 pub use page::{Membership, Page};
 pub use settle::{ATTEMPTS_MAX, SettleError};
 

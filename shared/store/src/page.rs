@@ -39,12 +39,12 @@ pub struct Membership {
 }
 
 /// What one query reads.
-struct Range<'a> {
-    key: Condition,
-    filter: Option<Condition>,
-    index: Option<&'a str>,
-    limit: usize,
-    after: Option<Attributes>,
+pub(crate) struct Range<'a> {
+    pub key: Condition,
+    pub filter: Option<Condition>,
+    pub index: Option<&'a str>,
+    pub limit: usize,
+    pub after: Option<Attributes>,
 }
 
 impl Store {
@@ -124,7 +124,10 @@ impl Store {
     /// Without a filter DynamoDB counts to `limit` itself. With one it would count what the filter drops,
     /// and pages would come back all but empty; so it reads on (an organization's thousand members fit the
     /// 1 MB of one request), and the page is cut here.
-    async fn query(&self, range: Range<'_>) -> Result<(Vec<Attributes>, Option<Attributes>), Error> {
+    pub(crate) async fn query(
+        &self,
+        range: Range<'_>,
+    ) -> Result<(Vec<Attributes>, Option<Attributes>), Error> {
         let mut placeholders = Placeholders::default();
         let key = placeholders.condition(range.key);
         let filter = range.filter.map(|filter| placeholders.condition(filter));

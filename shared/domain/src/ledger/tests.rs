@@ -13,7 +13,7 @@ use crate::delivery::Mark;
 use crate::testing::{NOON, acme, address, caller, invitation, member, user};
 use crate::{
     Caller, Decision, Link, Opened, OrganizationName, Policy, Seats, Timestamp, accept, create, decline,
-    delivery, expire, invite, remove, resend, revoke, role_edit,
+    delivery, expire, invite, reconcile, remove, resend, revoke, role_edit,
 };
 
 const PEOPLE: [&str; 6] = ["ada", "bob", "cyd", "dan", "eve", "fay"];
@@ -41,6 +41,8 @@ enum Act {
     /// By the timer of a mail sent some time ago.
     Expire(usize),
     Mark(usize, Mark),
+    /// Of the record of a mail sent some time ago.
+    Reconcile(usize),
 }
 
 /// One act, decided on the table as it was `lag` commits ago, after `pause`.
@@ -75,6 +77,7 @@ fn acts() -> impl Strategy<Value = Act> {
         2 => (somebody(), somebody()).prop_map(|(by, whom)| Act::Remove(by, whom)),
         2 => link().prop_map(Act::Expire),
         1 => (link(), mark).prop_map(|(link, mark)| Act::Mark(link, mark)),
+        1 => link().prop_map(Act::Reconcile),
     ]
 }
 
@@ -195,6 +198,10 @@ impl World {
                 let Opened { link, invitation, .. } = facts.opened(*link)?;
                 Some(delivery::decide(&link, mark, &delivery::Facts { invitation }, now).plan)
             }
+            Act::Reconcile(link) => {
+                let Opened { invitation, .. } = facts.opened(*link)?;
+                Some(reconcile::decide(&reconcile::Facts { invitation }, policy, now).plan)
+            }
         }
     }
 
@@ -232,6 +239,23 @@ impl World {
         Ok(changed)
     }
 
+    /// Three days on, reconcile alone has closed whatever is still pending: every seat that nobody took is
+    /// back, though no timer ever fired.
+    fn settles(&mut self) -> Result<(), TestCaseError> {
+        self.now = self.now + Duration::from_hours(72);
+        let mut after = self.present().clone();
+        let invitations: Vec<_> = after.invitations(&acme()).cloned().collect();
+        for invitation in invitations {
+            let facts = reconcile::Facts { invitation: Some(invitation) };
+            let plan = reconcile::decide(&facts, &self.policy, self.now).plan;
+            prop_assert_eq!(after.commit(&plan), Ok(()), "{:?}", plan);
+        }
+        prop_assert_eq!(after.violations(), []);
+        let pending = after.invitations(&acme()).filter(|it| it.status() == Status::Pending).count();
+        prop_assert_eq!(pending, 0);
+        Ok(())
+    }
+
     /// Rule 3, as the table stood when the act was committed.
     fn may(before: &Ledger, act: &Act) -> bool {
         let role = |by: &Person| before.member(&acme(), &user(PEOPLE[*by])).map(|it| it.role);
@@ -247,7 +271,7 @@ impl World {
             }
             Act::RoleEdit(by, _, _) => role(by) == Some(Role::Owner),
             Act::Remove(by, whom) => by == whom || role(by) == Some(Role::Owner),
-            Act::Accept(..) | Act::Decline(_) | Act::Expire(_) | Act::Mark(..) => true,
+            Act::Accept(..) | Act::Decline(_) | Act::Expire(_) | Act::Mark(..) | Act::Reconcile(_) => true,
         }
     }
 
@@ -317,6 +341,7 @@ proptest! {
         for step in &steps {
             world.happens(step)?;
         }
+        world.settles()?;
     }
 }
 

@@ -1,0 +1,127 @@
+//! Reconcile: what should have happened by now, and has not, is driven again.
+//!
+//! It trusts nothing that was to happen by itself: a stream record may have been given up, a timer may never
+//! have fired. What waits too long says so itself, by `due_at`.
+
+use crate::{Change, Decision, Delivery, Invitation, Plan, Policy, State, Timestamp, expire};
+
+/// What was true when we looked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The invitation.
+    pub invitation: Option<Invitation>,
+}
+
+/// What was overdue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its expiry: it is closed, and its seat is given back.
+    Expired,
+    /// Its mail: the record is written once more, so that the stream brings it to `mail` again.
+    Driven,
+    /// Nothing: it was seen to in the meantime.
+    Nothing,
+}
+
+/// Decides what to do about an invitation that was overdue a moment ago.
+#[must_use]
+pub fn decide(facts: &Facts, policy: &Policy, now: Timestamp) -> Decision<Outcome> {
+    let overdue = facts.invitation.as_ref().filter(|it| is_overdue(it, now));
+    let Some(invitation) = overdue else { return Decision::unchanged(Outcome::Nothing) };
+    if now >= invitation.expires_at {
+        return Decision { plan: expire::close(invitation, policy, now), answer: Outcome::Expired };
+    }
+    if invitation.mail.as_ref().is_some_and(|mail| mail.delivery == Delivery::Queued) {
+        let plan = Plan::from_iter([Change::write(invitation.redriven(now))]);
+        return Decision { plan, answer: Outcome::Driven };
+    }
+    Decision::unchanged(Outcome::Nothing)
+}
+
+/// Whether somebody has to look at it by `now`.
+#[must_use]
+pub fn is_overdue(invitation: &Invitation, now: Timestamp) -> bool {
+    matches!(invitation.state, State::Pending { due_at } if now >= due_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Given, NOON, SECOND, counts, given, written};
+    use crate::{Closed, Revision, Status};
+
+    impl Given {
+        fn reconciling(&self) -> Decision<Outcome> {
+            decide(&Facts { invitation: self.invitation.clone() }, &self.policy, self.now)
+        }
+
+        /// Pending, and to be looked at by `due_at`.
+        fn due_at(mut self, due_at: Timestamp) -> Self {
+            self.invitation.as_mut().unwrap().state = State::Pending { due_at };
+            self
+        }
+    }
+
+    #[test]
+    fn a_mail_that_waits_too_long_is_driven_again_and_looked_at_again_later() {
+        let queued = given().delivery(Delivery::Queued).due_at(NOON);
+        let before = queued.invitation.clone().unwrap();
+        let decision = queued.reconciling();
+        assert_eq!(decision.answer, Outcome::Driven);
+        let after = written(&decision);
+        assert_eq!(after.state, State::Pending { due_at: NOON + 600 * SECOND });
+        assert_eq!(after.revision, Revision(before.revision.0 + 1));
+        assert_eq!((after.link(), &after.mail), (before.link(), &before.mail));
+        assert_eq!(decision.plan.changes().len(), 1, "no counter moves");
+    }
+
+    #[test]
+    fn a_second_before_it_is_due_nothing_is() {
+        let early = given().delivery(Delivery::Queued).due_at(NOON + SECOND);
+        assert_eq!(early.reconciling(), Decision::unchanged(Outcome::Nothing));
+        let early = given().delivery(Delivery::Sent).expiring_at(NOON).due_at(NOON + SECOND);
+        assert_eq!(early.reconciling(), Decision::unchanged(Outcome::Nothing));
+    }
+
+    #[test]
+    fn a_pending_one_past_its_expiry_is_closed_whatever_its_mail() {
+        for delivery in [Delivery::Queued, Delivery::Sent, Delivery::Bounced] {
+            let late = given().delivery(delivery).expiring_at(NOON).due_at(NOON);
+            let decision = late.reconciling();
+            let purge_at = NOON + late.policy.retention;
+            assert_eq!(decision.answer, Outcome::Expired, "{delivery:?}");
+            let closed = State::Closed { how: Closed::Expired, at: NOON, purge_at };
+            assert_eq!(written(&decision).state, closed);
+            assert_eq!(counts(&decision), (1, 0));
+        }
+    }
+
+    #[test]
+    fn a_mail_that_is_not_queued_is_not_driven() {
+        for delivery in [Delivery::Sent, Delivery::Failed, Delivery::Delivered, Delivery::Bounced] {
+            let done = given().delivery(delivery).expiring_at(NOON + SECOND).due_at(NOON);
+            assert_eq!(done.reconciling(), Decision::unchanged(Outcome::Nothing), "{delivery:?}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_not_pending_needs_nothing() {
+        for status in Status::ALL.into_iter().filter(|status| *status != Status::Pending) {
+            let ended = given().expiring_at(NOON).status(status);
+            assert_eq!(ended.reconciling(), Decision::unchanged(Outcome::Nothing), "{status}");
+        }
+        assert_eq!(given().not_invited().reconciling(), Decision::unchanged(Outcome::Nothing));
+    }
+
+    #[test]
+    fn after_it_nothing_is_overdue() {
+        for (delivery, expires_at) in
+            [(Delivery::Queued, NOON), (Delivery::Queued, NOON + SECOND), (Delivery::Sent, NOON)]
+        {
+            let overdue = given().delivery(delivery).expiring_at(expires_at).due_at(NOON);
+            assert!(is_overdue(overdue.invitation.as_ref().unwrap(), NOON));
+            let decision = overdue.reconciling();
+            assert!(!is_overdue(written(&decision), NOON), "{delivery:?}");
+        }
+    }
+}
