@@ -1,6 +1,6 @@
 """What CloudFormation gets: infra/template.yaml after the Serverless transform, which AWS does when it deploys.
 
-    python tests/deploy/render.py FILE          writes it, as JSON, for linters and tests that have to see it all
+    python tests/deploy/render.py FILE          writes it, as JSON, for linters that have to see it all
     python tests/deploy/render.py --check       compares its resources with tests/deploy/resources.txt
     python tests/deploy/render.py --update      writes that file anew
 
@@ -8,7 +8,11 @@ Needs aws-sam-translator, and no network: the transform is a library.
 """
 
 import argparse
+import difflib
 import json
+import logging
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -30,17 +34,29 @@ PARAMETERS = {
     "AcceptUrl": "https://app.example/accept",
 }
 
+# The transform wants one; what it makes names none.
+os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
+# It asks AWS for feature toggles and says that it cannot.
+logging.getLogger("samtranslator").setLevel(logging.CRITICAL)
 
-def render(**overrides):
-    """The template after the transform, as production deploys it but for `overrides`."""
+
+def render(parameters=PARAMETERS, bucket="packaged"):
+    """The template after the transform, for `parameters`; the code of functions/NAME is NAME.zip in `bucket`."""
     template = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))
     declared = template["Parameters"].items()
     values = {name: parameter["Default"] for name, parameter in declared if "Default" in parameter}
     for resource in template["Resources"].values():
         # Where `sam package` would put the code; the transform takes no local folder.
-        if "CodeUri" in resource.get("Properties", {}):
-            resource["Properties"]["CodeUri"] = "s3://packaged/code.zip"
-    return Translator({}, Parser()).translate(template, {**values, **PARAMETERS, **overrides})
+        if code := resource.get("Properties", {}).get("CodeUri"):
+            resource["Properties"]["CodeUri"] = f"s3://{bucket}/{Path(code).name}.zip"
+    return Translator({}, Parser()).translate(template, {**values, **parameters})
+
+
+def functions():
+    """The names of the folders below functions/ that the template deploys."""
+    template = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))
+    codes = (resource.get("Properties", {}).get("CodeUri") for resource in template["Resources"].values())
+    return sorted(Path(code).name for code in codes if code)
 
 
 def listing(template):
@@ -49,18 +65,18 @@ def listing(template):
     for name, resource in template["Resources"].items():
         # The transform names a version by a hash of the code's address.
         if resource["Type"] == "AWS::Lambda::Version":
-            name = name[: name.index("Version") + len("Version")] + "<hash>"
+            name = re.sub(r"Version[0-9a-f]+$", "Version<hash>", name)
         condition = resource.get("Condition")
         lines.append(f"{resource['Type']} {name}" + (f" if {condition}" if condition else ""))
-    return "\n".join(sorted(lines)) + "\n"
+    return sorted(lines)
 
 
 def snapshot():
-    """Both environments, one after the other."""
-    parts = []
+    """The resources of both environments, one after the other."""
+    lines = []
     for environment in ("production", "development"):
-        parts.append(f"# {environment}\n{listing(render(Environment=environment))}")
-    return "\n".join(parts)
+        lines += [f"# {environment}", *listing(render({**PARAMETERS, "Environment": environment})), ""]
+    return lines[:-1]
 
 
 def main():
@@ -72,17 +88,15 @@ def main():
     if arguments.file:
         arguments.file.write_text(json.dumps(render(), indent=1), encoding="utf-8")
     if arguments.update:
-        EXPECTED.write_text(snapshot(), encoding="utf-8")
+        EXPECTED.write_text("\n".join(snapshot()) + "\n", encoding="utf-8")
     if arguments.check:
-        expected, found = EXPECTED.read_text(encoding="utf-8").splitlines(), snapshot().splitlines()
+        expected, found = EXPECTED.read_text(encoding="utf-8").splitlines(), snapshot()
         if expected != found:
-            import difflib
-
             print("The template makes other resources than tests/deploy/resources.txt says:")
             print("\n".join(difflib.unified_diff(expected, found, "expected", "found", lineterm="", n=0)))
             print("If they are right: python tests/deploy/render.py --update")
             sys.exit(1)
-        print(f"{sum(not line.startswith('#') and bool(line) for line in found)} resources, as expected")
+        print(f"{len(found)} lines of resources, as expected")
 
 
 if __name__ == "__main__":
