@@ -16,9 +16,11 @@
 
 mod answer;
 mod furniture;
+pub mod permissions;
 mod person;
 mod remote;
 mod shape;
+pub mod template;
 mod wire;
 mod works;
 
@@ -230,6 +232,7 @@ impl World {
         }
         let dead = self.laptop.dead_letters().expect("the laptop's own table can be read");
         assert_eq!(dead, [], "dead letters");
+        self.was_permitted();
         self.delete_foreign().await;
     }
 
@@ -238,7 +241,18 @@ impl World {
         self.idle().await;
         self.ended = true;
         assert_eq!(self.ledger().await.violations(), [], "the rules");
+        self.was_permitted();
         self.delete_foreign().await;
+    }
+
+    /// No function has sent what the template's roles would not have let through.
+    fn was_permitted(&self) {
+        let nothing = std::collections::BTreeSet::new();
+        for (function, needed) in self.wire.needed() {
+            let granted = permissions::granted_here().get(&function).unwrap_or(&nothing);
+            let refused: Vec<_> = needed.difference(granted).collect();
+            assert!(refused.is_empty(), "infra/template.yaml does not let {function} do: {refused:#?}");
+        }
     }
 
     async fn delete_foreign(&self) {

@@ -14,6 +14,8 @@ use aws_smithy_runtime_api::http::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use crate::permissions::{Permissions, needed};
+
 tokio::task_local! {
     /// Whether this is a call that a person makes, and not the work of the stream or of a timer.
     static ACTION: ();
@@ -31,6 +33,8 @@ pub struct Call {
     pub operation: String,
     /// Whether a person's call has led to it, and not the stream or a timer.
     pub action: bool,
+    /// The function that sends it, if one in this process does.
+    pub function: Option<String>,
     /// Where it was sent: the service's root, or what a REST service calls the thing.
     pub path: String,
     /// The body.
@@ -127,6 +131,8 @@ impl Scripted {
 #[derive(Default)]
 struct Script {
     calls: Vec<Call>,
+    /// What the functions need permission for.
+    needed: Permissions,
     scripted: Vec<Scripted>,
 }
 
@@ -217,6 +223,12 @@ impl Wire {
         calls.filter(|call| call.action).map(|call| call.operation).collect()
     }
 
+    /// What each function has needed permission for so far.
+    #[must_use]
+    pub fn needed(&self) -> Permissions {
+        self.with(|script| script.needed.clone())
+    }
+
     fn with<T>(&self, look: impl FnOnce(&mut Script) -> T) -> T {
         look(&mut self.script.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -227,6 +239,7 @@ impl Wire {
         let call = Call {
             operation: operation(request),
             action: ACTION.try_with(|()| ()).is_ok(),
+            function: dev::local::running(),
             path: path(request).to_owned(),
             body: body.unwrap_or_default(),
         };
@@ -236,6 +249,9 @@ impl Wire {
                 scripted.times -= 1;
                 scripted.meets.clone()
             });
+            if let Some(function) = &call.function {
+                script.needed.entry(function.clone()).or_default().extend(needed(&call));
+            }
             script.calls.push(call);
             meets
         })

@@ -46,6 +46,7 @@ const LINK_KEY_ID: &str = "dev";
 const LINK_KEY_ALIAS: &str = "alias/roster-links";
 /// Where the functions' ARNs point: the last segment is the function's name.
 const EXPIRE_ARN: &str = "arn:aws:lambda:eu-central-1:000000000000:function:expire";
+const MAIL_FROM: &str = "Roster <no-reply@roster.example>";
 const REGION: &str = "eu-central-1";
 
 /// How a laptop is to be started. The default: in memory, on any free port, empty.
@@ -67,6 +68,9 @@ pub struct Options {
     pub dynamodb: Option<External>,
     /// The HTTP client of the functions' SDK, for whoever counts or disturbs what they send.
     pub http: Option<SharedHttpClient>,
+    /// Whether the functions in this process make and open links with the key in the laptop's KMS, and not with
+    /// the same key in the process.
+    pub kms: bool,
     /// The issuer's key, for whoever starts many laptops and has no time to make one for each.
     pub issuer_key: Option<String>,
     /// How long the functions in this process keep at a transaction whose outcome is not definite.
@@ -181,7 +185,6 @@ impl Laptop {
         let issuer = Issuer::start(&url, clock.clone(), state.clone())?;
         let secret = link_secret(&state)?;
         let key_id = domain::KeyId::parse(LINK_KEY_ID).map_err(|_| StartError::LinkKey)?;
-        let key = links::InProcess::new((key_id, secret), Vec::new());
 
         progress("mailbox, schedules, functions");
         let mailbox = Mailbox::open(state.clone(), clock.clone())?;
@@ -204,6 +207,12 @@ impl Laptop {
                 store: store::Store::new(&dynamodb, table_name).with_patience(options.patience),
                 clock: Arc::new(clock.clone()),
                 policy: options.policy.clone(),
+            };
+            let key: Arc<dyn links::LinkKey> = if options.kms {
+                let keys = format!("{LINK_KEY_ID}={LINK_KEY_ALIAS}");
+                Arc::new(links::Kms::new(&endpoint, &keys).map_err(|_| StartError::LinkKey)?)
+            } else {
+                Arc::new(links::InProcess::new((key_id, secret), Vec::new()))
             };
             Arc::new(local(edge, key, &endpoint, &url)?)
         };
@@ -415,18 +424,18 @@ fn link_secret(state: &State) -> Result<[u8; 32], StartError> {
 
 fn local(
     edge: edge::App,
-    key: links::InProcess,
+    key: Arc<dyn links::LinkKey>,
     services: &SdkConfig,
     url: &str,
 ) -> Result<Local, StartError> {
-    let links = links::App { edge: edge.clone(), key: Arc::new(key) };
+    let links = links::App { edge: edge.clone(), key };
     let letterhead = mail::letter::Letterhead::new("Roster".to_owned(), format!("{url}/accept"));
     let mail = mail::App {
         store: edge.store.clone(),
         clock: Arc::clone(&edge.clock),
         key: Arc::clone(&links.key),
         letterhead: letterhead.map_err(|error| StartError::Mail(error.to_string()))?,
-        ses: mail::ses::Ses::new(services, "Roster <no-reply@roster.example>".to_owned(), None),
+        ses: mail::ses::Ses::new(services, MAIL_FROM, Some("roster".to_owned())),
     };
     let arrangement = schedule::scheduler::Arrangement {
         group: "roster".to_owned(),

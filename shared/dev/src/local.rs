@@ -8,6 +8,16 @@ use serde_json::Value;
 
 use crate::functions::{Functions, InvokeError};
 
+tokio::task_local! {
+    static RUNNING: String;
+}
+
+/// The function that the current task runs, for whoever looks at what functions send.
+#[must_use]
+pub fn running() -> Option<String> {
+    RUNNING.try_with(Clone::clone).ok()
+}
+
 /// Every function, with what it works with.
 pub struct Local {
     edge: Arc<edge::App>,
@@ -55,6 +65,6 @@ impl Local {
 
 impl Functions for Local {
     fn invoke<'a>(&'a self, function: &'a str, event: Value) -> BoxFuture<'a, Result<Value, InvokeError>> {
-        Box::pin(self.call(function, event))
+        Box::pin(RUNNING.scope(function.to_owned(), self.call(function, event)))
     }
 }
