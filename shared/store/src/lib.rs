@@ -9,6 +9,7 @@ pub mod record;
 pub mod schema;
 
 mod commit;
+mod effort;
 mod error;
 mod expr;
 mod facts;
@@ -19,6 +20,7 @@ mod read;
 mod settle;
 
 pub use commit::{CommitError, Patience};
+pub use effort::{Effort, with_effort};
 pub use error::{Broken, Error};
 pub use facts::{AcceptFacts, LetterFacts, OrganizationFacts};
 pub use page::{Membership, Page};
