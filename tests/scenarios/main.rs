@@ -7,6 +7,7 @@ mod canary;
 mod contract;
 mod create;
 mod decline;
+mod ear;
 mod expire;
 mod faults;
 mod invite;

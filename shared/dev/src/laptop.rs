@@ -422,6 +422,7 @@ fn local(
         key: Arc::clone(&links.key),
         letterhead: letterhead.map_err(|error| StartError::Mail(error.to_string()))?,
         ses: mail::ses::Ses::new(services, "Roster <no-reply@roster.example>".to_owned(), None),
+        policy: edge.policy.clone(),
     };
     let arrangement = schedule::scheduler::Arrangement {
         group: "roster".to_owned(),
