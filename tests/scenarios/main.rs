@@ -15,6 +15,7 @@ mod kms;
 mod laptop;
 mod list;
 mod mail;
+mod observe;
 mod preview;
 mod races;
 mod remove;
