@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dev::gateway::ROUTES;
+use serde_json::Value;
 
 use crate::process::{Process, free_port, top};
 
@@ -88,6 +89,19 @@ impl Lambda {
         run.env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");
         run.env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128");
         self.functions.push(Process::start(function, &mut run));
+    }
+
+    /// Every function has written objects of JSON, one a line, and among them a last line with its metrics.
+    pub fn assert_all_tell(&self) {
+        for function in &self.functions {
+            let said = function.said();
+            let read = |line: &str| -> Value {
+                serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+            };
+            let lines: Vec<_> = said.lines().map(read).collect();
+            assert!(lines.iter().all(|line| line["level"].is_string()), "{said}");
+            assert!(lines.iter().any(|line| line["_aws"].is_object()), "{said}");
+        }
     }
 
     /// Nothing has ended by itself.

@@ -34,6 +34,7 @@ async fn every_function_plays_its_part_as_a_process_of_its_own() {
     }
     tokio::time::timeout(WITHIN, play(&world)).await.expect("nothing hangs");
     lambda.assert_all_run();
+    lambda.assert_all_tell();
     world.ends_well().await;
 }
 

@@ -1,69 +1,12 @@
 //! What is written to the logs, at their loudest, over a whole life with everything that can go wrong in it
 //! (SECURITY row 21): ids and codes, never an address, never a token.
 
-use std::cell::RefCell;
-use std::io;
-use std::sync::Once;
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::{LevelFilter, Targets, dynamic_filter_fn};
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
-use world::{Fault, World};
+use world::{Fault, Organization, World};
 
-/// Our own crates. What AWS's and other people's write at these levels is switched off in a function.
-const TARGETS: [&str; 18] = [
-    "accept",
-    "create",
-    "decline",
-    "dev",
-    "domain",
-    "edge",
-    "expire",
-    "invite",
-    "links",
-    "list",
-    "mail",
-    "preview",
-    "remove",
-    "resend",
-    "revoke",
-    "role_edit",
-    "schedule",
-    "store",
-];
-
-thread_local! {
-    /// What this thread has logged, if anybody listens to it.
-    static HEARD: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
-}
-
-struct Ear;
-
-impl io::Write for Ear {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        HEARD.with_borrow_mut(|heard| heard.as_mut().map(|heard| heard.extend_from_slice(bytes)));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Listens to this thread. The subscriber is the whole process's: one of a thread's own may miss what other
-/// threads were the first to log (tracing remembers by place in the code that nobody wants to hear it).
-fn listen() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let ours = Targets::new().with_targets(TARGETS.map(|target| (target, LevelFilter::TRACE)));
-        let listened_to = dynamic_filter_fn(|_, _| HEARD.with_borrow(Option::is_some));
-        let writer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| Ear);
-        tracing_subscriber::registry().with(writer.with_filter(listened_to)).with(ours).init();
-    });
-    HEARD.set(Some(Vec::new()));
-}
+use crate::ear::{Heard, functions, heard, listen};
 
 /// On one thread, so that everything of this world, and nothing of another one, is heard.
 #[tokio::test]
@@ -73,7 +16,8 @@ async fn s21_logs_hold_no_address_and_no_token() {
     let person =
         |sub: &str, email: &str| world.signed_in(sub, json!({ "email": email, "email_verified": true }));
     let (ada, ivy) = (person("user-1", "canary.ada@example.com"), person("user-2", "canary.ivy@example.com"));
-    let acme = world.founded_by(&ada).await;
+    let acme = ada.creates("Canary Works").await.is(201);
+    let acme = Organization::new(acme["id"].as_str().unwrap());
     world.idle().await;
     let wire = world.wire();
 
@@ -107,11 +51,30 @@ async fn s21_logs_hold_no_address_and_no_token() {
     // And in the end it is a whole life.
     ivy.accepts(&token).await.is(200);
     ivy.accepts(&token).await.is(200);
+    let mail = world.mails_to("canary.ivy@example.com").await.remove(0);
+    world.hears(&mail, json!({ "kind": "bounce" })).await;
+    let stranger = json!({ "kind": "bounce", "to": ["canary.ivy@example.com"] });
+    assert!(world.invokes("feedback", stranger).await.is_err());
     ivy.lists_members(&acme, "").await.is(200);
     ivy.lists_invitations(&acme, "").await.is(200);
     ada.edits(&acme, "user-2", "member").await.is(200);
     ada.removes(&acme, "user-2").await.is(204);
     ivy.accepts(&token).await.refused(410, "invitation_accepted");
+
+    // So does one whose identity provider takes the address for a `sub`, and one who declines.
+    let sub = world.signed_in(
+        "canary.sub@example.com",
+        json!({ "email": "canary.sub@example.com", "email_verified": true }),
+    );
+    world.invited(&acme, &ada, "canary.sub@example.com", "member").await;
+    sub.accepts(&world.token_for("canary.sub@example.com").await).await.is(200);
+    sub.lists_organizations().await.is(200);
+    sub.leaves(&acme).await.is(204);
+    world.invited(&acme, &ada, "canary.cyd@example.com", "member").await;
+    let cyd = person("user-3", "canary.cyd@example.com");
+    cyd.declines(&world.token_for("canary.cyd@example.com").await).await.is(204);
+    let dan = world.invited(&acme, &ada, "canary.dan@example.com", "member").await;
+    ada.revokes(&acme, dan["id"].as_str().unwrap()).await.is(204);
 
     // Another one is refused by SES, another one expires, one is poison, and one is given up.
     wire.disturb("SendEmail", Fault::Refused("MessageRejected"), 1);
@@ -131,16 +94,25 @@ async fn s21_logs_hold_no_address_and_no_token() {
     assert_eq!(dead.as_array().map(Vec::len), Some(1), "{dead}");
     world.ends_with_dead_letters().await;
 
-    let log = String::from_utf8(HEARD.take().unwrap()).unwrap();
+    let Heard { lines, loud, text } = heard();
     // It has been listened to at all, in every corner.
-    for said in
-        ["a guard failed", "is sent again", "the mail was sent", "refused for good", "tried again", "expired"]
-    {
-        assert!(log.contains(said), "{said}:\n{log}");
+    for said in ["a guard failed", "is sent again", "refused for good", "tried again", "cannot be read"] {
+        assert!(loud.contains(said) && text.contains(said), "{said}:\n{loud}");
     }
-    assert!(log.contains(invitation["id"].as_str().unwrap()));
-    for (name, text) in [("log", log), ("dead letters", Value::to_string(&dead))] {
-        for secret in ["canary", "@example.com", "v1.dev.", mac(&first), mac(&token), mac(&forged)] {
+    let read = |line: &str| serde_json::from_str::<Value>(line).unwrap();
+    let of_action = |line: Value| line["action"].as_str().map(str::to_owned);
+    for lines in [&lines, &loud] {
+        let told: BTreeSet<_> =
+            lines.lines().map(read).filter(|line| line["_aws"].is_object()).filter_map(of_action).collect();
+        assert_eq!(told, functions(), "every function has told its last line, and that is its metrics");
+    }
+    assert!(lines.contains(invitation["id"].as_str().unwrap()));
+    let secrets =
+        ["canary", "Canary", "@example.com", "v1.dev.", "eyJ", mac(&first), mac(&token), mac(&forged)];
+    for (name, text) in
+        [("lines", lines), ("loud lines", loud), ("text", text), ("dead letters", dead.to_string())]
+    {
+        for secret in secrets {
             let line = text.lines().find(|line| line.contains(secret));
             assert_eq!(line, None, "{secret} in the {name}");
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dev::laptop::sdk_config;
 use domain::{KeyId, Link, Token};
+use lambda_runtime::{Context, LambdaEvent};
 use links::{KeyError, Kms, LinkKey as _};
 use serde_json::{Value, json};
 use world::{Fault, Organization, Person, World};
@@ -146,7 +147,9 @@ impl Preview {
             "body": json!({ "token": token }).to_string(),
             "isBase64Encoded": false,
         });
-        let answer = edge::http::invoke(Arc::clone(&self.0), preview::handle, event).await.unwrap();
+        let event = LambdaEvent::new(event, Context::default());
+        let answer =
+            edge::http::invoke("preview", Arc::clone(&self.0), preview::handle, event).await.unwrap();
         let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
         let code = body["code"].as_str().unwrap_or_default().to_owned();
         (answer["statusCode"].as_u64().unwrap(), code, answer["headers"].clone())

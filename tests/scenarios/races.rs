@@ -202,7 +202,7 @@ fn expires(world: &World, round: &Round) -> Racer {
     Box::pin(async move {
         match functions.invoke("expire", timer).await {
             Ok(_) => "done".to_owned(),
-            Err(error) if error.to_string().contains("refused") => "early".to_owned(),
+            Err(error) if error.to_string().contains("can be accepted until") => "early".to_owned(),
             Err(error) => panic!("{error}"),
         }
     })

@@ -7,7 +7,7 @@ use domain::{OrganizationId, OrganizationName, Role};
 use edge::http::Failure;
 use edge::request::{caller, json, verified};
 use edge::view::OrganizationView;
-use edge::{App, Problem};
+use edge::{App, Problem, observe};
 use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
 use store::Error;
@@ -27,6 +27,7 @@ pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, F
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| Problem::internal(error.to_string()))?;
     let request = create::Request { id: OrganizationId::from_random(random), name };
+    observe::organization(&request.id);
     // There are no facts to read: that the id is free is the plan's own guard.
     let read = async |_: Option<()>| Ok::<_, Error>(());
     let decide = |(): &()| create::decide(&caller, &request, &app.policy, app.now());

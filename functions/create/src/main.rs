@@ -4,7 +4,7 @@ use lambda_http::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    edge::init_tracing();
+    edge::observe::start("create");
     let app = edge::App::from_env().await?;
-    edge::http::run(app, create::handle).await
+    edge::http::run("create", app, create::handle).await
 }

@@ -4,7 +4,7 @@ use lambda_http::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    edge::init_tracing();
+    edge::observe::start("decline");
     let app = links::App::from_env().await?;
-    edge::http::run(app, decline::handle).await
+    edge::http::run("decline", app, decline::handle).await
 }

@@ -4,28 +4,23 @@ use std::sync::Arc;
 
 use domain::Link;
 use domain::expire::{self, Outcome};
+use edge::event::Handled;
+use edge::observe::{self, Failed};
 use edge::{App, Timer};
-use lambda_runtime::{Error, LambdaEvent};
-use serde_json::Value;
+use store::{Error, SettleError};
 
 /// Closes the invitation that the timer was set for, if it is past its expiry. Run twice it does nothing
 /// more. An error makes Lambda try again later: of a dependency, or because the timer fired early by the
 /// clock here.
-pub async fn handle(app: Arc<App>, event: LambdaEvent<Value>) -> Result<(), Error> {
-    let timer: Link = Timer::read(event.payload)?;
+pub async fn handle(app: Arc<App>, timer: Timer) -> Result<Handled, Failed> {
+    let timer = Link::from(timer);
+    observe::link(&timer);
     let read = async |_| app.store.expire_facts(&timer).await;
     let decide = |facts: &_| expire::decide(&timer, facts, &app.policy, app.now());
-    let outcome = app.store.settle(read, decide).await?;
-    let (organization, invitation) = (timer.organization.as_str(), timer.invitation.as_str());
-    match outcome {
-        Outcome::Expired => tracing::info!(organization, invitation, "expired"),
-        Outcome::Nothing => tracing::info!(organization, invitation, "nothing to expire"),
+    match app.store.settle(read, decide).await {
+        Ok(Outcome::Expired) => Ok(Handled::new("expired")),
+        Ok(Outcome::Nothing) => Ok(Handled::new("nothing")),
+        Err(SettleError::Refused(early)) => Err(Failed::new("early", early)),
+        Err(failure) => Err(Failed::passing(failure.passes(Error::passes), failure)),
     }
-    Ok(())
-}
-
-/// Hands one event, as JSON, to [`handle`].
-pub async fn invoke(app: Arc<App>, event: Value) -> Result<Value, Error> {
-    handle(app, LambdaEvent::new(event, lambda_runtime::Context::default())).await?;
-    Ok(Value::Null)
 }

@@ -4,7 +4,7 @@ use lambda_http::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    edge::init_tracing();
+    edge::observe::start("invite");
     let app = edge::App::from_env().await?;
-    edge::http::run(app, invite::handle).await
+    edge::http::run("invite", app, invite::handle).await
 }

@@ -11,12 +11,13 @@ use std::sync::Arc;
 use aws_lambda_events::event::dynamodb::Event;
 use aws_lambda_events::event::streams::DynamoDbEventResponse;
 use domain::delivery::{self, Mark};
-use domain::{Clock, Delivery, Status};
+use domain::{Clock, Delivery, Link, Policy, Status, Timestamp};
+use edge::event::Handled;
+use edge::observe::{Failed, Metric, Outcome, Timed};
 use edge::stream::{Change, Touched, each};
 use edge::{SystemClock, env};
-use lambda_runtime::{Error, LambdaEvent};
+use lambda_runtime::Error;
 use links::{KeyError, Kms, LinkKey};
-use serde_json::Value;
 use store::{SettleError, Store, aws};
 
 use crate::letter::Letterhead;
@@ -35,6 +36,8 @@ pub struct App {
     pub letterhead: Letterhead,
     /// Who sends them.
     pub ses: Ses,
+    /// The configured numbers.
+    pub policy: Policy,
 }
 
 /// Why a mail is still owed. Ids, codes and reasons, never an address or a token.
@@ -54,9 +57,27 @@ enum Failure {
     Mark(#[from] SettleError<std::convert::Infallible>),
 }
 
+impl Failure {
+    /// Whether the same may well work later.
+    fn passes(&self) -> bool {
+        match self {
+            Self::Read(error) => error.passes(),
+            Self::Key(KeyError::Unavailable(_)) | Self::Send(_) => true,
+            Self::Mark(error) => error.passes(store::Error::passes),
+            Self::NoOrganization | Self::Key(KeyError::Broken(_)) | Self::Letter(_) => false,
+        }
+    }
+}
+
+impl Timed for App {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
 impl App {
-    /// As the environment says: `TABLE_NAME`, `LINK_KEYS`, `MAIL_FROM`, `PRODUCT_NAME`, `ACCEPT_URL`, and
-    /// `MAIL_CONFIGURATION_SET` if there is one.
+    /// As the environment says: `TABLE_NAME`, `LINK_KEYS`, `MAIL_FROM`, `PRODUCT_NAME`, `ACCEPT_URL`,
+    /// `MAIL_CONFIGURATION_SET` if there is one, and [`env::policy`].
     pub async fn from_env() -> Result<Self, Error> {
         let config = aws::config().await;
         let from = env::required("MAIL_FROM")?;
@@ -66,34 +87,38 @@ impl App {
             key: Arc::new(Kms::new(&config, &env::required("LINK_KEYS")?)?),
             letterhead: Letterhead::new(env::required("PRODUCT_NAME")?, env::required("ACCEPT_URL")?)?,
             ses: Ses::new(&config, from, env::optional("MAIL_CONFIGURATION_SET")?),
+            policy: env::policy()?,
         })
     }
 
     /// Sends the mail that the invitation owes now, if it owes one.
-    async fn send_owed(&self, touched: Touched) -> Result<(), Failure> {
+    async fn send_owed(&self, touched: Touched) -> Result<Outcome, Failure> {
         let read = self.store.letter_facts(&touched.organization, &touched.invitation).await?;
-        let Some(invitation) = read.invitation else { return Ok(()) };
-        let Some(pending) = delivery::owed(&invitation, self.clock.now()) else { return Ok(()) };
+        let Some(invitation) = read.invitation else { return Ok(Outcome::new("nothing")) };
+        let Some(pending) = delivery::owed(&invitation, self.clock.now()) else {
+            return Ok(Outcome::new("nothing"));
+        };
         let organization = read.organization.ok_or(Failure::NoOrganization)?;
         let link = invitation.link();
         let token = self.key.mint(&link).await?;
         let letter = self.letterhead.write(&organization.name, pending, &token, self.clock.now())?;
-        let mark = match self.ses.send(&letter, &link).await {
-            Ok(()) => Mark::Sent,
+        let (mark, outcome) = match self.ses.send(&letter, &link).await {
+            Ok(()) => (Mark::Sent, Outcome::new("sent").measuring(Metric::MailDelay, self.delay(&link))),
             Err(SendError::Refused(code)) => {
-                Mark::Failed(format!("The mail service refused the mail ({code})."))
+                tracing::warn!(code, "the mail was refused for good");
+                let reason = format!("The mail service refused the mail ({code}).");
+                (Mark::Failed(reason), Outcome::new("refused"))
             }
             Err(error @ SendError::NotNow(_)) => return Err(Failure::Send(error)),
         };
         self.store.mark(&link, &mark, &*self.clock).await?;
-        let (organization, invitation) = (link.organization.as_str(), link.invitation.as_str());
-        let generation = link.generation.0;
-        if mark == Mark::Sent {
-            tracing::info!(organization, invitation, generation, "the mail was sent");
-        } else {
-            tracing::warn!(organization, invitation, generation, "the mail was refused for good");
-        }
-        Ok(())
+        Ok(outcome)
+    }
+
+    /// Seconds since the commit that owes the mail of `link`, which is a lifetime before its deadline.
+    fn delay(&self, link: &Link) -> u64 {
+        let since_owed = (self.clock.now() + self.policy.lifetime).unix() - link.expires_at.unix();
+        u64::try_from(since_owed).unwrap_or(0)
     }
 }
 
@@ -104,19 +129,17 @@ fn owes(change: &Change) -> bool {
 }
 
 /// Sends what a batch of the stream says is owed; answers with what has to be tried again.
-pub async fn handle(app: Arc<App>, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, Error> {
-    Ok(each(event.payload, owes, |touched| app.send_owed(touched)).await)
-}
-
-/// Hands one event, as JSON, to [`handle`].
-pub async fn invoke(app: Arc<App>, event: Value) -> Result<Value, Error> {
-    let event = LambdaEvent::new(serde_json::from_value(event)?, lambda_runtime::Context::default());
-    Ok(serde_json::to_value(handle(app, event).await?)?)
+pub async fn handle(app: Arc<App>, event: Event) -> Result<Handled<DynamoDbEventResponse>, Failed> {
+    let look_after = async |touched| {
+        let sent = app.send_owed(touched).await;
+        sent.map_err(|failure| Failed::passing(failure.passes(), failure))
+    };
+    Ok(each(event, &*app, owes, look_after).await)
 }
 
 #[cfg(test)]
 mod tests {
-    use domain::{Generation, Timestamp};
+    use domain::Generation;
     use store::record::Standing;
 
     use super::*;

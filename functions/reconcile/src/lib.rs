@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use domain::reconcile::{self, Outcome};
 use edge::App;
+use edge::event::Handled;
+use edge::observe::{self, Failed, Outcome as Told};
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
-use lambda_runtime::{Error, LambdaEvent};
 use serde::Serialize;
 use serde_json::Value;
 use store::record::DUE_SHARDS;
@@ -69,26 +70,19 @@ impl Found {
 
 /// Drives again what is overdue now. An error makes Lambda try again: of a dependency, or of one of the
 /// invitations, which keeps no other one waiting.
-pub async fn handle(app: Arc<App>, _event: LambdaEvent<Value>) -> Result<Found, Error> {
+pub async fn handle(app: Arc<App>, _event: Value) -> Result<Handled<Found>, Failed> {
     let until = Instant::now() + BUDGET;
     let shards = join_all((0..DUE_SHARDS).map(|shard| drive_shard(&app, shard, until))).await;
     let found = shards.into_iter().fold(Found::default(), Found::and);
-    let Found { overdue_mail, oldest_queued_seconds, overdue_invitations, failed, unfinished } = found;
-    tracing::info!(
-        overdue_mail,
-        oldest_queued_seconds,
-        overdue_invitations,
-        failed,
-        unfinished,
-        "looked for what is overdue"
-    );
-    if failed > 0 { Err(Incomplete(found).into()) } else { Ok(found) }
-}
-
-/// Hands one event, as JSON, to [`handle`].
-pub async fn invoke(app: Arc<App>, event: Value) -> Result<Value, Error> {
-    let found = handle(app, LambdaEvent::new(event, lambda_runtime::Context::default())).await?;
-    Ok(serde_json::to_value(found)?)
+    // Told even if nothing is overdue: an alarm is for a reconcile that does not run, too.
+    let told = |word| {
+        Told::overdue(word, found.overdue_mail, found.oldest_queued_seconds, found.overdue_invitations)
+    };
+    if found.failed > 0 {
+        return Err(Failed { outcome: told("retry"), cause: Incomplete(found).into() });
+    }
+    let word = if found.unfinished { "unfinished" } else { "ok" };
+    Ok(Handled { outcome: told(word), answer: found })
 }
 
 async fn drive_shard(app: &App, shard: u8, until: Instant) -> Found {
@@ -138,8 +132,8 @@ async fn drive(app: &App, overdue: &Overdue) -> Found {
             Found { overdue_mail: 1, oldest_queued_seconds, ..Found::default() }
         }
         Err(error) => {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(organization, invitation, error, "it is overdue, and could not be driven again");
+            let cause = observe::chain(&error);
+            tracing::error!(organization, invitation, cause, "it is overdue, and could not be driven again");
             Found { failed: 1, ..Found::default() }
         }
     }

@@ -4,7 +4,7 @@ use lambda_http::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    edge::init_tracing();
+    edge::observe::start("remove");
     let app = edge::App::from_env().await?;
-    edge::http::run(app, remove::handle).await
+    edge::http::run("remove", app, remove::handle).await
 }

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::dynamodb::Event;
 use aws_lambda_events::event::streams::DynamoDbEventResponse;
-use domain::{Clock, Status};
+use domain::{Clock, Status, Timestamp};
+use edge::event::Handled;
+use edge::observe::{Failed, Outcome, Timed};
 use edge::stream::{Change, Touched, each};
 use edge::{SystemClock, env};
-use lambda_runtime::{Error, LambdaEvent};
-use serde_json::Value;
+use lambda_runtime::Error;
 use store::record::Standing;
 use store::{Store, aws};
 
@@ -38,6 +39,22 @@ enum Failure {
     Scheduler(#[from] SchedulerError),
 }
 
+impl Failure {
+    /// Whether the same may well work later.
+    fn passes(&self) -> bool {
+        match self {
+            Self::Read(error) => error.passes(),
+            Self::Scheduler(error) => error.passes(),
+        }
+    }
+}
+
+impl Timed for App {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
 impl App {
     /// As the environment says: `TABLE_NAME`, `SCHEDULE_GROUP`, `EXPIRE_FUNCTION_ARN`, `SCHEDULE_ROLE_ARN`,
     /// and `SCHEDULE_DEAD_LETTER_ARN` if there is a queue.
@@ -57,14 +74,14 @@ impl App {
     }
 
     /// Makes the invitation's schedule what its record asks for now.
-    async fn arrange(&self, touched: Touched) -> Result<(), Failure> {
+    async fn arrange(&self, touched: Touched) -> Result<Outcome, Failure> {
         let Touched { organization, invitation } = &touched;
         let read = self.store.invitation(organization, invitation).await?;
-        match read.filter(|record| record.status() == Status::Pending) {
-            Some(pending) => self.scheduler.set(&pending.link(), self.clock.now()).await?,
-            None => self.scheduler.delete(organization, invitation).await?,
-        }
-        Ok(())
+        let word = match read.filter(|record| record.status() == Status::Pending) {
+            Some(pending) => self.scheduler.set(&pending.link(), self.clock.now()).await.map(|()| "set")?,
+            None => self.scheduler.delete(organization, invitation).await.map(|()| "deleted")?,
+        };
+        Ok(Outcome::new(word))
     }
 }
 
@@ -79,19 +96,17 @@ fn moves(change: &Change) -> bool {
 }
 
 /// Arranges the schedules of what a batch of the stream is about; answers with what has to be tried again.
-pub async fn handle(app: Arc<App>, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, Error> {
-    Ok(each(event.payload, moves, |touched| app.arrange(touched)).await)
-}
-
-/// Hands one event, as JSON, to [`handle`].
-pub async fn invoke(app: Arc<App>, event: Value) -> Result<Value, Error> {
-    let event = LambdaEvent::new(serde_json::from_value(event)?, lambda_runtime::Context::default());
-    Ok(serde_json::to_value(handle(app, event).await?)?)
+pub async fn handle(app: Arc<App>, event: Event) -> Result<Handled<DynamoDbEventResponse>, Failed> {
+    let look_after = async |touched| {
+        let arranged = app.arrange(touched).await;
+        arranged.map_err(|failure| Failed::passing(failure.passes(), failure))
+    };
+    Ok(each(event, &*app, moves, look_after).await)
 }
 
 #[cfg(test)]
 mod tests {
-    use domain::{Delivery, Generation, Timestamp};
+    use domain::{Delivery, Generation};
 
     use super::*;
 

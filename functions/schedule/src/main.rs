@@ -1,12 +1,10 @@
 //! The Lambda function `schedule`: wiring only.
 
-use std::sync::Arc;
-
-use lambda_runtime::{Error, service_fn};
+use lambda_runtime::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    edge::init_tracing();
-    let app = Arc::new(schedule::App::from_env().await?);
-    lambda_runtime::run(service_fn(|event| schedule::handle(Arc::clone(&app), event))).await
+    edge::observe::start("schedule");
+    let app = schedule::App::from_env().await?;
+    edge::event::run("schedule", app, schedule::handle).await
 }

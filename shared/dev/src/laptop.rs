@@ -436,6 +436,7 @@ fn local(
         key: Arc::clone(&links.key),
         letterhead: letterhead.map_err(|error| StartError::Mail(error.to_string()))?,
         ses: mail::ses::Ses::new(services, MAIL_FROM, Some("roster".to_owned())),
+        policy: edge.policy.clone(),
     };
     let arrangement = schedule::scheduler::Arrangement {
         group: "roster".to_owned(),

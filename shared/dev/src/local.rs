@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use edge::http::invoke;
+use edge::{event, http};
 use futures_util::future::BoxFuture;
+use lambda_runtime::{Context, LambdaEvent};
 use serde_json::Value;
 
 use crate::functions::{Functions, InvokeError};
+use crate::random;
 
 tokio::task_local! {
     static RUNNING: String;
@@ -39,24 +41,29 @@ impl Local {
     }
 
     async fn call(&self, function: &str, event: Value) -> Result<Value, InvokeError> {
+        let mut context = Context::default();
+        context.request_id = random::hex::<16>();
+        let event = LambdaEvent::new(event, context);
         let edge = || Arc::clone(&self.edge);
         let links = || Arc::clone(&self.links);
         let answer = match function {
-            "accept" => invoke(links(), accept::handle, event).await,
-            "create" => invoke(edge(), create::handle, event).await,
-            "decline" => invoke(links(), decline::handle, event).await,
-            "expire" => expire::invoke(edge(), event).await,
-            "feedback" => feedback::invoke(edge(), event).await,
-            "invite" => invoke(edge(), invite::handle, event).await,
-            "list" => invoke(edge(), list::handle, event).await,
-            "mail" => mail::invoke(Arc::clone(&self.mail), event).await,
-            "preview" => invoke(links(), preview::handle, event).await,
-            "reconcile" => reconcile::invoke(edge(), event).await,
-            "remove" => invoke(edge(), remove::handle, event).await,
-            "resend" => invoke(edge(), resend::handle, event).await,
-            "revoke" => invoke(edge(), revoke::handle, event).await,
-            "role-edit" => invoke(edge(), role_edit::handle, event).await,
-            "schedule" => schedule::invoke(Arc::clone(&self.schedule), event).await,
+            "accept" => http::invoke("accept", links(), accept::handle, event).await,
+            "create" => http::invoke("create", edge(), create::handle, event).await,
+            "decline" => http::invoke("decline", links(), decline::handle, event).await,
+            "expire" => event::invoke("expire", edge(), expire::handle, event).await,
+            "feedback" => event::invoke("feedback", edge(), feedback::handle, event).await,
+            "invite" => http::invoke("invite", edge(), invite::handle, event).await,
+            "list" => http::invoke("list", edge(), list::handle, event).await,
+            "mail" => event::invoke("mail", Arc::clone(&self.mail), mail::handle, event).await,
+            "preview" => http::invoke("preview", links(), preview::handle, event).await,
+            "reconcile" => event::invoke("reconcile", edge(), reconcile::handle, event).await,
+            "remove" => http::invoke("remove", edge(), remove::handle, event).await,
+            "resend" => http::invoke("resend", edge(), resend::handle, event).await,
+            "revoke" => http::invoke("revoke", edge(), revoke::handle, event).await,
+            "role-edit" => http::invoke("role-edit", edge(), role_edit::handle, event).await,
+            "schedule" => {
+                event::invoke("schedule", Arc::clone(&self.schedule), schedule::handle, event).await
+            }
             unknown => return Err(InvokeError::Unknown(unknown.to_owned())),
         };
         answer.map_err(|error| InvokeError::Failed { kind: "Error".to_owned(), message: error.to_string() })

@@ -7,6 +7,7 @@ use lambda_runtime::Error;
 use store::Store;
 use store::aws::config;
 
+use crate::observe::Timed;
 use crate::{Problem, SystemClock, env};
 
 /// The table, the time and the policy. Cheap to clone.
@@ -53,6 +54,12 @@ impl App {
     /// The moment of the call.
     #[must_use]
     pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+impl Timed for App {
+    fn now(&self) -> Timestamp {
         self.clock.now()
     }
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use http::{HeaderValue, StatusCode, header};
 use lambda_http::request::LambdaRequest;
 use lambda_http::tower::Service;
-use lambda_http::{Adapter, Body, Context, Error, LambdaEvent, Request, Response, service_fn};
+use lambda_http::{Adapter, Body, Error, LambdaEvent, Request, Response, service_fn};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::observe::{self, Invocation, Outcome, Timed};
 use crate::problem::{Code, Problem};
-use crate::request::{BODY_BYTES_MAX, Unauthenticated};
+use crate::request::{BODY_BYTES_MAX, Unauthenticated, observe_ids};
 
 /// What a decoded path needs to be a path again.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -49,58 +50,85 @@ impl From<Unauthenticated> for Failure {
     }
 }
 
-/// Serves `handle` to the Lambda runtime until it ends the process.
-pub async fn run<App, Handle, Handling>(app: App, handle: Handle) -> Result<(), Error>
+/// Serves `handle`, as the function `action`, to the Lambda runtime until it ends the process.
+pub async fn run<App, Handle, Handling>(action: &'static str, app: App, handle: Handle) -> Result<(), Error>
 where
-    App: Send + Sync + 'static,
+    App: Timed + Send + Sync + 'static,
     Handle: Fn(Arc<App>, Request) -> Handling + Clone + Send + Sync + 'static,
     Handling: Future<Output = Result<Response<Body>, Failure>> + Send + 'static,
 {
     let app = Arc::new(app);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<LambdaRequest>| {
-        serve(Arc::clone(&app), handle.clone(), event)
+        serve(action, Arc::clone(&app), handle.clone(), event)
     }))
     .await
 }
 
-/// Hands one event, as JSON, to `handle`: the way that [`run`] goes, without a runtime.
+/// Hands one event to `handle`: the way that [`run`] goes, without a runtime.
 pub async fn invoke<App, Handle, Handling>(
+    action: &'static str,
     app: Arc<App>,
     handle: Handle,
-    event: Value,
+    event: LambdaEvent<Value>,
 ) -> Result<Value, Error>
 where
-    App: Send + Sync + 'static,
+    App: Timed + Send + Sync + 'static,
     Handle: Fn(Arc<App>, Request) -> Handling + Clone + Send + Sync + 'static,
     Handling: Future<Output = Result<Response<Body>, Failure>> + Send + 'static,
 {
-    let event = LambdaEvent::new(serde_json::from_value(event)?, Context::default());
-    Ok(serde_json::to_value(serve(app, handle, event).await?)?)
+    let event = LambdaEvent::new(serde_json::from_value(event.payload)?, event.context);
+    Ok(serde_json::to_value(serve(action, app, handle, event).await?)?)
 }
 
 async fn serve<App, Handle, Handling>(
+    action: &'static str,
     app: Arc<App>,
     handle: Handle,
     event: LambdaEvent<LambdaRequest>,
 ) -> Result<impl Serialize + Send, Error>
 where
-    App: Send + Sync + 'static,
+    App: Timed + Send + Sync + 'static,
     Handle: Fn(Arc<App>, Request) -> Handling + Clone + Send + Sync + 'static,
     Handling: Future<Output = Result<Response<Body>, Failure>> + Send + 'static,
 {
+    let invocation =
+        Invocation::new(action, &event.context).through_gateway(gateway_request_id(&event.payload));
     let event = LambdaEvent::new(presentable(event.payload), event.context);
     let mut adapter = Adapter::from(service_fn(move |request: Request| {
-        let app = Arc::clone(&app);
-        let handle = handle.clone();
+        let (invocation, app, handle) = (invocation.clone(), Arc::clone(&app), handle.clone());
         async move {
-            let answer = match request.body().len() {
-                0..=BODY_BYTES_MAX => handle(app, request).await,
-                _ => Err(Problem::new(Code::TooLarge, "A body may have up to 64 KiB.").into()),
+            let timed = Arc::clone(&app);
+            let work = async {
+                observe_ids(&request);
+                let answer = match request.body().len() {
+                    // Boxed, since a handler's future is large and deep, and much is wrapped around it.
+                    0..=BODY_BYTES_MAX => Box::pin(handle(app, request)).await,
+                    _ => Err(Problem::new(Code::TooLarge, "A body may have up to 64 KiB.").into()),
+                };
+                let word = word(&answer);
+                let response = answered(answer);
+                (Outcome::new(word).answered(response.status().as_u16()), response)
             };
-            Ok::<_, Error>(answered(answer))
+            Ok::<_, Error>(observe::invoked(invocation, &*timed, work).await)
         }
     }));
     adapter.call(event).await
+}
+
+fn gateway_request_id(request: &LambdaRequest) -> Option<String> {
+    match request {
+        LambdaRequest::ApiGatewayV2(event) => event.request_context.request_id.clone(),
+        _ => None,
+    }
+}
+
+/// What an answer is called where answers are counted.
+fn word(answer: &Result<Response<Body>, Failure>) -> &'static str {
+    match answer {
+        Ok(_) => "ok",
+        Err(Failure::Problem(problem)) => problem.code.as_str(),
+        Err(Failure::Unauthenticated) => "unauthenticated",
+    }
 }
 
 /// `lambda_http` makes a URI of host, path and query, and panics where they make none. HTTP APIs hand over

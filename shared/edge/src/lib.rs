@@ -1,8 +1,11 @@
-//! What every function's border has in common: configuration, the caller, JSON in and out, problems.
+//! What every function's border has in common: configuration, the caller, JSON in and out, problems, and what
+//! is told about it all.
 
 pub mod env;
+pub mod event;
 pub mod http;
 pub mod list;
+pub mod observe;
 pub mod request;
 pub mod stream;
 pub mod view;
@@ -16,8 +19,3 @@ pub use app::App;
 pub use clock::SystemClock;
 pub use problem::{Code, FieldError, Problem};
 pub use timer::Timer;
-
-/// Logs as Lambda's logging controls ask for; called once, by `main`.
-pub fn init_tracing() {
-    lambda_runtime::tracing::init_default_subscriber();
-}

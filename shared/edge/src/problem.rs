@@ -12,6 +12,7 @@ use lambda_http::{Body, Response};
 use serde::Serialize;
 use store::{CommitError, SettleError};
 
+use crate::observe::chain;
 use crate::view::SeatsView;
 
 /// Every code of the contract.
@@ -212,20 +213,11 @@ impl Problem {
         self.code.row().0
     }
 
-    /// Logs what only the operator can mend.
+    /// Logs what only the operator can mend. Refusals are their invocation's outcome, and no more.
     pub(crate) fn log(&self) {
-        let code = self.code.as_str();
-        let Some(cause) = &self.cause else {
-            tracing::info!(code, "the request was refused");
-            return;
-        };
-        let mut chain = cause.to_string();
-        let mut next = cause.source();
-        while let Some(source) = next {
-            chain = format!("{chain}: {source}");
-            next = source.source();
+        if let Some(cause) = &self.cause {
+            tracing::error!(cause = chain(&**cause), "the request failed");
         }
-        tracing::error!(code, cause = chain, "the request failed");
     }
 
     /// The answer.

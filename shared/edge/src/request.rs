@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde_path_to_error::{Path, Segment};
 
+use crate::observe;
 use crate::problem::{Code, Problem, missing};
 
 /// 64 KiB (DESIGN section 3).
@@ -28,6 +29,20 @@ pub fn caller(request: &Request) -> Result<Caller, Unauthenticated> {
     let verified = claims.get("email_verified").is_some_and(|verified| verified == "true");
     let email = claims.get("email").filter(|_| verified).and_then(|email| EmailAddress::parse(email).ok());
     Ok(Caller { user, email })
+}
+
+/// Tells the log who is calling about what, as far as the request says so; whether it is any good is told
+/// later.
+pub(crate) fn observe_ids(request: &Request) {
+    if let Ok(caller) = caller(request) {
+        observe::actor(&caller.user);
+    }
+    if let Ok(id) = organization(request) {
+        observe::organization(&id);
+    }
+    if let Some(id) = invitation(request) {
+        observe::invitation(&id);
+    }
 }
 
 /// Nobody is signed in: an answer that only a gateway without its authorizer leads to.
@@ -126,10 +141,13 @@ struct TokenBody {
     token: String,
 }
 
-/// The token in the body; whatever is wrong with one has the same answer.
+/// The token in the body; whatever is wrong with one has the same answer. The log is told the ids in it,
+/// genuine or not.
 pub fn token(request: &Request) -> Result<Token, Problem> {
     let TokenBody { token } = json(request)?;
-    Token::parse(&token).map_err(|error| domain::DeadLink::from(error).into())
+    let token = Token::parse(&token).map_err(domain::DeadLink::from)?;
+    observe::link(&token.link);
+    Ok(token)
 }
 
 /// A query parameter, if it is given; `expected` says what it may be.

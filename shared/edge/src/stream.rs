@@ -2,7 +2,6 @@
 //! batch is answered when some of it fails.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
@@ -11,6 +10,9 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use store::Broken;
 use store::record::{Standing, invitation_key, standing};
+
+use crate::event::Handled;
+use crate::observe::{self, Failed, Outcome, Timed, chain};
 
 /// Invitations of one batch that are looked after at the same time.
 const CONCURRENCY: usize = 8;
@@ -38,14 +40,15 @@ pub struct Change {
 ///
 /// What fails is answered by its first sequence number. Lambda starts again at the lowest one of a batch;
 /// what had been done beyond it is done once more and must not mind. One invitation's failure keeps no other
-/// one of the batch waiting.
-pub async fn each<Looking, Failure: Display>(
+/// one of the batch waiting. Each one is told of in a line of its own, and the batch in one more.
+pub async fn each<Looking>(
     event: Event,
+    timed: &impl Timed,
     wanted: impl Fn(&Change) -> bool,
     look_after: impl Fn(Touched) -> Looking,
-) -> DynamoDbEventResponse
+) -> Handled<DynamoDbEventResponse>
 where
-    Looking: Future<Output = Result<(), Failure>>,
+    Looking: Future<Output = Result<Outcome, Failed>>,
 {
     let mut failed = Vec::new();
     let mut touched: BTreeMap<(OrganizationId, InvitationId), String> = BTreeMap::new();
@@ -57,7 +60,8 @@ where
             }
             Ok(_) => {}
             Err(broken) => {
-                tracing::error!(sequence_number, %broken, "a stream record cannot be read");
+                tracing::error!(sequence_number, cause = chain(&broken), "a stream record cannot be read");
+                observe::unread(timed);
                 failed.push(sequence_number);
             }
         }
@@ -66,22 +70,29 @@ where
         let looking =
             look_after(Touched { organization: organization.clone(), invitation: invitation.clone() });
         async move {
-            let error = looking.await.err()?;
-            let (organization, invitation) = (organization.as_str(), invitation.as_str());
-            tracing::error!(organization, invitation, sequence_number, %error, "it will be tried again");
-            Some(sequence_number)
+            let work = async {
+                match looking.await {
+                    Ok(outcome) => (outcome, None),
+                    Err(Failed { outcome, cause }) => {
+                        tracing::error!(sequence_number, cause = chain(&*cause), "it will be tried again");
+                        (outcome, Some(sequence_number))
+                    }
+                }
+            };
+            observe::looked_after(&organization, &invitation, timed, work).await
         }
     });
     failed.extend(
         outcomes.buffer_unordered(CONCURRENCY).filter_map(std::future::ready).collect::<Vec<_>>().await,
     );
+    let outcome = Outcome::of_batch(if failed.is_empty() { "ok" } else { "retry" });
     let mut response = DynamoDbEventResponse::default();
     response.batch_item_failures.extend(failed.into_iter().map(|sequence_number| {
         let mut failure = DynamoDbBatchItemFailure::default();
         failure.item_identifier = Some(sequence_number);
         failure
     }));
-    response
+    Handled { outcome, answer: response }
 }
 
 type Ids = (OrganizationId, InvitationId);
@@ -99,10 +110,18 @@ fn read(record: &EventRecord) -> Result<Option<(Ids, Change)>, Broken> {
 mod tests {
     use std::sync::Mutex;
 
-    use domain::{EmailAddress, Status};
+    use domain::{EmailAddress, Status, Timestamp};
     use serde_json::{Value, json};
 
     use super::*;
+
+    struct Noon;
+
+    impl Timed for Noon {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_unix(1_795_615_200)
+        }
+    }
 
     fn organization() -> OrganizationId {
         OrganizationId::from_random([1; 16])
@@ -147,10 +166,10 @@ mod tests {
         let wanted = |change: &Change| change.new.as_ref().is_some_and(|it| it.status == Status::Pending);
         let look_after = async |touched: Touched| {
             seen.lock().unwrap().push(touched.invitation.clone());
-            if failing.contains(&touched.invitation) { Err("no") } else { Ok(()) }
+            if failing.contains(&touched.invitation) { Err("no".into()) } else { Ok(Outcome::new("ok")) }
         };
-        let response = each(event, wanted, look_after).await;
-        (seen.into_inner().unwrap(), serde_json::to_value(response).unwrap())
+        let handled = each(event, &Noon, wanted, look_after).await;
+        (seen.into_inner().unwrap(), serde_json::to_value(handled.answer).unwrap())
     }
 
     fn failures(sequence_numbers: &[&str]) -> Value {

@@ -37,10 +37,3 @@ impl From<Timer> for Link {
         }
     }
 }
-
-impl Timer {
-    /// Reads the payload that a schedule carries.
-    pub fn read(payload: serde_json::Value) -> Result<Link, serde_json::Error> {
-        serde_json::from_value::<Self>(payload).map(Link::from)
-    }
-}

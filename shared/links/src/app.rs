@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use domain::Token;
+use domain::{Timestamp, Token};
 use edge::Problem;
 use edge::env::required;
+use edge::observe::Timed;
 use lambda_runtime::Error;
 
 use crate::{KeyError, Kms, LinkKey};
@@ -46,6 +47,12 @@ impl App {
     ) -> Result<(bool, Facts), OpenError> {
         let (genuine, facts) = futures_util::future::join(self.key.verify(token), read).await;
         Ok((genuine?, facts?))
+    }
+}
+
+impl Timed for App {
+    fn now(&self) -> Timestamp {
+        self.edge.now()
     }
 }
 

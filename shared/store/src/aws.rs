@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{AppName, BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -20,12 +20,14 @@ pub fn timeouts() -> TimeoutConfig {
 }
 
 /// Region, credentials and endpoints from the environment; HTTP by hyper and rustls on ring, which also
-/// speaks plain HTTP to a loopback endpoint.
+/// speaks plain HTTP to a loopback endpoint. In CloudTrail the calls go by the function's name.
 pub async fn config() -> SdkConfig {
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(http)
-        .timeout_config(timeouts())
-        .load()
-        .await
+    let defaults =
+        aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http).timeout_config(timeouts());
+    let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").ok().and_then(|name| AppName::new(name).ok());
+    match function {
+        Some(name) => defaults.app_name(name).load().await,
+        None => defaults.load().await,
+    }
 }

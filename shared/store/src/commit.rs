@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
-use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use domain::Plan;
 use tokio::time::Instant;
 
 use crate::Store;
+use crate::effort::{Effort, count};
 use crate::error::{Cause, Error, Kind, kind};
 use crate::lower::lower;
 
@@ -61,6 +63,17 @@ pub enum CommitError {
     Refused(#[source] Cause),
 }
 
+impl CommitError {
+    /// Whether the same may well work later.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Contended(_) | Self::Throttled(_) | Self::Unknown(_) => true,
+            Self::Refused(_) => false,
+        }
+    }
+}
+
 /// What one answer means.
 enum Answer {
     Outcome(Outcome),
@@ -83,14 +96,18 @@ impl Store {
             let Err(error) = self.send(items.clone(), &token).await else {
                 return Ok(Outcome::Committed);
             };
+            let reasons = distinct(reasons(&error), error.code());
+            count(|effort| effort.because_of(&reasons));
+            let mut again: fn(&mut Effort) = |effort| effort.conflicts += 1;
             let failure: fn(Cause) -> CommitError = match judge(&error) {
                 Answer::Outcome(outcome) => {
-                    tracing::debug!(reasons = ?reasons(&error), "a guard failed");
+                    tracing::debug!(reasons = reasons.join(" "), "a guard failed");
                     return Ok(outcome);
                 }
                 Answer::Refused => return Err(CommitError::Refused(error.into())),
                 Answer::Unknown => {
                     answer_lost = true;
+                    again = |effort| effort.answers_lost += 1;
                     CommitError::Unknown
                 }
                 // While an earlier attempt may still be carried out, only its own token is safe.
@@ -101,10 +118,11 @@ impl Store {
                 }
                 Answer::Throttled => CommitError::Throttled,
             };
-            tracing::debug!(reasons = ?reasons(&error), "the transaction is sent again");
             if !pauses.wait().await {
                 return Err(failure(error.into()));
             }
+            count(again);
+            tracing::debug!(reasons = reasons.join(" "), "the transaction is sent again");
         }
     }
 
@@ -148,14 +166,25 @@ fn judge(error: &SdkError<TransactWriteItemsError, HttpResponse>) -> Answer {
     }
 }
 
+/// Why an attempt came to nothing, each reason once: for logs and counts.
+pub(crate) fn distinct<'a>(reasons: Vec<&'a str>, code: Option<&'a str>) -> Vec<&'a str> {
+    let mut distinct: Vec<_> = reasons.into_iter().filter(|reason| *reason != "None").collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    if distinct.is_empty() { vec![code.unwrap_or("NoAnswer")] } else { distinct }
+}
+
 /// The codes of a cancellation, by position in the plan; for logs, and to tell conflict from guard.
 fn reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> Vec<&str> {
     match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-            cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect()
-        }
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => in_order(cancelled),
         _ => Vec::new(),
     }
+}
+
+/// The codes of a cancellation, by position.
+pub(crate) fn in_order(cancelled: &TransactionCanceledException) -> Vec<&str> {
+    cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect()
 }
 
 /// Pauses between attempts: exponential, with full jitter, within one budget.

@@ -25,6 +25,17 @@ pub enum Error {
     Broken(#[from] Broken),
 }
 
+impl Error {
+    /// Whether the same may well work later.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Throttled(_) | Self::Unavailable(_) => true,
+            Self::Refused(_) | Self::Broken(_) => false,
+        }
+    }
+}
+
 /// A stored item that cannot be read, and where: ids only, so that it may be logged.
 #[derive(Debug, thiserror::Error)]
 #[error("item {key} is broken: {what}")]

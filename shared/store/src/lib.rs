@@ -10,6 +10,7 @@ pub mod schema;
 
 mod commit;
 mod delivery;
+mod effort;
 mod error;
 mod expr;
 mod facts;
@@ -21,6 +22,7 @@ mod read;
 mod settle;
 
 pub use commit::{CommitError, Patience};
+pub use effort::{Effort, with_effort};
 pub use error::{Broken, Error};
 pub use facts::{AcceptFacts, LetterFacts, OrganizationFacts};
 pub use overdue::{Overdue, OverduePage, Rest};

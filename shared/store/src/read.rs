@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_dynamodb::operation::transact_get_items::TransactGetItemsError;
+use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use aws_sdk_dynamodb::types::{Get, TransactGetItem};
 use domain::{Invitation, InvitationId, Member, Organization, OrganizationId, UserId};
 
 use crate::Store;
-use crate::commit::Pauses;
+use crate::commit::{Pauses, distinct, in_order};
+use crate::effort::count;
 use crate::error::Error;
 use crate::key::Key;
 use crate::record::{self, Attributes};
@@ -81,18 +83,25 @@ impl Store {
                     return Ok(responses.into_iter().map(|response| response.item).collect());
                 }
                 // A write of one of the items is under way; it is over in a moment.
-                Err(error) if is_cancelled(&error) => {
+                Err(error) => {
+                    let Some(cancelled) = cancelled(&error) else { return Err(error.into()) };
+                    let reasons = distinct(in_order(cancelled), error.code());
+                    count(|effort| effort.because_of(&reasons));
                     if !pauses.wait().await {
                         return Err(Error::Throttled(error.into()));
                     }
+                    count(|effort| effort.conflicts += 1);
+                    tracing::debug!(reasons = reasons.join(" "), "the facts are read again");
                 }
-                Err(error) => return Err(error.into()),
             }
         }
     }
 }
 
 /// A cancelled read asserts nothing, so its reasons can be conflict or throttling only.
-fn is_cancelled<R>(error: &SdkError<TransactGetItemsError, R>) -> bool {
-    error.as_service_error().is_some_and(TransactGetItemsError::is_transaction_canceled_exception)
+fn cancelled<R>(error: &SdkError<TransactGetItemsError, R>) -> Option<&TransactionCanceledException> {
+    match error.as_service_error() {
+        Some(TransactGetItemsError::TransactionCanceledException(cancelled)) => Some(cancelled),
+        _ => None,
+    }
 }

@@ -3,6 +3,7 @@
 use domain::Decision;
 
 use crate::commit::{Outcome, Pauses};
+use crate::effort::count;
 use crate::{CommitError, Error, Store};
 
 /// Looks at the facts, at most: the first one, and five more after lost races (DESIGN section 5).
@@ -25,6 +26,18 @@ pub enum SettleError<Refusal, Failure = Error> {
     Commit(#[from] CommitError),
 }
 
+impl<Refusal, Failure> SettleError<Refusal, Failure> {
+    /// Whether the same may well work later; `read` says so of the facts' own failure.
+    pub fn passes(&self, read: impl Fn(&Failure) -> bool) -> bool {
+        match self {
+            Self::Refused(_) => false,
+            Self::Contended => true,
+            Self::Read(failure) => read(failure),
+            Self::Commit(failure) => failure.passes(),
+        }
+    }
+}
+
 impl Store {
     /// Reads the facts, decides, and commits the decision's plan.
     ///
@@ -42,7 +55,10 @@ impl Store {
         let mut before = None;
         // One budget for all of it: the function's own time is one, too.
         let mut pauses = Pauses::new(self.patience);
-        for _ in 0..ATTEMPTS_MAX {
+        for attempt in 0..ATTEMPTS_MAX {
+            if attempt > 0 {
+                count(|effort| effort.decided_again += 1);
+            }
             let facts = read(before.take()).await.map_err(SettleError::Read)?;
             let Decision { plan, answer } = decide(&facts).map_err(SettleError::Refused)?;
             if !plan.writes() || self.commit(&plan, &mut pauses).await? == Outcome::Committed {

@@ -1,0 +1,98 @@
+//! From an event that is no HTTP request to a handler and back, for the real runtime and for the laptop
+//! alike.
+
+use std::sync::Arc;
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::observe::{self, Failed, Invocation, Outcome, Timed};
+
+/// What a handler has done, and what is answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Handled<Answer = ()> {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The answer.
+    pub answer: Answer,
+}
+
+impl Handled {
+    /// It has come to `word`, and nobody waits for an answer.
+    #[must_use]
+    pub fn new(word: &'static str) -> Self {
+        Outcome::new(word).into()
+    }
+}
+
+impl From<Outcome> for Handled {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, answer: () }
+    }
+}
+
+/// Serves `handle`, as the function `action`, to the Lambda runtime until it ends the process.
+pub async fn run<App, Event, Answer, Handling>(
+    action: &'static str,
+    app: App,
+    handle: impl Fn(Arc<App>, Event) -> Handling,
+) -> Result<(), Error>
+where
+    App: Timed,
+    Event: DeserializeOwned,
+    Answer: Serialize,
+    Handling: Future<Output = Result<Handled<Answer>, Failed>>,
+{
+    let (app, handle) = (Arc::new(app), &handle);
+    lambda_runtime::run(service_fn(|event| serve(action, Arc::clone(&app), handle, event))).await
+}
+
+/// Hands one event to `handle`: the way that [`run`] goes, without a runtime.
+pub async fn invoke<App, Event, Answer, Handling>(
+    action: &'static str,
+    app: Arc<App>,
+    handle: impl Fn(Arc<App>, Event) -> Handling,
+    event: LambdaEvent<Value>,
+) -> Result<Value, Error>
+where
+    App: Timed,
+    Event: DeserializeOwned,
+    Answer: Serialize,
+    Handling: Future<Output = Result<Handled<Answer>, Failed>>,
+{
+    Ok(serde_json::to_value(serve(action, app, &handle, event).await?)?)
+}
+
+/// An error makes Lambda try again later, as it does; what it is told goes to the dead letters.
+async fn serve<App, Event, Answer, Handling>(
+    action: &'static str,
+    app: Arc<App>,
+    handle: &impl Fn(Arc<App>, Event) -> Handling,
+    event: LambdaEvent<Value>,
+) -> Result<Answer, Error>
+where
+    App: Timed,
+    Event: DeserializeOwned,
+    Handling: Future<Output = Result<Handled<Answer>, Failed>>,
+{
+    let LambdaEvent { payload, context, .. } = event;
+    let work = async {
+        let handled = match serde_json::from_value(payload) {
+            // Boxed, since a handler's future is large and deep, and much is wrapped around it.
+            Ok(event) => Box::pin(handle(Arc::clone(&app), event)).await,
+            // serde's own words may repeat what the event holds.
+            Err(_) => Err(Failed::new("malformed", "the event is not one that this function takes")),
+        };
+        match handled {
+            Ok(Handled { outcome, answer }) => (outcome, Ok(answer)),
+            Err(Failed { outcome, cause }) => {
+                tracing::error!(cause = observe::chain(&*cause), "the invocation failed");
+                // Lambda's runtime shows an error's insides; of this one there are none.
+                (outcome, Err(Error::from(cause.to_string())))
+            }
+        }
+    };
+    observe::invoked(Invocation::new(action, &context), &*app, work).await
+}
