@@ -26,4 +26,5 @@ mod requests;
 mod resend;
 mod revoke;
 mod role_edit;
+mod routes;
 mod schedule;

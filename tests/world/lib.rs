@@ -15,6 +15,7 @@
 )]
 
 mod answer;
+pub mod document;
 mod furniture;
 pub mod permissions;
 mod person;

@@ -9,8 +9,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use crate::Answer;
 use crate::wire::as_one_action;
+use crate::{Answer, document};
 
 /// An organization, as people name it in a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -222,7 +222,7 @@ impl Person {
             headers.insert(header::AUTHORIZATION, format!("Bearer {token}").parse().expect("a token"));
         }
         // A handler's future is a large one; the heap is the place for it.
-        let path = request.uri().path().to_owned();
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = as_one_action(Box::pin(self.router.clone().oneshot(request))).await;
         let (parts, body) = response.expect("a router always answers").into_parts();
         let body = body.collect().await.expect("an answer has a body").to_bytes();
@@ -235,6 +235,8 @@ impl Person {
             serde_json::from_slice(&body)
                 .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned()))
         };
+        let known = document::knows(&method, &path, parts.status.as_u16(), body["code"].as_str());
+        assert_eq!(known, Ok(()), "{body}");
         Answer { status: parts.status, headers: parts.headers, body }
     }
 }

@@ -1,4 +1,5 @@
-//! The page behind the link in a mail. One file without a build step; its policy is made from its own text.
+//! The page behind the link in a mail, one file without a build step, whose policy is made from its own text;
+//! and the contract.
 
 use std::sync::LazyLock;
 
@@ -8,11 +9,15 @@ use axum::{
     routing,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::header;
 use sha2::{Digest as _, Sha256};
 
 use crate::mailbox::page_headers;
 
 const ACCEPT: &str = include_str!("../pages/accept.html");
+
+/// The contract, as `infra/openapi.yaml` has it.
+pub const OPENAPI: &str = include_str!("../../../infra/openapi.yaml");
 
 /// Allows exactly the script and the style that stand in the page.
 static ACCEPT_POLICY: LazyLock<String> = LazyLock::new(|| {
@@ -24,12 +29,16 @@ static ACCEPT_POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// `GET /accept`.
+/// `GET /accept`, and `GET /v1/openapi.yaml`, which is no route of the functions: an HTTP API has nothing to serve
+/// a file with.
 pub fn router() -> Router {
     async fn accept() -> Response {
         (page_headers(&ACCEPT_POLICY), Html(ACCEPT)).into_response()
     }
-    Router::new().route("/accept", routing::get(accept))
+    async fn openapi() -> Response {
+        ([(header::CONTENT_TYPE, "application/yaml")], OPENAPI).into_response()
+    }
+    Router::new().route("/accept", routing::get(accept)).route("/v1/openapi.yaml", routing::get(openapi))
 }
 
 /// The policy's source list for the inline elements of that name.

@@ -1,0 +1,107 @@
+"""Holds infra/openapi.yaml against the laptop.
+
+    python tests/contract/run.py [--seed N] [--examples N]
+
+The document is valid; its examples are valid as what they are examples of; and whatever schemathesis makes up from it
+is answered as it says, with the exceptions of schemathesis.toml. Afterwards the rules hold, and nothing has panicked.
+
+Needs `cargo build`, and schemathesis and openapi-spec-validator in the Python that runs it.
+"""
+
+import argparse
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parents[1]
+DOCUMENT = TOP / "infra" / "openapi.yaml"
+TOOLS = Path(sys.executable).parent
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Laptop:
+    def __init__(self, log):
+        port = free_port()
+        self.url, self.log = f"http://127.0.0.1:{port}", log
+        command = [TOP / "target" / "debug" / "roster", "--port", str(port), "--no-demo"]
+        self.process = subprocess.Popen(command, stdout=log.open("w"), stderr=subprocess.STDOUT)
+        for _ in range(100):
+            try:
+                self.call("/_dev/clock")
+                return
+            except urllib.error.URLError:
+                time.sleep(0.1)
+        raise AssertionError("the laptop does not answer")
+
+    def call(self, path, body=None, token=None):
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        request = urllib.request.Request(self.url + path, data, headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.loads(answer.read())
+
+    def token(self, name):
+        claims = {"sub": name, "email": f"{name}@example.com", "email_verified": True}
+        return self.call("/_dev/token", claims)["access_token"]
+
+    def link(self):
+        """The token of a link that works, for the one who is to use it."""
+        olga = self.token("olga")
+        acme = self.call("/v1/organizations", {"name": "Acme"}, olga)["id"]
+        invited = {"emails": ["fuzz@example.com"], "role": "owner"}
+        self.call(f"/v1/organizations/{acme}/invitations", invited, olga)
+        self.call("/_dev/idle")
+        return self.call("/_dev/mail?to=fuzz@example.com")["items"][0]["token"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", default="1")
+    parser.add_argument("--examples", default="50", help="of each operation, at most")
+    arguments = parser.parse_args()
+    subprocess.run([TOOLS / "openapi-spec-validator", DOCUMENT], check=True)
+    subprocess.run([sys.executable, HERE / "examples.py"], check=True)
+    with tempfile.TemporaryDirectory(prefix="roster-contract-") as folder:
+        work = Path(folder)
+        laptop = Laptop(work / "laptop.log")
+        try:
+            # The document's token is nobody's. One that works goes further than `invalid_token`.
+            text = DOCUMENT.read_text("utf-8")
+            example = next(line for line in text.splitlines() if "token: v1." in line).split("token: ")[1]
+            (work / "openapi.yaml").write_text(text.replace(example, laptop.link()), "utf-8")
+            command = [
+                *(TOOLS / "schemathesis", "--config-file", HERE / "schemathesis.toml"),
+                *("run", "openapi.yaml", "--url", laptop.url),
+                *("--header", f"Authorization: Bearer {laptop.token('fuzz')}"),
+                # An HTTP API answers 404 to a method that no route has, and never 405; the laptop does as AWS does
+                # (tests/scenarios/contract.rs, the_gateway_answers_in_its_own_words).
+                *("--checks", "all", "--exclude-checks", "unsupported_method"),
+                *("--seed", arguments.seed, "--max-examples", arguments.examples, "--continue-on-failure"),
+            ]
+            # It leaves files where it is started.
+            fuzzed = subprocess.run(command, cwd=work)
+            laptop.call("/_dev/idle")
+            check = laptop.call("/_dev/check")
+        finally:
+            laptop.process.terminate()
+            laptop.process.wait(10)
+        log = laptop.log.read_text("utf-8", "replace")
+        panicked = [line for line in log.splitlines() if "panic" in line.lower()]
+        print(f"{check['organizations']} organizations, violations: {check['violations']}, panics: {panicked}")
+        sys.exit(fuzzed.returncode or bool(check["violations"] or panicked or not check["organizations"]))
+
+
+if __name__ == "__main__":
+    main()
