@@ -151,7 +151,7 @@ fn a_key_is_used_by_those_who_mint_and_open_links_and_by_nobody_else() {
             let actions: Vec<_> =
                 list(&statement["Action"]).into_iter().map(|it| it.as_str().unwrap()).collect();
             let uses = actions.iter().any(|action| action.contains("Mac") || action.contains('*'));
-            let grants = actions.iter().any(|action| *action == "kms:CreateGrant");
+            let grants = actions.contains(&"kms:CreateGrant");
             let is_account = principals.iter().any(|it| it.get("Fn::Sub").is_some());
             assert!(!(is_account && (uses || grants)), "{key}: {statement}");
             assert!(is_account || actions.len() == 1, "{key}: {statement}");

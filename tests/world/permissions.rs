@@ -131,17 +131,17 @@ fn named(resource: &Value) -> String {
 }
 
 fn condition(condition: &Value) -> String {
-    let Some(operators) = condition.as_object() else { return String::new() };
-    let mut said = String::new();
-    for (operator, tests) in operators {
-        for (key, expected) in tests.as_object().into_iter().flatten() {
-            let expected = expected["Ref"].as_str().or(expected.as_str()).unwrap_or("several things");
-            said += &match (operator.as_str(), key.as_str()) {
-                ("ForAnyValue:StringEquals", "dynamodb:EnclosingOperation") => format!(" within {expected}"),
-                ("StringEquals", key) => format!(" if {key} is {expected}"),
-                (operator, key) => format!(" if {operator} {key} {expected}"),
-            };
+    let operators = condition.as_object().into_iter().flatten();
+    let tests = operators.flat_map(|(operator, tests)| {
+        tests.as_object().into_iter().flatten().map(move |(key, expected)| (operator, key, expected))
+    });
+    let said = tests.map(|(operator, key, expected)| {
+        let expected = expected["Ref"].as_str().or(expected.as_str()).unwrap_or("several things");
+        match (operator.as_str(), key.as_str()) {
+            ("ForAnyValue:StringEquals", "dynamodb:EnclosingOperation") => format!(" within {expected}"),
+            ("StringEquals", key) => format!(" if {key} is {expected}"),
+            (operator, key) => format!(" if {operator} {key} {expected}"),
         }
-    }
-    said
+    });
+    said.collect()
 }

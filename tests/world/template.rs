@@ -1,4 +1,4 @@
-//! `infra/template.yaml` as a tree, with CloudFormation's short forms (`!Ref`, `!Sub`) written out.
+//! `infra/template.yaml` as a tree, with `CloudFormation`'s short forms (`!Ref`, `!Sub`) written out.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -184,7 +184,6 @@ impl Laptop {
         }
         let issuer = Issuer::start(&url, clock.clone(), state.clone())?;
         let secret = link_secret(&state)?;
-        let key_id = domain::KeyId::parse(LINK_KEY_ID).map_err(|_| StartError::LinkKey)?;
 
         progress("mailbox, schedules, functions");
         let mailbox = Mailbox::open(state.clone(), clock.clone())?;
@@ -208,12 +207,7 @@ impl Laptop {
                 clock: Arc::new(clock.clone()),
                 policy: options.policy.clone(),
             };
-            let key: Arc<dyn links::LinkKey> = if options.kms {
-                let keys = format!("{LINK_KEY_ID}={LINK_KEY_ALIAS}");
-                Arc::new(links::Kms::new(&endpoint, &keys).map_err(|_| StartError::LinkKey)?)
-            } else {
-                Arc::new(links::InProcess::new((key_id, secret), Vec::new()))
-            };
+            let key = if options.kms { kms_key(&endpoint)? } else { process_key(secret)? };
             Arc::new(local(edge, key, &endpoint, &url)?)
         };
 
@@ -420,6 +414,18 @@ fn link_secret(state: &State) -> Result<[u8; 32], StartError> {
     getrandom::fill(&mut secret).map_err(|error| StartError::Random(error.to_string()))?;
     state.put("links", LINK_KEY_ID, &secret.to_vec())?;
     Ok(secret)
+}
+
+/// The link key in the laptop's KMS, which `services` are.
+fn kms_key(services: &SdkConfig) -> Result<Arc<dyn links::LinkKey>, StartError> {
+    let key = links::Kms::new(services, &format!("{LINK_KEY_ID}={LINK_KEY_ALIAS}"));
+    Ok(Arc::new(key.map_err(|_| StartError::LinkKey)?))
+}
+
+/// The same key, in this process.
+fn process_key(secret: [u8; 32]) -> Result<Arc<dyn links::LinkKey>, StartError> {
+    let id = domain::KeyId::parse(LINK_KEY_ID).map_err(|_| StartError::LinkKey)?;
+    Ok(Arc::new(links::InProcess::new((id, secret), Vec::new())))
 }
 
 fn local(

@@ -49,9 +49,8 @@ impl Scheduler {
     pub async fn fire_due(&self, now: i64) -> Result<usize, StateError> {
         let _firing = self.firing.lock().await;
         let mut fired = 0;
-        loop {
-            // One at a time: what runs now may delete or move what comes after.
-            let Some(due) = self.schedules.first_due(now) else { break };
+        // One at a time: what runs now may delete or move what comes after.
+        while let Some(due) = self.schedules.first_due(now) {
             self.fire(&due).await?;
             self.schedules.complete(&due)?;
             fired += 1;

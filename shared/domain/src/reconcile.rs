@@ -24,7 +24,6 @@ pub enum Outcome {
 }
 
 /// Decides what to do about an invitation that was overdue a moment ago.
-#[must_use]
 pub fn decide(facts: &Facts, policy: &Policy, now: Timestamp) -> Decision<Outcome> {
     let overdue = facts.invitation.as_ref().filter(|it| is_overdue(it, now));
     let Some(invitation) = overdue else { return Decision::unchanged(Outcome::Nothing) };
