@@ -28,3 +28,4 @@ mod revoke;
 mod role_edit;
 mod routes;
 mod schedule;
+mod template;

@@ -1,0 +1,111 @@
+//! What the template makes is what the functions and the laptop take for granted.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use store::schema::{TTL, create};
+use world::World;
+use world::template::Template;
+
+/// The laptop's request for its table, in the words of the template.
+fn asked_for(world: &World) -> Value {
+    let config = dev::laptop::sdk_config(world.laptop().url(), None);
+    let request = create(&aws_sdk_dynamodb::Client::new(&config), "roster").unwrap();
+    let table = request.as_input();
+    let keys = |keys: &[aws_sdk_dynamodb::types::KeySchemaElement]| {
+        let key = |key: &aws_sdk_dynamodb::types::KeySchemaElement| json!({ "AttributeName": key.attribute_name(), "KeyType": key.key_type().as_str() });
+        keys.iter().map(key).collect::<Value>()
+    };
+    let attributes = table.get_attribute_definitions().as_deref().unwrap_or_default().iter();
+    let indexes = table.get_global_secondary_indexes().as_deref().unwrap_or_default().iter();
+    json!({
+        "BillingMode": table.get_billing_mode().as_ref().unwrap().as_str(),
+        "AttributeDefinitions": attributes
+            .map(|it| json!({ "AttributeName": it.attribute_name(), "AttributeType": it.attribute_type().as_str() }))
+            .collect::<Value>(),
+        "KeySchema": keys(table.get_key_schema().as_deref().unwrap_or_default()),
+        "GlobalSecondaryIndexes": indexes
+            .map(|it| {
+                let projection = it.projection().and_then(|it| it.projection_type()).unwrap().as_str();
+                json!({
+                    "IndexName": it.index_name(),
+                    "KeySchema": keys(it.key_schema()),
+                    "Projection": { "ProjectionType": projection },
+                })
+            })
+            .collect::<Value>(),
+        "StreamSpecification": {
+            "StreamViewType":
+                table.get_stream_specification().as_ref().unwrap().stream_view_type().unwrap().as_str(),
+        },
+        "TimeToLiveSpecification": { "AttributeName": TTL, "Enabled": true },
+    })
+}
+
+#[tokio::test]
+async fn the_table_is_the_laptops() {
+    let world = World::start().await;
+    let asked = asked_for(&world);
+    let template = Template::load();
+    let table = template.properties("Table");
+    for (property, value) in asked.as_object().unwrap() {
+        assert_eq!(table[property], *value, "{property}");
+    }
+    world.ends_well().await;
+}
+
+/// Data and what protects it outlive a deployment that goes wrong, and the stack itself.
+#[test]
+fn the_table_outlives_the_stack() {
+    let template = Template::load();
+    let resource = &template.0["Resources"]["Table"];
+    assert_eq!(
+        (&resource["DeletionPolicy"], &resource["UpdateReplacePolicy"]),
+        (&json!("Retain"), &json!("Retain"))
+    );
+    let table = template.properties("Table");
+    assert_eq!(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true);
+    assert_eq!(template.0["Mappings"]["Environments"]["production"]["DeletionProtection"], "true");
+}
+
+/// A record that is given up is kept; none is tried for longer than the stream keeps it (24 h).
+#[test]
+fn the_stream_is_read_from_its_beginning_and_not_for_ever() {
+    let template = Template::load();
+    for function in ["MailFunction", "ScheduleFunction"] {
+        let stream = &template.properties(function)["Events"]["Stream"]["Properties"];
+        assert_eq!(stream["StartingPosition"], "TRIM_HORIZON", "{function}");
+        assert_eq!(stream["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]), "{function}");
+        assert_eq!(stream["BisectBatchOnFunctionError"], true, "{function}");
+        assert!((1..100).contains(&stream["MaximumRetryAttempts"].as_i64().unwrap()), "{function}");
+        assert!(stream["MaximumRecordAgeInSeconds"].as_i64().unwrap() < 24 * 60 * 60, "{function}");
+        let kept = &stream["DestinationConfig"]["OnFailure"]["Destination"];
+        assert_eq!(*kept, json!({ "Fn::GetAtt": ["StreamDeadLetters", "Arn"] }), "{function}");
+    }
+}
+
+/// The API's access log says nothing that a link, a token or an address could stand in.
+#[test]
+fn s21_the_access_log_holds_neither_paths_nor_queries_nor_headers_nor_claims() {
+    let template = Template::load();
+    let format = template.properties("Api")["AccessLogSettings"]["Format"].as_str().unwrap();
+    let variables: BTreeSet<_> = format
+        .split('$')
+        .skip(1)
+        .map(|rest| rest.split(|it: char| !it.is_alphanumeric() && it != '.').next().unwrap())
+        .collect();
+    let expected = [
+        "context.authorizer.error",
+        "context.error.message",
+        "context.identity.sourceIp",
+        "context.integrationLatency",
+        "context.integrationStatus",
+        "context.requestId",
+        "context.requestTime",
+        "context.responseLatency",
+        "context.responseLength",
+        "context.routeKey",
+        "context.status",
+    ];
+    assert_eq!(variables, expected.into());
+}
