@@ -98,6 +98,7 @@ fn s21_the_access_log_holds_neither_paths_nor_queries_nor_headers_nor_claims() {
         "context.authorizer.error",
         "context.error.message",
         "context.identity.sourceIp",
+        "context.integrationErrorMessage",
         "context.integrationLatency",
         "context.integrationStatus",
         "context.requestId",
@@ -108,4 +109,63 @@ fn s21_the_access_log_holds_neither_paths_nor_queries_nor_headers_nor_claims() {
         "context.status",
     ];
     assert_eq!(variables, expected.into());
+}
+
+/// Every parameter that `node` depends on, by name or by condition.
+fn parameters(template: &Template, node: &Value, found: &mut BTreeSet<String>) {
+    let mut name = |name: &str| {
+        if template.0["Parameters"].get(name).is_some() {
+            found.insert(name.to_owned());
+        }
+    };
+    match node {
+        Value::Object(members) => {
+            if let Some(reference) = node["Ref"].as_str() {
+                name(reference);
+            }
+            let sub = node["Fn::Sub"].as_str().or(node["Fn::Sub"][0].as_str()).unwrap_or_default();
+            sub.split("${").skip(1).filter_map(|rest| rest.split('}').next()).for_each(&mut name);
+            let conditions = [node["Fn::If"][0].as_str(), node["Condition"].as_str()];
+            for condition in conditions.into_iter().flatten() {
+                parameters(template, &template.0["Conditions"][condition], found);
+            }
+            members.values().for_each(|member| parameters(template, member, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| parameters(template, item, found)),
+        _ => {}
+    }
+}
+
+/// The alias `live` only moves to a new version, and the transform makes one only if it sees a difference; so what a
+/// function's environment depends on stands in the version's description, and nothing else.
+#[test]
+fn a_changed_parameter_makes_a_version() {
+    let template = Template::load();
+    let everybodys = &template.0["Globals"]["Function"]["Environment"];
+    for id in template.resources("AWS::Serverless::Function") {
+        let properties = template.properties(id);
+        let (mut environment, mut described) = (BTreeSet::new(), BTreeSet::new());
+        parameters(&template, everybodys, &mut environment);
+        parameters(&template, &properties["Environment"], &mut environment);
+        parameters(&template, &properties["VersionDescription"], &mut described);
+        assert!(environment.len() > 5, "{environment:?}");
+        assert_eq!(described, environment, "{id}");
+        // Lambda takes 256 characters; the parameters have lengths for it.
+        let longest = |name: &String| {
+            let parameter = &template.0["Parameters"][name];
+            match (parameter["MaxLength"].as_u64(), parameter["AllowedPattern"].as_str()) {
+                (Some(length), _) => length,
+                (None, Some(pattern)) => {
+                    let bound = pattern.rsplit(['{', ',']).next().and_then(|it| it.strip_suffix('}'));
+                    bound.and_then(|it| it.parse().ok()).unwrap_or_else(|| panic!("{name} has no bound"))
+                }
+                // Numbers, and the names of keys.
+                (None, None) => 4,
+            }
+        };
+        let length: u64 = described.iter().map(|name| longest(name) + 1).sum();
+        assert!(length <= 256, "{id}: {length}");
+        assert_eq!(template.0["Resources"][id]["UpdateReplacePolicy"], "Retain", "{id}: to go back to");
+        assert_eq!(properties["AutoPublishAliasAllProperties"], true, "{id}");
+    }
 }
