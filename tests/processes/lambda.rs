@@ -14,7 +14,7 @@ use crate::process::{Process, free_port, top};
 const CARGO_LAMBDA: &str = "ROSTER_CARGO_LAMBDA";
 
 /// The functions that no route leads to.
-const EVENT_FUNCTIONS: [&str; 3] = ["mail", "schedule", "expire"];
+const EVENT_FUNCTIONS: [&str; 5] = ["mail", "schedule", "expire", "feedback", "reconcile"];
 
 /// Every function's name.
 pub fn functions() -> BTreeSet<&'static str> {

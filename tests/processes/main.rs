@@ -70,7 +70,10 @@ async fn play(world: &World) {
     assert_eq!(resent["generation"], 2);
     world.nobody().previews(&old).await.refused(410, "invitation_superseded");
     let new = world.token_for("eve@example.com").await;
-    assert_eq!(world.mails_to("eve@example.com").await.len(), 2);
+    let mails = world.mails_to("eve@example.com").await;
+    assert_eq!(mails.len(), 2);
+    world.hears(&mails[0], json!({ "kind": "bounce" })).await;
+    assert_eq!(ada.finds(&acme, "eve@example.com").await["delivery"], "bounced");
 
     let fay = ada.finds(&acme, "fay@example.com").await;
     ada.revokes(&acme, fay["id"].as_str().unwrap()).await.is(204);
@@ -88,7 +91,7 @@ async fn play(world: &World) {
     advance(world, 120).await;
     assert_eq!(status(world, &acme, "eve@example.com").await, "expired");
     world.person("eve").accepts(&new).await.refused(410, "invitation_expired");
-    // What `schedule` had arranged, `expire` has done: the seat is back.
+    // What `schedule` had arranged, `expire` has done: the seat is back. (`reconcile` ran too, and found nothing.)
     assert_eq!(bob.counts_seats(&acme).await, (1, 999));
 }
 
