@@ -30,6 +30,7 @@ async fn every_kind_shows_on_the_invitation() {
             Some("full"),
         ),
         (json!({ "kind": "complaint" }), "complained", None),
+        (json!({ "kind": "reject" }), "failed", Some("malicious")),
     ] {
         let world = World::start().await;
         let (ada, acme, mail) = mailed(&world).await;
@@ -45,16 +46,6 @@ async fn every_kind_shows_on_the_invitation() {
         }
         world.ends_well().await;
     }
-}
-
-#[tokio::test]
-async fn a_reject_after_the_mail_was_taken_says_that_it_failed_only_if_it_was_not_sent() {
-    let world = World::start().await;
-    let (ada, acme, mail) = mailed(&world).await;
-    // SES took it and then found a virus: the mark `sent` is there already, and stays.
-    world.hears(&mail, json!({ "kind": "reject" })).await;
-    assert_eq!(delivery(&ada, &acme).await, "sent");
-    world.ends_well().await;
 }
 
 #[tokio::test]

@@ -78,9 +78,9 @@ impl Event {
             (_, None) if raw.reason.is_some() => return Err(at("reason")),
             (Kind::Delivery, None) => Mark::Delivered,
             (Kind::Complaint, None) => Mark::Complained,
-            (Kind::Reject, None) => {
-                Mark::Failed("The mail service found malicious content and did not send the mail.".to_owned())
-            }
+            (Kind::Reject, None) => Mark::Rejected(
+                "The mail service found malicious content and did not send the mail.".to_owned(),
+            ),
         };
         let expires_at = Timestamp::from_unix(raw.expires_at);
         let generation = Generation(raw.generation);
@@ -95,7 +95,8 @@ impl Event {
 pub fn kind(mark: &Mark) -> &'static str {
     match mark {
         Mark::Sent => "sent",
-        Mark::Failed(_) => "reject",
+        Mark::Failed(_) => "failed",
+        Mark::Rejected(_) => "reject",
         Mark::Delivered => "delivery",
         Mark::Bounced(_) => "bounce",
         Mark::Complained => "complaint",
@@ -161,7 +162,7 @@ mod tests {
         let read = |event| Event::read(event).unwrap();
         assert_eq!(read(event("delivery")), Event { link: link(), mark: Mark::Delivered });
         assert_eq!(read(event("complaint")), Event { link: link(), mark: Mark::Complained });
-        assert!(matches!(read(event("reject")).mark, Mark::Failed(_)));
+        assert!(matches!(read(event("reject")).mark, Mark::Rejected(_)));
         assert!(matches!(read(with("bounce", "bounce", json!("Permanent"))).mark, Mark::Bounced(_)));
     }
 

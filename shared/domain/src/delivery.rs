@@ -16,6 +16,8 @@ pub enum Mark {
     Sent,
     /// SES will never take it, with the reason.
     Failed(String),
+    /// SES took it, and then did not send it, with the reason.
+    Rejected(String),
     /// The recipient's server took it.
     Delivered,
     /// The recipient's server refused it for good, with the reason.
@@ -28,7 +30,7 @@ impl Mark {
     fn delivery(&self) -> Delivery {
         match self {
             Self::Sent => Delivery::Sent,
-            Self::Failed(_) => Delivery::Failed,
+            Self::Failed(_) | Self::Rejected(_) => Delivery::Failed,
             Self::Delivered => Delivery::Delivered,
             Self::Bounced(_) => Delivery::Bounced,
             Self::Complained => Delivery::Complained,
@@ -37,8 +39,17 @@ impl Mark {
 
     fn detail(&self) -> Option<String> {
         match self {
-            Self::Failed(reason) | Self::Bounced(reason) => Some(reason.clone()),
+            Self::Failed(reason) | Self::Rejected(reason) | Self::Bounced(reason) => Some(reason.clone()),
             Self::Sent | Self::Delivered | Self::Complained => None,
+        }
+    }
+
+    /// Whether it says more than what is known already.
+    fn advances(&self, known: Delivery) -> bool {
+        match self {
+            // What was sent did not fail, whoever tried as well; but SES may think better of it.
+            Self::Rejected(_) => matches!(known, Delivery::Queued | Delivery::Sent),
+            _ => self.delivery().rank() > known.rank(),
         }
     }
 }
@@ -57,7 +68,7 @@ pub fn decide(link: &Link, mark: &Mark, facts: &Facts, now: Timestamp) -> Decisi
     let Some((invitation, mail)) = marked.and_then(|it| Some((it, it.mail.as_ref()?))) else {
         return Decision::unchanged(false);
     };
-    let advances = mark.delivery().rank() > mail.delivery.rank();
+    let advances = mark.advances(mail.delivery);
     // A bounce may arrive before `sent` is written: the moment is kept, the bounce stays.
     let dates = *mark == Mark::Sent && mail.sent_at.is_none();
     if !advances && !dates {
@@ -145,6 +156,31 @@ mod tests {
                 assert_eq!(decision.answer, decision.plan.writes(), "{before:?} marked {mark:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_mail_that_the_service_took_and_then_rejected_has_failed_unless_it_arrived() {
+        use Delivery::{Bounced, Complained, Delivered, Failed, Queued, Sent};
+        let rejected = Mark::Rejected("malicious content".to_owned());
+        for (before, after) in [
+            (Queued, Failed),
+            (Sent, Failed),
+            (Failed, Failed),
+            (Delivered, Delivered),
+            (Bounced, Bounced),
+            (Complained, Complained),
+        ] {
+            let decision = given().delivery(before).marking(&rejected);
+            assert_eq!(decision.answer, before != after, "{before:?}");
+            if decision.answer {
+                let mail = written(&decision).mail.clone().unwrap();
+                assert_eq!((mail.delivery, mail.detail.is_some()), (after, true), "{before:?}");
+            }
+        }
+        // `sent` may be written after it; the moment is kept, and it stays failed.
+        let sent = given().delivery(Failed).marking(&Mark::Sent);
+        let mail = written(&sent).mail.clone().unwrap();
+        assert_eq!((mail.delivery, mail.sent_at), (Failed, Some(NOON)));
     }
 
     #[test]

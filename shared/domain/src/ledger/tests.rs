@@ -62,6 +62,7 @@ fn acts() -> impl Strategy<Value = Act> {
     let mark = prop_oneof![
         Just(Mark::Sent),
         Just(Mark::Failed("refused".to_owned())),
+        Just(Mark::Rejected("malicious".to_owned())),
         Just(Mark::Delivered),
         Just(Mark::Bounced("unknown".to_owned())),
         Just(Mark::Complained),
