@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
 use edge::observe::{Lines, filter};
 use serde_json::Value;
@@ -74,8 +74,10 @@ pub fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let all = functions_filter(LevelFilter::TRACE).with_target("dev", LevelFilter::TRACE);
-        let lines = Lines::new(|line: &str| hear(|heard| heard.lines.push_str(line)));
-        let loud = Lines::new(|line: &str| hear(|heard| heard.loud.push_str(line)));
+        let lines =
+            Lines::new(Arc::new(edge::SystemClock), |line: &str| hear(|heard| heard.lines.push_str(line)));
+        let loud =
+            Lines::new(Arc::new(edge::SystemClock), |line: &str| hear(|heard| heard.loud.push_str(line)));
         let text = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| Ear);
         tracing_subscriber::registry()
             .with(lines.with_filter(heard_by(functions_filter(LevelFilter::INFO))))

@@ -35,9 +35,10 @@ fn one(action: &str) -> Value {
 /// and metrics have no other dimensions than these.
 #[track_caller]
 fn assert_whole(line: &Value) {
-    for member in ["level", "action", "request_id"] {
+    for member in ["level", "timestamp", "action", "request_id"] {
         assert!(line[member].as_str().is_some_and(|text| !text.is_empty()), "{member}: {line}");
     }
+    let _ = world::moment(&line["timestamp"]);
     if line["outcome"].is_null() {
         assert!(line["message"].is_string() && line["target"].is_string(), "{line}");
         assert_eq!(line["_aws"], Value::Null);
@@ -105,6 +106,7 @@ async fn an_invocation_is_told_in_one_line_that_is_its_metrics_too() {
         assert!(line[id].as_str().is_some_and(|id| id.len() >= 10), "{line}");
         line[id] = json!("an id");
     }
+    line["timestamp"] = json!("a moment");
     line["duration_ms"] = json!(0);
     line["_aws"]["Timestamp"] = json!(0);
     assert_eq!(
@@ -130,6 +132,7 @@ async fn an_invocation_is_told_in_one_line_that_is_its_metrics_too() {
             "request_id": "an id",
             "sent_again": 0,
             "status": 200,
+            "timestamp": "a moment",
         })
     );
     world.ends_well().await;

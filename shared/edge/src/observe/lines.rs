@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io::Write as _;
+use std::sync::Arc;
 
+use domain::Clock;
 use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -14,6 +16,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use super::{TARGET, chain};
+use crate::SystemClock;
 
 /// Our crates below the functions, which alone may be told at length.
 const SHARED: [&str; 4] = ["domain", "edge", "links", "store"];
@@ -26,7 +29,7 @@ const REPEATS: &str = "lambda_runtime::layers::panic";
 /// `AWS_LAMBDA_LOG_LEVEL` (Lambda's logging controls) is how much; INFO if it is not set or no level.
 pub fn start(action: &'static str) {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default();
-    let lines = Lines::new(|line: &str| {
+    let lines = Lines::new(Arc::new(SystemClock), |line: &str| {
         // There is nobody to tell that nothing can be told.
         let _ = std::io::stdout().lock().write_all(line.as_bytes());
     });
@@ -57,15 +60,17 @@ pub fn filter(level: LevelFilter, actions: impl IntoIterator<Item: AsRef<str>>) 
         .with_target(REPEATS, LevelFilter::OFF)
 }
 
-/// Writes events as lines of JSON.
+/// Writes events as lines of JSON. Each has a `level` and a `timestamp`: Lambda takes a line without the second for
+/// INFO, whatever it says.
 pub struct Lines<Write> {
+    clock: Arc<dyn Clock>,
     write: Write,
 }
 
 impl<Write: Fn(&str)> Lines<Write> {
-    /// `write` is given one whole line at a time.
-    pub fn new(write: Write) -> Self {
-        Self { write }
+    /// `write` is given one whole line at a time, dated by `clock`.
+    pub fn new(clock: Arc<dyn Clock>, write: Write) -> Self {
+        Self { clock, write }
     }
 }
 
@@ -135,6 +140,7 @@ where
         event.record(&mut own);
         let mut line: BTreeMap<String, Value> = BTreeMap::new();
         line.insert("level".to_owned(), event.metadata().level().as_str().into());
+        line.insert("timestamp".to_owned(), self.clock.now().to_string().into());
         for span in context.event_scope(event).into_iter().flat_map(Scope::from_root) {
             if let Some(Members(members, _)) = span.extensions().get() {
                 line.extend(members.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));

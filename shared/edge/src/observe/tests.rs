@@ -9,6 +9,12 @@ use super::*;
 
 struct Noon;
 
+impl domain::Clock for Noon {
+    fn now(&self) -> Timestamp {
+        Timed::now(self)
+    }
+}
+
 impl Timed for Noon {
     fn now(&self) -> Timestamp {
         Timestamp::from_unix(1_795_615_200)
@@ -26,7 +32,7 @@ fn context() -> Context {
 async fn heard(work: impl Future<Output = ()>) -> Vec<String> {
     let heard: Arc<Mutex<Vec<String>>> = Arc::default();
     let ear = Arc::clone(&heard);
-    let lines = Lines::new(move |line: &str| ear.lock().unwrap().push(line.to_owned()));
+    let lines = Lines::new(Arc::new(Noon), move |line: &str| ear.lock().unwrap().push(line.to_owned()));
     let lines = lines.with_filter(filter(tracing::level_filters::LevelFilter::INFO, ["reconcile"]));
     let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines));
     work.await;
@@ -59,7 +65,8 @@ async fn a_whole_line() {
         r#""Timestamp":1795615200000},"action":"invite","actor":"auth0|123","decided_again":0,"#,
         r#""gateway_request_id":"a gateway id","invitation":"inv_wwjcr8t2zseq5zqh2s4kbj0njm","level":"INFO","#,
         r#""organization":"org_040g2081040g2081040g208104","outcome":"ok","request_id":"a lambda id","#,
-        r#""sent_again":0,"status":200,"trace":"Root=1-5759e988-bd862e3fe1be46a994272793"}"#,
+        r#""sent_again":0,"status":200,"timestamp":"2026-11-25T14:00:00Z","#,
+        r#""trace":"Root=1-5759e988-bd862e3fe1be46a994272793"}"#,
         "\n"
     );
     assert_eq!(lines.len(), 1);
@@ -90,6 +97,7 @@ async fn whatever_is_logged_meanwhile_says_who_and_what_and_is_one_line() {
             "action": "list",
             "actor": "an address",
             "request_id": "a lambda id",
+            "timestamp": "2026-11-25T14:00:00Z",
             "trace": "Root=1-5759e988-bd862e3fe1be46a994272793",
         })
     );
