@@ -9,13 +9,14 @@ Needs `cargo build`, and schemathesis and openapi-spec-validator in the Python t
 """
 
 import argparse
+import http.client
 import json
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -37,13 +38,24 @@ class Laptop:
         self.url, self.log = f"http://127.0.0.1:{port}", log
         command = [TOP / "target" / "debug" / "roster", "--port", str(port), "--no-demo"]
         self.process = subprocess.Popen(command, stdout=log.open("w"), stderr=subprocess.STDOUT)
-        for _ in range(100):
+
+    def wait(self):
+        deadline = time.monotonic() + 60
+        while True:
             try:
-                self.call("/_dev/clock")
-                return
-            except urllib.error.URLError:
+                return self.call("/_dev/clock")
+            except (OSError, http.client.HTTPException) as error:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise AssertionError(f"the laptop does not answer: {self.log.read_text('utf-8')}") from error
                 time.sleep(0.1)
-        raise AssertionError("the laptop does not answer")
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
     def call(self, path, body=None, token=None):
         data = None if body is None else json.dumps(body).encode()
@@ -71,12 +83,15 @@ def main():
     parser.add_argument("--seed", default="1")
     parser.add_argument("--examples", default="50", help="of each operation, at most")
     arguments = parser.parse_args()
+    # What was started is stopped on the way out, which a signal would leave out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     subprocess.run([TOOLS / "openapi-spec-validator", DOCUMENT], check=True)
     subprocess.run([sys.executable, HERE / "examples.py"], check=True)
     with tempfile.TemporaryDirectory(prefix="roster-contract-") as folder:
         work = Path(folder)
         laptop = Laptop(work / "laptop.log")
         try:
+            laptop.wait()
             # The document's token is nobody's. One that works goes further than `invalid_token`.
             text = DOCUMENT.read_text("utf-8")
             example = next(line for line in text.splitlines() if "token: v1." in line).split("token: ")[1]
@@ -95,8 +110,7 @@ def main():
             laptop.call("/_dev/idle")
             check = laptop.call("/_dev/check")
         finally:
-            laptop.process.terminate()
-            laptop.process.wait(10)
+            laptop.stop()
         log = laptop.log.read_text("utf-8", "replace")
         panicked = [line for line in log.splitlines() if "panic" in line.lower()]
         print(f"{check['organizations']} organizations, violations: {check['violations']}, panics: {panicked}")

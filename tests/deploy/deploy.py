@@ -106,10 +106,12 @@ def running(command, log, environment):
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(10)
-            except subprocess.TimeoutExpired:
+            # Whatever of its children has outlived it, too.
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 class Roster:
@@ -217,6 +219,11 @@ class Roster:
         expect(status, 200, "a token")
         return answer["access_token"]
 
+    def invitations(self, organization, token):
+        status, listed = self.api("GET", f"{organization}/invitations", token=token)
+        expect(status, 200, "a list of invitations")
+        return listed["items"]
+
     def mails_to(self, email):
         _, answer = call("GET", f"{self.emulator}/_ministack/ses/messages")
         mails = [mail for account in answer["messages"].values() for mail in account]
@@ -245,11 +252,11 @@ def use(roster, clock):
     acme = f"/v1/organizations/{created['id']}"
     say(f"an organization, {created['seats']['free']} seats free; {time.monotonic() - started:.2f} s, cold")
 
-    people = ["bob@people.example", "eve@people.example"]
+    people = ["bob@people.example", "eve@people.example", "kim@people.example"]
     status, invited = roster.api("POST", f"{acme}/invitations", {"emails": people, "role": "member"}, ada)
-    expect((status, [it["outcome"] for it in invited["results"]]), (200, ["invited"] * 2), "invite")
+    expect((status, [it["outcome"] for it in invited["results"]]), (200, ["invited"] * 3), "invite")
     token = link_in(roster.mail_to(people[0]))
-    say(f"two are invited, and the mail is there: ...#{token[:12]}...")
+    say(f"three are invited, and the mail is there: ...#{token[:12]}...")
 
     status, shown = roster.api("POST", "/v1/invitations/preview", {"token": token})
     expect((status, shown.get("email"), shown.get("status")), (200, people[0], "pending"), f"preview: {shown}")
@@ -261,7 +268,7 @@ def use(roster, clock):
     expect((status, member.get("role")), (200, "member"), f"accept: {member}")
     say("403 for somebody else's link, 400 for a forged one (KMS), accepted by the invitee")
 
-    bounce(roster, acme, ada, people[1])
+    feedback(roster, acme, ada, people[1], people[2])
     roles(roster, acme, ada, bob)
     expire(roster, acme, ada, clock)
 
@@ -274,21 +281,36 @@ def use(roster, clock):
     say(f"reconcile finds {found}")
 
 
-def bounce(roster, acme, ada, email):
-    """SES's event goes by the rule and its transformer to `feedback`."""
-    _, listed = roster.api("GET", f"{acme}/invitations?status=pending", token=ada)
-    [invitation] = [it for it in listed["items"] if it["email"] == email]
-    roster.mail_to(email)
-    expires_at = int(datetime.fromisoformat(invitation["expires_at"]).timestamp())
-    detail = {
-        "eventType": "Bounce",
-        "bounce": {
-            "bounceType": "Permanent",
-            "bounceSubType": "NoEmail",
-            "bouncedRecipients": [{"emailAddress": email, "diagnosticCode": f"550 {email}"}],
-        },
-        "mail": {
-            "destination": [email],
+def feedback(roster, acme, ada, email, other):
+    """SES's events go by the rules and their transformers to `feedback`."""
+    said = {
+        "Delivered": ("Email Delivered", {"delivery": {"recipients": [email]}}),
+        "Bounced": (
+            "Email Bounced",
+            {
+                "bounce": {
+                    "bounceType": "Permanent",
+                    "bounceSubType": "NoEmail",
+                    "bouncedRecipients": [{"emailAddress": email, "diagnosticCode": f"550 {email}"}],
+                }
+            },
+        ),
+        "Complained": ("Email Complaint Received", {"complaint": {"feedbackId": "1"}}),
+        "Rejected": ("Email Rejected", {"reject": {"reason": "Bad content"}}),
+    }
+    events = roster.client("events")
+    for rule, to, shows in (
+        ("Delivered", email, "delivered"),
+        ("Bounced", email, "bounced"),
+        ("Complained", email, "complained"),
+        ("Rejected", other, "failed"),
+    ):
+        roster.mail_to(to)
+        kind, detail = said[rule]
+        [invitation] = [it for it in roster.invitations(acme, ada) if it["email"] == to]
+        expires_at = int(datetime.fromisoformat(invitation["expires_at"]).timestamp())
+        detail["mail"] = {
+            "destination": [to],
             "tags": {
                 "ses:configuration-set": [roster.outputs["MailEvents"]],
                 "organization": [acme.rsplit("/", 1)[1]],
@@ -296,31 +318,31 @@ def bounce(roster, acme, ada, email):
                 "generation": [str(invitation["generation"])],
                 "expires_at": [str(expires_at)],
             },
-        },
-    }
-    events = roster.client("events")
-    rule = events.describe_rule(Name=roster.resources["FeedbackFunctionBounced"])
-    said = {
-        **{"id": "1", "account": "000000000000", "region": "us-east-1", "time": "2026-11-24T00:00:00Z"},
-        **{"source": "aws.ses", "detail-type": "Email Bounced", "resources": [], "detail": detail},
-    }
-    matched = events.test_event_pattern(EventPattern=rule["EventPattern"], Event=json.dumps(said))["Result"]
-    expect(matched, True, "the rule for bounces matches one")
-    pattern = {**json.loads(rule["EventPattern"]), "source": ["deploy.ses"]}
-    events.put_rule(Name="as-ses", EventPattern=json.dumps(pattern))
-    targets = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
-    events.put_targets(Rule="as-ses", Targets=targets)
-    entry = {"Source": "deploy.ses", "DetailType": "Email Bounced", "Detail": json.dumps(detail)}
-    expect(events.put_events(Entries=[entry])["FailedEntryCount"], 0, "events refused")
+        }
+        real = events.describe_rule(Name=roster.resources[f"FeedbackFunction{rule}"])
+        event = {
+            **{"id": "1", "account": "000000000000", "region": "us-east-1", "time": "2026-11-24T00:00:00Z"},
+            **{"source": "aws.ses", "detail-type": kind, "resources": [], "detail": detail},
+        }
+        matched = events.test_event_pattern(EventPattern=real["EventPattern"], Event=json.dumps(event))
+        expect(matched["Result"], True, f"the rule {rule} matches its event")
+        pattern = {**json.loads(real["EventPattern"]), "source": ["deploy.ses"]}
+        events.put_rule(Name=f"as-ses-{rule}", EventPattern=json.dumps(pattern))
+        targets = events.list_targets_by_rule(Rule=real["Name"])["Targets"]
+        events.put_targets(Rule=f"as-ses-{rule}", Targets=targets)
+        entry = {"Source": "deploy.ses", "DetailType": kind, "Detail": json.dumps(detail)}
+        expect(events.put_events(Entries=[entry])["FailedEntryCount"], 0, "events refused")
 
-    def look():
-        _, listed = roster.api("GET", f"{acme}/invitations", token=ada)
-        return [it for it in listed["items"] if it["email"] == email and it["delivery"] == "bounced"]
+        def shown(to=to, shows=shows):
+            return [it for it in roster.invitations(acme, ada) if (it["email"], it["delivery"]) == (to, shows)]
 
-    [bounced] = until("the bounce", look)
-    say(f"a bounce shows: {bounced['delivery_detail']}")
-    status, _ = roster.api("DELETE", f"{acme}/invitations/{invitation['id']}", token=ada)
-    expect(status, 204, "revoke")
+        [invitation] = until(f"the mark of {rule}", shown)
+        said_so = invitation.get("delivery_detail", "")
+        say(f"{kind}: the invitation says {shows}. {said_so}")
+    for invitation in roster.invitations(acme, ada):
+        if invitation["email"] in (email, other):
+            status, _ = roster.api("DELETE", f"{acme}/invitations/{invitation['id']}", token=ada)
+            expect(status, 204, "revoke")
 
 
 def roles(roster, acme, ada, bob):
@@ -356,6 +378,13 @@ def roles(roster, acme, ada, bob):
 
 def expire(roster, acme, ada, clock):
     """An invitation of almost an hour ago, by the functions' clock, falls due while we wait."""
+    group = roster.resources["ScheduleGroup"]
+    scheduler = roster.client("scheduler")
+
+    def scheduled():
+        return scheduler.list_schedules(GroupName=group)["Schedules"]
+
+    until("the end of the others' schedules", lambda: not scheduled())
     clock.write_text(str(SOON - LIFETIME))
     email = "max@people.example"
     status, invited = roster.api("POST", f"{acme}/invitations", {"emails": [email], "role": "member"}, ada)
@@ -364,12 +393,6 @@ def expire(roster, acme, ada, clock):
     deadline = datetime.fromisoformat(result["invitation"]["expires_at"])
     roster.mail_to(email)
     _, before = roster.api("GET", acme, token=ada)
-    group = roster.resources["ScheduleGroup"]
-    scheduler = roster.client("scheduler")
-
-    def scheduled():
-        return scheduler.list_schedules(GroupName=group)["Schedules"]
-
     name = until("the schedule", scheduled)[-1]["Name"]
     schedule = scheduler.get_schedule(GroupName=group, Name=name)
     expect(schedule["ScheduleExpression"], f"at({deadline.strftime('%Y-%m-%dT%H:%M:%S')})", "the schedule")
@@ -393,6 +416,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", type=Path, help="leave logs in this folder, whatever happens")
     arguments = parser.parse_args()
+    # What was started is stopped on the way out, which a signal would leave out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="roster-deploy-") as folder:
         work = Path(folder)
         logs = arguments.keep or work

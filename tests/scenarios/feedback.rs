@@ -35,7 +35,10 @@ async fn every_kind_shows_on_the_invitation() {
         let world = World::start().await;
         let (ada, acme, mail) = mailed(&world).await;
         let before = ada.finds(&acme, BOB).await;
+        drop(world.wire().take());
         world.hears(&mail, what.clone()).await;
+        let sent: Vec<_> = world.wire().take().into_iter().map(|call| call.operation).collect();
+        assert_eq!(sent[..2], ["GetItem", "TransactWriteItems"], "one read, one write");
         let after = ada.finds(&acme, BOB).await;
         assert_eq!(after["delivery"], shows, "{what}");
         let detail = after.get("delivery_detail").and_then(Value::as_str);

@@ -145,24 +145,67 @@ fn lambda_may_read_the_stream_and_keep_what_failed() {
 #[test]
 fn a_key_is_used_by_those_who_mint_and_open_links_and_by_nobody_else() {
     let template = Template::load();
-    for key in template.resources("AWS::KMS::Key") {
-        for statement in list(&template.properties(key)["KeyPolicy"]["Statement"]) {
-            let principals: Vec<_> = list(&statement["Principal"]["AWS"]);
-            let actions: Vec<_> =
-                list(&statement["Action"]).into_iter().map(|it| it.as_str().unwrap()).collect();
-            let uses = actions.iter().any(|action| action.contains("Mac") || action.contains('*'));
-            let grants = actions.contains(&"kms:CreateGrant");
-            let is_account = principals.iter().any(|it| it.get("Fn::Sub").is_some());
-            assert!(!(is_account && (uses || grants)), "{key}: {statement}");
-            assert!(is_account || actions.len() == 1, "{key}: {statement}");
-        }
+    let role = |name: &str| json!({ "Fn::GetAtt": [name, "Arn"] });
+    let account = json!({ "Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root" });
+    for key in ["KeyA", "KeyB"] {
+        let statements = list(&template.properties(key)["KeyPolicy"]["Statement"]);
+        let [manages, mints, opens] = statements.as_slice() else { panic!("{key}: {statements:?}") };
+        assert_eq!(manages["Principal"], json!({ "AWS": account }));
+        let administers = |action: &&Value| {
+            let action = action.as_str().unwrap();
+            !(action.contains("Mac")
+                || action.contains("Grant") && action != "kms:ListGrants"
+                || action.contains('*'))
+        };
+        assert!(list(&manages["Action"]).iter().all(administers), "{manages}");
+        assert_eq!(mints["Principal"], json!({ "AWS": role("MailRole") }));
+        assert_eq!(mints["Action"], "kms:GenerateMac");
+        let openers = ["AcceptRole", "DeclineRole", "PreviewRole"].map(role);
+        assert_eq!(opens["Principal"], json!({ "AWS": openers }));
+        assert_eq!(opens["Action"], "kms:VerifyMac");
     }
-    assert_eq!(template.resources("AWS::KMS::Key").len(), 2);
+    assert_eq!(template.resources("AWS::KMS::Key"), ["KeyA", "KeyB"]);
+}
+
+/// EventBridge Scheduler acts for this group of this account only, and hands over to `expire` only.
+#[test]
+fn the_scheduler_may_hand_over_to_expire_and_keep_what_it_could_not() {
+    let template = Template::load();
+    let role = template.properties("SchedulerRole");
+    let trusts = &role["AssumeRolePolicyDocument"]["Statement"];
+    let condition = json!({ "StringEquals": {
+        "aws:SourceAccount": { "Ref": "AWS::AccountId" },
+        "aws:SourceArn": { "Fn::GetAtt": ["ScheduleGroup", "Arn"] },
+    } });
     assert_eq!(
-        template.properties("KeyA")["KeyPolicy"],
-        template.properties("KeyB")["KeyPolicy"],
-        "either key is as good as the other"
+        *trusts,
+        json!([{
+            "Effect": "Allow",
+            "Principal": { "Service": "scheduler.amazonaws.com" },
+            "Action": "sts:AssumeRole",
+            "Condition": condition,
+        }])
     );
+    let statements = list(&role["Policies"][0]["PolicyDocument"]["Statement"]);
+    let found: BTreeSet<_> = statements.into_iter().flat_map(|it| sentences(it, None)).collect();
+    let expected =
+        ["lambda:InvokeFunction on ExpireFunction.Arn:live", "sqs:SendMessage on ScheduleDeadLetters"];
+    assert_eq!(found, expected.map(str::to_owned).into());
+    assert_eq!((list(&role["Policies"]).len(), &role["ManagedPolicyArns"]), (1, &Value::Null));
+}
+
+/// Nothing is granted from outside of a role.
+#[test]
+fn no_policy_is_attached_from_elsewhere() {
+    let template = Template::load();
+    assert_eq!(template.resources("AWS::IAM::Policy"), [""; 0]);
+    assert_eq!(template.resources("AWS::IAM::RolePolicy"), [""; 0]);
+    assert_eq!(template.resources("AWS::IAM::ManagedPolicy"), ["Telemetry"]);
+    assert_eq!(template.properties("Telemetry").get("Roles"), None);
+    let mut roles: BTreeSet<_> = template.functions().into_values().map(|function| function.role).collect();
+    roles.extend(["SchedulerRole", "ReleaseRole"].map(str::to_owned));
+    let found: BTreeSet<_> = template.resources("AWS::IAM::Role").into_iter().map(str::to_owned).collect();
+    assert_eq!(found, roles);
 }
 
 fn is_lambdas(sentence: &str) -> bool {

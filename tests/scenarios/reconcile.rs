@@ -1,7 +1,7 @@
 //! What should have happened by itself and did not is driven again, every quarter of an hour.
 
 use serde_json::{Value, json};
-use world::{Fault, Furniture, Organization, Person, TWO_DAYS, World};
+use world::{Fault, Furniture, Options, Organization, Person, TWO_DAYS, World};
 
 const BOB: &str = "bob@example.com";
 /// Seconds after which a mail that is still queued is overdue.
@@ -81,8 +81,12 @@ async fn it_tells_how_long_the_oldest_mail_has_waited() {
     let world = World::start().await;
     let (..) = unmailed(&world).await;
     world.passes(MAIL_OVERDUE).await;
+    drop(world.wire().take());
     let found = reconciles(&world).await;
     assert_eq!(found["overdue_mail"], 1, "{found}");
+    let by_it = |call: &world::Call| call.function.as_deref() == Some("reconcile");
+    let sent: Vec<_> = world.wire().take().into_iter().filter(by_it).map(|call| call.operation).collect();
+    assert_eq!(sent.len(), 8 + 2, "{sent:?}");
     let oldest = found["oldest_queued_seconds"].as_u64().unwrap();
     assert!((MAIL_OVERDUE..MAIL_OVERDUE + 60).contains(&oldest), "{found}");
     assert_eq!(world.mails_to(BOB).await.len(), 1);
@@ -225,5 +229,27 @@ async fn one_that_fails_keeps_no_other_waiting_and_is_told() {
     assert_eq!(reconciles(&world).await["overdue_mail"], 1, "it is still there for the next run");
     world.idle().await;
     assert_eq!([BOB, "eve@example.com", "max@example.com"].map(sent), [1, 1, 1]);
+    world.ends_with_dead_letters().await;
+}
+
+/// Told to whom the alarms go, also while nothing can be done about it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_overdue_is_counted_though_the_table_takes_nothing_and_in_time() {
+    let patience =
+        store::Patience { budget: std::time::Duration::from_mins(1), ..store::Patience::default() };
+    let world = World::with(Options { patience, ..Options::default() }).await;
+    let (..) = unmailed(&world).await;
+    world.passes(MAIL_OVERDUE).await;
+    world.wire().disturb_work(
+        "TransactWriteItems",
+        Fault::Cancelled(vec!["TransactionConflict"]),
+        usize::MAX,
+    );
+    let within = std::time::Duration::from_secs(10);
+    let found = tokio::time::timeout(within, reconciles(&world)).await.expect("a function has 10 s");
+    world.wire().relent();
+    assert_eq!((&found["overdue_mail"], &found["unfinished"]), (&json!(1), &json!(true)), "{found}");
+    assert_eq!(reconciles(&world).await["overdue_mail"], 1);
+    assert_eq!(world.mails_to(BOB).await.len(), 1);
     world.ends_with_dead_letters().await;
 }

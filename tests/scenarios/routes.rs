@@ -18,7 +18,9 @@ fn document_template_and_gateway_have_the_same_routes() {
         .map(|route| (route.method.to_string(), route.pattern.to_owned(), route.authorized))
         .collect();
     assert_eq!(operations().into_iter().collect::<BTreeSet<_>>(), gateway, "the document");
-    let functions = Template::load().functions();
+    let template = Template::load();
+    assert_eq!(template.properties("Api")["Auth"]["DefaultAuthorizer"], "Issuer");
+    let functions = template.functions();
     let deployed: BTreeSet<_> =
         functions.values().flat_map(|function| function.routes.iter().cloned()).collect();
     assert_eq!(deployed, gateway, "the template");

@@ -106,6 +106,11 @@ pub fn list(value: &Value) -> Vec<&Value> {
 /// What a statement allows, one sentence for each action on each resource.
 pub fn sentences(statement: &Value, resource: Option<&str>) -> BTreeSet<String> {
     assert_eq!(statement["Effect"], "Allow", "{statement}");
+    let known = ["Sid", "Effect", "Principal", "Action", "Resource", "Condition"];
+    let members = statement.as_object().into_iter().flatten();
+    let unknown: Vec<_> = members.filter(|(name, _)| !known.contains(&name.as_str())).collect();
+    assert!(unknown.is_empty(), "what does this grant? {unknown:?}");
+    assert!(!statement["Action"].is_null(), "this grants everything that it does not name: {statement}");
     let condition = condition(&statement["Condition"]);
     let resources: Vec<_> = match resource {
         Some(resource) => vec![resource.to_owned()],

@@ -73,7 +73,11 @@ impl Event {
             .map_err(|error| InvalidEvent(error.path().to_string()))?;
         let at = |field: &str| InvalidEvent(field.to_owned());
         let mark = match (raw.kind, &raw.bounce) {
-            (Kind::Bounce, Some(bounce)) => Mark::Bounced(explain(bounce, raw.reason.as_deref())),
+            (Kind::Bounce, Some(bounce)) => {
+                let said = explain(bounce, raw.reason.as_deref());
+                // SES calls notices of absence `Transient` too.
+                if bounce == "Transient" { Mark::Returned(said) } else { Mark::Bounced(said) }
+            }
             (Kind::Bounce, None) | (_, Some(_)) => return Err(at("bounce")),
             (_, None) if raw.reason.is_some() => return Err(at("reason")),
             (Kind::Delivery, None) => Mark::Delivered,
@@ -98,7 +102,7 @@ pub fn kind(mark: &Mark) -> &'static str {
         Mark::Failed(_) => "failed",
         Mark::Rejected(_) => "reject",
         Mark::Delivered => "delivery",
-        Mark::Bounced(_) => "bounce",
+        Mark::Bounced(_) | Mark::Returned(_) => "bounce",
         Mark::Complained => "complaint",
     }
 }
@@ -164,6 +168,7 @@ mod tests {
         assert_eq!(read(event("complaint")), Event { link: link(), mark: Mark::Complained });
         assert!(matches!(read(event("reject")).mark, Mark::Rejected(_)));
         assert!(matches!(read(with("bounce", "bounce", json!("Permanent"))).mark, Mark::Bounced(_)));
+        assert!(matches!(read(with("bounce", "bounce", json!("Transient"))).mark, Mark::Returned(_)));
     }
 
     #[test]

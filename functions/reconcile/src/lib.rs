@@ -3,10 +3,12 @@
 //! It neither sends mail nor makes links: a mail that waits too long has its record written once more, so that
 //! the stream brings it to `mail` again. An invitation whose timer never fired is closed here.
 
+use std::convert::Infallible;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use domain::Invitation;
 use domain::reconcile::{self, Outcome};
 use edge::App;
 use edge::event::Handled;
@@ -16,23 +18,24 @@ use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use serde_json::Value;
 use store::record::DUE_SHARDS;
-use store::{Overdue, SettleError, Store};
-use tokio::time::Instant;
+use store::{Overdue, SettleError};
+use tokio::time::{Instant, timeout_at};
 
 /// Invitations of one shard that are read at once, and looked after at the same time.
 const PAGE: usize = 25;
 const CONCURRENCY: usize = 4;
-/// No further page is begun after this long: the function has 10 s (infra/template.yaml).
-const BUDGET: Duration = Duration::from_secs(6);
+/// Whatever is not done by then is the next run's: the function has 10 s (infra/template.yaml), and has to tell what it
+/// found.
+const BUDGET: Duration = Duration::from_secs(7);
 
 /// What was overdue, and what came of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Found {
-    /// Mails that waited too long; they were driven again.
+    /// Mails that waited too long; they were driven again, unless that failed.
     pub overdue_mail: u64,
     /// Seconds since the oldest one of them was owed.
     pub oldest_queued_seconds: u64,
-    /// Invitations that nobody had closed at their expiry; now they are.
+    /// Invitations that nobody had closed at their expiry; now they are, unless that failed.
     pub overdue_invitations: u64,
     /// Invitations that could not be looked after, or read.
     pub failed: u64,
@@ -89,20 +92,17 @@ async fn drive_shard(app: &App, shard: u8, until: Instant) -> Found {
     let mut found = Found::default();
     let mut rest = None;
     let now = app.now();
-    loop {
-        let page = match app.store.overdue(shard, now, PAGE, rest.take()).await {
-            Ok(page) => page,
-            Err(error) => {
-                tracing::error!(
-                    shard,
-                    error = &error as &dyn std::error::Error,
-                    "what is overdue cannot be read"
-                );
-                return found.and(Found { failed: 1, ..Found::default() });
+    while Instant::now() < until {
+        let page = match timeout_at(until, app.store.overdue(shard, now, PAGE, rest.take())).await {
+            Ok(Ok(page)) => page,
+            Ok(Err(error)) => {
+                tracing::error!(shard, cause = observe::chain(&error), "what is overdue cannot be read");
+                return Found { failed: found.failed + 1, ..found };
             }
+            Err(_) => break,
         };
         let driven = stream::iter(page.items).map(async |item| match item {
-            Ok(overdue) => drive(app, &overdue).await,
+            Ok(overdue) => drive(app, &overdue, until).await,
             Err(broken) => {
                 tracing::error!(%broken, "an overdue invitation cannot be read");
                 Found { failed: 1, ..Found::default() }
@@ -113,49 +113,63 @@ async fn drive_shard(app: &App, shard: u8, until: Instant) -> Found {
         if rest.is_none() {
             return found;
         }
-        if Instant::now() >= until {
-            return Found { unfinished: true, ..found };
-        }
     }
+    Found { unfinished: true, ..found }
 }
 
-async fn drive(app: &App, overdue: &Overdue) -> Found {
+/// What is overdue counts whether or not anything can be done about it: it is what the alarms are for.
+async fn drive(app: &App, overdue: &Overdue, until: Instant) -> Found {
     let (organization, invitation) = (overdue.organization.as_str(), overdue.invitation.as_str());
-    match settle(&app.store, app, overdue).await {
-        Ok((Outcome::Nothing, _)) => Found::default(),
-        Ok((Outcome::Expired, _)) => {
+    let seen = Mutex::new(Found::default());
+    // A commit that is given up may still be carried out; the next run looks again.
+    let settled = timeout_at(until, settle(app, overdue, &seen)).await;
+    let found = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match settled {
+        Ok(Ok(Outcome::Nothing)) => found,
+        Ok(Ok(Outcome::Expired)) => {
             tracing::warn!(organization, invitation, "closed long after its expiry: its timer did not fire");
-            Found { overdue_invitations: 1, ..Found::default() }
+            found
         }
-        Ok((Outcome::Driven, oldest_queued_seconds)) => {
+        Ok(Ok(Outcome::Driven)) => {
             tracing::warn!(organization, invitation, "its mail waits too long, and is driven again");
-            Found { overdue_mail: 1, oldest_queued_seconds, ..Found::default() }
+            found
         }
-        Err(error) => {
+        Ok(Err(error)) => {
             let cause = observe::chain(&error);
             tracing::error!(organization, invitation, cause, "it is overdue, and could not be driven again");
-            Found { failed: 1, ..Found::default() }
+            Found { failed: 1, ..found }
         }
+        Err(_) => Found { unfinished: true, ..found },
     }
 }
 
-/// What was done about the invitation, and for how many seconds its mail had been owed.
+/// What was done about the invitation; `seen` is what was found at the last look.
 async fn settle(
-    store: &Store,
     app: &App,
     Overdue { organization, invitation }: &Overdue,
-) -> Result<(Outcome, u64), SettleError<std::convert::Infallible>> {
-    let read = async |_| store.reconcile_facts(organization, invitation).await;
+    seen: &Mutex<Found>,
+) -> Result<Outcome, SettleError<Infallible>> {
+    let read = async |_| app.store.reconcile_facts(organization, invitation).await;
     let decide = |facts: &reconcile::Facts| {
         let now = app.now();
-        let owed_since = facts.invitation.as_ref().map(|it| it.expires_at.unix());
-        let lifetime = i64::try_from(app.policy.lifetime.as_secs()).unwrap_or(i64::MAX);
-        let waited = owed_since.map_or(0, |expires_at| now.unix() - expires_at.saturating_sub(lifetime));
         let decision = reconcile::decide(facts, &app.policy, now);
-        Ok(domain::Decision {
-            answer: (decision.answer, u64::try_from(waited).unwrap_or(0)),
-            plan: decision.plan,
-        })
+        let found = match decision.answer {
+            Outcome::Nothing => Found::default(),
+            Outcome::Expired => Found { overdue_invitations: 1, ..Found::default() },
+            Outcome::Driven => {
+                let oldest_queued_seconds = facts.invitation.as_ref().map_or(0, |it| waited(it, app));
+                Found { overdue_mail: 1, oldest_queued_seconds, ..Found::default() }
+            }
+        };
+        *seen.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        Ok(decision)
     };
-    store.settle(read, decide).await
+    app.store.settle(read, decide).await
+}
+
+/// Seconds since the mail was owed, which was a lifetime before the expiry.
+fn waited(invitation: &Invitation, app: &App) -> u64 {
+    let lifetime = i64::try_from(app.policy.lifetime.as_secs()).unwrap_or(i64::MAX);
+    let owed_since = invitation.expires_at.unix().saturating_sub(lifetime);
+    u64::try_from(app.now().unix() - owed_since).unwrap_or(0)
 }

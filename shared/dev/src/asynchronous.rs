@@ -38,6 +38,8 @@ pub struct Delivery<'a> {
     pub ids: Value,
     /// Its identity among dead letters.
     pub id: String,
+    /// Whether it waits while nobody serves the functions; else it is dropped then.
+    pub waits: bool,
 }
 
 impl Asynchronous {
@@ -49,11 +51,11 @@ impl Asynchronous {
 
     /// Resolves once the function has managed the event, or it is a dead letter.
     pub async fn deliver(&self, delivery: Delivery<'_>) -> Result<(), StateError> {
-        let Delivery { function, event, source, ids, id } = delivery;
+        let Delivery { function, event, source, ids, id, waits } = delivery;
         let mut reason = String::new();
         for attempt in 1..=ATTEMPTS_MAX {
-            match self.invoke(function, event).await {
-                Ok(_) => return Ok(()),
+            match self.invoke(function, event, waits).await {
+                Ok(_) | Err(InvokeError::Unreachable { .. }) => return Ok(()),
                 Err(e) => {
                     tracing::warn!(function, source, id, attempt, "an event's function failed: {e}");
                     reason = e.to_string();
@@ -74,12 +76,12 @@ impl Asynchronous {
         dead_letters::keep(&self.state, &format!("{source}/{id}"), &letter)
     }
 
-    /// Invokes the function once somebody serves it: processes may be started later than the laptop, and
-    /// again.
-    async fn invoke(&self, function: &str, event: &Value) -> Result<Value, InvokeError> {
+    /// Invokes the function, if it `waits` once somebody serves it: processes may be started later than the
+    /// laptop, and again.
+    async fn invoke(&self, function: &str, event: &Value, waits: bool) -> Result<Value, InvokeError> {
         loop {
             match self.functions.invoke(function, event.clone()).await {
-                Err(error @ InvokeError::Unreachable { .. }) => {
+                Err(error @ InvokeError::Unreachable { .. }) if waits => {
                     tracing::warn!(function, "an event is held up; trying again: {error}");
                     tokio::time::sleep(TROUBLE_PAUSE).await;
                 }

@@ -55,7 +55,8 @@ async fn tell(State((mailbox, invoking)): State<(Mailbox, Asynchronous)>, body: 
         event: &event(&told, &mail),
         source: "event",
         ids: json!({ "message_id": told.message_id }),
-        id: told.message_id.clone(),
+        id: format!("{}/{}", told.message_id, json!(told.kind)),
+        waits: true,
     };
     match invoking.deliver(delivery).await {
         Ok(()) => StatusCode::ACCEPTED.into_response(),

@@ -346,8 +346,11 @@ pub enum AdvanceError {
 impl Shared {
     async fn idle(&self) -> Result<(), StateError> {
         loop {
+            // Somebody else may be firing: what that has written is to be waited for, too.
+            let fired = self.scheduler.fired();
             all_idle(&self.consumers).await;
-            if self.scheduler.fire_due(self.clock.now_unix()).await? == 0 {
+            self.scheduler.fire_due(self.clock.now_unix()).await?;
+            if self.scheduler.fired() == fired {
                 return Ok(());
             }
         }

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering::Relaxed},
+        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -30,6 +30,8 @@ pub struct Scheduler {
     clock: DevClock,
     /// When `reconcile` runs next.
     reconcile_at: AtomicI64,
+    /// How much has been fired so far.
+    fired: AtomicU64,
     /// One firing at a time: two at once would both invoke what is due.
     firing: Mutex<()>,
 }
@@ -40,7 +42,7 @@ impl Scheduler {
     #[must_use]
     pub fn new(schedules: Arc<Schedules>, invoking: Asynchronous, clock: DevClock) -> Self {
         let reconcile_at = AtomicI64::new(clock.now_unix().saturating_add(RECONCILE_EVERY));
-        Self { schedules, invoking, clock, reconcile_at, firing: Mutex::new(()) }
+        Self { schedules, invoking, clock, reconcile_at, fired: AtomicU64::new(0), firing: Mutex::new(()) }
     }
 
     /// Invokes everything that is due at `now`, in the order of time, also what falls due by that itself,
@@ -56,7 +58,14 @@ impl Scheduler {
             fired += 1;
         }
         fired += usize::from(self.reconcile_if_due(now).await?);
+        self.fired.fetch_add(fired as u64, Relaxed);
         Ok(fired)
+    }
+
+    /// How much has been fired since the start, by whomever.
+    #[must_use]
+    pub fn fired(&self) -> u64 {
+        self.fired.load(Relaxed)
     }
 
     /// The next moment at which something falls due.
@@ -92,6 +101,7 @@ impl Scheduler {
             source: "schedule",
             ids: json!({"group": due.group, "name": due.name, "at": due.at}),
             id: format!("{}/{}/{}", due.group, due.name, due.at),
+            waits: true,
         };
         self.invoking.deliver(delivery).await
     }
@@ -108,6 +118,8 @@ impl Scheduler {
             source: "schedule",
             ids: json!({"name": "reconcile", "at": now}),
             id: format!("reconcile/{now}"),
+            // The next quarter of an hour comes anyway.
+            waits: false,
         };
         self.invoking.deliver(delivery).await?;
         Ok(true)

@@ -22,6 +22,8 @@ pub enum Mark {
     Delivered,
     /// The recipient's server refused it for good, with the reason.
     Bounced(String),
+    /// It came back for the time being, with the reason: a full mailbox, but a notice of absence, too.
+    Returned(String),
     /// The recipient called it spam.
     Complained,
 }
@@ -32,14 +34,17 @@ impl Mark {
             Self::Sent => Delivery::Sent,
             Self::Failed(_) | Self::Rejected(_) => Delivery::Failed,
             Self::Delivered => Delivery::Delivered,
-            Self::Bounced(_) => Delivery::Bounced,
+            Self::Bounced(_) | Self::Returned(_) => Delivery::Bounced,
             Self::Complained => Delivery::Complained,
         }
     }
 
     fn detail(&self) -> Option<String> {
         match self {
-            Self::Failed(reason) | Self::Rejected(reason) | Self::Bounced(reason) => Some(reason.clone()),
+            Self::Failed(reason)
+            | Self::Rejected(reason)
+            | Self::Bounced(reason)
+            | Self::Returned(reason) => Some(reason.clone()),
             Self::Sent | Self::Delivered | Self::Complained => None,
         }
     }
@@ -48,7 +53,8 @@ impl Mark {
     fn advances(&self, known: Delivery) -> bool {
         match self {
             // What was sent did not fail, whoever tried as well; but SES may think better of it.
-            Self::Rejected(_) => matches!(known, Delivery::Queued | Delivery::Sent),
+            // And whoever is away has got it.
+            Self::Rejected(_) | Self::Returned(_) => matches!(known, Delivery::Queued | Delivery::Sent),
             _ => self.delivery().rank() > known.rank(),
         }
     }
@@ -159,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_that_the_service_took_and_then_rejected_has_failed_unless_it_arrived() {
+    fn what_is_rejected_or_comes_back_later_counts_unless_the_mail_has_arrived() {
         use Delivery::{Bounced, Complained, Delivered, Failed, Queued, Sent};
         let rejected = Mark::Rejected("malicious content".to_owned());
         for (before, after) in [
@@ -176,6 +182,13 @@ mod tests {
                 let mail = written(&decision).mail.clone().unwrap();
                 assert_eq!((mail.delivery, mail.detail.is_some()), (after, true), "{before:?}");
             }
+        }
+        let returned = Mark::Returned("out of office".to_owned());
+        for (before, after) in
+            [(Queued, Bounced), (Sent, Bounced), (Delivered, Delivered), (Complained, Complained)]
+        {
+            let decision = given().delivery(before).marking(&returned);
+            assert_eq!(decision.answer, before != after, "{before:?}");
         }
         // `sent` may be written after it; the moment is kept, and it stays failed.
         let sent = given().delivery(Failed).marking(&Mark::Sent);

@@ -11,7 +11,7 @@ use crate::{EmailAddress, InvitationId, Link, OrganizationId, Policy, Role, Time
 /// Mail still queued after this long needs a look (DESIGN section 5, Outbox).
 const QUEUED_OVERDUE: Duration = Duration::from_mins(10);
 /// A pending invitation this long past its expiry needs a look (DESIGN section 5, Outbox).
-const EXPIRY_OVERDUE: Duration = Duration::from_mins(5);
+pub(crate) const EXPIRY_OVERDUE: Duration = Duration::from_mins(5);
 
 /// The record of one address in one organization; there is at most one.
 #[derive(Debug, Clone, PartialEq, Eq)]

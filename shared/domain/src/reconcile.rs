@@ -3,6 +3,7 @@
 //! It trusts nothing that was to happen by itself: a stream record may have been given up, a timer may never
 //! have fired. What waits too long says so itself, by `due_at`.
 
+use crate::invitation::EXPIRY_OVERDUE;
 use crate::{Change, Decision, Delivery, Invitation, Plan, Policy, State, Timestamp, expire};
 
 /// What was true when we looked.
@@ -27,8 +28,12 @@ pub enum Outcome {
 pub fn decide(facts: &Facts, policy: &Policy, now: Timestamp) -> Decision<Outcome> {
     let overdue = facts.invitation.as_ref().filter(|it| is_overdue(it, now));
     let Some(invitation) = overdue else { return Decision::unchanged(Outcome::Nothing) };
-    if now >= invitation.expires_at {
+    if now >= invitation.expires_at + EXPIRY_OVERDUE {
         return Decision { plan: expire::close(invitation, policy, now), answer: Outcome::Expired };
+    }
+    // At the expiry itself it is the timer's turn first, also for one whose mail never went out.
+    if now >= invitation.expires_at {
+        return Decision::unchanged(Outcome::Nothing);
     }
     if invitation.mail.as_ref().is_some_and(|mail| mail.delivery == Delivery::Queued) {
         let plan = Plan::from_iter([Change::write(invitation.redriven(now))]);
@@ -83,15 +88,25 @@ mod tests {
     }
 
     #[test]
-    fn a_pending_one_past_its_expiry_is_closed_whatever_its_mail() {
+    fn a_pending_one_long_past_its_expiry_is_closed_whatever_its_mail() {
         for delivery in [Delivery::Queued, Delivery::Sent, Delivery::Bounced] {
-            let late = given().delivery(delivery).expiring_at(NOON).due_at(NOON);
+            let mut late = given().delivery(delivery).expiring_at(NOON).due_at(NOON);
+            late.now = NOON + EXPIRY_OVERDUE;
             let decision = late.reconciling();
-            let purge_at = NOON + late.policy.retention;
+            let purge_at = late.now + late.policy.retention;
             assert_eq!(decision.answer, Outcome::Expired, "{delivery:?}");
-            let closed = State::Closed { how: Closed::Expired, at: NOON, purge_at };
+            let closed = State::Closed { how: Closed::Expired, at: late.now, purge_at };
             assert_eq!(written(&decision).state, closed);
             assert_eq!(counts(&decision), (1, 0));
+        }
+    }
+
+    #[test]
+    fn in_the_minutes_after_its_expiry_it_is_left_to_its_timer() {
+        for seconds in [0, 299] {
+            let mut queued = given().delivery(Delivery::Queued).expiring_at(NOON).due_at(NOON);
+            queued.now = NOON + seconds * SECOND;
+            assert_eq!(queued.reconciling(), Decision::unchanged(Outcome::Nothing), "{seconds} s");
         }
     }
 
@@ -114,13 +129,16 @@ mod tests {
 
     #[test]
     fn after_it_nothing_is_overdue() {
-        for (delivery, expires_at) in
-            [(Delivery::Queued, NOON), (Delivery::Queued, NOON + SECOND), (Delivery::Sent, NOON)]
-        {
-            let overdue = given().delivery(delivery).expiring_at(expires_at).due_at(NOON);
-            assert!(is_overdue(overdue.invitation.as_ref().unwrap(), NOON));
+        for (delivery, expires_at, now) in [
+            (Delivery::Queued, NOON, NOON + EXPIRY_OVERDUE),
+            (Delivery::Queued, NOON + SECOND, NOON),
+            (Delivery::Sent, NOON, NOON + EXPIRY_OVERDUE),
+        ] {
+            let mut overdue = given().delivery(delivery).expiring_at(expires_at).due_at(NOON);
+            overdue.now = now;
+            assert!(is_overdue(overdue.invitation.as_ref().unwrap(), now));
             let decision = overdue.reconciling();
-            assert!(!is_overdue(written(&decision), NOON), "{delivery:?}");
+            assert!(!is_overdue(written(&decision), now), "{delivery:?}");
         }
     }
 }

@@ -20,7 +20,7 @@ pub enum SettleError<Refusal, Failure = Error> {
     Contended,
     /// The facts could not be read.
     #[error("the facts could not be read")]
-    Read(Failure),
+    Read(#[source] Failure),
     /// The plan could not be committed.
     #[error(transparent)]
     Commit(#[from] CommitError),

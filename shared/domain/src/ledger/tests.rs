@@ -65,6 +65,7 @@ fn acts() -> impl Strategy<Value = Act> {
         Just(Mark::Rejected("malicious".to_owned())),
         Just(Mark::Delivered),
         Just(Mark::Bounced("unknown".to_owned())),
+        Just(Mark::Returned("away".to_owned())),
         Just(Mark::Complained),
     ];
     prop_oneof![
