@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use world::permissions::{Permissions, granted, list, sentences};
+use world::permissions::{Permissions, granted, is_lambdas, list, sentences};
 use world::template::Template;
 use world::{A_WHILE, Options, TWO_DAYS, World};
 
@@ -206,8 +206,4 @@ fn no_policy_is_attached_from_elsewhere() {
     roles.extend(["SchedulerRole", "ReleaseRole"].map(str::to_owned));
     let found: BTreeSet<_> = template.resources("AWS::IAM::Role").into_iter().map(str::to_owned).collect();
     assert_eq!(found, roles);
-}
-
-fn is_lambdas(sentence: &str) -> bool {
-    sentence.starts_with("sqs:") || sentence.contains(" on table/stream/")
 }

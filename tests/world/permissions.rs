@@ -87,11 +87,14 @@ fn grants(template: &Template, role: &str) -> BTreeSet<String> {
             }
         }
     }
-    // Lambda acts as the function's role too: it reads the stream and keeps what failed. That is looked at on its
-    // own, and no call of a function is among it.
-    let lambdas = |grant: &String| grant.starts_with("sqs:") || grant.contains(" on table/stream/");
-    grants.retain(|grant| !lambdas(grant));
+    grants.retain(|grant| !is_lambdas(grant));
     grants
+}
+
+/// Whether Lambda does that as the function's role, and not the function: it reads the stream, and keeps what
+/// failed.
+pub fn is_lambdas(sentence: &str) -> bool {
+    sentence.starts_with("sqs:") || sentence.contains(" on table/stream/")
 }
 
 /// One value or several, which IAM does not distinguish.

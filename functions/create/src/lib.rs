@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::create;
-use domain::{OrganizationId, OrganizationName, Role};
+use domain::{Clock, OrganizationId, OrganizationName, Role};
 use edge::http::Failure;
 use edge::request::{caller, json, verified};
 use edge::view::OrganizationView;

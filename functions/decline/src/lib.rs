@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use domain::Opened;
 use domain::decline::{self, Facts};
+use domain::{Clock, Opened};
 use edge::Problem;
 use edge::http::Failure;
 use edge::request::{caller, token};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use domain::Link;
 use domain::expire::{self, Outcome};
+use domain::{Clock, Link};
 use edge::event::Handled;
 use edge::observe::{self, Failed};
 use edge::{App, Timer};

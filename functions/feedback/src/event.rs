@@ -2,7 +2,7 @@
 
 use domain::delivery::Mark;
 use domain::{Generation, InvitationId, Link, OrganizationId, Timestamp};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// What happened to which mail.
@@ -35,12 +35,17 @@ struct Raw {
     expires_at: i64,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+/// What SES tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Kind {
+pub enum Kind {
+    /// The recipient's server took the mail.
     Delivery,
+    /// It came back.
     Bounce,
+    /// The recipient called it spam.
     Complaint,
+    /// SES took it and did not send it.
     Reject,
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::invite::{self, ADDRESSES_MAX, Outcome};
-use domain::{EmailAddress, Role, Timestamp};
+use domain::{Clock, EmailAddress, Role, Timestamp};
 use edge::http::Failure;
 use edge::request::{caller, json, organization, verified};
 use edge::view::InvitationView;

@@ -5,7 +5,7 @@ mod cursor;
 
 use std::sync::Arc;
 
-use domain::{Caller, InvitationId, OrganizationId, Role, Status, UserId};
+use domain::{Caller, Clock, InvitationId, OrganizationId, Role, Status, UserId};
 use edge::http::{Failure, ok};
 use edge::list::{PageView, limit};
 use edge::request::{caller, organization, parameter};

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use aws_lambda_events::event::dynamodb::Event;
 use aws_lambda_events::event::streams::DynamoDbEventResponse;
 use domain::delivery::{self, Mark};
-use domain::{Clock, Delivery, Link, Policy, Status, Timestamp};
+use domain::{Clock, Delivery, Policy, Status, Timestamp};
 use edge::event::Handled;
-use edge::observe::{Failed, Metric, Outcome, Timed};
+use edge::observe::{Failed, Metric, Outcome};
 use edge::stream::{Change, Touched, each};
 use edge::{SystemClock, env};
 use lambda_runtime::Error;
@@ -69,7 +69,7 @@ impl Failure {
     }
 }
 
-impl Timed for App {
+impl Clock for App {
     fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -103,7 +103,10 @@ impl App {
         let token = self.key.mint(&link).await?;
         let letter = self.letterhead.write(&organization.name, pending, &token, self.clock.now())?;
         let (mark, outcome) = match self.ses.send(&letter, &link).await {
-            Ok(()) => (Mark::Sent, Outcome::new("sent").measuring(Metric::MailDelay, self.delay(&link))),
+            Ok(()) => {
+                let delay = delivery::owed_seconds(&invitation, &self.policy, self.clock.now());
+                (Mark::Sent, Outcome::new("sent").measuring(Metric::MailDelay, delay))
+            }
             Err(SendError::Refused(code)) => {
                 tracing::warn!(code, "the mail was refused for good");
                 let reason = format!("The mail service refused the mail ({code}).");
@@ -113,12 +116,6 @@ impl App {
         };
         self.store.mark(&link, &mark, &*self.clock).await?;
         Ok(outcome)
-    }
-
-    /// Seconds since the commit that owes the mail of `link`, which is a lifetime before its deadline.
-    fn delay(&self, link: &Link) -> u64 {
-        let since_owed = (self.clock.now() + self.policy.lifetime).unix() - link.expires_at.unix();
-        u64::try_from(since_owed).unwrap_or(0)
     }
 }
 

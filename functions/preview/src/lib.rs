@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Opened, Role, Status};
+use domain::{Clock, Opened, Role, Status};
 use edge::Problem;
 use edge::http::Failure;
 use edge::request::token;

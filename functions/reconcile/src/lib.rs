@@ -4,12 +4,11 @@
 //! the stream brings it to `mail` again. An invitation whose timer never fired is closed here.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::Invitation;
 use domain::reconcile::{self, Outcome};
+use domain::{Clock, delivery};
 use edge::App;
 use edge::event::Handled;
 use edge::observe::{self, Failed, Outcome as Told};
@@ -43,22 +42,6 @@ pub struct Found {
     pub unfinished: bool,
 }
 
-/// Some of what was overdue could not be driven again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Incomplete(Found);
-
-impl fmt::Display for Incomplete {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} overdue invitations could not be driven again; the log says which and why",
-            self.0.failed
-        )
-    }
-}
-
-impl std::error::Error for Incomplete {}
-
 impl Found {
     fn and(self, other: Self) -> Self {
         Self {
@@ -82,7 +65,9 @@ pub async fn handle(app: Arc<App>, _event: Value) -> Result<Handled<Found>, Fail
         Told::overdue(word, found.overdue_mail, found.oldest_queued_seconds, found.overdue_invitations)
     };
     if found.failed > 0 {
-        return Err(Failed { outcome: told("retry"), cause: Incomplete(found).into() });
+        let cause =
+            format!("{} overdue invitations could not be driven again; the log says why", found.failed);
+        return Err(Failed { outcome: told("retry"), cause: cause.into() });
     }
     let word = if found.unfinished { "unfinished" } else { "ok" };
     Ok(Handled { outcome: told(word), answer: found })
@@ -125,13 +110,13 @@ async fn drive(app: &App, overdue: &Overdue, until: Instant) -> Found {
     let settled = timeout_at(until, settle(app, overdue, &seen)).await;
     let found = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
     match settled {
-        Ok(Ok(Outcome::Nothing)) => found,
-        Ok(Ok(Outcome::Expired)) => {
-            tracing::warn!(organization, invitation, "closed long after its expiry: its timer did not fire");
-            found
-        }
-        Ok(Ok(Outcome::Driven)) => {
-            tracing::warn!(organization, invitation, "its mail waits too long, and is driven again");
+        Ok(Ok(outcome)) => {
+            let done = match outcome {
+                Outcome::Nothing => return found,
+                Outcome::Expired => "closed long after its expiry: its timer did not fire",
+                Outcome::Driven => "its mail waits too long, and is driven again",
+            };
+            tracing::warn!(organization, invitation, "{done}");
             found
         }
         Ok(Err(error)) => {
@@ -157,7 +142,8 @@ async fn settle(
             Outcome::Nothing => Found::default(),
             Outcome::Expired => Found { overdue_invitations: 1, ..Found::default() },
             Outcome::Driven => {
-                let oldest_queued_seconds = facts.invitation.as_ref().map_or(0, |it| waited(it, app));
+                let seconds = |it| delivery::owed_seconds(it, &app.policy, now);
+                let oldest_queued_seconds = facts.invitation.as_ref().map_or(0, seconds);
                 Found { overdue_mail: 1, oldest_queued_seconds, ..Found::default() }
             }
         };
@@ -165,11 +151,4 @@ async fn settle(
         Ok(decision)
     };
     app.store.settle(read, decide).await
-}
-
-/// Seconds since the mail was owed, which was a lifetime before the expiry.
-fn waited(invitation: &Invitation, app: &App) -> u64 {
-    let lifetime = i64::try_from(app.policy.lifetime.as_secs()).unwrap_or(i64::MAX);
-    let owed_since = invitation.expires_at.unix().saturating_sub(lifetime);
-    u64::try_from(app.now().unix() - owed_since).unwrap_or(0)
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use domain::remove;
+use domain::{Clock, remove};
 use edge::http::Failure;
 use edge::request::{caller, member, no_member, organization};
 use edge::{App, Problem};

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use domain::resend;
+use domain::{Clock, resend};
 use edge::http::Failure;
 use edge::request::{caller, invitation, no_invitation, organization, verified};
 use edge::view::InvitationView;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use domain::revoke;
+use domain::{Clock, revoke};
 use edge::http::Failure;
 use edge::request::{caller, invitation, no_invitation, organization};
 use edge::{App, Problem};

@@ -10,7 +10,7 @@ use aws_lambda_events::event::dynamodb::Event;
 use aws_lambda_events::event::streams::DynamoDbEventResponse;
 use domain::{Clock, Status, Timestamp};
 use edge::event::Handled;
-use edge::observe::{Failed, Outcome, Timed};
+use edge::observe::{Failed, Outcome};
 use edge::stream::{Change, Touched, each};
 use edge::{SystemClock, env};
 use lambda_runtime::Error;
@@ -49,7 +49,7 @@ impl Failure {
     }
 }
 
-impl Timed for App {
+impl Clock for App {
     fn now(&self) -> Timestamp {
         self.clock.now()
     }

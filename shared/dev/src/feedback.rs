@@ -7,7 +7,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing,
 };
-use serde::{Deserialize, Serialize};
+use feedback::event::Kind;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -24,15 +25,6 @@ struct Told {
     /// SES's `bounceType` and `bounceSubType`, of a bounce.
     bounce: Option<String>,
     reason: Option<String>,
-}
-
-#[derive(Deserialize, Serialize, Clone, Copy, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-enum Kind {
-    Delivery,
-    Bounce,
-    Complaint,
-    Reject,
 }
 
 /// The call, about the mails of `mailbox`.

@@ -1,6 +1,6 @@
 //! Delivery: whether a mail is owed, and the marks that mail and feedback leave on its invitation.
 
-use crate::{Change, Decision, Delivery, Invitation, Link, Mail, Pending, Plan, Timestamp};
+use crate::{Change, Decision, Delivery, Invitation, Link, Mail, Pending, Plan, Policy, Timestamp};
 
 /// What was true when we looked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +67,13 @@ pub fn owed(invitation: &Invitation, now: Timestamp) -> Option<Pending<'_>> {
     invitation.pending_at(now).ok().filter(|_| queued)
 }
 
+/// Seconds for which the newest mail has been owed, or was, at `now`: since a lifetime before the invitation's
+/// expiry, which was when it was sent.
+#[must_use]
+pub fn owed_seconds(invitation: &Invitation, policy: &Policy, now: Timestamp) -> u64 {
+    u64::try_from((now + policy.lifetime).unix() - invitation.expires_at.unix()).unwrap_or(0)
+}
+
 /// Decides what `mark` changes on the invitation whose mail carried `link`; the answer says whether
 /// anything. Marks of an older mail change nothing, and none moves a delivery backwards.
 pub fn decide(link: &Link, mark: &Mark, facts: &Facts, now: Timestamp) -> Decision<bool> {
@@ -104,6 +111,16 @@ mod tests {
     fn marks() -> [Mark; 5] {
         let reason = || "550 no such user".to_owned();
         [Mark::Sent, Mark::Failed(reason()), Mark::Delivered, Mark::Bounced(reason()), Mark::Complained]
+    }
+
+    #[test]
+    fn a_mail_is_owed_since_a_lifetime_before_the_expiry() {
+        let given = given().expiring_at(NOON + HOUR);
+        let seconds = |now| owed_seconds(given.invitation.as_ref().unwrap(), &given.policy, now);
+        assert_eq!(seconds(NOON + HOUR), 48 * 60 * 60);
+        assert_eq!(seconds(NOON), 47 * 60 * 60);
+        // A clock that is behind, or a lifetime that was longer then.
+        assert_eq!(seconds(Timestamp::from_unix(0)), 0);
     }
 
     #[test]

@@ -7,7 +7,6 @@ use lambda_runtime::Error;
 use store::Store;
 use store::aws::config;
 
-use crate::observe::Timed;
 use crate::{Problem, SystemClock, env};
 
 /// The table, the time and the policy. Cheap to clone.
@@ -50,15 +49,9 @@ impl App {
             Err(error) => error.into(),
         }
     }
-
-    /// The moment of the call.
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
 }
 
-impl Timed for App {
+impl Clock for App {
     fn now(&self) -> Timestamp {
         self.clock.now()
     }

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
+use domain::Clock;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::observe::{self, Failed, Invocation, Outcome, Timed};
+use crate::observe::{self, Failed, Invocation, Outcome};
 
 /// What a handler has done, and what is answered.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +41,7 @@ pub async fn run<App, Event, Answer, Handling>(
     handle: impl Fn(Arc<App>, Event) -> Handling,
 ) -> Result<(), Error>
 where
-    App: Timed,
+    App: Clock,
     Event: DeserializeOwned,
     Answer: Serialize,
     Handling: Future<Output = Result<Handled<Answer>, Failed>>,
@@ -57,7 +58,7 @@ pub async fn invoke<App, Event, Answer, Handling>(
     event: LambdaEvent<Value>,
 ) -> Result<Value, Error>
 where
-    App: Timed,
+    App: Clock,
     Event: DeserializeOwned,
     Answer: Serialize,
     Handling: Future<Output = Result<Handled<Answer>, Failed>>,
@@ -73,7 +74,7 @@ async fn serve<App, Event, Answer, Handling>(
     event: LambdaEvent<Value>,
 ) -> Result<Answer, Error>
 where
-    App: Timed,
+    App: Clock,
     Event: DeserializeOwned,
     Handling: Future<Output = Result<Handled<Answer>, Failed>>,
 {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::Clock;
 use http::{HeaderValue, StatusCode, header};
 use lambda_http::request::LambdaRequest;
 use lambda_http::tower::Service;
@@ -10,7 +11,7 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::observe::{self, Invocation, Outcome, Timed};
+use crate::observe::{self, Invocation, Outcome};
 use crate::problem::{Code, Problem};
 use crate::request::{BODY_BYTES_MAX, Unauthenticated, observe_ids};
 
@@ -53,7 +54,7 @@ impl From<Unauthenticated> for Failure {
 /// Serves `handle`, as the function `action`, to the Lambda runtime until it ends the process.
 pub async fn run<App, Handle, Handling>(action: &'static str, app: App, handle: Handle) -> Result<(), Error>
 where
-    App: Timed + Send + Sync + 'static,
+    App: Clock + 'static,
     Handle: Fn(Arc<App>, Request) -> Handling + Clone + Send + Sync + 'static,
     Handling: Future<Output = Result<Response<Body>, Failure>> + Send + 'static,
 {
@@ -72,7 +73,7 @@ pub async fn invoke<App, Handle, Handling>(
     event: LambdaEvent<Value>,
 ) -> Result<Value, Error>
 where
-    App: Timed + Send + Sync + 'static,
+    App: Clock + 'static,
     Handle: Fn(Arc<App>, Request) -> Handling + Clone + Send + Sync + 'static,
     Handling: Future<Output = Result<Response<Body>, Failure>> + Send + 'static,
 {
@@ -87,7 +88,7 @@ async fn serve<App, Handle, Handling>(
     event: LambdaEvent<LambdaRequest>,
 ) -> Result<impl Serialize + Send, Error>
 where
-    App: Timed + Send + Sync + 'static,
+    App: Clock + 'static,
     Handle: Fn(Arc<App>, Request) -> Handling + Clone + Send + Sync + 'static,
     Handling: Future<Output = Result<Response<Body>, Failure>> + Send + 'static,
 {
@@ -97,7 +98,7 @@ where
     let mut adapter = Adapter::from(service_fn(move |request: Request| {
         let (invocation, app, handle) = (invocation.clone(), Arc::clone(&app), handle.clone());
         async move {
-            let timed = Arc::clone(&app);
+            let clock = Arc::clone(&app);
             let work = async {
                 observe_ids(&request);
                 let answer = match request.body().len() {
@@ -109,7 +110,7 @@ where
                 let response = answered(answer);
                 (Outcome::new(word).answered(response.status().as_u16()), response)
             };
-            Ok::<_, Error>(observe::invoked(invocation, &*timed, work).await)
+            Ok::<_, Error>(observe::invoked(invocation, &*clock, work).await)
         }
     }));
     adapter.call(event).await

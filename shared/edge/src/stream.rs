@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use domain::{InvitationId, OrganizationId};
+use domain::{Clock, InvitationId, OrganizationId};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use store::Broken;
 use store::record::{Standing, invitation_key, standing};
 
 use crate::event::Handled;
-use crate::observe::{self, Failed, Outcome, Timed, chain};
+use crate::observe::{self, Failed, Outcome, chain};
 
 /// Invitations of one batch that are looked after at the same time.
 const CONCURRENCY: usize = 8;
@@ -43,7 +43,7 @@ pub struct Change {
 /// one of the batch waiting. Each one is told of in a line of its own, and the batch in one more.
 pub async fn each<Looking>(
     event: Event,
-    timed: &impl Timed,
+    clock: &impl Clock,
     wanted: impl Fn(&Change) -> bool,
     look_after: impl Fn(Touched) -> Looking,
 ) -> Handled<DynamoDbEventResponse>
@@ -61,7 +61,7 @@ where
             Ok(_) => {}
             Err(broken) => {
                 tracing::error!(sequence_number, cause = chain(&broken), "a stream record cannot be read");
-                observe::unread(timed);
+                observe::unread(clock);
                 failed.push(sequence_number);
             }
         }
@@ -79,7 +79,7 @@ where
                     }
                 }
             };
-            observe::looked_after(&organization, &invitation, timed, work).await
+            observe::looked_after(&organization, &invitation, clock, work).await
         }
     });
     failed.extend(
@@ -117,7 +117,7 @@ mod tests {
 
     struct Noon;
 
-    impl Timed for Noon {
+    impl Clock for Noon {
         fn now(&self) -> Timestamp {
             Timestamp::from_unix(1_795_615_200)
         }

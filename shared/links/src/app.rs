@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use domain::{Timestamp, Token};
+use domain::{Clock, Timestamp, Token};
 use edge::Problem;
 use edge::env::required;
-use edge::observe::Timed;
 use lambda_runtime::Error;
 
 use crate::{KeyError, Kms, LinkKey};
@@ -50,7 +49,7 @@ impl App {
     }
 }
 
-impl Timed for App {
+impl Clock for App {
     fn now(&self) -> Timestamp {
         self.edge.now()
     }

@@ -147,16 +147,19 @@ where
             }
         }
         let Members(members, summary) = own;
-        match summary.and_then(|summary| serde_json::from_str::<BTreeMap<String, Value>>(&summary).ok()) {
-            Some(summary) => line.extend(summary),
-            None => {
-                line.insert("target".to_owned(), event.metadata().target().into());
-            }
+        if summary.is_none() {
+            line.insert("target".to_owned(), event.metadata().target().into());
         }
         line.extend(members.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        if let Ok(line) = serde_json::to_string(&line) {
-            (self.write)(&(line + "\n"));
+        let Ok(mut text) = serde_json::to_string(&line) else { return };
+        // A summary is an object's text already: its members go behind the others, as they are.
+        if let Some(members) = summary.as_deref().and_then(|summary| summary.strip_prefix('{')) {
+            text.pop();
+            text.push(',');
+            text.push_str(members);
         }
+        text.push('\n');
+        (self.write)(&text);
     }
 }
 

@@ -5,7 +5,7 @@
 //! [`invitation`] and [`actor`]. Ids and codes, never an address, a name, a token or a key.
 //!
 //! How a function takes part: `main` calls [`start`] and then `http::run` or `event::run`, each with the
-//! function's name; its `App` is [`Timed`]. What `http` answers is its outcome by itself; a handler of events
+//! function's name; its `App` is a [`Clock`]. What `http` answers is its outcome by itself; a handler of events
 //! returns `Handled::new(word)` or [`Failed`], and one of the stream gives `stream::each` an [`Outcome`] for
 //! each invitation.
 
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
 
-use domain::{InvitationId, Link, OrganizationId, Timestamp, UserId};
+use domain::{Clock, InvitationId, Link, OrganizationId, Timestamp, UserId};
 use lambda_runtime::Context;
 use serde::Serialize;
 use store::{Effort, with_effort};
@@ -30,12 +30,6 @@ pub use metric::{Metric, NAMESPACE};
 
 /// Where the spans and the last lines come from, which are told at every level.
 const TARGET: &str = "edge::observe";
-
-/// Whoever knows the time.
-pub trait Timed {
-    /// The moment.
-    fn now(&self) -> Timestamp;
-}
 
 /// Which invocation of which function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,7 +171,7 @@ pub fn actor(user: &UserId) {
 /// Does the work of one invocation; its last line is told when it is done.
 pub async fn invoked<Answer>(
     invocation: Invocation,
-    timed: &impl Timed,
+    clock: &impl Clock,
     work: impl Future<Output = (Outcome, Answer)>,
 ) -> Answer {
     let Invocation { action, request_id, gateway_request_id, trace } = invocation;
@@ -192,40 +186,40 @@ pub async fn invoked<Answer>(
         invitation = Empty,
         actor = Empty,
     );
-    told(span, timed, work).await
+    told(span, clock, work).await
 }
 
 /// Does what an invocation has to do about one of several invitations; its last line is told when it is done.
 pub async fn looked_after<Answer>(
     organization: &OrganizationId,
     invitation: &InvitationId,
-    timed: &impl Timed,
+    clock: &impl Clock,
     work: impl Future<Output = (Outcome, Answer)>,
 ) -> Answer {
     let (organization, invitation) = (organization.as_str(), invitation.as_str());
-    told(tracing::info_span!(target: TARGET, "invitation", organization, invitation), timed, work).await
+    told(tracing::info_span!(target: TARGET, "invitation", organization, invitation), clock, work).await
 }
 
 /// Tells of something that could not even be looked after.
-pub fn unread(timed: &impl Timed) {
-    tell(&Outcome::new("failed"), 0, &Effort::default(), timed);
+pub fn unread(clock: &impl Clock) {
+    tell(&Outcome::new("failed"), 0, &Effort::default(), clock);
 }
 
 async fn told<Answer>(
     span: Span,
-    timed: &impl Timed,
+    clock: &impl Clock,
     work: impl Future<Output = (Outcome, Answer)>,
 ) -> Answer {
     let started = Instant::now();
     let ((outcome, answer), effort) = with_effort(work).instrument(span.clone()).await;
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    span.in_scope(|| tell(&outcome, duration_ms, &effort, timed));
+    span.in_scope(|| tell(&outcome, duration_ms, &effort, clock));
     answer
 }
 
-fn tell(outcome: &Outcome, duration_ms: u64, effort: &Effort, timed: &impl Timed) {
+fn tell(outcome: &Outcome, duration_ms: u64, effort: &Effort, clock: &impl Clock) {
     // Evaluated only where somebody listens.
-    tracing::info!(target: TARGET, summary = %Summary::new(outcome, duration_ms, effort, timed.now()));
+    tracing::info!(target: TARGET, summary = %Summary::new(outcome, duration_ms, effort, clock.now()));
 }
 
 /// The last line, but for what the spans say: an embedded metrics document with more in it.
