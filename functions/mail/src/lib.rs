@@ -11,7 +11,7 @@ use std::sync::Arc;
 use aws_lambda_events::event::dynamodb::Event;
 use aws_lambda_events::event::streams::DynamoDbEventResponse;
 use domain::delivery::{self, Mark};
-use domain::{Clock, Delivery, Policy, Status, Timestamp};
+use domain::{Clock, Policy, Timestamp};
 use edge::event::Handled;
 use edge::observe::{Failed, Metric, Outcome};
 use edge::stream::{Change, Touched, each};
@@ -121,8 +121,7 @@ impl App {
 
 /// A change after which a mail may be owed.
 fn owes(change: &Change) -> bool {
-    let Some(new) = &change.new else { return false };
-    new.status == Status::Pending && new.delivery == Some(Delivery::Queued)
+    change.new.as_ref().is_some_and(|new| delivery::may_owe(new.status, new.delivery))
 }
 
 /// Sends what a batch of the stream says is owed; answers with what has to be tried again.
@@ -136,7 +135,7 @@ pub async fn handle(app: Arc<App>, event: Event) -> Result<Handled<DynamoDbEvent
 
 #[cfg(test)]
 mod tests {
-    use domain::Generation;
+    use domain::{Delivery, Generation, Status};
     use store::record::Standing;
 
     use super::*;

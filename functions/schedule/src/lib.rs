@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::dynamodb::Event;
 use aws_lambda_events::event::streams::DynamoDbEventResponse;
-use domain::{Clock, Status, Timestamp};
+use domain::{Clock, Status, Timestamp, expire};
 use edge::event::Handled;
 use edge::observe::{Failed, Outcome};
 use edge::stream::{Change, Touched, each};
@@ -77,8 +77,8 @@ impl App {
     async fn arrange(&self, touched: Touched) -> Result<Outcome, Failure> {
         let Touched { organization, invitation } = &touched;
         let read = self.store.invitation(organization, invitation).await?;
-        let word = match read.filter(|record| record.status() == Status::Pending) {
-            Some(pending) => self.scheduler.set(&pending.link(), self.clock.now()).await.map(|()| "set")?,
+        let word = match read.as_ref().and_then(expire::timer) {
+            Some(timer) => self.scheduler.set(&timer, self.clock.now()).await.map(|()| "set")?,
             None => self.scheduler.delete(organization, invitation).await.map(|()| "deleted")?,
         };
         Ok(Outcome::new(word))

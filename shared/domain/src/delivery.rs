@@ -1,6 +1,6 @@
 //! Delivery: whether a mail is owed, and the marks that mail and feedback leave on its invitation.
 
-use crate::{Change, Decision, Delivery, Invitation, Link, Mail, Pending, Plan, Policy, Timestamp};
+use crate::{Change, Decision, Delivery, Invitation, Link, Mail, Pending, Plan, Policy, Status, Timestamp};
 
 /// What was true when we looked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub struct Facts {
 }
 
 /// What happened to a mail.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Mark {
     /// SES took it.
     Sent,
@@ -60,11 +60,17 @@ impl Mark {
     }
 }
 
+/// Whether a record that says this may owe a mail: what is worth a look, as far as a change alone can tell.
+#[must_use]
+pub fn may_owe(status: Status, delivery: Option<Delivery>) -> bool {
+    status == Status::Pending && delivery == Some(Delivery::Queued)
+}
+
 /// The mail that is owed now, if one is: its invitation is pending and its newest mail is queued.
 #[must_use]
 pub fn owed(invitation: &Invitation, now: Timestamp) -> Option<Pending<'_>> {
-    let queued = invitation.mail.as_ref().is_some_and(|mail| mail.delivery == Delivery::Queued);
-    invitation.pending_at(now).ok().filter(|_| queued)
+    let delivery = invitation.mail.as_ref().map(|mail| mail.delivery);
+    invitation.pending_at(now).ok().filter(|_| may_owe(invitation.status(), delivery))
 }
 
 /// Seconds for which the newest mail has been owed, or was, at `now`: since a lifetime before the invitation's
@@ -99,7 +105,7 @@ pub fn decide(link: &Link, mark: &Mark, facts: &Facts, now: Timestamp) -> Decisi
 mod tests {
     use super::*;
     use crate::testing::{Given, HOUR, NOON, SECOND, given, written};
-    use crate::{Generation, State, Status};
+    use crate::{Generation, State};
 
     impl Given {
         fn marking(&self, mark: &Mark) -> Decision<bool> {

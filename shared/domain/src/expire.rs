@@ -28,6 +28,12 @@ pub enum Refusal {
     NotYetDue(Timestamp),
 }
 
+/// The timer that an invitation needs: one for its deadline while it is pending, else none.
+#[must_use]
+pub fn timer(invitation: &Invitation) -> Option<Link> {
+    (invitation.status() == Status::Pending).then(|| invitation.link())
+}
+
 /// Decides, for the timer that was set for `timer`'s deadline.
 pub fn decide(
     timer: &Link,

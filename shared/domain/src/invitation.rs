@@ -14,7 +14,7 @@ const QUEUED_OVERDUE: Duration = Duration::from_mins(10);
 pub(crate) const EXPIRY_OVERDUE: Duration = Duration::from_mins(5);
 
 /// The record of one address in one organization; there is at most one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Invitation {
     /// Derived from organization and address.
     pub id: InvitationId,
@@ -75,7 +75,7 @@ impl Revision {
 }
 
 /// The member in whose name an invitation stands: who invited, or who last resent it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Sender {
     /// Who.
     pub user: UserId,
@@ -84,7 +84,7 @@ pub struct Sender {
 }
 
 /// What has become of an invitation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum State {
     /// It holds a seat and waits.
     Pending {
@@ -110,7 +110,7 @@ pub enum State {
 }
 
 /// Why an invitation is closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Closed {
     /// Withdrawn by a member.
     Revoked,
@@ -185,7 +185,7 @@ impl From<Closed> for Status {
 }
 
 /// The newest mail of an invitation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Mail {
     /// How far it came.
     pub delivery: Delivery,

@@ -1,8 +1,13 @@
 //! A table in memory: what [`Plan`]s mean, without a database.
 //!
 //! [`Ledger::commit`] is the meaning of every [`Change`] and its guard, in the fewest words; whatever carries
-//! plans out elsewhere has to agree with it. [`Ledger::violations`] says what the rules say about a whole
+//! plans out elsewhere has to agree with it. The facts of each action are there as a snapshot would show them.
+//! [`Ledger::violations`] says what the rules say about a whole
 //! table, wherever its records came from.
+
+mod facts;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -12,7 +17,7 @@ use crate::{
 };
 
 /// All records of a table.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Ledger {
     organizations: BTreeMap<OrganizationId, Organization>,
     members: BTreeMap<(OrganizationId, UserId), Member>,
@@ -267,6 +272,3 @@ impl Ledger {
         (!used).then(|| Violation::Unused(organization.clone(), id()))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -16,7 +16,7 @@ const TOKEN_BYTES_MAX: usize = 2 + KeyId::BYTES_MAX + 30 + 30 + 10 + 12 + 43 + 6
 
 /// What a link is bound to. The invitation's id is derived from the address, and a generation has one role
 /// and one expiry, so that is everything.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Link {
     /// In which organization.
     pub organization: OrganizationId,

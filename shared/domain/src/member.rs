@@ -3,7 +3,7 @@
 use crate::{EmailAddress, InvitationId, OrganizationId, Role, Timestamp, UserId};
 
 /// A user who belongs to an organization.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Member {
     /// Where.
     pub organization: OrganizationId,

@@ -12,7 +12,7 @@ const LINK_PARTS: [&str; 4] = ["://", "@", "/", "www."];
 
 /// The name of an organization: 1 to 60 characters, no control, bidirectional or line-break characters,
 /// nothing that makes a link; spaces around it are not part of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct OrganizationName(String);
 

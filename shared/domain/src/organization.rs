@@ -3,7 +3,7 @@
 use crate::{OrganizationId, OrganizationName, Timestamp};
 
 /// A tenant of the product.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Organization {
     /// Its id.
     pub id: OrganizationId,
@@ -18,7 +18,7 @@ pub struct Organization {
 }
 
 /// Seats, counted down: what members and pending invitations have not taken is free.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Seats {
     /// All of them.
     pub total: u32,

@@ -23,7 +23,7 @@ impl<Answer> Decision<Answer> {
 }
 
 /// Up to 100 changes, at most one per item, made together or not at all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct Plan {
     changes: Vec<Change>,
@@ -64,7 +64,7 @@ impl FromIterator<Change> for Plan {
 }
 
 /// One guarded change of one item.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Change {
     /// Of the organization.
     Organization(OrganizationId, OrganizationChange),
@@ -86,7 +86,7 @@ pub enum Item {
 }
 
 /// A change of the organization.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum OrganizationChange {
     /// It comes into being. Guard: there is none.
     Found(Organization),
@@ -101,7 +101,7 @@ pub enum OrganizationChange {
 }
 
 /// A change of a member.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum MemberChange {
     /// They join. Guard: they are no member.
     Join(Member),
@@ -124,7 +124,7 @@ pub enum MemberChange {
 }
 
 /// A change of an invitation's record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum InvitationChange {
     /// The record becomes this. Guard: what is stored has the revision before this one's, or is absent if
     /// this is the first.
@@ -141,7 +141,7 @@ pub enum InvitationChange {
 }
 
 /// Why an address is not invited again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Standing {
     /// Its invitation is pending, and ends then.
     PendingUntil(Timestamp),

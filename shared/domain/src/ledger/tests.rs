@@ -8,12 +8,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::accept::Authority;
 use crate::delivery::Mark;
-use crate::testing::{NOON, acme, address, caller, invitation, member, user};
+use crate::testing::{NOON, acme, address, caller, id_of, invitation, member, user};
 use crate::{
-    Caller, Decision, Link, Opened, OrganizationName, Policy, Seats, Timestamp, accept, create, decline,
-    delivery, expire, invite, reconcile, remove, resend, revoke, role_edit,
+    Caller, Decision, Link, OrganizationName, Policy, Seats, Timestamp, accept, create, decline, delivery,
+    expire, invite, reconcile, remove, resend, revoke, role_edit,
 };
 
 const PEOPLE: [&str; 6] = ["ada", "bob", "cyd", "dan", "eve", "fay"];
@@ -134,77 +133,60 @@ impl World {
     /// The plan of `act` on what was seen `lag` commits ago, unless the rules refuse it.
     fn plan(&self, act: &Act, lag: usize) -> Option<Plan> {
         let seen = &self.past[self.past.len().saturating_sub(lag + 1)];
-        let facts = Seen { ledger: seen, world: self };
         let (policy, now) = (&self.policy, self.now);
         match act {
             Act::Invite(by, whom, role) => {
                 let request = invite::Request::new(whom.iter().map(|&it| address(PEOPLE[it])), *role);
-                let facts = invite::Facts {
-                    caller: facts.member(*by),
-                    organization: facts.organization(),
-                    invitations: whom.iter().filter_map(|&it| facts.invitation(it)).collect(),
-                };
+                let facts = seen.invite_facts(&acme(), &user(PEOPLE[*by]), &request);
                 plan(invite::decide(&person(*by), &request, &facts, policy, now))
             }
             Act::Resend(by, whom) => {
-                let facts = resend::Facts {
-                    caller: facts.member(*by),
-                    organization: facts.organization(),
-                    invitation: facts.invitation(*whom),
-                };
+                let facts = seen.resend_facts(&acme(), &user(PEOPLE[*by]), &id_of(PEOPLE[*whom]));
                 plan(resend::decide(&person(*by), &facts, policy, now))
             }
             Act::Revoke(by, whom) => {
-                let facts = revoke::Facts { caller: facts.member(*by), invitation: facts.invitation(*whom) };
+                let facts = seen.revoke_facts(&acme(), &user(PEOPLE[*by]), &id_of(PEOPLE[*whom]));
                 plan(revoke::decide(&person(*by), &facts, policy, now))
             }
-            Act::Accept(link, by) => {
-                let opened = facts.opened(*link)?;
-                let (email, account) = by.or_else(|| invitee(&opened).map(|it| (it, it)))?;
+            Act::Accept(age, by) => {
+                let link = self.link(*age)?;
+                let invitation = seen.invitation(&acme(), &link.invitation);
+                let (email, account) = by.or_else(|| invitee(invitation?).map(|it| (it, it)))?;
                 let caller = Caller { user: user(PEOPLE[account]), ..person(email) };
-                let sender = opened.invitation.as_ref().filter(|_| reads_sender(*link));
-                let sender = sender.map(|it| &it.sender.user);
-                let sender = sender.map_or(Authority::Trusted, |sender| Authority::Read {
-                    user: sender.clone(),
-                    role: seen.member(&acme(), sender).map(|it| it.role),
-                });
-                let facts = accept::Facts { opened, member: facts.member(account), sender };
-                plan(accept::decide(&caller, &facts, now))
+                let before = invitation.filter(|_| reads_sender(*age));
+                plan(accept::decide(&caller, &seen.accept_facts(link, &caller.user, before), now))
             }
-            Act::Decline(link) => {
-                let opened = facts.opened(*link)?;
-                let caller = person(invitee(&opened)?);
-                plan(decline::decide(&caller, &decline::Facts { opened }, policy, now))
+            Act::Decline(age) => {
+                let link = self.link(*age)?;
+                let caller = person(invitee(seen.invitation(&acme(), &link.invitation)?)?);
+                plan(decline::decide(&caller, &seen.decline_facts(link), policy, now))
             }
             Act::RoleEdit(by, whom, role) => {
-                let facts = role_edit::Facts {
-                    caller: facts.member(*by),
-                    organization: facts.organization(),
-                    member: facts.member(*whom),
-                };
+                let facts = seen.role_edit_facts(&acme(), &user(PEOPLE[*by]), &user(PEOPLE[*whom]));
                 plan(role_edit::decide(&person(*by), &facts, *role))
             }
             Act::Remove(by, whom) => {
-                let facts = remove::Facts {
-                    caller: facts.member(*by),
-                    organization: facts.organization(),
-                    member: facts.member(*whom),
-                };
+                let facts = seen.remove_facts(&acme(), &user(PEOPLE[*by]), &user(PEOPLE[*whom]));
                 plan(remove::decide(&person(*by), &facts, policy, now))
             }
-            Act::Expire(link) => {
-                let Opened { link, invitation, .. } = facts.opened(*link)?;
-                plan(expire::decide(&link, &expire::Facts { invitation }, policy, now))
+            Act::Expire(age) => {
+                let link = self.link(*age)?;
+                plan(expire::decide(link, &seen.expire_facts(link), policy, now))
             }
-            Act::Mark(link, mark) => {
-                let Opened { link, invitation, .. } = facts.opened(*link)?;
-                Some(delivery::decide(&link, mark, &delivery::Facts { invitation }, now).plan)
+            Act::Mark(age, mark) => {
+                let link = self.link(*age)?;
+                Some(delivery::decide(link, mark, &seen.delivery_facts(link), now).plan)
             }
-            Act::Reconcile(link) => {
-                let Opened { invitation, .. } = facts.opened(*link)?;
-                Some(reconcile::decide(&reconcile::Facts { invitation }, policy, now).plan)
+            Act::Reconcile(age) => {
+                let facts = seen.reconcile_facts(&acme(), &self.link(*age)?.invitation);
+                Some(reconcile::decide(&facts, policy, now).plan)
             }
         }
+    }
+
+    /// The link of a mail sent some time ago (0: the newest).
+    fn link(&self, age: usize) -> Option<&Link> {
+        self.links.iter().rev().nth(age)
     }
 
     /// Lets `step` happen; true if it changed the table.
@@ -262,10 +244,7 @@ impl World {
     fn may(before: &Ledger, act: &Act) -> bool {
         let role = |by: &Person| before.member(&acme(), &user(PEOPLE[*by])).map(|it| it.role);
         let grants = |by: &Person, granted: Role| role(by).is_some_and(|role| role.may_grant(granted));
-        let offered = |whom: &Person| {
-            let id = InvitationId::of(&acme(), &address(PEOPLE[*whom]));
-            before.invitation(&acme(), &id).map(|it| it.role)
-        };
+        let offered = |whom: &Person| before.invitation(&acme(), &id_of(PEOPLE[*whom])).map(|it| it.role);
         match act {
             Act::Invite(by, _, role) => grants(by, *role),
             Act::Resend(by, whom) | Act::Revoke(by, whom) => {
@@ -288,42 +267,14 @@ impl World {
     }
 }
 
-/// What somebody read.
-struct Seen<'a> {
-    ledger: &'a Ledger,
-    world: &'a World,
-}
-
-impl Seen<'_> {
-    fn organization(&self) -> Option<Organization> {
-        self.ledger.organization(&acme()).cloned()
-    }
-
-    fn member(&self, person: Person) -> Option<Member> {
-        self.ledger.member(&acme(), &user(PEOPLE[person])).cloned()
-    }
-
-    fn invitation(&self, person: Person) -> Option<Invitation> {
-        let id = InvitationId::of(&acme(), &address(PEOPLE[person]));
-        self.ledger.invitation(&acme(), &id).cloned()
-    }
-
-    fn opened(&self, age: usize) -> Option<Opened> {
-        let link = self.world.links.iter().rev().nth(age)?.clone();
-        let invitation = self.ledger.invitation(&acme(), &link.invitation).cloned();
-        Some(Opened { link, genuine: true, invitation })
-    }
-}
-
 /// Half of the accepts take the sender on trust.
 fn reads_sender(link: usize) -> bool {
     link.is_multiple_of(2)
 }
 
 /// Whose mail the link stood in.
-fn invitee(opened: &Opened) -> Option<Person> {
-    let email = &opened.invitation.as_ref()?.email;
-    PEOPLE.iter().position(|name| address(name) == *email)
+fn invitee(invitation: &Invitation) -> Option<Person> {
+    PEOPLE.iter().position(|name| address(name) == invitation.email)
 }
 
 fn person(person: Person) -> Caller {
@@ -453,7 +404,7 @@ fn each_guard_has_two_sides() {
     let of_ivy = |change| Change::Invitation(acme(), ivys().id, change);
     let of_dans = |change| Change::Invitation(acme(), invitation("dan", Status::Accepted).id, change);
     let set = |from, to| MemberChange::SetRole { from, to };
-    let leave = |role, of: &str| MemberChange::Leave { role, invitation: crate::testing::id_of(of) };
+    let leave = |role, of: &str| MemberChange::Leave { role, invitation: id_of(of) };
     let write = |revision| Change::write(Invitation { revision: crate::Revision(revision), ..ivys() });
     let new = |name, revision| {
         let fresh = invitation(name, Status::Pending);

@@ -1,0 +1,388 @@
+//! Every way in which a few calls, functions and faults can interleave, one by one.
+//!
+//! The states are tables ([`domain::ledger::Ledger`]) with what is under way around them: calls that have decided and
+//! not yet committed, stream records that nobody has looked after yet, mails between SES and their mark,
+//! schedules, timers. The steps run the real `decide` functions on the facts as they are at that moment, and commit
+//! their plans by the ledger, which a property test holds equal to DynamoDB. [`Bounds`] say what happens at most;
+//! within them nothing is left out, and nothing is left to chance.
+//!
+//! Time passes in steps of ten minutes, the shortest that anything in the table waits for; an invitation lives for
+//! [`Bounds::lifetime`] of them. It passes only when nothing else is left to be done, but for finitely many
+//! [`Faults::delays`]: that is what "sooner or later" means here. Since every call and fault uses up a part of the
+//! bounds, and every step of the machinery uses up what it works on, no path goes in circles: each of them ends, and
+//! its end has to be in order.
+
+mod bounds;
+mod call;
+mod check;
+mod step;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use domain::ledger::Ledger;
+use domain::{
+    Caller, Change, Delivery, EmailAddress, Invitation, InvitationChange, InvitationId, Link, MemberChange,
+    OrganizationId, OrganizationName, Plan, Policy, Role, Status, Timestamp, UserId, accept, create,
+    delivery, expire, invite,
+};
+use stateright::{Model, Property};
+
+pub use bounds::{Bounds, Faults, all};
+pub use call::Call;
+pub use check::{Report, check};
+pub use step::{Reader, Step};
+
+/// One step of time.
+const TICK: Duration = Duration::from_mins(10);
+
+/// Somebody, by their place in a list of names; invitees and members alike.
+pub type Person = u8;
+
+/// The founder.
+pub const ADA: Person = 0;
+/// Another owner, where there is one.
+pub const BOB: Person = 1;
+/// A member, or invited.
+pub const CYD: Person = 2;
+/// Invited.
+pub const DAN: Person = 3;
+
+const NAMES: [&str; 4] = ["ada", "bob", "cyd", "dan"];
+
+/// A table, and what is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct State {
+    /// What is stored.
+    pub ledger: Ledger,
+    /// Steps of time since the beginning.
+    pub tick: u8,
+    /// What has been begun, in a fixed order.
+    pub under_way: Vec<Work>,
+    /// Calls that people may still make.
+    pub calls: u8,
+    /// What may still go wrong.
+    pub faults: Faults,
+    /// Whose records the stream still has to bring to which reader. Records of one invitation need not be told
+    /// apart: whoever gets one reads the table.
+    pub records: BTreeSet<(Reader, Person)>,
+    /// The one-time schedules, each for the deadline of a link.
+    pub schedules: BTreeMap<Person, Link>,
+    /// How often SES took the mail with this link.
+    pub mailed: BTreeMap<(Person, u32), Mailed>,
+    /// What must never happen, once it has.
+    pub wrong: Option<Wrong>,
+}
+
+/// Mails with one link.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Mailed {
+    /// The link.
+    pub link: Link,
+    /// How many.
+    pub times: u8,
+}
+
+/// What has been begun and is not done.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Work {
+    /// A call or a function that has decided and has to commit.
+    Decided(Call, Plan),
+    /// `mail` has read that this is owed, and has to send it.
+    Owed(Person, Link),
+    /// SES took it; `mail` has to mark that.
+    Taken(Person, Link),
+    /// SES will never take it; `mail` has to mark that.
+    Refused(Person, Link),
+    /// `schedule` has read the record, and has to make the schedule what the record needs.
+    Arranging(Person, Option<Link>),
+    /// A timer has invoked `expire`.
+    Fired(Link),
+}
+
+/// What must never happen at a commit, whatever the table looks like afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Wrong {
+    /// Rule 3: somebody has done what is beyond their role.
+    BeyondTheirRole,
+    /// Rule 4: somebody joined, though the sender may not grant their role.
+    WithoutAuthority,
+    /// Rules 6 and 7: somebody joined by an invitation that was not open, or with another role or address.
+    NotInvited,
+    /// Rule 7: somebody joined by a link that is not the newest.
+    ByAnOldLink,
+    /// Rule 8: an invitation has expired, and its mail never went out.
+    NeverMailed,
+}
+
+/// The model of one set of bounds.
+#[derive(Debug, Clone)]
+pub struct Roster {
+    pub(crate) bounds: Bounds,
+    organization: OrganizationId,
+    callers: Vec<Caller>,
+    invitations: Vec<InvitationId>,
+    policy: Policy,
+}
+
+impl Roster {
+    /// The model within `bounds`.
+    #[must_use]
+    pub fn new(bounds: Bounds) -> Self {
+        let organization = OrganizationId::from_random([1; 16]);
+        let callers: Vec<_> = NAMES.iter().filter_map(|name| caller(name)).collect();
+        let emails = callers.iter().filter_map(|caller| caller.email.as_ref());
+        let invitations = emails.map(|email| InvitationId::of(&organization, email)).collect();
+        let policy =
+            Policy { seats: bounds.seats, lifetime: TICK * u32::from(bounds.lifetime), ..Policy::default() };
+        Self { bounds, organization, callers, invitations, policy }
+    }
+
+    fn caller(&self, person: Person) -> &Caller {
+        &self.callers[usize::from(person)]
+    }
+
+    fn user(&self, person: Person) -> &UserId {
+        &self.caller(person).user
+    }
+
+    fn email(&self, person: Person) -> Option<EmailAddress> {
+        self.caller(person).email.clone()
+    }
+
+    fn id(&self, person: Person) -> &InvitationId {
+        &self.invitations[usize::from(person)]
+    }
+
+    fn person(&self, invitation: &InvitationId) -> Option<Person> {
+        let place = self.invitations.iter().position(|id| id == invitation)?;
+        Person::try_from(place).ok()
+    }
+
+    fn people(&self) -> impl Iterator<Item = Person> + use<> {
+        (0..self.bounds.people).take(NAMES.len())
+    }
+
+    fn record<'a>(&self, state: &'a State, person: Person) -> Option<&'a Invitation> {
+        state.ledger.invitation(&self.organization, self.id(person))
+    }
+
+    fn now(tick: u8) -> Timestamp {
+        Timestamp::from_unix(1_795_521_600) + TICK * u32::from(tick)
+    }
+
+    /// The table in the beginning: who is a member already has been invited and has accepted by the real
+    /// decisions. Nothing of that is left to be looked after.
+    fn furnished(&self) -> Option<Ledger> {
+        let now = Self::now(0);
+        let mut ledger = Ledger::default();
+        let name = OrganizationName::parse("Acme").ok()?;
+        let request = create::Request { id: self.organization.clone(), name };
+        let founding = create::decide(self.caller(ADA), &request, &self.policy, now).ok()?;
+        ledger.commit(&founding.plan).ok()?;
+        for &(person, role) in self.bounds.members {
+            let request = invite::Request::new(self.email(person), role);
+            let facts = ledger.invite_facts(&self.organization, self.user(ADA), &request);
+            let inviting = invite::decide(self.caller(ADA), &request, &facts, &self.policy, now).ok()?;
+            ledger.commit(&inviting.plan).ok()?;
+            let link = ledger.invitation(&self.organization, self.id(person))?.link();
+            let facts = ledger.accept_facts(&link, self.user(person), None);
+            let accepting = accept::decide(self.caller(person), &facts, now).ok()?;
+            ledger.commit(&accepting.plan).ok()?;
+        }
+        Some(ledger)
+    }
+
+    /// Commits `plan` for `call`: the table changes, and the stream has something to tell; or a guard fails.
+    fn commit(&self, state: &mut State, call: &Call, plan: &Plan) -> bool {
+        let before = state.ledger.clone();
+        if state.ledger.commit(plan).is_err() {
+            return false;
+        }
+        let wrong = self.wrong(&before, call, plan);
+        state.wrong = state.wrong.or(wrong);
+        for change in plan.changes() {
+            let Change::Invitation(_, id, _) = change else { continue };
+            let (Some(person), Some(new)) =
+                (self.person(id), state.ledger.invitation(&self.organization, id))
+            else {
+                continue;
+            };
+            let old = before.invitation(&self.organization, id);
+            let deadline = |record: &Invitation| expire::timer(record).map(|timer| timer.expires_at);
+            if delivery::may_owe(new.status(), new.mail.as_ref().map(|mail| mail.delivery)) {
+                state.records.insert((Reader::Mail, person));
+            }
+            if old.and_then(deadline) != deadline(new) {
+                state.records.insert((Reader::Schedule, person));
+            }
+        }
+        true
+    }
+
+    /// What the commit of `call` has done that no rule allows, by the table before it.
+    fn wrong(&self, before: &Ledger, call: &Call, plan: &Plan) -> Option<Wrong> {
+        if !call.is_allowed(self, before) {
+            return Some(Wrong::BeyondTheirRole);
+        }
+        let joined = plan.changes().iter().find_map(|change| match change {
+            Change::Member(_, _, MemberChange::Join(member)) => Some(member),
+            _ => None,
+        });
+        if let Some(member) = joined {
+            let invitation = before.invitation(&self.organization, &member.invitation);
+            let Some(invitation) = invitation.filter(|it| it.status() == Status::Pending) else {
+                return Some(Wrong::NotInvited);
+            };
+            if (&invitation.email, invitation.role) != (&member.email, member.role) {
+                return Some(Wrong::NotInvited);
+            }
+            // The moment that counts is the decision's own.
+            if member.joined_at >= invitation.expires_at {
+                return Some(Wrong::NotInvited);
+            }
+            if !matches!(call, Call::Accept(link) if invitation.link() == *link) {
+                return Some(Wrong::ByAnOldLink);
+            }
+            let sender = before.member(&self.organization, &invitation.sender.user);
+            if !sender.is_some_and(|it| it.role.may_grant(member.role)) {
+                return Some(Wrong::WithoutAuthority);
+            }
+        }
+        let never_mailed = |change: &Change| {
+            let Change::Invitation(_, id, InvitationChange::Write(after)) = change else { return false };
+            let mail = before.invitation(&self.organization, id).and_then(|it| it.mail.as_ref());
+            after.status() == Status::Expired && mail.is_some_and(|mail| mail.delivery == Delivery::Queued)
+        };
+        plan.changes().iter().any(never_mailed).then_some(Wrong::NeverMailed)
+    }
+
+    /// Whether anything is to be done before time passes: something under way, a record on the stream, a timer
+    /// that is due, a record that reconcile would change.
+    fn is_quiet(&self, state: &State) -> bool {
+        let due = |link: &Link| Self::now(state.tick) >= link.expires_at;
+        // A timer that fired too early waits for its time.
+        state.under_way.iter().all(|work| matches!(work, Work::Fired(link) if self.is_early(state, link)))
+            && state.records.is_empty()
+            && !state.schedules.values().any(due)
+            && !self.people().any(|person| self.reconciling(state, person).is_some())
+    }
+
+    /// Whether the timer of this link comes too early.
+    fn is_early(&self, state: &State, link: &Link) -> bool {
+        Call::Expire(link.clone()).decide(self, &state.ledger, state.tick, None).is_none()
+    }
+
+    fn reconciling(&self, state: &State, person: Person) -> Option<Plan> {
+        let call = Call::Reconcile(person);
+        call.decide(self, &state.ledger, state.tick, None).filter(Plan::writes)
+    }
+
+    fn has_pending(&self, state: &State) -> bool {
+        state.ledger.invitations(&self.organization).any(|it| it.status() == Status::Pending)
+    }
+
+    /// The moment by which everything within the bounds is long over.
+    fn horizon(&self) -> u8 {
+        (self.bounds.calls + 1) * (self.bounds.lifetime + 2)
+    }
+
+    /// Nothing can happen any more, or nothing but that time passes, for ever.
+    fn is_over(&self, state: &State) -> bool {
+        if state.tick >= self.horizon() {
+            return true;
+        }
+        if self.is_quiet(state) && self.has_pending(state) {
+            return false;
+        }
+        let mut steps = Vec::new();
+        self.actions(state, &mut steps);
+        steps.into_iter().all(|step| self.next_state(state, step).is_none())
+    }
+}
+
+fn caller(name: &str) -> Option<Caller> {
+    let email = EmailAddress::parse(&format!("{name}@x.example")).ok()?;
+    Some(Caller { user: UserId::parse(name).ok()?, email: Some(email) })
+}
+
+impl Model for Roster {
+    type State = State;
+    type Action = Step;
+
+    fn init_states(&self) -> Vec<State> {
+        let state = |ledger| State {
+            ledger,
+            tick: 0,
+            under_way: Vec::new(),
+            calls: self.bounds.calls,
+            faults: self.bounds.faults,
+            records: BTreeSet::new(),
+            schedules: BTreeMap::new(),
+            mailed: BTreeMap::new(),
+            wrong: None,
+        };
+        self.furnished().map(state).into_iter().collect()
+    }
+
+    fn actions(&self, state: &State, steps: &mut Vec<Step>) {
+        self.steps(state, steps);
+    }
+
+    fn next_state(&self, state: &State, step: Step) -> Option<State> {
+        self.take(state, &step)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("rules 1, 2 and 5: seats, records and owners add up", |_, state: &State| {
+                state.ledger.violations().is_empty()
+            }),
+            Property::always("rule 3: nobody does what is beyond their role", |_, state: &State| {
+                state.wrong != Some(Wrong::BeyondTheirRole)
+            }),
+            Property::always(
+                "rule 4: an invitation is worth what its sender may grant",
+                |_, state: &State| state.wrong != Some(Wrong::WithoutAuthority),
+            ),
+            Property::always("rule 6: only what is open is accepted", |_, state: &State| {
+                state.wrong != Some(Wrong::NotInvited)
+            }),
+            Property::always("rule 7: only the newest link works", |_, state: &State| {
+                state.wrong != Some(Wrong::ByAnOldLink)
+            }),
+            Property::always("rule 8: no invitation expires unmailed", |_, state: &State| {
+                state.wrong != Some(Wrong::NeverMailed)
+            }),
+            Property::always(
+                "a mail goes out once, and once more for each fault at most",
+                |model: &Self, state: &State| {
+                    let repeats = state.faults.repeats_of(model.bounds.faults);
+                    state.mailed.values().all(|mailed| mailed.times <= 1 + repeats)
+                },
+            ),
+            Property::always(
+                "in the end nothing is owed, and no seat is held in vain",
+                |model: &Self, state: &State| {
+                    !model.is_over(state) || (!model.has_pending(state) && model.is_quiet(state))
+                },
+            ),
+            Property::sometimes("somebody accepts", |model: &Self, state: &State| {
+                let members = state.ledger.members(&model.organization).count();
+                members > model.bounds.members.len() + 1
+            }),
+            Property::sometimes("an invitation expires", |model: &Self, state: &State| {
+                state.ledger.invitations(&model.organization).any(|it| it.status() == Status::Expired)
+            }),
+            Property::sometimes("no seat is free", |model: &Self, state: &State| {
+                state.ledger.organization(&model.organization).is_some_and(|it| it.seats.free == 0)
+            }),
+        ]
+    }
+}
+
+/// The roles that people are given here.
+pub(crate) const ROLES: [Role; 2] = Role::ALL;
+
+#[cfg(test)]
+mod tests;
