@@ -2,9 +2,10 @@
 //!
 //! [`Ledger::commit`] is the meaning of every [`Change`] and its guard, in the fewest words; whatever carries
 //! plans out elsewhere has to agree with it. The facts of each action are there as a snapshot would show them.
-//! [`Ledger::violations`] says what the rules say about a whole
-//! table, wherever its records came from.
+//! [`Ledger::violations`] says what the rules say about a whole table, wherever its records came from, and
+//! [`Ledger::misdeed`] what they say about a change of it.
 
+mod conduct;
 mod facts;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,8 @@ use crate::{
     Change, Invitation, InvitationChange, InvitationId, Item, Member, MemberChange, Organization,
     OrganizationChange, OrganizationId, Plan, Role, Standing, State, Status, UserId,
 };
+
+pub use conduct::{Deed, Misdeed};
 
 /// All records of a table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]

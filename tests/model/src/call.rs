@@ -1,10 +1,10 @@
 //! What people call and timers invoke, as the real decisions see it.
 
 use domain::delivery::{self, Mark};
-use domain::ledger::Ledger;
+use domain::ledger::{Deed, Ledger};
 use domain::{
-    Change, Decision, Invitation, InvitationChange, InvitationId, Link, Plan, Role, accept, decline, expire,
-    invite, reconcile, remove, resend, revoke, role_edit,
+    Change, Decision, Invitation, InvitationChange, Link, Plan, Role, accept, decline, expire, invite,
+    reconcile, remove, resend, revoke, role_edit,
 };
 
 use crate::{Person, Roster};
@@ -87,29 +87,18 @@ impl Call {
         }
     }
 
-    /// Rule 3, as the table stood when the call was committed.
-    pub(crate) fn is_allowed(&self, model: &Roster, before: &Ledger) -> bool {
-        let role = |by: Person| before.member(&model.organization, model.user(by)).map(|it| it.role);
-        let grants = |by: Person, granted: Role| {
-            // Written out, and not by the domain's own comparison of roles.
-            role(by) == Some(Role::Owner) || (role(by).is_some() && granted == Role::Member)
-        };
-        let offered = |whom: Person| {
-            let id: &InvitationId = model.id(whom);
-            before.invitation(&model.organization, id).map(|it| it.role)
-        };
+    /// What it is, as far as the rules ask.
+    pub(crate) fn deed(&self, model: &Roster) -> Deed {
+        let user = |person: &Person| model.user(*person).clone();
         match self {
-            Self::Invite(by, _, role) => grants(*by, *role),
+            Self::Invite(by, _, role) => Deed::Invite { by: user(by), role: *role },
             Self::Resend(by, whom) | Self::Revoke(by, whom) => {
-                offered(*whom).is_some_and(|offered| grants(*by, offered))
+                Deed::Administer { by: user(by), invitation: model.id(*whom).clone() }
             }
-            Self::RoleEdit(by, _, _) => role(*by) == Some(Role::Owner),
-            Self::Remove(by, whom) => role(*by).is_some() && (by == whom || role(*by) == Some(Role::Owner)),
-            Self::Accept(_)
-            | Self::Decline(_)
-            | Self::Expire(_)
-            | Self::Reconcile(_)
-            | Self::Feedback(..) => true,
+            Self::RoleEdit(by, _, _) => Deed::RoleEdit { by: user(by) },
+            Self::Remove(by, whom) => Deed::Remove { by: user(by), member: user(whom) },
+            Self::Accept(link) => Deed::Accept(link.clone()),
+            Self::Decline(_) | Self::Expire(_) | Self::Reconcile(_) | Self::Feedback(..) => Deed::Other,
         }
     }
 

@@ -20,11 +20,10 @@ mod step;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use domain::ledger::Ledger;
+use domain::ledger::{Ledger, Misdeed};
 use domain::{
-    Caller, Change, Delivery, EmailAddress, Invitation, InvitationChange, InvitationId, Link, MemberChange,
-    OrganizationId, OrganizationName, Plan, Policy, Role, Status, Timestamp, UserId, accept, create,
-    delivery, expire, invite,
+    Caller, Change, EmailAddress, Invitation, InvitationId, Link, OrganizationId, OrganizationName, Plan,
+    Policy, Role, Status, Timestamp, UserId, accept, create, delivery, expire, invite,
 };
 use stateright::{Model, Property};
 
@@ -71,7 +70,7 @@ pub struct State {
     /// How often SES took the mail with this link.
     pub mailed: BTreeMap<(Person, u32), Mailed>,
     /// What must never happen, once it has.
-    pub wrong: Option<Wrong>,
+    pub wrong: Option<Misdeed>,
 }
 
 /// Mails with one link.
@@ -98,21 +97,6 @@ pub enum Work {
     Arranging(Person, Option<Link>),
     /// A timer has invoked `expire`.
     Fired(Link),
-}
-
-/// What must never happen at a commit, whatever the table looks like afterwards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Wrong {
-    /// Rule 3: somebody has done what is beyond their role.
-    BeyondTheirRole,
-    /// Rule 4: somebody joined, though the sender may not grant their role.
-    WithoutAuthority,
-    /// Rules 6 and 7: somebody joined by an invitation that was not open, or with another role or address.
-    NotInvited,
-    /// Rule 7: somebody joined by a link that is not the newest.
-    ByAnOldLink,
-    /// Rule 8: an invitation has expired, and its mail never went out.
-    NeverMailed,
 }
 
 /// The model of one set of bounds.
@@ -199,8 +183,8 @@ impl Roster {
         if state.ledger.commit(plan).is_err() {
             return false;
         }
-        let wrong = self.wrong(&before, call, plan);
-        state.wrong = state.wrong.or(wrong);
+        let misdeed = before.misdeed(&self.organization, &state.ledger, &call.deed(self));
+        state.wrong = state.wrong.or(misdeed);
         for change in plan.changes() {
             let Change::Invitation(_, id, _) = change else { continue };
             let (Some(person), Some(new)) =
@@ -218,43 +202,6 @@ impl Roster {
             }
         }
         true
-    }
-
-    /// What the commit of `call` has done that no rule allows, by the table before it.
-    fn wrong(&self, before: &Ledger, call: &Call, plan: &Plan) -> Option<Wrong> {
-        if !call.is_allowed(self, before) {
-            return Some(Wrong::BeyondTheirRole);
-        }
-        let joined = plan.changes().iter().find_map(|change| match change {
-            Change::Member(_, _, MemberChange::Join(member)) => Some(member),
-            _ => None,
-        });
-        if let Some(member) = joined {
-            let invitation = before.invitation(&self.organization, &member.invitation);
-            let Some(invitation) = invitation.filter(|it| it.status() == Status::Pending) else {
-                return Some(Wrong::NotInvited);
-            };
-            if (&invitation.email, invitation.role) != (&member.email, member.role) {
-                return Some(Wrong::NotInvited);
-            }
-            // The moment that counts is the decision's own.
-            if member.joined_at >= invitation.expires_at {
-                return Some(Wrong::NotInvited);
-            }
-            if !matches!(call, Call::Accept(link) if invitation.link() == *link) {
-                return Some(Wrong::ByAnOldLink);
-            }
-            let sender = before.member(&self.organization, &invitation.sender.user);
-            if !sender.is_some_and(|it| it.role.may_grant(member.role)) {
-                return Some(Wrong::WithoutAuthority);
-            }
-        }
-        let never_mailed = |change: &Change| {
-            let Change::Invitation(_, id, InvitationChange::Write(after)) = change else { return false };
-            let mail = before.invitation(&self.organization, id).and_then(|it| it.mail.as_ref());
-            after.status() == Status::Expired && mail.is_some_and(|mail| mail.delivery == Delivery::Queued)
-        };
-        plan.changes().iter().any(never_mailed).then_some(Wrong::NeverMailed)
     }
 
     /// Whether anything is to be done before time passes: something under way, a record on the stream, a timer
@@ -339,20 +286,20 @@ impl Model for Roster {
                 state.ledger.violations().is_empty()
             }),
             Property::always("rule 3: nobody does what is beyond their role", |_, state: &State| {
-                state.wrong != Some(Wrong::BeyondTheirRole)
+                state.wrong != Some(Misdeed::BeyondTheirRole)
             }),
             Property::always(
                 "rule 4: an invitation is worth what its sender may grant",
-                |_, state: &State| state.wrong != Some(Wrong::WithoutAuthority),
+                |_, state: &State| state.wrong != Some(Misdeed::WithoutAuthority),
             ),
             Property::always("rule 6: only what is open is accepted", |_, state: &State| {
-                state.wrong != Some(Wrong::NotInvited)
+                state.wrong != Some(Misdeed::NotInvited)
             }),
             Property::always("rule 7: only the newest link works", |_, state: &State| {
-                state.wrong != Some(Wrong::ByAnOldLink)
+                state.wrong != Some(Misdeed::ByAnOldLink)
             }),
             Property::always("rule 8: no invitation expires unmailed", |_, state: &State| {
-                state.wrong != Some(Wrong::NeverMailed)
+                state.wrong != Some(Misdeed::NeverMailed)
             }),
             Property::always(
                 "a mail goes out once, and once more for each fault at most",
