@@ -44,9 +44,6 @@ pub const TABLE: &str = "roster";
 const LINK_KEY_ID: &str = "dev";
 /// The link key's name in the laptop's KMS.
 const LINK_KEY_ALIAS: &str = "alias/roster-links";
-/// Where the functions' ARNs point: the last segment is the function's name.
-const EXPIRE_ARN: &str = "arn:aws:lambda:eu-central-1:000000000000:function:expire";
-const MAIL_FROM: &str = "Roster <no-reply@roster.example>";
 const REGION: &str = "eu-central-1";
 
 /// How a laptop is to be started. The default: in memory, on any free port, empty.
@@ -208,7 +205,8 @@ impl Laptop {
                 policy: options.policy.clone(),
             };
             let key = if options.kms { kms_key(&endpoint)? } else { process_key(secret)? };
-            Arc::new(local(edge, key, &endpoint, &url)?)
+            let local = Local::assembled(edge, key, &endpoint, &format!("{url}/accept"));
+            Arc::new(local.map_err(|error| StartError::Mail(error.to_string()))?)
         };
 
         let streams = aws_sdk_dynamodbstreams::Client::new(&dynamodb);
@@ -429,36 +427,6 @@ fn kms_key(services: &SdkConfig) -> Result<Arc<dyn links::LinkKey>, StartError> 
 fn process_key(secret: [u8; 32]) -> Result<Arc<dyn links::LinkKey>, StartError> {
     let id = domain::KeyId::parse(LINK_KEY_ID).map_err(|_| StartError::LinkKey)?;
     Ok(Arc::new(links::InProcess::new((id, secret), Vec::new())))
-}
-
-fn local(
-    edge: edge::App,
-    key: Arc<dyn links::LinkKey>,
-    services: &SdkConfig,
-    url: &str,
-) -> Result<Local, StartError> {
-    let links = links::App { edge: edge.clone(), key };
-    let letterhead = mail::letter::Letterhead::new("Roster".to_owned(), format!("{url}/accept"));
-    let mail = mail::App {
-        store: edge.store.clone(),
-        clock: Arc::clone(&edge.clock),
-        key: Arc::clone(&links.key),
-        letterhead: letterhead.map_err(|error| StartError::Mail(error.to_string()))?,
-        ses: mail::ses::Ses::new(services, MAIL_FROM, Some("roster".to_owned())),
-        policy: edge.policy.clone(),
-    };
-    let arrangement = schedule::scheduler::Arrangement {
-        group: "roster".to_owned(),
-        expire_arn: EXPIRE_ARN.to_owned(),
-        role_arn: "arn:aws:iam::000000000000:role/roster-scheduler".to_owned(),
-        dead_letter_arn: None,
-    };
-    let schedule = schedule::App {
-        store: edge.store.clone(),
-        clock: Arc::clone(&edge.clock),
-        scheduler: schedule::scheduler::Scheduler::new(services, arrangement),
-    };
-    Ok(Local::new(edge, links, mail, schedule))
 }
 
 fn router(shared: &Arc<Shared>, services: Aws, gateway: Gateway) -> Router {

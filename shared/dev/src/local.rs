@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws_config::SdkConfig;
 use edge::{event, http};
 use futures_util::future::BoxFuture;
 use lambda_runtime::{Context, LambdaEvent};
@@ -9,6 +10,10 @@ use serde_json::Value;
 
 use crate::functions::{Functions, InvokeError};
 use crate::random;
+
+/// Where the functions' ARNs point: the last segment is the function's name.
+const EXPIRE_ARN: &str = "arn:aws:lambda:eu-central-1:000000000000:function:expire";
+const MAIL_FROM: &str = "Roster <no-reply@roster.example>";
 
 tokio::task_local! {
     static RUNNING: String;
@@ -38,6 +43,36 @@ impl Local {
             mail: Arc::new(mail),
             schedule: Arc::new(schedule),
         }
+    }
+
+    /// All functions over `edge` and `key`, with SES and EventBridge Scheduler reached as `services` says.
+    pub fn assembled(
+        edge: edge::App,
+        key: Arc<dyn links::LinkKey>,
+        services: &SdkConfig,
+        accept_url: &str,
+    ) -> Result<Self, mail::letter::InvalidAcceptUrl> {
+        let links = links::App { edge: edge.clone(), key };
+        let mail = mail::App {
+            store: edge.store.clone(),
+            clock: Arc::clone(&edge.clock),
+            key: Arc::clone(&links.key),
+            letterhead: mail::letter::Letterhead::new("Roster".to_owned(), accept_url)?,
+            ses: mail::ses::Ses::new(services, MAIL_FROM, Some("roster".to_owned())),
+            policy: edge.policy.clone(),
+        };
+        let arrangement = schedule::scheduler::Arrangement {
+            group: "roster".to_owned(),
+            expire_arn: EXPIRE_ARN.to_owned(),
+            role_arn: "arn:aws:iam::000000000000:role/roster-scheduler".to_owned(),
+            dead_letter_arn: None,
+        };
+        let schedule = schedule::App {
+            store: edge.store.clone(),
+            clock: Arc::clone(&edge.clock),
+            scheduler: schedule::scheduler::Scheduler::new(services, arrangement),
+        };
+        Ok(Self::new(edge, links, mail, schedule))
     }
 
     async fn call(&self, function: &str, event: Value) -> Result<Value, InvokeError> {

@@ -29,8 +29,7 @@ use crate::{
 
 pub use record::Record;
 pub use source::{Page, SdkSource, Shard, Source, SourceError};
-pub use work::Policy;
-use work::{Outcome, Work};
+pub use work::{Outcome, Policy, Settled, Work};
 
 const KIND: &str = "stream-position";
 const TROUBLE_PAUSE_MAX: Duration = Duration::from_secs(5);

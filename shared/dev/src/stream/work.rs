@@ -38,18 +38,26 @@ impl Default for Policy {
 
 /// What came of invoking the function with a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub enum Outcome {
     /// All of it is done.
     Done,
     /// The records before this place are done; this and the later ones are to be given again.
-    FailedFrom { place: usize, reason: String },
+    FailedFrom {
+        /// The first that failed.
+        place: usize,
+        /// Why.
+        reason: String,
+    },
     /// Nothing is known to be done.
-    Failed { reason: String },
+    Failed {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// What an outcome settles.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Settled {
+pub struct Settled {
     /// Everything up to this sequence number is done with.
     pub through: Option<String>,
     /// The record that is given up.
@@ -60,7 +68,7 @@ pub(super) struct Settled {
 
 /// Records in order, on their way through a function.
 #[derive(Debug)]
-pub(super) struct Work {
+pub struct Work {
     /// Never holds an empty batch.
     batches: VecDeque<VecDeque<Record>>,
     policy: Policy,
@@ -72,7 +80,7 @@ impl Outcome {
     /// Reads the function's answer as Lambda does with `ReportBatchItemFailures`: nothing reported is
     /// success; the lowest place reported is where to start again; an id that is none of the batch's fails
     /// the batch as a whole.
-    pub(super) fn read(answer: Result<Value, InvokeError>, batch: &[Record]) -> Self {
+    pub fn read(answer: Result<Value, InvokeError>, batch: &[Record]) -> Self {
         let answer = match answer {
             Ok(answer) => answer,
             Err(e) => return Self::Failed { reason: e.to_string() },
@@ -99,7 +107,9 @@ impl Outcome {
         }
     }
 
-    pub(super) fn reason(&self) -> &str {
+    /// Why records failed; empty if none did.
+    #[must_use]
+    pub fn reason(&self) -> &str {
         match self {
             Self::Done => "",
             Self::FailedFrom { reason, .. } | Self::Failed { reason } => reason,
@@ -108,7 +118,9 @@ impl Outcome {
 }
 
 impl Work {
-    pub(super) fn new(records: Vec<Record>, policy: Policy) -> Self {
+    /// These records, in batches as the policy says.
+    #[must_use]
+    pub fn new(records: Vec<Record>, policy: Policy) -> Self {
         let mut batches = VecDeque::new();
         let mut records = records.into_iter().peekable();
         while records.peek().is_some() {
@@ -118,12 +130,12 @@ impl Work {
     }
 
     /// The batch to give to the function next.
-    pub(super) fn batch(&mut self) -> Option<&[Record]> {
+    pub fn batch(&mut self) -> Option<&[Record]> {
         self.batches.front_mut().map(|batch| &*batch.make_contiguous())
     }
 
     /// Takes note of what came of the batch.
-    pub(super) fn settle(&mut self, outcome: &Outcome) -> Settled {
+    pub fn settle(&mut self, outcome: &Outcome) -> Settled {
         let Some(mut batch) = self.batches.pop_front() else { return Settled::default() };
         match outcome {
             Outcome::Done => {

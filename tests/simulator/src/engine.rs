@@ -1,0 +1,129 @@
+//! The embedded DynamoDB, called in this thread: what it does takes no time, so that a simulated clock can tell it.
+
+use std::sync::{Mutex, PoisonError};
+
+use dev::stream::Record;
+use domain::ledger::Ledger;
+use dynoxide::{Database, DynoxideError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use store::record::Record as Stored;
+
+/// The one table.
+pub const TABLE: &str = "roster";
+
+/// The engine with its table, and what the table's stream has told.
+pub struct Engine {
+    db: Database,
+    stream: Mutex<Stream>,
+}
+
+#[derive(Default)]
+struct Stream {
+    /// Where the next records are.
+    iterator: Option<String>,
+    records: Vec<Record>,
+}
+
+impl Engine {
+    /// An engine without a table.
+    pub fn new() -> Self {
+        let db = Database::memory().expect("the engine opens in memory");
+        Self { db, stream: Mutex::default() }
+    }
+
+    /// Status and body of the answer to a request.
+    pub fn answer(&self, operation: &str, body: &[u8]) -> (u16, String) {
+        let db = &self.db;
+        let answer = match operation {
+            "GetItem" => call(body, |request| db.get_item(request)),
+            "Query" => call(body, |request| db.query(request)),
+            "TransactGetItems" => call(body, |request| db.transact_get_items(request)),
+            "TransactWriteItems" => call(body, |request| db.transact_write_items(request)),
+            "CreateTable" => call(body, |request| db.create_table(request)),
+            "DescribeTable" => call(body, |request| db.describe_table(request)),
+            "UpdateTimeToLive" => call(body, |request| db.update_time_to_live(request)),
+            other => panic!("no function of Roster has any use for {other}"),
+        };
+        answer.map_or_else(|error| (error.status_code(), error.to_json()), |body| (200, body))
+    }
+
+    /// Everything in the table.
+    pub fn ledger(&self) -> Ledger {
+        let scanned = self.ask(&json!({ "TableName": TABLE }), |request| self.db.scan(request));
+        let (mut organizations, mut members, mut invitations) = (Vec::new(), Vec::new(), Vec::new());
+        for item in scanned["Items"].as_array().into_iter().flatten() {
+            let item: serde_dynamo::Item = serde_json::from_value(item.clone()).expect("an item");
+            match Stored::read(item.into()).expect("what is stored is what Roster writes") {
+                Stored::Organization(organization) => organizations.push(organization),
+                Stored::Member(member) => members.push(member),
+                Stored::Invitation(invitation) => invitations.push(invitation),
+            }
+        }
+        Ledger::new(organizations, members, invitations)
+    }
+
+    /// The stream's records from the `from`th on; AWS has none for writes that change nothing.
+    pub fn records(&self, from: usize) -> Vec<Record> {
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut iterator = stream.iterator.take().unwrap_or_else(|| self.beginning());
+        loop {
+            let page = self.ask(&json!({ "ShardIterator": iterator }), |request| self.db.get_records(request));
+            iterator = page["NextShardIterator"].as_str().expect("the shard is open").to_owned();
+            let records = page["Records"].as_array().cloned().unwrap_or_default();
+            if records.is_empty() {
+                break;
+            }
+            let records = records.into_iter().map(|event| Record {
+                sequence_number: event["dynamodb"]["SequenceNumber"].as_str().unwrap_or_default().to_owned(),
+                event,
+            });
+            stream.records.extend(records.filter(|record| !record.is_unchanged()));
+        }
+        stream.iterator = Some(iterator);
+        stream.records.get(from..).unwrap_or_default().to_vec()
+    }
+
+    fn beginning(&self) -> String {
+        let streams = self.ask(&json!({ "TableName": TABLE }), |request| self.db.list_streams(request));
+        let arn = &streams["Streams"][0]["StreamArn"];
+        let described = self.ask(&json!({ "StreamArn": arn }), |request| self.db.describe_stream(request));
+        let shards = described["StreamDescription"]["Shards"].as_array().cloned().unwrap_or_default();
+        assert_eq!(shards.len(), 1, "the engine's stream has one shard");
+        let request = json!({
+            "StreamArn": arn,
+            "ShardId": shards[0]["ShardId"],
+            "ShardIteratorType": "TRIM_HORIZON",
+        });
+        let iterator = self.ask(&request, |request| self.db.get_shard_iterator(request));
+        iterator["ShardIterator"].as_str().expect("the shard is there").to_owned()
+    }
+
+    fn ask<Request, Response>(
+        &self,
+        request: &Value,
+        call: impl FnOnce(Request) -> dynoxide::Result<Response>,
+    ) -> Value
+    where
+        Request: DeserializeOwned,
+        Response: Serialize,
+    {
+        let request = serde_json::from_value(request.clone()).expect("a request");
+        let response = call(request).expect("the engine answers");
+        serde_json::to_value(response).expect("an answer is JSON")
+    }
+}
+
+fn call<Request, Response>(
+    body: &[u8],
+    call: impl FnOnce(Request) -> dynoxide::Result<Response>,
+) -> Result<String, DynoxideError>
+where
+    Request: DeserializeOwned,
+    Response: Serialize,
+{
+    let request = serde_json::from_slice(body).expect("the SDK writes requests that can be read");
+    let response = call(request)?;
+    Ok(serde_json::to_string(&response).expect("an answer is JSON"))
+}

@@ -1,0 +1,229 @@
+//! People: who calls what, by chance, and what they are answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::ledger::Deed;
+use domain::{Caller, Invitation, OrganizationId, Role, Token};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::lambda::{Event, Failed, Invocation};
+use crate::world::{World, caller};
+
+/// Everybody, the founders first.
+pub const NAMES: [&str; 6] = ["ada", "bob", "cyd", "dan", "eve", "fay"];
+
+/// A call, as the gateway hands it over.
+#[derive(Debug, Clone)]
+struct Call {
+    function: &'static str,
+    by: String,
+    organization: Option<OrganizationId>,
+    parameter: Option<(&'static str, String)>,
+    body: Value,
+    deed: Deed,
+}
+
+/// A call that was answered, or not.
+#[derive(Debug)]
+pub struct Answered {
+    /// The invocation.
+    pub invocation: Arc<Invocation>,
+    /// Status and body; none if the function was killed or failed.
+    pub answer: Option<(u16, Value)>,
+}
+
+impl Answered {
+    /// What the answer says and the table does not, or the other way round.
+    pub fn lie(&self) -> Option<String> {
+        let name = self.invocation.name();
+        let committed = self.invocation.committed();
+        let Some((status, body)) = &self.answer else {
+            return (committed > 1).then(|| format!("{name} had no answer, and committed {committed} times"));
+        };
+        let most = match status {
+            200..300 | 500.. => 1,
+            _ => 0,
+        };
+        if committed > most {
+            return Some(format!("{name} answered {status}, and committed {committed} times"));
+        }
+        let invited = || {
+            let mut results = body["results"].as_array().into_iter().flatten();
+            results.any(|result| result["outcome"] == "invited")
+        };
+        let acknowledged = *status < 300
+            && match self.invocation.function.as_str() {
+                "invite" => invited(),
+                "resend" | "revoke" | "decline" | "remove" => true,
+                // What is so already is answered, too.
+                _ => false,
+            };
+        (acknowledged && committed == 0).then(|| format!("{name} answered {status}, and committed nothing"))
+    }
+}
+
+/// How many calls one of the people makes.
+const CALLS: u32 = 10;
+
+impl World {
+    /// Somebody is there for as long as things go wrong, and makes their calls.
+    pub async fn lives(self: Arc<Self>, organizations: Vec<OrganizationId>, answers: Answers) {
+        for _ in 0..CALLS {
+            sleep(self.pause()).await;
+            if self.is_calm() {
+                return;
+            }
+            let Some(call) = self.idea(&organizations) else { continue };
+            // Whoever gets no answer tries again, now and then.
+            for _ in 0..3 {
+                let answered = self.calls(&call).await;
+                let worked = answered.answer.as_ref().is_some_and(|(status, _)| *status < 500);
+                answers.lock().expect("nobody panics with the answers").push(answered);
+                if worked || self.by_chance(0.5) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Mostly seconds, now and then the better part of an invitation's life.
+    fn pause(&self) -> Duration {
+        let left = self.faults.end / CALLS;
+        if self.by_chance(0.7) { Duration::from_millis(u64::from(self.up_to(4_000))) } else { left * self.up_to(3) }
+    }
+
+    /// What somebody does next. Nobody knows better than anybody what is still so when they do it.
+    fn idea(&self, organizations: &[OrganizationId]) -> Option<Call> {
+        let ledger = self.ledger();
+        let organization = self.one_of(organizations)?.clone();
+        let names: Vec<_> = NAMES.iter().map(|name| (*name).to_owned()).collect();
+        let members: Vec<_> = ledger.members(&organization).map(|it| it.user.to_string()).collect();
+        let invitations: Vec<_> = ledger.invitations(&organization).cloned().collect();
+        let by = if self.by_chance(0.9) { self.one_of(&members)? } else { self.one_of(&names)? };
+        let user = || caller(by).user;
+        let role = || if self.by_chance(0.4) { Role::Owner } else { Role::Member };
+        let call = |function, parameter, body, deed| Call {
+            function,
+            by: by.clone(),
+            organization: Some(organization.clone()),
+            parameter,
+            body,
+            deed,
+        };
+        let administer = |function| {
+            let Invitation { id, .. } = self.one_of(&invitations)?.clone();
+            let deed = Deed::Administer { by: user(), invitation: id.clone() };
+            Some(call(function, Some(("invitation_id", id.to_string())), Value::Null, deed))
+        };
+        match self.up_to(20) {
+            1..=6 => {
+                let emails: Vec<_> = (0..self.up_to(3))
+                    .filter_map(|_| Some(format!("{}@example.com", self.one_of(&names)?)))
+                    .collect();
+                let role = role();
+                let body = json!({ "emails": emails, "role": role });
+                Some(call("invite", None, body, Deed::Invite { by: user(), role }))
+            }
+            7..=8 => administer("resend"),
+            9 => administer("revoke"),
+            10..=11 => {
+                let (member, role) = (self.one_of(&members)?.clone(), role());
+                let parameter = Some(("user_id", member));
+                Some(call("role-edit", parameter, json!({ "role": role }), Deed::RoleEdit { by: user() }))
+            }
+            12..=13 => {
+                let member = if self.by_chance(0.5) { by.clone() } else { self.one_of(&members)?.clone() };
+                let deed = Deed::Remove { by: user(), member: caller(&member).user };
+                Some(call("remove", Some(("user_id", member)), Value::Null, deed))
+            }
+            number => {
+                let (token, to) = self.token()?;
+                let by = to.split('@').next()?.to_owned();
+                let function = if number == 14 { "decline" } else { "accept" };
+                let deed = if number == 14 { Deed::Other } else { Deed::Accept(token.link.clone()) };
+                let body = json!({ "token": token.reveal() });
+                Some(Call { function, by, organization: None, parameter: None, body, deed })
+            }
+        }
+    }
+
+    /// One of the newest tokens, mostly.
+    fn token(&self) -> Option<(Token, String)> {
+        let tokens = self.mailbox().tokens.clone();
+        let newest = tokens.len().saturating_sub(4);
+        if self.by_chance(0.8) { self.one_of(&tokens[newest..]).cloned() } else { self.one_of(&tokens).cloned() }
+    }
+
+    async fn calls(self: &Arc<Self>, call: &Call) -> Answered {
+        self.note(format_args!("{} calls {}", call.by, call.function));
+        let event = Event { deed: call.deed.clone(), ..Event::new(call.function, call.event()) };
+        let (invocation, answer) = self.invoke(event).await;
+        let answer = match answer {
+            Ok(answer) => {
+                let status = answer["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
+                let body = answer["body"].as_str().and_then(|body| serde_json::from_str(body).ok());
+                let body: Value = body.unwrap_or_default();
+                let status = status.expect("an answer has a status");
+                let code = body["code"].as_str().unwrap_or("done");
+                self.count(format!("{}: {status} {code}", call.function));
+                Some((status, body))
+            }
+            Err(Failed::Killed | Failed::Error(_)) => None,
+        };
+        Answered { invocation, answer }
+    }
+}
+
+/// Everybody's answers.
+pub type Answers = Arc<std::sync::Mutex<Vec<Answered>>>;
+
+impl Call {
+    /// The event of API Gateway's payload format 2.0.
+    fn event(&self) -> Value {
+        let Caller { user, email } = caller(&self.by);
+        let claims = json!({
+            "sub": user.as_str(),
+            "email": email.map(String::from),
+            "email_verified": "true",
+        });
+        let mut path = serde_json::Map::new();
+        if let Some(organization) = &self.organization {
+            path.insert("organization_id".to_owned(), json!(organization.as_str()));
+        }
+        if let Some((name, value)) = &self.parameter {
+            path.insert((*name).to_owned(), json!(value));
+        }
+        let body = if self.body.is_null() { Value::Null } else { json!(self.body.to_string()) };
+        json!({
+            "version": "2.0",
+            "routeKey": "$default",
+            "rawPath": "/",
+            "rawQueryString": "",
+            "headers": { "content-type": "application/json" },
+            "pathParameters": path,
+            "body": body,
+            "isBase64Encoded": false,
+            "requestContext": {
+                "accountId": "000000000000",
+                "apiId": "simulator",
+                "domainName": "api.example",
+                "domainPrefix": "api",
+                "requestId": "request",
+                "routeKey": "$default",
+                "stage": "$default",
+                "time": "24/Nov/2026:12:00:00 +0000",
+                "timeEpoch": 1_795_521_600_000_u64,
+                "http": {
+                    "method": "POST",
+                    "path": "/",
+                    "protocol": "HTTP/1.1",
+                    "sourceIp": "127.0.0.1",
+                    "userAgent": "simulator",
+                },
+                "authorizer": { "jwt": { "claims": claims, "scopes": null } },
+            },
+        })
+    }
+}

@@ -1,0 +1,429 @@
+//! One run: a table, its functions, its people, and chance.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use aws_config::{Region, SdkConfig};
+use aws_sdk_dynamodb::config::SharedHttpClient;
+use dev::laptop::sdk_config;
+use dev::local::Local;
+use dev::table::Table;
+use domain::ledger::Ledger;
+use domain::{
+    Caller, Clock, Delivery, EmailAddress, KeyId, Link, OrganizationId, OrganizationName, Policy, State,
+    Timestamp, UserId, create,
+};
+use fastrand::Rng;
+use serde_json::{Value, json};
+use store::Store;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use crate::engine::{Engine, TABLE};
+use crate::faults::Faults;
+use crate::lambda::Invocation;
+use crate::network::Network;
+use crate::services::{Mailbox, Schedule, Schedules};
+
+/// When every run begins: 2026-11-24T12:00:00Z.
+const BEGINS: i64 = 1_795_521_600;
+/// Reconcile's rhythm, as in the template.
+const RECONCILE_EVERY: Duration = Duration::from_mins(15);
+/// Places where functions run, each with a clock of its own.
+const PLACES: usize = 3;
+/// The clock of whoever looks may be behind the one that wrote.
+const SKEW_MAX: Duration = Duration::from_secs(10);
+
+/// A run's world.
+pub struct World {
+    /// What goes wrong.
+    pub faults: Faults,
+    /// DynamoDB.
+    pub engine: Engine,
+    began: Instant,
+    rng: Mutex<Rng>,
+    mailbox: Mutex<Mailbox>,
+    schedules: Mutex<Schedules>,
+    places: OnceLock<Vec<Local>>,
+    tasks: Mutex<JoinSet<()>>,
+    ledger: Mutex<Ledger>,
+    /// Counts commits: whoever reads the stream waits for it to grow.
+    grown: watch::Sender<usize>,
+    numbers: AtomicUsize,
+    invocations: Mutex<Vec<Arc<Invocation>>>,
+    counts: Mutex<BTreeMap<String, u64>>,
+    trace: Mutex<Trace>,
+    failures: Mutex<Vec<String>>,
+}
+
+/// What has happened, in order.
+#[derive(Default)]
+struct Trace {
+    /// All of it in one number: equal runs have equal ones.
+    digest: DefaultHasher,
+    lines: Option<Vec<String>>,
+}
+
+/// The clock of one place.
+struct PlaceClock {
+    began: Instant,
+    skew_millis: i64,
+}
+
+impl Clock for PlaceClock {
+    fn now(&self) -> Timestamp {
+        let elapsed = i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX);
+        Timestamp::from_unix(BEGINS + (elapsed + self.skew_millis).div_euclid(1_000))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl World {
+    /// The world of `seed`, with its table made; `traces` keeps every line of what happens.
+    pub async fn begin(seed: u64, traces: bool) -> Arc<Self> {
+        // The SDK's jitter and the store's tokens come from the thread's own generator.
+        fastrand::seed(seed);
+        let mut rng = Rng::with_seed(seed);
+        let faults = Faults::draw(&mut rng);
+        let policy = Policy { seats: rng.u32(3..7), ..Policy::default() };
+        let world = Arc::new(Self {
+            faults,
+            engine: Engine::new(),
+            began: Instant::now(),
+            rng: Mutex::new(rng),
+            mailbox: Mutex::default(),
+            schedules: Mutex::default(),
+            places: OnceLock::new(),
+            tasks: Mutex::default(),
+            ledger: Mutex::default(),
+            grown: watch::Sender::new(0),
+            numbers: AtomicUsize::new(0),
+            invocations: Mutex::default(),
+            counts: Mutex::default(),
+            trace: Mutex::new(Trace { digest: DefaultHasher::new(), lines: traces.then(Vec::new) }),
+            failures: Mutex::default(),
+        });
+        let faults = format!("{:?}", world.faults);
+        world.note(format_args!("seed {seed}: {faults}"));
+        let config = world.config();
+        let table = Table::new(aws_sdk_dynamodb::Client::new(&config), TABLE);
+        table.make().await.expect("the table can be made");
+        let places = (0..PLACES).map(|_| world.place(&config, &policy)).collect();
+        assert!(world.places.set(places).is_ok(), "places are made once");
+        world
+    }
+
+    fn config(self: &Arc<Self>) -> SdkConfig {
+        // The SDK remembers, per process and Region, how many retries it has left: each world has its own.
+        static WORLDS: AtomicUsize = AtomicUsize::new(0);
+        let region = format!("world-{}", WORLDS.fetch_add(1, Ordering::Relaxed));
+        let http = SharedHttpClient::new(Network(Arc::clone(self)));
+        sdk_config("http://aws.example", Some(http)).to_builder().region(Region::new(region)).build()
+    }
+
+    fn place(&self, config: &SdkConfig, policy: &Policy) -> Local {
+        let most = i64::try_from(self.faults.skew.as_millis()).unwrap_or(0);
+        let skew_millis = lock(&self.rng).i64(0..=most) - most / 2;
+        let edge = edge::App {
+            store: Store::new(config, TABLE),
+            clock: Arc::new(PlaceClock { began: self.began, skew_millis }),
+            policy: policy.clone(),
+        };
+        let key = links::InProcess::new((KeyId::parse("sim").expect("a key's id"), [7; 32]), Vec::new());
+        Local::assembled(edge, Arc::new(key), config, "https://product.example/accept")
+            .expect("the functions can be set up")
+    }
+
+    /// An organization that `founder` has founded by the real decision.
+    pub async fn founds(self: &Arc<Self>, founder: &Caller) -> OrganizationId {
+        let id = OrganizationId::from_random(lock(&self.rng).u128(..).to_be_bytes());
+        let request = create::Request { id: id.clone(), name: OrganizationName::parse("Acme").expect("a name") };
+        let policy = Policy { seats: self.up_to(4) + 2, ..Policy::default() };
+        let store = Store::new(&self.config(), TABLE);
+        let now = self.now();
+        let founded = store.settle(
+            async |_: Option<()>| Ok::<_, store::Error>(()),
+            |()| create::decide(founder, &request, &policy, now),
+        );
+        founded.await.expect("anybody founds");
+        id
+    }
+
+    /// The true time.
+    pub fn now(&self) -> Timestamp {
+        PlaceClock { began: self.began, skew_millis: 0 }.now()
+    }
+
+    /// Nothing goes wrong any more.
+    pub fn is_calm(&self) -> bool {
+        self.began.elapsed() >= self.faults.end
+    }
+
+    /// SES takes no mail now.
+    pub fn is_outage(&self) -> bool {
+        self.faults.outage.is_some_and(|(begins, lasts)| {
+            let elapsed = self.began.elapsed();
+            elapsed >= begins && elapsed < begins + lasts
+        })
+    }
+
+    /// Resolves when nothing goes wrong any more.
+    pub async fn until_calm(&self) {
+        tokio::time::sleep_until(self.began + self.faults.end).await;
+    }
+
+    /// True as often as `rate` says.
+    pub fn by_chance(&self, rate: f64) -> bool {
+        rate > 0.0 && lock(&self.rng).f64() < rate
+    }
+
+    /// A number from 1 to `most`.
+    pub fn up_to(&self, most: u32) -> u32 {
+        lock(&self.rng).u32(1..=most.max(1))
+    }
+
+    /// One of these.
+    pub fn one_of<'a, T>(&self, things: &'a [T]) -> Option<&'a T> {
+        lock(&self.rng).choice(things)
+    }
+
+    /// How long a request takes one way.
+    pub fn latency(&self) -> Duration {
+        let mut rng = lock(&self.rng);
+        if rng.u8(0..50) == 0 { Duration::from_millis(rng.u64(30..900)) } else { Duration::from_millis(rng.u64(1..30)) }
+    }
+
+    /// Minutes or hours, but never beyond the time when things go wrong.
+    pub fn delay(&self) -> Duration {
+        let left = self.faults.end.saturating_sub(self.began.elapsed());
+        let minutes = if self.by_chance(0.8) { self.up_to(20) } else { self.up_to(360) };
+        left.min(Duration::from_secs(60 * u64::from(minutes)))
+    }
+
+    /// SES.
+    pub fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
+        lock(&self.mailbox)
+    }
+
+    /// EventBridge Scheduler.
+    pub fn schedules(&self) -> MutexGuard<'_, Schedules> {
+        lock(&self.schedules)
+    }
+
+    /// The table, as of the last commit.
+    pub fn ledger(&self) -> Ledger {
+        lock(&self.ledger).clone()
+    }
+
+    /// One of the places where functions run.
+    pub fn any_functions(&self) -> &Local {
+        let places = self.places.get().expect("the world has begun");
+        self.one_of(places).expect("there are places")
+    }
+
+    /// Does something beside everything else; a panic in it is the run's.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        lock(&self.tasks).spawn(work);
+    }
+
+    /// Panics if any task has, and forgets those that are done.
+    pub fn reap(&self) {
+        while let Some(done) = lock(&self.tasks).try_join_next() {
+            if let Err(error) = done
+                && error.is_panic()
+            {
+                std::panic::resume_unwind(error.into_panic());
+            }
+        }
+    }
+
+    pub(crate) fn next_number(&self) -> usize {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn remember(&self, invocation: &Arc<Invocation>) {
+        lock(&self.invocations).push(Arc::clone(invocation));
+    }
+
+    /// All invocations so far.
+    pub fn invocations(&self) -> Vec<Arc<Invocation>> {
+        lock(&self.invocations).clone()
+    }
+
+    /// Counts what happens, for the report.
+    pub fn count(&self, what: impl Into<String>) {
+        *lock(&self.counts).entry(what.into()).or_default() += 1;
+    }
+
+    /// What was counted.
+    pub fn counts(&self) -> BTreeMap<String, u64> {
+        lock(&self.counts).clone()
+    }
+
+    /// Writes down what happens.
+    pub fn note(&self, what: fmt::Arguments<'_>) {
+        let line = format!("{:>12.3} {what}", self.began.elapsed().as_secs_f64());
+        let mut trace = lock(&self.trace);
+        line.hash(&mut trace.digest);
+        if let Some(lines) = &mut trace.lines {
+            lines.push(line);
+        }
+    }
+
+    /// Everything that has happened, in one number.
+    pub fn digest(&self) -> u64 {
+        lock(&self.trace).digest.finish()
+    }
+
+    /// The lines that were kept.
+    pub fn lines(&self) -> Vec<String> {
+        lock(&self.trace).lines.clone().unwrap_or_default()
+    }
+
+    /// Something is wrong with Roster.
+    pub fn fails(&self, what: String) {
+        self.note(format_args!("WRONG: {what}"));
+        lock(&self.failures).push(what);
+    }
+
+    /// What is wrong with Roster.
+    pub fn failures(&self) -> Vec<String> {
+        lock(&self.failures).clone()
+    }
+
+    /// Resolves once the stream has more than `position` records.
+    pub async fn until_stream_has(&self, position: usize) {
+        let mut grown = self.grown.subscribe();
+        while self.engine.records(position).is_empty() {
+            grown.changed().await.expect("the world lasts");
+        }
+    }
+
+    /// A transaction was carried out: the table is looked at, as it is and as it was.
+    pub(crate) fn committed(&self, by: Option<&Invocation>) {
+        let after = self.engine.ledger();
+        let before = std::mem::replace(&mut *lock(&self.ledger), after.clone());
+        if after == before {
+            return;
+        }
+        self.count("commits");
+        let name = by.map_or_else(|| "somebody".to_owned(), Invocation::name);
+        if let Some(invocation) = by {
+            invocation.commits();
+        }
+        self.note(format_args!("{name} commits"));
+        for violation in after.violations() {
+            self.fails(format!("{name}: {violation}"));
+        }
+        for organization in after.organizations().map(|it| &it.id).filter(|id| differ(&before, &after, id)) {
+            if let Some(misdeed) = by.and_then(|by| before.misdeed(organization, &after, &by.deed)) {
+                self.fails(format!("{name}: {misdeed}"));
+            }
+            self.compare(&name, &before, &after, organization);
+        }
+        self.grown.send_modify(|commits| *commits += 1);
+    }
+
+    /// What no single commit may do to a record.
+    fn compare(&self, name: &str, before: &Ledger, after: &Ledger, organization: &OrganizationId) {
+        for new in after.invitations(organization) {
+            let Some(old) = before.invitation(organization, &new.id) else { continue };
+            if old == new {
+                continue;
+            }
+            if new.revision.previous() != Some(old.revision) || new.generation < old.generation {
+                self.fails(format!("{name}: {} does not follow what it was", new.id));
+            }
+            let delivery = |it: &domain::Invitation| it.mail.as_ref().map(|mail| mail.delivery);
+            let owed = |it| delivery(it) == Some(Delivery::Queued);
+            if old.generation == new.generation && owed(new) && !owed(old) {
+                self.fails(format!("{name}: the mail of {} is owed once more", new.id));
+            }
+        }
+    }
+
+    /// Fires the schedule in its time, or as chance will have it.
+    pub(crate) fn waits_for(self: Arc<Self>, name: String, schedule: Schedule) {
+        let world = Arc::clone(&self);
+        self.spawn(async move {
+            let due = Duration::from_secs(u64::try_from(schedule.at.unix() - world.now().unix()).unwrap_or(0));
+            let is_off = |world: &Self| !world.is_calm() && world.by_chance(world.faults.timers_off);
+            if is_off(&world) && world.by_chance(0.5) {
+                sleep(due.saturating_sub(Duration::from_secs(u64::from(world.up_to(4))))).await;
+            } else {
+                sleep(due).await;
+                if is_off(&world) {
+                    sleep(world.delay()).await;
+                }
+            }
+            let Some(schedule) = world.schedules().complete(&name, schedule.revision) else { return };
+            if !world.is_calm() && world.by_chance(world.faults.timers_lost) {
+                world.note(format_args!("{name} never fires"));
+                world.count("timers lost");
+                return;
+            }
+            world.note(format_args!("{name} fires"));
+            world.deliver("expire", schedule.input).await;
+        });
+    }
+
+    /// SES tells what became of a mail, in any order, and perhaps twice.
+    pub(crate) fn tells_feedback(self: Arc<Self>, link: &Link) {
+        for kind in ["delivery", "bounce", "complaint"] {
+            if !self.by_chance(0.2) {
+                continue;
+            }
+            let mut event = json!({
+                "kind": kind,
+                "organization": [link.organization.as_str()],
+                "invitation": [link.invitation.as_str()],
+                "generation": [link.generation.0.to_string()],
+                "expires_at": [link.expires_at.unix().to_string()],
+            });
+            if kind == "bounce" {
+                event["bounce"] = json!("Permanent");
+                event["reason"] = json!("General");
+            }
+            let world = Arc::clone(&self);
+            self.spawn(async move {
+                sleep(world.latency() * world.up_to(1_000)).await;
+                world.deliver("feedback", event).await;
+            });
+        }
+    }
+
+    /// Invokes reconcile every 15 minutes. Where nothing is due, it would find nothing, and is spared.
+    pub async fn reconciles(self: Arc<Self>) {
+        loop {
+            sleep(RECONCILE_EVERY).await;
+            self.reap();
+            let soon = self.now() + SKEW_MAX;
+            let ledger = self.ledger();
+            let mut all = ledger.organizations().flat_map(|it| ledger.invitations(&it.id));
+            if all.any(|it| matches!(it.state, State::Pending { due_at } if due_at <= soon)) {
+                self.clone().deliver("reconcile", Value::Null).await;
+            }
+        }
+    }
+}
+
+/// Whether anything about an organization has changed.
+fn differ(before: &Ledger, after: &Ledger, organization: &OrganizationId) -> bool {
+    before.organization(organization) != after.organization(organization)
+        || !before.members(organization).eq(after.members(organization))
+        || !before.invitations(organization).eq(after.invitations(organization))
+}
+
+/// Somebody with a verified address.
+pub fn caller(name: &str) -> Caller {
+    let email = EmailAddress::parse(&format!("{name}@example.com")).expect("an address");
+    Caller { user: UserId::parse(name).expect("a user"), email: Some(email) }
+}
