@@ -351,13 +351,11 @@ impl Invitation {
         self.with_state(State::Closed { how: Closed::Removed, at, purge_at })
     }
 
-    /// The same record with another mail standing. Once the mail is no longer owed, the expiry is what a
-    /// pending record waits for.
+    /// The same record with a mark on its mail. None leaves it owed, so the expiry is what a pending record waits
+    /// for then.
     pub(crate) fn with_mail(&self, mail: Mail) -> Self {
         let state = match &self.state {
-            State::Pending { .. } if mail.delivery != Delivery::Queued => {
-                State::Pending { due_at: self.expires_at + EXPIRY_OVERDUE }
-            }
+            State::Pending { .. } => State::Pending { due_at: self.expires_at + EXPIRY_OVERDUE },
             state => state.clone(),
         };
         Self { mail: Some(mail), ..self.with_state(state) }
@@ -390,5 +388,20 @@ impl Pending<'_> {
 
     pub(crate) fn declined(self, now: Timestamp, policy: &Policy) -> Invitation {
         self.0.closed(Closed::Declined, now, policy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_reads_as_it_is_written() {
+        let words = Status::ALL.map(|status| status.to_string());
+        assert_eq!(words, ["pending", "accepted", "revoked", "expired", "declined", "removed"]);
+        assert_eq!(Status::ALL.map(|status| status.as_str().parse()), Status::ALL.map(Ok));
+        for text in ["", "Pending", "closed", "pending "] {
+            assert_eq!(text.parse::<Status>(), Err(()), "{text:?}");
+        }
     }
 }

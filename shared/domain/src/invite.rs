@@ -264,6 +264,7 @@ mod tests {
         let decision = given().inviting_all(&emails, Role::Member).unwrap();
         let invited: Vec<_> = writes(&decision).map(|it| it.email.clone()).collect();
         assert_eq!(invited, ["cyd", "bob", "ada"].map(address));
+        assert_eq!(Request::new(emails, Role::Member).emails(), invited);
     }
 
     #[test]

@@ -222,6 +222,7 @@ mod tests {
         longest.key = KeyId::parse(&"k".repeat(32)).unwrap();
         longest.link.generation = Generation(u32::MAX);
         longest.link.expires_at = Timestamp::MAX;
+        assert_eq!(longest.reveal().len(), TOKEN_BYTES_MAX);
         assert_eq!(Token::parse(&longest.reveal()), Ok(longest));
     }
 
@@ -255,6 +256,8 @@ mod tests {
     fn debug_shows_no_secret() {
         let shown = format!("{:?} {:?}", token(), token().mac);
         assert!(!shown.contains("251") && !shown.contains("-_v7"), "{shown}");
+        // What is no secret is there to be read.
+        assert!(shown.starts_with("Token { link: Link {") && shown.ends_with("Mac(..)"), "{shown}");
     }
 
     proptest! {

@@ -109,7 +109,8 @@ mod tests {
         ] {
             assert_eq!(OrganizationName::parse(text).map(String::from).as_deref(), Ok(text));
         }
-        assert_eq!(OrganizationName::parse("  Acme ").map(String::from).as_deref(), Ok("Acme"));
+        let acme = OrganizationName::parse("  Acme ").unwrap();
+        assert_eq!((acme.as_str(), acme.to_string()), ("Acme", "Acme".to_owned()));
     }
 
     #[test]

@@ -33,3 +33,14 @@ impl Seats {
         self.total.saturating_sub(self.free)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_free_is_taken() {
+        assert_eq!(Seats { total: 10, free: 3 }.taken(), 7);
+        assert_eq!(Seats { total: 3, free: 10 }.taken(), 0);
+    }
+}

@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn counts_of_one_organization_add_up() {
         let organization = OrganizationId::from_random([1; 16]);
-        let plan = Plan::from_iter([Change::count(&organization, 1, 0), Change::count(&organization, 0, -1)]);
-        assert_eq!(plan.changes(), &[Change::count(&organization, 1, -1)]);
+        let plan = Plan::from_iter([Change::count(&organization, 1, 2), Change::count(&organization, 3, -1)]);
+        assert_eq!(plan.changes(), &[Change::count(&organization, 4, 1)]);
     }
 }

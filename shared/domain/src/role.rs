@@ -70,6 +70,7 @@ mod tests {
     fn only_the_exact_words_are_roles() {
         assert_eq!("owner".parse(), Ok(Role::Owner));
         assert_eq!("member".parse(), Ok(Role::Member));
+        assert_eq!(Role::ALL.map(|role| role.to_string()), ["owner", "member"]);
         for text in ["", "Owner", "OWNER", "owner,member", " owner", "admin", "member\n"] {
             assert_eq!(text.parse::<Role>(), Err(UnknownRole), "{text:?}");
         }

@@ -69,7 +69,8 @@ impl Engine {
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         let mut iterator = stream.iterator.take().unwrap_or_else(|| self.beginning());
         loop {
-            let page = self.ask(&json!({ "ShardIterator": iterator }), |request| self.db.get_records(request));
+            let page =
+                self.ask(&json!({ "ShardIterator": iterator }), |request| self.db.get_records(request));
             iterator = page["NextShardIterator"].as_str().expect("the shard is open").to_owned();
             let records = page["Records"].as_array().cloned().unwrap_or_default();
             if records.is_empty() {

@@ -156,7 +156,9 @@ impl World {
             }
         };
         let told = match &answer {
-            Ok(answer) => answer["statusCode"].as_u64().map_or_else(|| "done".to_owned(), |it| it.to_string()),
+            Ok(answer) => {
+                answer["statusCode"].as_u64().map_or_else(|| "done".to_owned(), |it| it.to_string())
+            }
             Err(Failed::Killed) => "killed".to_owned(),
             Err(Failed::Error(error)) => error.to_string(),
         };
@@ -197,7 +199,8 @@ impl World {
                 self.count("delays");
                 sleep(delay).await;
             }
-            let batch_max = usize::try_from(self.up_to(if self.by_chance(0.5) { 100 } else { 4 })).unwrap_or(1);
+            let batch_max =
+                usize::try_from(self.up_to(if self.by_chance(0.5) { 100 } else { 4 })).unwrap_or(1);
             let records = self.engine.records(position);
             position += records.len();
             let policy = Policy {

@@ -118,7 +118,9 @@ async fn settle(world: &World, answers: &Answers) {
     if ledger != world.engine.ledger() {
         world.fails("the table has changed without a transaction".to_owned());
     }
-    for lie in answers.lock().expect("nobody panics with the answers").iter().filter_map(people::Answered::lie) {
+    for lie in
+        answers.lock().expect("nobody panics with the answers").iter().filter_map(people::Answered::lie)
+    {
         world.fails(lie);
     }
     count_mails(world);

@@ -91,7 +91,11 @@ impl World {
     /// Mostly seconds, now and then the better part of an invitation's life.
     fn pause(&self) -> Duration {
         let left = self.faults.end / CALLS;
-        if self.by_chance(0.7) { Duration::from_millis(u64::from(self.up_to(4_000))) } else { left * self.up_to(3) }
+        if self.by_chance(0.7) {
+            Duration::from_millis(u64::from(self.up_to(4_000)))
+        } else {
+            left * self.up_to(3)
+        }
     }
 
     /// What somebody does next. Nobody knows better than anybody what is still so when they do it.
@@ -153,7 +157,11 @@ impl World {
     fn token(&self) -> Option<(Token, String)> {
         let tokens = self.mailbox().tokens.clone();
         let newest = tokens.len().saturating_sub(4);
-        if self.by_chance(0.8) { self.one_of(&tokens[newest..]).cloned() } else { self.one_of(&tokens).cloned() }
+        if self.by_chance(0.8) {
+            self.one_of(&tokens[newest..]).cloned()
+        } else {
+            self.one_of(&tokens).cloned()
+        }
     }
 
     async fn calls(self: &Arc<Self>, call: &Call) -> Answered {

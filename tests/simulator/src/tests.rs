@@ -21,8 +21,19 @@ fn nothing_is_lost_in_some_worlds_and_everything_goes_wrong_in_them() {
         }
     }
     for what in [
-        "LostBefore", "LostAfter", "Hangs", "Throttles", "Fails", "FailsAfter", "Conflicts", "Refuses", "Outage",
-        "kills", "duplicates", "delays", "timers lost",
+        "LostBefore",
+        "LostAfter",
+        "Hangs",
+        "Throttles",
+        "Fails",
+        "FailsAfter",
+        "Conflicts",
+        "Refuses",
+        "Outage",
+        "kills",
+        "duplicates",
+        "delays",
+        "timers lost",
     ] {
         assert!(counts.contains_key(what), "{what} never happened: {counts:#?}");
     }

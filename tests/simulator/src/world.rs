@@ -145,7 +145,8 @@ impl World {
     /// An organization that `founder` has founded by the real decision.
     pub async fn founds(self: &Arc<Self>, founder: &Caller) -> OrganizationId {
         let id = OrganizationId::from_random(lock(&self.rng).u128(..).to_be_bytes());
-        let request = create::Request { id: id.clone(), name: OrganizationName::parse("Acme").expect("a name") };
+        let request =
+            create::Request { id: id.clone(), name: OrganizationName::parse("Acme").expect("a name") };
         let policy = Policy { seats: self.up_to(4) + 2, ..Policy::default() };
         let store = Store::new(&self.config(), TABLE);
         let now = self.now();
@@ -198,7 +199,11 @@ impl World {
     /// How long a request takes one way.
     pub fn latency(&self) -> Duration {
         let mut rng = lock(&self.rng);
-        if rng.u8(0..50) == 0 { Duration::from_millis(rng.u64(30..900)) } else { Duration::from_millis(rng.u64(1..30)) }
+        if rng.u8(0..50) == 0 {
+            Duration::from_millis(rng.u64(30..900))
+        } else {
+            Duration::from_millis(rng.u64(1..30))
+        }
     }
 
     /// Minutes or hours, but never beyond the time when things go wrong.
@@ -347,6 +352,13 @@ impl World {
             if old.generation == new.generation && owed(new) && !owed(old) {
                 self.fails(format!("{name}: the mail of {} is owed once more", new.id));
             }
+            let mail = (new.organization.clone(), new.id.clone(), new.generation.0);
+            if delivery(new) == Some(Delivery::Sent) && !self.mailbox().taken.contains_key(&mail) {
+                self.fails(format!(
+                    "{name}: the mail of {} is marked as sent, and SES never took it",
+                    new.id
+                ));
+            }
         }
     }
 
@@ -354,7 +366,8 @@ impl World {
     pub(crate) fn waits_for(self: Arc<Self>, name: String, schedule: Schedule) {
         let world = Arc::clone(&self);
         self.spawn(async move {
-            let due = Duration::from_secs(u64::try_from(schedule.at.unix() - world.now().unix()).unwrap_or(0));
+            let due =
+                Duration::from_secs(u64::try_from(schedule.at.unix() - world.now().unix()).unwrap_or(0));
             let is_off = |world: &Self| !world.is_calm() && world.by_chance(world.faults.timers_off);
             if is_off(&world) && world.by_chance(0.5) {
                 sleep(due.saturating_sub(Duration::from_secs(u64::from(world.up_to(4))))).await;

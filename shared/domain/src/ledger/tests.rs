@@ -329,6 +329,7 @@ fn each_kind_of_violation_is_seen() {
         [adas(), invitation("ivy", Status::Pending), invitation("bob", Status::Revoked)],
     );
     assert_eq!(sound.violations(), []);
+    assert!(sound.organizations().eq([&organization(1, 1)]));
 
     let seats = |free, held| Violation::Seats { organization: acme(), total: 3, free, held };
     assert_eq!(Ledger::new([organization(3, 1)], [ada()], [adas()]).violations(), [seats(3, 1)]);
