@@ -17,10 +17,13 @@ struct Arguments {
     /// Only the bounds of this name: people, seats, outbox or timers.
     #[arg(long)]
     only: Option<String>,
+    /// Looks no further once something is broken.
+    #[arg(long)]
+    fail_fast: bool,
 }
 
 fn main() -> ExitCode {
-    let Arguments { more, only } = Arguments::parse();
+    let Arguments { more, only, fail_fast } = Arguments::parse();
     let mut sound = true;
     println!("{:8} {:>12} {:>12} {:>6} {:>8}", "bounds", "transitions", "states", "depth", "seconds");
     for bounds in all(more).into_iter().filter(|it| only.as_ref().is_none_or(|only| it.name == only)) {
@@ -31,6 +34,9 @@ fn main() -> ExitCode {
         for (property, path) in broken {
             sound = false;
             println!("\nBROKEN {property}\n{path}");
+        }
+        if fail_fast && !sound {
+            break;
         }
     }
     if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -51,7 +51,7 @@ impl Engine {
 
     /// Everything in the table.
     pub fn ledger(&self) -> Ledger {
-        let scanned = self.ask(&json!({ "TableName": TABLE }), |request| self.db.scan(request));
+        let scanned = ask(&json!({ "TableName": TABLE }), |request| self.db.scan(request));
         let (mut organizations, mut members, mut invitations) = (Vec::new(), Vec::new(), Vec::new());
         for item in scanned["Items"].as_array().into_iter().flatten() {
             let item: serde_dynamo::Item = serde_json::from_value(item.clone()).expect("an item");
@@ -69,9 +69,8 @@ impl Engine {
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         let mut iterator = stream.iterator.take().unwrap_or_else(|| self.beginning());
         loop {
-            let page =
-                self.ask(&json!({ "ShardIterator": iterator }), |request| self.db.get_records(request));
-            iterator = page["NextShardIterator"].as_str().expect("the shard is open").to_owned();
+            let page = ask(&json!({ "ShardIterator": iterator }), |request| self.db.get_records(request));
+            page["NextShardIterator"].as_str().expect("the shard is open").clone_into(&mut iterator);
             let records = page["Records"].as_array().cloned().unwrap_or_default();
             if records.is_empty() {
                 break;
@@ -87,9 +86,9 @@ impl Engine {
     }
 
     fn beginning(&self) -> String {
-        let streams = self.ask(&json!({ "TableName": TABLE }), |request| self.db.list_streams(request));
+        let streams = ask(&json!({ "TableName": TABLE }), |request| self.db.list_streams(request));
         let arn = &streams["Streams"][0]["StreamArn"];
-        let described = self.ask(&json!({ "StreamArn": arn }), |request| self.db.describe_stream(request));
+        let described = ask(&json!({ "StreamArn": arn }), |request| self.db.describe_stream(request));
         let shards = described["StreamDescription"]["Shards"].as_array().cloned().unwrap_or_default();
         assert_eq!(shards.len(), 1, "the engine's stream has one shard");
         let request = json!({
@@ -97,23 +96,19 @@ impl Engine {
             "ShardId": shards[0]["ShardId"],
             "ShardIteratorType": "TRIM_HORIZON",
         });
-        let iterator = self.ask(&request, |request| self.db.get_shard_iterator(request));
+        let iterator = ask(&request, |request| self.db.get_shard_iterator(request));
         iterator["ShardIterator"].as_str().expect("the shard is there").to_owned()
     }
+}
 
-    fn ask<Request, Response>(
-        &self,
-        request: &Value,
-        call: impl FnOnce(Request) -> dynoxide::Result<Response>,
-    ) -> Value
-    where
-        Request: DeserializeOwned,
-        Response: Serialize,
-    {
-        let request = serde_json::from_value(request.clone()).expect("a request");
-        let response = call(request).expect("the engine answers");
-        serde_json::to_value(response).expect("an answer is JSON")
-    }
+fn ask<Request, Response>(request: &Value, call: impl FnOnce(Request) -> dynoxide::Result<Response>) -> Value
+where
+    Request: DeserializeOwned,
+    Response: Serialize,
+{
+    let request = serde_json::from_value(request.clone()).expect("a request");
+    let response = call(request).expect("the engine answers");
+    serde_json::to_value(response).expect("an answer is JSON")
 }
 
 fn call<Request, Response>(

@@ -64,7 +64,8 @@ impl Faults {
         };
         if rng.u8(0..4) == 0 {
             let begins = end.mul_f64(rng.f64());
-            faults.outage = Some((begins, (end - begins).mul_f64(rng.f64()).min(Duration::from_hours(20))));
+            faults.outage =
+                Some((begins, end.saturating_sub(begins).mul_f64(rng.f64()).min(Duration::from_hours(20))));
         }
         if rng.bool() {
             faults.skew = Duration::from_millis(rng.u64(0..5_000));

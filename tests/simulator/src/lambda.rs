@@ -109,8 +109,8 @@ impl<F: Future> Future for Mortal<F> {
 pub struct Event {
     /// The function.
     pub function: &'static str,
-    /// The event.
-    pub event: Value,
+    /// What it is handed.
+    pub payload: Value,
     /// What it does, as far as the rules ask.
     pub deed: Deed,
     /// The invitations that a batch is about.
@@ -121,15 +121,15 @@ pub struct Event {
 
 impl Event {
     /// An event of nobody in particular.
-    pub fn new(function: &'static str, event: Value) -> Self {
-        Self { function, event, deed: Deed::Other, about: BTreeSet::new(), duplicate: false }
+    pub fn new(function: &'static str, payload: Value) -> Self {
+        Self { function, payload, deed: Deed::Other, about: BTreeSet::new(), duplicate: false }
     }
 }
 
 impl World {
     /// Invokes a function once, in one of the places where it runs.
     pub async fn invoke(self: &Arc<Self>, event: Event) -> (Arc<Invocation>, Result<Value, Failed>) {
-        let Event { function, event, deed, about, duplicate } = event;
+        let Event { function, payload, deed, about, duplicate } = event;
         let invocation = Arc::new(Invocation {
             number: self.next_number(),
             function: function.to_owned(),
@@ -144,7 +144,7 @@ impl World {
         let polls = (!self.is_calm() && self.by_chance(self.faults.kills)).then(|| self.up_to(AWAITS_MAX));
         self.note(format_args!("{} begins", invocation.name()));
         let functions = self.any_functions();
-        let work = INVOCATION.scope(Arc::clone(&invocation), functions.invoke(function, event));
+        let work = INVOCATION.scope(Arc::clone(&invocation), functions.invoke(function, payload));
         let work = timeout(TIMEOUT, Mortal { future: Box::pin(work), polls });
         let answer = match work.await {
             Ok(Some(Ok(answer))) => Ok(answer),

@@ -28,10 +28,13 @@ struct Arguments {
     /// Replays one world, and shows everything that happens in it.
     #[arg(long)]
     replay: Option<u64>,
+    /// Runs no more worlds once one has failed.
+    #[arg(long)]
+    fail_fast: bool,
 }
 
 fn main() -> ExitCode {
-    let Arguments { runs, from, replay } = Arguments::parse();
+    let Arguments { runs, from, replay, fail_fast } = Arguments::parse();
     if let Some(seed) = replay {
         let report = run(seed, true);
         for line in &report.trace {
@@ -50,6 +53,9 @@ fn main() -> ExitCode {
         }
         if !report.failures.is_empty() {
             failed.push(report);
+            if fail_fast {
+                break;
+            }
         }
     }
     for (what, times) in &totals {

@@ -150,11 +150,11 @@ impl World {
         let policy = Policy { seats: self.up_to(4) + 2, ..Policy::default() };
         let store = Store::new(&self.config(), TABLE);
         let now = self.now();
-        let founded = store.settle(
+        let settled = store.settle(
             async |_: Option<()>| Ok::<_, store::Error>(()),
             |()| create::decide(founder, &request, &policy, now),
         );
-        founded.await.expect("anybody founds");
+        settled.await.expect("anybody founds");
         id
     }
 
@@ -363,11 +363,10 @@ impl World {
     }
 
     /// Fires the schedule in its time, or as chance will have it.
-    pub(crate) fn waits_for(self: Arc<Self>, name: String, schedule: Schedule) {
+    pub(crate) fn waits_for(self: Arc<Self>, name: String, Schedule { at, revision, .. }: Schedule) {
         let world = Arc::clone(&self);
         self.spawn(async move {
-            let due =
-                Duration::from_secs(u64::try_from(schedule.at.unix() - world.now().unix()).unwrap_or(0));
+            let due = Duration::from_secs(u64::try_from(at.unix() - world.now().unix()).unwrap_or(0));
             let is_off = |world: &Self| !world.is_calm() && world.by_chance(world.faults.timers_off);
             if is_off(&world) && world.by_chance(0.5) {
                 sleep(due.saturating_sub(Duration::from_secs(u64::from(world.up_to(4))))).await;
@@ -377,7 +376,7 @@ impl World {
                     sleep(world.delay()).await;
                 }
             }
-            let Some(schedule) = world.schedules().complete(&name, schedule.revision) else { return };
+            let Some(schedule) = world.schedules().complete(&name, revision) else { return };
             if !world.is_calm() && world.by_chance(world.faults.timers_lost) {
                 world.note(format_args!("{name} never fires"));
                 world.count("timers lost");

@@ -80,6 +80,7 @@ impl Outcome {
     /// Reads the function's answer as Lambda does with `ReportBatchItemFailures`: nothing reported is
     /// success; the lowest place reported is where to start again; an id that is none of the batch's fails
     /// the batch as a whole.
+    #[must_use]
     pub fn read(answer: Result<Value, InvokeError>, batch: &[Record]) -> Self {
         let answer = match answer {
             Ok(answer) => answer,

@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""Breaks Roster on purpose, once for each entry of mutations.toml, in a copy of the tree, and says who notices: the
+model, the simulator, or nobody, which is a failure.
+
+Usage: run.py [--runs N] [PART OF A NAME]...
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+
+HERE = pathlib.Path(__file__).resolve().parent
+TOP = HERE.parent.parent
+COPY = TOP / "target" / "mutations"
+BUILD = ["--profile", "simulation", "--quiet"]
+
+
+def copied():
+    """The tree as it is, without what git ignores; equal files keep their times, so that little is built again."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=TOP, check=True, capture_output=True, text=True,
+    ).stdout
+    names = {name for name in listed.split("\0") if name and (TOP / name).is_file()}
+    for name in names:
+        source, copy = TOP / name, COPY / name
+        if not copy.is_file() or copy.read_bytes() != source.read_bytes():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
+    for copy in [path for path in COPY.rglob("*") if path.is_file()]:
+        if str(copy.relative_to(COPY)) not in names:
+            copy.unlink()
+
+
+def mutated(changes):
+    for change in changes:
+        path = COPY / change["file"]
+        text = path.read_text()
+        if text.count(change["from"]) != 1:
+            sys.exit(f"{change['file']} does not hold exactly once: {change['from']}")
+        path.write_text(text.replace(change["from"], change["to"]))
+
+
+def cargo(*arguments):
+    """Exit code and output. Dependencies are built once, for the tree and its copy."""
+    command = ["cargo", *arguments]
+    done = subprocess.run(
+        command, cwd=COPY, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env={**os.environ, "CARGO_TARGET_DIR": str(TOP / "target"), "RUST_BACKTRACE": "0"},
+    )
+    return done.returncode, done.stdout
+
+
+def model():
+    code, output = cargo("run", *BUILD, "-p", "model", "--", "--fail-fast")
+    if code == 0:
+        return None
+    broken = re.search(r"BROKEN (.*)", output)
+    panicked = re.search(r"panicked at .*\n(.*)", output)
+    if broken:
+        steps = len(re.findall(r"^ *\d+\. ", output[broken.end():].split("BROKEN")[0], re.M))
+        return f"{broken[1]} (after {steps} steps)"
+    return panicked[1] if panicked else sys.exit(output)
+
+
+def simulator(runs):
+    code, output = cargo("run", *BUILD, "-p", "simulator", "--", "--fail-fast", "--runs", str(runs))
+    if code == 0:
+        return None
+    seed = re.search(r"^seed (\d+)", output, re.M)
+    wrong = re.findall(r"^WRONG: (.*)", output, re.M)
+    panicked = re.search(r"panicked at .*\n(.*)", output)
+    if seed and wrong:
+        return f"seed {seed[1]}: {wrong[0]}"
+    return panicked[1] if panicked else sys.exit(output)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=300, help="worlds of the simulator for each mutation")
+    parser.add_argument("names", nargs="*", help="only mutations whose names hold one of these")
+    arguments = parser.parse_args()
+    mutations = tomllib.loads((HERE / "mutations.toml").read_text())["mutation"]
+    if arguments.names:
+        mutations = [it for it in mutations if any(name in it["name"] for name in arguments.names)]
+
+    copied()
+    if model() or simulator(20):
+        sys.exit("what is not broken on purpose is broken: there is nothing to compare with")
+    print("| mutation | model | simulator |\n| --- | --- | --- |", flush=True)
+    missed = []
+    for mutation in mutations:
+        copied()
+        mutated([mutation] + ([mutation["and"]] if "and" in mutation else []))
+        by_model, by_simulator = model(), simulator(arguments.runs)
+        print(f"| {mutation['name']} | {by_model or '-'} | {by_simulator or '-'} |", flush=True)
+        if not by_model and not by_simulator:
+            missed.append(mutation["name"])
+    copied()
+    for name in missed:
+        print(f"nobody noticed: {name}")
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    began = time.monotonic()
+    try:
+        main()
+    finally:
+        print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
