@@ -24,7 +24,7 @@ pub struct Faults {
     pub kills: f64,
     /// A batch of the stream, a timer or an event comes twice.
     pub duplicates: f64,
-    /// A batch of the stream waits for minutes or hours.
+    /// A batch of the stream waits for minutes, or up to three hours.
     pub delays: f64,
     /// SES refuses a mail for good.
     pub refuses: f64,
@@ -41,9 +41,9 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// What goes wrong in a run of a day and a half.
+    /// What goes wrong in a run of up to four days: longer than an invitation lives.
     pub fn draw(rng: &mut Rng) -> Self {
-        let end = Duration::from_secs(rng.u64(1..36) * 3_600);
+        let end = Duration::from_secs(rng.u64(1..96) * 3_600);
         let mut rate = |most: f64| if rng.bool() { 0.0 } else { most * rng.f64() * rng.f64() };
         let mut faults = Self {
             lost_before: rate(0.4),
@@ -65,7 +65,7 @@ impl Faults {
         if rng.u8(0..4) == 0 {
             let begins = end.mul_f64(rng.f64());
             faults.outage =
-                Some((begins, end.saturating_sub(begins).mul_f64(rng.f64()).min(Duration::from_hours(20))));
+                Some((begins, end.saturating_sub(begins).mul_f64(rng.f64()).min(Duration::from_hours(12))));
         }
         if rng.bool() {
             faults.skew = Duration::from_millis(rng.u64(0..5_000));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -20,7 +21,7 @@ use domain::{
 use fastrand::Rng;
 use serde_json::{Value, json};
 use store::Store;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -52,8 +53,8 @@ pub struct World {
     places: OnceLock<Vec<Local>>,
     tasks: Mutex<JoinSet<()>>,
     ledger: Mutex<Ledger>,
-    /// Counts commits: whoever reads the stream waits for it to grow.
-    grown: watch::Sender<usize>,
+    /// Whoever reads the stream waits for it to grow, and all of them in one order.
+    grown: Notify,
     numbers: AtomicUsize,
     invocations: Mutex<Vec<Arc<Invocation>>>,
     counts: Mutex<BTreeMap<String, u64>>,
@@ -104,7 +105,7 @@ impl World {
             places: OnceLock::new(),
             tasks: Mutex::default(),
             ledger: Mutex::default(),
-            grown: watch::Sender::new(0),
+            grown: Notify::new(),
             numbers: AtomicUsize::new(0),
             invocations: Mutex::default(),
             counts: Mutex::default(),
@@ -209,7 +210,7 @@ impl World {
     /// Minutes or hours, but never beyond the time when things go wrong.
     pub fn delay(&self) -> Duration {
         let left = self.faults.end.saturating_sub(self.began.elapsed());
-        let minutes = if self.by_chance(0.8) { self.up_to(20) } else { self.up_to(360) };
+        let minutes = if self.by_chance(0.8) { self.up_to(20) } else { self.up_to(180) };
         left.min(Duration::from_secs(60 * u64::from(minutes)))
     }
 
@@ -306,9 +307,13 @@ impl World {
 
     /// Resolves once the stream has more than `position` records.
     pub async fn until_stream_has(&self, position: usize) {
-        let mut grown = self.grown.subscribe();
-        while self.engine.records(position).is_empty() {
-            grown.changed().await.expect("the world lasts");
+        loop {
+            let mut grown = pin!(self.grown.notified());
+            grown.as_mut().enable();
+            if !self.engine.records(position).is_empty() {
+                return;
+            }
+            grown.await;
         }
     }
 
@@ -334,7 +339,7 @@ impl World {
             }
             self.compare(&name, &before, &after, organization);
         }
-        self.grown.send_modify(|commits| *commits += 1);
+        self.grown.notify_waiters();
     }
 
     /// What no single commit may do to a record.
