@@ -233,8 +233,10 @@ impl World {
             }
             operation => {
                 let (status, body) = self.engine.answer(operation, &wanted.body);
-                if operation == "TransactWriteItems" && status == 200 {
-                    self.committed(by);
+                match (operation, status) {
+                    ("TransactWriteItems", 200) => self.committed(by),
+                    ("TransactWriteItems", _) => self.count("lost races"),
+                    _ => {}
                 }
                 (status, None, body)
             }

@@ -88,14 +88,24 @@ impl World {
         }
     }
 
-    /// Mostly seconds, now and then the better part of an invitation's life.
+    /// Mostly moments; now and then the better part of an invitation's life, and then all come back at the same
+    /// moment, so that their calls meet.
     fn pause(&self) -> Duration {
-        let left = self.faults.end / CALLS;
-        if self.by_chance(0.7) {
-            Duration::from_millis(u64::from(self.up_to(4_000)))
-        } else {
-            left * self.up_to(3)
+        let moment = Duration::from_millis(u64::from(self.up_to(40)));
+        match self.up_to(10) {
+            1..=5 => moment,
+            6..=7 => moment * 100,
+            _ => {
+                let shift = self.faults.end / CALLS;
+                let next = shift * (self.shifts(shift) + self.up_to(2)) + moment;
+                next.saturating_sub(self.elapsed())
+            }
         }
+    }
+
+    /// How many shifts are over.
+    fn shifts(&self, shift: Duration) -> u32 {
+        u32::try_from(self.elapsed().as_millis() / shift.as_millis().max(1)).unwrap_or(0)
     }
 
     /// What somebody does next. Nobody knows better than anybody what is still so when they do it.

@@ -164,6 +164,11 @@ impl World {
         PlaceClock { began: self.began, skew_millis: 0 }.now()
     }
 
+    /// The time since the beginning.
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
     /// Nothing goes wrong any more.
     pub fn is_calm(&self) -> bool {
         self.began.elapsed() >= self.faults.end
@@ -200,7 +205,7 @@ impl World {
     /// How long a request takes one way.
     pub fn latency(&self) -> Duration {
         let mut rng = lock(&self.rng);
-        if rng.u8(0..50) == 0 {
+        if rng.u8(0..10) == 0 {
             Duration::from_millis(rng.u64(30..900))
         } else {
             Duration::from_millis(rng.u64(1..30))
