@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use world::{NoAnswer, Person};
 
-use crate::contract::{Account, Action, Answer, InvitationRow, InviteResult, Link, MemberRow};
+use crate::contract::{Account, Action, Answer, InvitationRow, InviteResult, Link, MemberRow, View};
 use crate::history::{Call, End, Moments};
 use crate::site::Life;
 
@@ -173,17 +173,25 @@ impl Client {
         }
     }
 
-    /// The invitations as the list shows them, to whichever account may see it.
-    pub async fn reads_invitations(&mut self) -> Vec<Value> {
-        let path = self.shared.path("/invitations?limit=1000");
+    /// An owner, and the invitations as the list shows them.
+    pub async fn asks_an_owner(&mut self) -> (Account, Vec<Value>) {
         for account in self.shared.accounts.clone() {
-            let (person, _) = self.signs_in(&account).await;
-            let list = person.tries(Method::GET, &path, None).await.expect("nobody kills any more");
-            if list.status == 200 {
-                return list.items();
+            let look = Intention { caller: account.clone(), action: Action::Look, token: None };
+            match self.makes(look).await {
+                End::Answered(_, Answer::Organization(View { role: Role::Owner, .. })) => {}
+                _ => continue,
             }
+            let (owner, _) = self.signs_in(&account).await;
+            let path = self.shared.path("/invitations?limit=1000");
+            let list = owner.tries(Method::GET, &path, None).await.expect("nobody kills any more");
+            return (account, list.items());
         }
-        panic!("{} has no member", self.shared.organization)
+        panic!("{} has no owner", self.shared.organization)
+    }
+
+    /// Resends the invitation of an address.
+    pub async fn resends(mut self, caller: Account, email: String) {
+        self.makes(Intention { caller, action: Action::Resend(email), token: None }).await;
     }
 
     /// Opens the link of the newest mail to an address; its generation, if there is one.
@@ -201,18 +209,18 @@ impl Client {
         let caller = self.somebody();
         let role = if self.chance.f64() < 0.45 { Role::Owner } else { Role::Member };
         let action = match self.chance.u32(..100) {
-            0..18 => {
+            0..13 => {
                 let emails = (0..self.chance.usize(1..=3)).map(|_| self.any_address()).collect();
                 Action::Invite { emails, role }
             }
-            18..46 => return self.intends_with_a_link().await,
-            46..56 => Action::Resend(self.invited_address()),
-            56..62 => Action::Revoke(self.invited_address()),
-            62..72 => Action::RoleEdit { user: self.somebody().user, role },
-            72..78 => Action::Remove(self.somebody().user),
-            78..81 => Action::Remove(caller.user.clone()),
-            81..88 => Action::Members,
-            88..95 => Action::Invitations,
+            13..51 => return self.intends_with_a_link().await,
+            51..59 => Action::Resend(self.invited_address()),
+            59..64 => Action::Revoke(self.invited_address()),
+            64..76 => Action::RoleEdit { user: self.somebody().user, role },
+            76..83 => Action::Remove(self.somebody().user),
+            83..86 => Action::Remove(caller.user.clone()),
+            86..91 => Action::Members,
+            91..96 => Action::Invitations,
             _ => Action::Look,
         };
         Ok(Some(Intention { caller, action, token: None }))
@@ -229,7 +237,7 @@ impl Client {
         let mut links = self.reads_mail(&caller, &email).await?;
         links.sort_unstable();
         let newest = links.pop();
-        let older = self.chance.choice(links).filter(|_| self.chance.f64() < 0.2);
+        let older = self.chance.choice(links).filter(|_| self.chance.f64() < 0.15);
         let Some((generation, token)) = older.or(newest) else { return Ok(None) };
         let link = Link { email, generation };
         let action = match self.chance.u32(..10) {
@@ -325,7 +333,7 @@ impl Client {
         }
     }
 
-    async fn makes(&mut self, Intention { caller, action, token }: Intention) {
+    async fn makes(&mut self, Intention { caller, action, token }: Intention) -> End {
         let (person, life) = self.signs_in(&caller).await;
         let at = self.shared.moments.next();
         let answered = self.asks(&person, &action, token.as_deref()).await;
@@ -336,10 +344,12 @@ impl Client {
             Ok(answer) => End::Answered(over, answer),
             Err(_) => End::Lost(life),
         };
-        self.shared.take_down(Call { client: self.number, caller, action: Some(action), at, end });
+        let call = Call { client: self.number, caller, action: Some(action), at, end: end.clone() };
+        self.shared.take_down(call);
         if killed {
             self.outlives().await;
         }
+        end
     }
 
     async fn asks(
