@@ -18,6 +18,8 @@ use crate::site::Life;
 
 /// Items on a page, where a list is read page by page.
 const PAGE: usize = 3;
+/// So many calls are about the same.
+const QUARREL: usize = 6;
 /// No list of so few people has more pages.
 const PAGES_MAX: usize = 20;
 
@@ -37,10 +39,24 @@ pub struct Shared {
     rumours: Mutex<Rumours>,
 }
 
-#[derive(Default)]
 struct Rumours {
     members: BTreeMap<String, Role>,
     pending: Vec<String>,
+    /// What the next calls are about, and how many of them.
+    quarrel: (Quarrel, usize),
+}
+
+/// What clients call about at the same time, so that they are in each other's way.
+#[derive(Debug, Clone)]
+enum Quarrel {
+    /// Nothing in particular.
+    None,
+    /// Who remains an owner.
+    Owners,
+    /// Who gets the last seats.
+    Seats,
+    /// What becomes of one invitation.
+    Invitation(String),
 }
 
 /// One of those who call.
@@ -78,7 +94,7 @@ impl Shared {
             moments,
             calls: Mutex::default(),
             count,
-            rumours: Mutex::new(Rumours { members, pending: Vec::new() }),
+            rumours: Mutex::new(Rumours { members, pending: Vec::new(), quarrel: (Quarrel::None, 0) }),
         }
     }
 
@@ -173,8 +189,8 @@ impl Client {
         }
     }
 
-    /// An owner, and the invitations as the list shows them.
-    pub async fn asks_an_owner(&mut self) -> (Account, Vec<Value>) {
+    /// An owner, if there is one as there should be, and the invitations as the list shows them.
+    pub async fn asks_an_owner(&mut self) -> Option<(Account, Vec<Value>)> {
         for account in self.shared.accounts.clone() {
             let look = Intention { caller: account.clone(), action: Action::Look, token: None };
             match self.makes(look).await {
@@ -184,9 +200,9 @@ impl Client {
             let (owner, _) = self.signs_in(&account).await;
             let path = self.shared.path("/invitations?limit=1000");
             let list = owner.tries(Method::GET, &path, None).await.expect("nobody kills any more");
-            return (account, list.items());
+            return Some((account, list.items()));
         }
-        panic!("{} has no owner", self.shared.organization)
+        None
     }
 
     /// Resends the invitation of an address.
@@ -206,28 +222,83 @@ impl Client {
 
     /// What to do next, as chance has it; nothing, if there is no link to do it with.
     async fn intends(&mut self) -> Result<Option<Intention>, NoAnswer> {
+        match self.quarrel() {
+            Quarrel::None => {}
+            Quarrel::Owners => return Ok(Some(self.gives_up_an_owner())),
+            Quarrel::Seats => {
+                let emails = vec![self.any_address()];
+                let action = Action::Invite { emails, role: Role::Member };
+                return Ok(Some(Intention { caller: self.somebody(), action, token: None }));
+            }
+            Quarrel::Invitation(email) if self.chance.f64() < 0.6 => {
+                return self.intends_with_a_link(email).await;
+            }
+            Quarrel::Invitation(email) => {
+                let action = if self.chance.bool() { Action::Resend(email) } else { Action::Revoke(email) };
+                return Ok(Some(Intention { caller: self.somebody(), action, token: None }));
+            }
+        }
         let caller = self.somebody();
         let role = if self.chance.f64() < 0.45 { Role::Owner } else { Role::Member };
         let action = match self.chance.u32(..100) {
-            0..13 => {
+            0..15 => {
                 let emails = (0..self.chance.usize(1..=3)).map(|_| self.any_address()).collect();
                 Action::Invite { emails, role }
             }
-            13..51 => return self.intends_with_a_link().await,
-            51..59 => Action::Resend(self.invited_address()),
-            59..64 => Action::Revoke(self.invited_address()),
-            64..76 => Action::RoleEdit { user: self.somebody().user, role },
-            76..83 => Action::Remove(self.somebody().user),
-            83..86 => Action::Remove(caller.user.clone()),
-            86..91 => Action::Members,
-            91..96 => Action::Invitations,
+            15..50 => {
+                let email = self.invited_address();
+                return self.intends_with_a_link(email).await;
+            }
+            50..57 => Action::Resend(self.invited_address()),
+            57..61 => Action::Revoke(self.invited_address()),
+            61..72 => Action::RoleEdit { user: self.somebody().user, role },
+            72..78 => Action::Remove(self.somebody().user),
+            78..80 => Action::Remove(caller.user.clone()),
+            80..87 => Action::Members,
+            87..94 => Action::Invitations,
             _ => Action::Look,
         };
         Ok(Some(Intention { caller, action, token: None }))
     }
 
-    async fn intends_with_a_link(&mut self) -> Result<Option<Intention>, NoAnswer> {
+    /// What the next call is about: what others call about, or something new.
+    fn quarrel(&mut self) -> Quarrel {
         let email = self.invited_address();
+        let mut rumours = self.shared.rumours.lock().unwrap_or_else(PoisonError::into_inner);
+        let (quarrel, left) = &mut rumours.quarrel;
+        if *left == 0 {
+            *left = QUARREL;
+            *quarrel = match self.chance.u32(..6) {
+                0..2 => Quarrel::Owners,
+                2 => Quarrel::Seats,
+                3 => Quarrel::Invitation(email),
+                _ => Quarrel::None,
+            };
+        }
+        *left -= 1;
+        quarrel.clone()
+    }
+
+    /// One owner demotes or removes another, or leaves; the only one makes another.
+    fn gives_up_an_owner(&mut self) -> Intention {
+        let owners = self.rumoured(|role| role == Some(Role::Owner));
+        let (caller, target) = match (self.chance.choice(&owners), self.chance.choice(&owners)) {
+            (Some(caller), Some(target)) => (caller.clone(), target.clone()),
+            _ => (self.anybody(), self.anybody()),
+        };
+        let action = if owners.len() < 2 {
+            Action::RoleEdit { user: self.somebody().user, role: Role::Owner }
+        } else {
+            match self.chance.u32(..4) {
+                0..2 => Action::RoleEdit { user: target.user, role: Role::Member },
+                2 => Action::Remove(target.user),
+                _ => Action::Remove(caller.user.clone()),
+            }
+        };
+        Intention { caller, action, token: None }
+    }
+
+    async fn intends_with_a_link(&mut self, email: String) -> Result<Option<Intention>, NoAnswer> {
         let holders = self.shared.accounts.iter().filter(|account| account.email == email);
         let holders: Vec<_> = holders.cloned().collect();
         let caller = match self.chance.choice(holders) {
@@ -255,14 +326,18 @@ impl Client {
 
     /// Most often a member, as far as one has heard.
     fn somebody(&mut self) -> Account {
-        let shared = Arc::clone(&self.shared);
-        let rumours = shared.rumours.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_member = |account: &&Account| rumours.members.contains_key(&account.user);
-        let members: Vec<_> = shared.accounts.iter().filter(is_member).collect();
+        let members = self.rumoured(|role| role.is_some());
         match self.chance.choice(members) {
-            Some(member) if self.chance.f64() < 0.9 => member.clone(),
+            Some(member) if self.chance.f64() < 0.9 => member,
             _ => self.anybody(),
         }
+    }
+
+    /// Accounts whose role is one of these, as far as one has heard.
+    fn rumoured(&self, fits: impl Fn(Option<Role>) -> bool) -> Vec<Account> {
+        let rumours = self.shared.rumours.lock().unwrap_or_else(PoisonError::into_inner);
+        let role = |account: &Account| rumours.members.get(&account.user).copied();
+        self.shared.accounts.iter().filter(|account| fits(role(account))).cloned().collect()
     }
 
     fn any_address(&mut self) -> String {

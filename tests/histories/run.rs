@@ -171,7 +171,7 @@ async fn kill(site: &mut Site, chance: &mut Rng) {
 /// Pending invitations are resent at once, most of them, and nobody waits for their mails.
 async fn owe_mail(plan: Plan, chance: &mut Rng, shared: &Arc<Shared>, site: &Site) {
     let client = |chance: Rng| Client::new(plan.clients, chance, Arc::clone(shared), site.lives());
-    let (owner, invitations) = client(chance.fork()).asks_an_owner().await;
+    let Some((owner, invitations)) = client(chance.fork()).asks_an_owner().await else { return };
     let mut resends = Vec::new();
     for invitation in invitations.iter().filter(|it| it["status"] == json!(Status::Pending)) {
         let email = invitation["email"].as_str().expect("an invitation has an address");
@@ -202,7 +202,10 @@ fn directory() -> PathBuf {
 impl Figures {
     /// Every pending invitation's mail is out, and its newest link opens.
     async fn mailed(&mut self, visitor: &Person, shared: &Shared, last: &mut Client) {
-        let (_, invitations) = last.asks_an_owner().await;
+        let Some((_, invitations)) = last.asks_an_owner().await else {
+            self.violations.push(format!("{} has no owner", shared.organization));
+            return;
+        };
         for invitation in invitations.iter().filter(|it| it["status"] == json!(Status::Pending)) {
             let email = invitation["email"].as_str().expect("an invitation has an address");
             let newest = last.opens_the_newest(email).await;
@@ -224,8 +227,6 @@ impl Figures {
         laptop.idle().await.expect("the laptop works");
         let dead = laptop.dead_letters().expect("the laptop's own table can be read");
         self.violations.extend(dead.iter().map(|letter| format!("a dead letter: {letter:?}")));
-        let ledger = laptop.table().ledger().await.expect("the table can be read");
-        self.violations.extend(ledger.violations().iter().map(ToString::to_string));
     }
 
     fn check(&mut self, seed: u64, history: &History) {
@@ -264,7 +265,7 @@ impl Figures {
     #[track_caller]
     pub fn hold(&self, seed: u64) {
         let violations = self.violations.join("\n\n");
-        assert!(self.violations.is_empty(), "ROSTER_HISTORIES_SEED={seed}\n{self}\n{violations}");
+        assert!(self.violations.is_empty(), "ROSTER_HISTORIES_SEED={seed}\n{violations}");
     }
 }
 
