@@ -36,7 +36,7 @@ pub trait Specification {
     fn only_reads(step: &Self::Step) -> bool;
 }
 
-/// A step, and when it can have been taken. No two entries begin or end at one moment, unless they do both.
+/// A step, and when it can have been taken. What begins at a moment overlaps what ends at it.
 #[derive(Debug, Clone)]
 pub struct Entry<Step> {
     /// Not before.

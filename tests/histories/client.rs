@@ -35,7 +35,7 @@ pub struct Shared {
     pub calls: Mutex<Vec<Call>>,
     /// How many calls there were, in all organizations: whoever kills waits for them.
     pub count: watch::Sender<usize>,
-    /// What clients believe, to have something to do for: who is a member, which addresses are invited.
+    /// What clients believe, so that what they do often makes sense: who is a member, which addresses are invited.
     rumours: Mutex<Rumours>,
 }
 
@@ -224,7 +224,11 @@ impl Client {
     async fn intends(&mut self) -> Result<Option<Intention>, NoAnswer> {
         match self.quarrel() {
             Quarrel::None => {}
-            Quarrel::Owners => return Ok(Some(self.gives_up_an_owner())),
+            Quarrel::Owners => {
+                if let Some(intention) = self.gives_up_an_owner() {
+                    return Ok(Some(intention));
+                }
+            }
             Quarrel::Seats => {
                 let emails = vec![self.any_address()];
                 let action = Action::Invite { emails, role: Role::Member };
@@ -279,23 +283,22 @@ impl Client {
         quarrel.clone()
     }
 
-    /// One owner demotes or removes another, or leaves; the only one makes another.
-    fn gives_up_an_owner(&mut self) -> Intention {
+    /// One owner demotes or removes another, or leaves; the only one makes another, if there is somebody.
+    fn gives_up_an_owner(&mut self) -> Option<Intention> {
         let owners = self.rumoured(|role| role == Some(Role::Owner));
-        let (caller, target) = match (self.chance.choice(&owners), self.chance.choice(&owners)) {
-            (Some(caller), Some(target)) => (caller.clone(), target.clone()),
-            _ => (self.anybody(), self.anybody()),
-        };
+        let caller = self.chance.choice(&owners)?.clone();
         let action = if owners.len() < 2 {
-            Action::RoleEdit { user: self.somebody().user, role: Role::Owner }
+            let members = self.rumoured(|role| role == Some(Role::Member));
+            Action::RoleEdit { user: self.chance.choice(members)?.user, role: Role::Owner }
         } else {
+            let target = self.chance.choice(&owners)?.user.clone();
             match self.chance.u32(..4) {
-                0..2 => Action::RoleEdit { user: target.user, role: Role::Member },
-                2 => Action::Remove(target.user),
+                0..2 => Action::RoleEdit { user: target, role: Role::Member },
+                2 => Action::Remove(target),
                 _ => Action::Remove(caller.user.clone()),
             }
         };
-        Intention { caller, action, token: None }
+        Some(Intention { caller, action, token: None })
     }
 
     async fn intends_with_a_link(&mut self, email: String) -> Result<Option<Intention>, NoAnswer> {

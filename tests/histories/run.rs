@@ -27,7 +27,7 @@ const KILLED_WITHIN_MICROS: u64 = 30_000;
 /// A run takes seconds; one that hangs is no reason to wait for ever.
 const WITHIN: Duration = Duration::from_mins(10);
 
-/// What is to be run. All chance comes from the seed; the moment at which who gets to run is the machine's.
+/// What is to be run. All chance comes from the seed, but for who is served first: that is the machine's.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     /// Where chance begins.

@@ -1,7 +1,7 @@
 //! The laptop's own binary as clients find it: there, away for a moment, and there again somewhere else.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use dev::laptop::{Laptop, Options};
@@ -23,10 +23,11 @@ pub struct Life {
 
 /// The laptop, one process after another on one file.
 pub struct Site {
+    // Before the directory: what still runs would write there again.
+    process: Option<Process>,
     directory: tempfile::TempDir,
     seats: u32,
     moments: Arc<Moments>,
-    process: Option<Process>,
     ports: BTreeSet<u16>,
     life: watch::Sender<Option<Life>>,
     /// When each process was killed.
@@ -75,7 +76,7 @@ impl Site {
     }
 
     fn file(&self) -> PathBuf {
-        Path::new(self.directory.path()).join("roster.db")
+        self.directory.path().join("roster.db")
     }
 
     fn kill(&mut self) {
