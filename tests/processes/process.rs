@@ -57,6 +57,12 @@ fn build() -> BTreeMap<String, PathBuf> {
     messages.filter_map(binary).collect()
 }
 
+/// Starts the laptop's own binary.
+pub fn roster(port: u16, arguments: &[&str]) -> Process {
+    let mut command = Command::new(binary("roster"));
+    Process::start("roster", command.args(["--port", &port.to_string()]).args(arguments))
+}
+
 /// A process that ends with this, however the test ends.
 pub struct Process {
     name: String,
@@ -68,7 +74,7 @@ impl Process {
     /// Starts the command; what it writes goes to a log, which is shown if the test fails.
     pub fn start(name: &str, command: &mut Command) -> Self {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
-        let logs = Path::new(env!("CARGO_TARGET_TMPDIR")).join("processes");
+        let logs = Path::new(env!("CARGO_TARGET_TMPDIR")).join(env!("CARGO_CRATE_NAME"));
         std::fs::create_dir_all(&logs).expect("a directory for the logs");
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let log = logs.join(format!("{number:02}-{name}.log"));

@@ -1,17 +1,11 @@
 //! `cargo run`: the laptop's own binary.
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Value, json};
 use world::{Organization, Person};
 
-use crate::process::{Process, binary, free_port};
-
-fn roster(port: u16, arguments: &[&str]) -> Process {
-    let mut command = Command::new(binary("roster"));
-    Process::start("roster", command.args(["--port", &port.to_string()]).args(arguments))
-}
+use crate::process::{Process, free_port, roster};
 
 /// Started with its state in that file.
 fn kept_in(db: &Path, port: u16) -> (Process, Person) {

@@ -41,6 +41,7 @@ pub use answer::Answer;
 pub use dev::laptop::Options;
 pub use furniture::Furniture;
 pub use person::{Organization, Person};
+pub use remote::NoAnswer;
 pub use shape::{assert_fields, assert_invitation, assert_member, assert_organization, id, moment};
 pub use wire::{Call, Fault, Held, WORDS, Wire};
 pub use works::timer;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::wire::as_one_action;
-use crate::{Answer, document};
+use crate::{Answer, NoAnswer, document};
 
 /// An organization, as people name it in a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,8 +207,20 @@ impl Person {
         self.sends(request.body(Body::from(body.unwrap_or_default())).expect("a request")).await
     }
 
+    /// Sends anything to a laptop that may be away.
+    pub async fn tries(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, NoAnswer> {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        let body = body.map(Value::to_string).unwrap_or_default();
+        self.tries_to_send(request.body(Body::from(body)).expect("a request")).await
+    }
+
     /// Sends a request as it is, but for who is calling and where.
-    pub async fn sends(&self, mut request: Request<Body>) -> Answer {
+    pub async fn sends(&self, request: Request<Body>) -> Answer {
+        self.tries_to_send(request).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    async fn tries_to_send(&self, mut request: Request<Body>) -> Result<Answer, NoAnswer> {
         let headers = request.headers_mut();
         headers.insert(header::HOST, "127.0.0.1".parse().expect("a host"));
         let token = match &self.credentials {
@@ -224,8 +236,12 @@ impl Person {
         // A handler's future is a large one; the heap is the place for it.
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = as_one_action(Box::pin(self.router.clone().oneshot(request))).await;
-        let (parts, body) = response.expect("a router always answers").into_parts();
-        let body = body.collect().await.expect("an answer has a body").to_bytes();
+        let (mut parts, body) = response.expect("a router always answers").into_parts();
+        if let Some(no_answer) = parts.extensions.remove() {
+            return Err(no_answer);
+        }
+        let body = body.collect().await;
+        let body = body.map_err(|error| NoAnswer(format!("{path} broke off: {error}")))?.to_bytes();
         // Whoever has a link got it by mail: no answer ever shows one, to nobody.
         let shows_token = String::from_utf8_lossy(&body).contains("v1.dev.");
         assert!(!shows_token || !path.starts_with("/v1/"), "{path} shows a token");
@@ -237,6 +253,6 @@ impl Person {
         };
         let known = document::knows(&method, &path, parts.status.as_u16(), body["code"].as_str());
         assert_eq!(known, Ok(()), "{body}");
-        Answer { status: parts.status, headers: parts.headers, body }
+        Ok(Answer { status: parts.status, headers: parts.headers, body })
     }
 }

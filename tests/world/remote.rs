@@ -1,14 +1,35 @@
 //! People who reach a laptop over the network, as programs do, and not within this process.
 
+use std::fmt;
+
 use axum::Router;
 use axum::body::Body;
-use axum::response::Response;
-use http::Request;
+use axum::response::{IntoResponse, Response};
+use http::{Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::json;
 
 use crate::Person;
+
+/// A call was not answered: the laptop is away, or went away meanwhile. What was asked for may be done or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoAnswer(pub(crate) String);
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A router always answers; with this there is no answer to pass on.
+impl IntoResponse for NoAnswer {
+    fn into_response(self) -> Response {
+        let mut response = StatusCode::BAD_GATEWAY.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
 
 impl Person {
     /// Somebody who is not signed in, at the laptop that is served at `url`.
@@ -21,8 +42,10 @@ impl Person {
             *request.uri_mut() = uri.parse().expect("a laptop's URL");
             let answer = client.request(request);
             async move {
-                let answer = answer.await.unwrap_or_else(|error| panic!("{uri} does not answer: {error:?}"));
-                Response::from(answer.map(Body::new))
+                match answer.await {
+                    Ok(answer) => answer.map(Body::new),
+                    Err(error) => NoAnswer(format!("{uri} does not answer: {error:?}")).into_response(),
+                }
             }
         }))
     }

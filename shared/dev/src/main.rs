@@ -8,6 +8,7 @@ use std::time::Instant;
 use clap::Parser;
 use dev::demo;
 use dev::laptop::{Laptop, Options};
+use domain::Policy;
 use tracing_subscriber::EnvFilter;
 
 /// Roster on this machine, for development: the functions, an embedded DynamoDB, a mailbox, an issuer and a
@@ -27,6 +28,10 @@ struct Arguments {
     /// Lift the limits on how much may be invited and mailed
     #[arg(long)]
     no_limits: bool,
+    /// Organizations founded from now on have so many seats
+    #[arg(long, value_name = "N", default_value_t = Policy::default().seats, requires = "no_demo",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    seats: u32,
     /// Run the functions behind Lambda's invoke API at this URL (`cargo lambda watch`), not in this process
     #[arg(long, value_name = "URL")]
     functions: Option<String>,
@@ -53,10 +58,11 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let started = Instant::now();
-    let Arguments { port, db, no_demo, no_limits: _, functions } = arguments;
+    let Arguments { port, db, no_demo, no_limits: _, seats, functions } = arguments;
     let kept = db.as_ref().map_or("in memory".to_owned(), |file| format!("in {}", file.display()));
     let clock_file = functions.as_ref().map(|_| PathBuf::from(CLOCK_FILE));
-    let options = Options { port, db, demo: !no_demo, functions, clock_file, ..Options::default() };
+    let policy = Policy { seats, ..Policy::default() };
+    let options = Options { port, db, demo: !no_demo, policy, functions, clock_file, ..Options::default() };
     say(&format!(
         "Roster for development, {kept}. Not for production: anybody on this machine may do anything."
     ));
