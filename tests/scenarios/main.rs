@@ -18,6 +18,7 @@ mod list;
 mod mail;
 mod observe;
 mod permissions;
+mod plans;
 mod preview;
 mod races;
 mod reconcile;
