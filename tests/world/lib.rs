@@ -15,6 +15,7 @@
 )]
 
 mod answer;
+mod conflicts;
 pub mod document;
 mod furniture;
 pub mod permissions;
