@@ -19,6 +19,7 @@ mod mail;
 mod observe;
 mod permissions;
 mod plans;
+mod poison;
 mod preview;
 mod races;
 mod reconcile;
