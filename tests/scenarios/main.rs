@@ -20,6 +20,7 @@ mod observe;
 mod permissions;
 mod plans;
 mod poison;
+mod pressure;
 mod preview;
 mod races;
 mod reconcile;
