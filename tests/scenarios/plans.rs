@@ -327,7 +327,7 @@ prop_state_machine! {
     })]
 
     #[test]
-    fn plans_mean_at_dynamodb_what_they_mean_in_the_ledger(sequential 1..20 => Practice);
+    fn plans_mean_at_dynamodb_what_they_mean_in_the_ledger(sequential 1..=20 => Practice);
 }
 
 /// The kind of a change; whoever adds one is reminded here to let it happen above.

@@ -121,7 +121,7 @@ async fn invites_that_are_in_each_others_way_fill_every_seat_and_the_rest_are_to
 const MAILS_A_SECOND: u32 = 14;
 const HOUR: u64 = 60 * 60;
 /// How many of each organization wait.
-const EACH: usize = 50;
+const EACH: usize = 40;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_without_a_mail_service_delays_every_mail_and_loses_none() {
