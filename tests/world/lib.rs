@@ -15,12 +15,14 @@
 )]
 
 mod answer;
+mod conflicts;
 pub mod document;
 mod furniture;
 pub mod permissions;
 mod person;
 mod remote;
 mod shape;
+mod stage;
 pub mod template;
 mod wire;
 mod works;
@@ -43,6 +45,7 @@ pub use furniture::Furniture;
 pub use person::{Organization, Person};
 pub use remote::NoAnswer;
 pub use shape::{assert_fields, assert_invitation, assert_member, assert_organization, id, moment};
+pub use stage::Stage;
 pub use wire::{Call, Fault, Held, WORDS, Wire};
 pub use works::timer;
 
@@ -276,10 +279,15 @@ fn issuer_key() -> &'static str {
     KEY.get_or_init(|| dev::issuer::make_key().expect("a key can be made"))
 }
 
+/// What `ROSTER_TEST_DYNAMODB` says.
+fn endpoint() -> Option<String> {
+    std::env::var("ROSTER_TEST_DYNAMODB").ok().filter(|endpoint| !endpoint.is_empty())
+}
+
 /// The DynamoDB that `ROSTER_TEST_DYNAMODB` names, with a table that no other world has.
 async fn external() -> Option<External> {
     static AWS: OnceCell<aws_config::SdkConfig> = OnceCell::const_new();
-    let endpoint = std::env::var("ROSTER_TEST_DYNAMODB").ok().filter(|endpoint| !endpoint.is_empty())?;
+    let endpoint = endpoint()?;
     let config = match endpoint.as_str() {
         "aws" => AWS.get_or_init(store::aws::config).await.clone(),
         url => aws_config::SdkConfig::builder()

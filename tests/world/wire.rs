@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::http::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use crate::conflicts::{Conflicts, UnderWay};
 use crate::permissions::{Permissions, needed};
 
 tokio::task_local! {
@@ -108,6 +109,29 @@ enum Whose {
 enum Meets {
     Fault(Fault),
     Gate(Arc<Gate>),
+    Judge(Judge),
+}
+
+/// Says of each request whether it meets a fault.
+type Judge = Arc<dyn Fn(&Call) -> Option<Fault> + Send + Sync>;
+
+/// What happens to one request.
+enum Met {
+    Fault(Fault),
+    Gate(Arc<Gate>),
+    /// Nothing, but others have to know that it is under way.
+    Others(UnderWay),
+}
+
+impl Meets {
+    /// What `call` meets, if anything.
+    fn by(&self, call: &Call) -> Option<Met> {
+        match self {
+            Self::Fault(fault) => Some(Met::Fault(fault.clone())),
+            Self::Gate(gate) => Some(Met::Gate(Arc::clone(gate))),
+            Self::Judge(judge) => judge(call).map(Met::Fault),
+        }
+    }
 }
 
 struct Scripted {
@@ -134,6 +158,8 @@ struct Script {
     /// What the functions need permission for.
     needed: Permissions,
     scripted: Vec<Scripted>,
+    /// If transactions are to get into each other's way.
+    conflicts: Option<Conflicts>,
 }
 
 /// The wire between the functions and AWS.
@@ -177,6 +203,15 @@ impl Wire {
         self.script(operation, Whose::Works, Meets::Fault(fault), times);
     }
 
+    /// From now on every request of `operation` meets what `judge` says of it, or nothing.
+    pub fn judge(
+        &self,
+        operation: &'static str,
+        judge: impl Fn(&Call) -> Option<Fault> + Send + Sync + 'static,
+    ) {
+        self.script(operation, Whose::Anybodys, Meets::Judge(Arc::new(judge)), usize::MAX);
+    }
+
     /// The next request of `operation` that a person's call leads to is held back.
     #[must_use]
     pub fn hold_action(&self, operation: &'static str) -> Held {
@@ -187,6 +222,11 @@ impl Wire {
     #[must_use]
     pub fn hold_work(&self, operation: &'static str) -> Held {
         self.hold(operation, Whose::Works)
+    }
+
+    /// From now on transactions get into each other's way.
+    pub fn conflict(&self) {
+        self.with(|script| script.conflicts = Some(Conflicts::default()));
     }
 
     fn hold(&self, operation: &'static str, whose: Whose) -> Held {
@@ -234,7 +274,7 @@ impl Wire {
     }
 
     /// Writes the request down, and tells what happens to it.
-    fn passes(&self, request: &HttpRequest) -> Option<Meets> {
+    fn passes(&self, request: &HttpRequest) -> Option<Met> {
         let body = request.body().bytes().and_then(|bytes| serde_json::from_slice(bytes).ok());
         let call = Call {
             operation: operation(request),
@@ -244,14 +284,19 @@ impl Wire {
             body: body.unwrap_or_default(),
         };
         self.with(|script| {
-            let met = script.scripted.iter_mut().find(|scripted| scripted.is_for(&call));
-            let meets = met.map(|scripted| {
+            let mut scripted = script.scripted.iter_mut().filter(|scripted| scripted.is_for(&call));
+            let meets = scripted.find_map(|scripted| {
+                let meets = scripted.meets.by(&call)?;
                 scripted.times -= 1;
-                scripted.meets.clone()
+                Some(meets)
             });
             if let Some(function) = &call.function {
                 script.needed.entry(function.clone()).or_default().extend(needed(&call));
             }
+            let meets = meets.or_else(|| match script.conflicts.as_ref()?.enter(&call) {
+                Ok(under_way) => Some(Met::Others(under_way)),
+                Err(reasons) => Some(Met::Fault(Fault::Cancelled(reasons))),
+            });
             script.calls.push(call);
             meets
         })
@@ -306,14 +351,22 @@ impl HttpConnector for Connector {
         let lost = || ConnectorError::io("the connection was lost, on purpose".into());
         let fault = match self.wire.passes(&request) {
             None => return self.inner.call(request),
-            Some(Meets::Gate(gate)) => {
+            Some(Met::Gate(gate)) => {
                 let inner = self.inner.clone();
                 return HttpConnectorFuture::new(async move {
                     gate.pass().await;
                     inner.call(request).await
                 });
             }
-            Some(Meets::Fault(fault)) => fault,
+            Some(Met::Others(under_way)) => {
+                let answered = self.inner.call(request);
+                return HttpConnectorFuture::new(async move {
+                    let answer = answered.await;
+                    drop(under_way);
+                    answer
+                });
+            }
+            Some(Met::Fault(fault)) => fault,
         };
         match fault {
             Fault::LostBefore => HttpConnectorFuture::ready(Err(lost())),

@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
 use axum::extract::{Request, State as Extract};
@@ -72,6 +74,10 @@ pub struct Options {
     pub issuer_key: Option<String>,
     /// How long the functions in this process keep at a transaction whose outcome is not definite.
     pub patience: store::Patience,
+    /// Whether they wait for DynamoDB however long it takes: for whoever has one engine serve a thousand of them.
+    pub waits: bool,
+    /// Batch size and retries of the stream's readers.
+    pub stream: StreamPolicy,
 }
 
 /// A DynamoDB that is not the embedded one.
@@ -195,10 +201,7 @@ impl Laptop {
             Arc::new(Remote::new(invoke_api))
         } else {
             let endpoint = sdk_config(&format!("{url}{}", aws::PREFIX), options.http.clone());
-            let dynamodb = match options.http.clone() {
-                Some(http) => dynamodb.to_builder().http_client(http).build(),
-                None => dynamodb.clone(),
-            };
+            let dynamodb = functions_config(&dynamodb, &options);
             let edge = edge::App {
                 store: store::Store::new(&dynamodb, table_name).with_patience(options.patience),
                 clock: Arc::new(clock.clone()),
@@ -217,7 +220,7 @@ impl Laptop {
                 functions: Arc::clone(&functions),
                 state: state.clone(),
                 clock: clock.clone(),
-                policy: StreamPolicy::default(),
+                policy: options.stream,
                 filter: None,
             })
         };
@@ -398,6 +401,19 @@ pub fn sdk_config(endpoint: &str, http: Option<SharedHttpClient>) -> SdkConfig {
         .endpoint_url(endpoint)
         .http_client(http)
         .build()
+}
+
+/// How the functions reach DynamoDB, where that is not how the laptop itself does.
+fn functions_config(dynamodb: &SdkConfig, options: &Options) -> SdkConfig {
+    let mut config = dynamodb.to_builder();
+    if let Some(http) = &options.http {
+        config.set_http_client(Some(http.clone()));
+    }
+    if options.waits {
+        config.set_timeout_config(Some(TimeoutConfig::disabled()));
+        config.set_stalled_stream_protection(Some(StalledStreamProtectionConfig::disabled()));
+    }
+    config.build()
 }
 
 /// HTTP without TLS, for the loopback.

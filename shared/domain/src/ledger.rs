@@ -27,10 +27,10 @@ pub struct Ledger {
     invitations: BTreeMap<(OrganizationId, InvitationId), Invitation>,
 }
 
-/// The change whose guard did not hold, by its place in the plan; nothing was changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the guard of change {0} does not hold")]
-pub struct GuardFailed(pub usize);
+/// Every change whose guard did not hold, by its place in the plan; nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the guards of the changes {0:?} do not hold")]
+pub struct GuardFailed(pub Vec<usize>);
 
 /// What a table must never show (rules 1, 2 and 5).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -126,10 +126,13 @@ impl Ledger {
 
     /// Makes all changes of `plan`, or none. All guards look at the table as it was before.
     pub fn commit(&mut self, plan: &Plan) -> Result<(), GuardFailed> {
-        if let Some(place) = plan.changes().iter().position(|change| !self.guard_holds(change)) {
-            return Err(GuardFailed(place));
+        let changes = plan.changes().iter();
+        let failed = changes.clone().enumerate().filter(|(_, change)| !self.guard_holds(change));
+        let failed: Vec<_> = failed.map(|(place, _)| place).collect();
+        if !failed.is_empty() {
+            return Err(GuardFailed(failed));
         }
-        plan.changes().iter().for_each(|change| self.apply(change));
+        changes.for_each(|change| self.apply(change));
         Ok(())
     }
 

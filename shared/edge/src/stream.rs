@@ -29,7 +29,7 @@ pub struct Touched {
 /// One change of an invitation, as the stream tells it. It may be old, or come twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Before; `None`: there was no record.
+    /// Before; `None`: there was no record, or none that can be read.
     pub old: Option<Standing>,
     /// After; `None`: the record is gone.
     pub new: Option<Standing>,
@@ -101,9 +101,10 @@ fn read(record: &EventRecord) -> Result<Option<(Ids, Change)>, Broken> {
     let Some(ids) = invitation_key(&record.change.keys)? else {
         return Ok(None);
     };
-    let change =
-        Change { old: standing(&record.change.old_image)?, new: standing(&record.change.new_image)? };
-    Ok(Some((ids, change)))
+    // Whoever mends a broken record leaves an old image that nobody can read. It only says whether anything has
+    // moved, and then something has.
+    let old = standing(&record.change.old_image).unwrap_or(None);
+    Ok(Some((ids, Change { old, new: standing(&record.change.new_image)? })))
 }
 
 #[cfg(test)]
@@ -204,6 +205,13 @@ mod tests {
         ];
         let (seen, answer) = looked_after(&records, &["ivy"]).await;
         assert_eq!((seen.len(), answer), (3, failures(&["2"])));
+    }
+
+    #[tokio::test]
+    async fn what_was_broken_before_the_change_is_no_failure() {
+        let mut mended = invitation("1", "ivy", "pending");
+        mended["dynamodb"]["OldImage"] = json!({ "status": { "S": "unheard-of" } });
+        assert_eq!(looked_after(&[mended], &[]).await, (vec![id("ivy")], failures(&[])));
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use domain::Plan;
+use domain::ledger::GuardFailed;
 use tokio::time::Instant;
 
 use crate::Store;
@@ -38,12 +39,12 @@ impl Default for Patience {
 }
 
 /// What a transaction came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
     /// All of it is done.
     Committed,
-    /// Nothing of it is done: a rival wrote first.
-    GuardFailed,
+    /// Nothing of it is done: a rival wrote first. Every change whose guard failed, in the plan's order.
+    GuardFailed(GuardFailed),
 }
 
 /// Why it is not known to be done.
@@ -85,6 +86,11 @@ enum Answer {
 }
 
 impl Store {
+    /// Commits `plan`, and after a lost race does not decide again: for whoever has a plan and no facts.
+    pub async fn commit_once(&self, plan: &Plan) -> Result<Outcome, CommitError> {
+        self.commit(plan, &mut Pauses::new(self.patience)).await
+    }
+
     /// Commits `plan` under guard. The plan is fixed: what changes between attempts is the token alone, and
     /// that only while it is certain that no earlier attempt can still be carried out.
     pub(crate) async fn commit(&self, plan: &Plan, pauses: &mut Pauses) -> Result<Outcome, CommitError> {
@@ -146,8 +152,11 @@ fn judge(error: &SdkError<TransactWriteItemsError, HttpResponse>) -> Answer {
         Some(TransactWriteItemsError::TransactionCanceledException(_)) => {
             let reasons = reasons(error);
             let has = |codes: &[&str]| reasons.iter().any(|reason| codes.contains(reason));
-            if has(&["ConditionalCheckFailed"]) {
-                Answer::Outcome(Outcome::GuardFailed)
+            let failed =
+                reasons.iter().enumerate().filter(|(_, reason)| **reason == "ConditionalCheckFailed");
+            let failed: Vec<_> = failed.map(|(place, _)| place).collect();
+            if !failed.is_empty() {
+                Answer::Outcome(Outcome::GuardFailed(GuardFailed(failed)))
             } else if has(&["ValidationError", "ItemCollectionSizeLimitExceeded", "DuplicateItem"]) {
                 Answer::Refused
             } else if has(&["ThrottlingError", "ProvisionedThroughputExceeded"]) {
@@ -174,7 +183,7 @@ pub(crate) fn distinct<'a>(reasons: Vec<&'a str>, code: Option<&'a str>) -> Vec<
     if distinct.is_empty() { vec![code.unwrap_or("NoAnswer")] } else { distinct }
 }
 
-/// The codes of a cancellation, by position in the plan; for logs, and to tell conflict from guard.
+/// The codes of a cancellation, by position in the plan.
 fn reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> Vec<&str> {
     match error.as_service_error() {
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => in_order(cancelled),

@@ -17,6 +17,8 @@ pub(crate) enum Attr {
     ExpiresAt,
     SeatsFree,
     Owners,
+    AcceptedBy,
+    AcceptedAt,
     ClosedAt,
     DueShard,
     DueAt,
@@ -36,6 +38,8 @@ impl Attr {
             Self::ExpiresAt => "expires_at",
             Self::SeatsFree => "seats_free",
             Self::Owners => "owners",
+            Self::AcceptedBy => "accepted_by",
+            Self::AcceptedAt => "accepted_at",
             Self::ClosedAt => "closed_at",
             Self::DueShard => "due_shard",
             Self::DueAt => "due_at",
@@ -77,6 +81,7 @@ pub(crate) enum Condition {
 pub(crate) enum Action {
     Set(Attr, AttributeValue),
     Add(Attr, AttributeValue),
+    Remove(Attr),
 }
 
 /// The names and values that one request's expressions share.
@@ -130,6 +135,7 @@ impl Placeholders {
     pub fn update(&mut self, actions: Vec<Action>) -> String {
         let mut sets = Vec::new();
         let mut adds = Vec::new();
+        let mut removes = Vec::new();
         for action in actions {
             match action {
                 Action::Set(attribute, value) => {
@@ -138,9 +144,10 @@ impl Placeholders {
                 Action::Add(attribute, value) => {
                     adds.push(format!("{} {}", self.name(attribute), self.value(value)));
                 }
+                Action::Remove(attribute) => removes.push(self.name(attribute)),
             }
         }
-        [("SET", sets), ("ADD", adds)]
+        [("SET", sets), ("ADD", adds), ("REMOVE", removes)]
             .into_iter()
             .filter(|(_, parts)| !parts.is_empty())
             .map(|(clause, parts)| format!("{clause} {}", parts.join(", ")))
@@ -165,8 +172,12 @@ mod tests {
     #[test]
     fn two_expressions_of_one_request_share_their_placeholders() {
         let mut placeholders = Placeholders::default();
-        let update = placeholders
-            .update(vec![Action::Set(Attr::Status, text("removed")), Action::Add(Attr::Revision, number(1))]);
+        let update = placeholders.update(vec![
+            Action::Remove(Attr::AcceptedBy),
+            Action::Set(Attr::Status, text("removed")),
+            Action::Remove(Attr::AcceptedAt),
+            Action::Add(Attr::Revision, number(1)),
+        ]);
         let condition = placeholders.condition(Condition::All(vec![
             Condition::Exists,
             Condition::Any(vec![
@@ -174,9 +185,9 @@ mod tests {
                 Condition::AtLeast(Attr::Owners, number(2)),
             ]),
         ]));
-        assert_eq!(update, "SET #status = :v0 ADD #revision :v1");
+        assert_eq!(update, "SET #status = :v0 ADD #revision :v1 REMOVE #accepted_by, #accepted_at");
         assert_eq!(condition, "attribute_exists(#pk) AND (#status = :v2 OR #owners >= :v3)");
-        assert_eq!(placeholders.names().map(|names| names.len()), Some(4));
+        assert_eq!(placeholders.names().map(|names| names.len()), Some(6));
         assert_eq!(placeholders.values().map(|values| values.len()), Some(4));
     }
 }

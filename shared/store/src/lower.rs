@@ -53,7 +53,9 @@ fn organization(change: &OrganizationChange) -> Result<Lowered, Error> {
             if *owners < 0 {
                 guards.push(Condition::AtLeast(Attr::Owners, number(1 - i64::from(*owners))));
             }
-            Lowered { guard: Condition::All(guards), effect: Effect::Update(actions) }
+            // Counts that cancel out: DynamoDB takes no update that does nothing.
+            let effect = if actions.is_empty() { Effect::Check } else { Effect::Update(actions) };
+            Lowered { guard: Condition::All(guards), effect }
         }
     })
 }
@@ -109,6 +111,8 @@ fn invitation(change: &InvitationChange) -> Result<Lowered, Error> {
                 Action::Set(Attr::ClosedAt, number(at.unix())),
                 Action::Set(Attr::Ttl, number(purge_at.unix())),
                 Action::Add(Attr::Revision, number(1)),
+                Action::Remove(Attr::AcceptedBy),
+                Action::Remove(Attr::AcceptedAt),
             ]),
         },
     })

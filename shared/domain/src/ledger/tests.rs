@@ -455,5 +455,17 @@ fn two_owners_give_one_up_and_not_both() {
     let mut ledger = acme_of_three();
     ledger.commit(&Plan::from_iter([Change::count(&acme(), 0, 1)])).unwrap();
     ledger.commit(&Plan::from_iter([Change::count(&acme(), 0, -1)])).unwrap();
-    assert_eq!(ledger.commit(&Plan::from_iter([Change::count(&acme(), 0, -1)])), Err(GuardFailed(0)));
+    assert_eq!(ledger.commit(&Plan::from_iter([Change::count(&acme(), 0, -1)])), Err(GuardFailed(vec![0])));
+}
+
+#[test]
+fn every_guard_that_fails_is_named() {
+    let mut ledger = acme_of_three();
+    let plan = Plan::from_iter([
+        Change::may_grant(&acme(), &user("dan"), Role::Owner),
+        Change::may_grant(&acme(), &user("ada"), Role::Owner),
+        Change::count(&acme(), -2, 0),
+    ]);
+    assert_eq!(ledger.commit(&plan), Err(GuardFailed(vec![0, 2])));
+    assert_eq!(ledger, acme_of_three());
 }
