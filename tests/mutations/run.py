@@ -18,7 +18,6 @@ import tomllib
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 COPY = TOP / "target" / "mutations"
-BUILD = ["--profile", "simulation", "--quiet"]
 
 
 def copied():
@@ -47,38 +46,49 @@ def mutated(changes):
         path.write_text(text.replace(change["from"], change["to"]))
 
 
-def cargo(*arguments):
-    """Exit code and output. Dependencies are built once, for the tree and its copy."""
-    command = ["cargo", *arguments]
+def built():
+    """Builds both judges, and gives what the compiler said if it is not pleased. The dependencies are the tree's own."""
+    command = ["cargo", "build", "--profile", "simulation", "--quiet", "-p", "model", "-p", "simulator"]
     done = subprocess.run(
         command, cwd=COPY, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env={**os.environ, "CARGO_TARGET_DIR": str(TOP / "target"), "RUST_BACKTRACE": "0"},
+        env={**os.environ, "CARGO_TARGET_DIR": str(TOP / "target")},
     )
-    return done.returncode, done.stdout
+    return None if done.returncode == 0 else done.stdout
+
+
+def judged(judge, *arguments):
+    """What the judge prints; none if nothing is wrong."""
+    command = [TOP / "target" / "simulation" / judge, "--fail-fast", *arguments]
+    done = subprocess.run(
+        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env={**os.environ, "RUST_BACKTRACE": "0"},
+    )
+    return None if done.returncode == 0 else done.stdout
 
 
 def model():
-    code, output = cargo("run", *BUILD, "-p", "model", "--", "--fail-fast")
-    if code == 0:
+    output = judged("model")
+    if output is None:
         return None
     broken = re.search(r"BROKEN (.*)", output)
-    panicked = re.search(r"panicked at .*\n(.*)", output)
     if broken:
         steps = len(re.findall(r"^ *\d+\. ", output[broken.end():].split("BROKEN")[0], re.M))
         return f"{broken[1]} (after {steps} steps)"
-    return panicked[1] if panicked else sys.exit(output)
+    return panic(output)
 
 
 def simulator(runs):
-    code, output = cargo("run", *BUILD, "-p", "simulator", "--", "--fail-fast", "--runs", str(runs))
-    if code == 0:
+    output = judged("simulator", "--runs", str(runs))
+    if output is None:
         return None
     seed = re.search(r"^seed (\d+)", output, re.M)
     wrong = re.findall(r"^WRONG: (.*)", output, re.M)
+    return f"seed {seed[1]}: {wrong[0]}" if seed and wrong else panic(output)
+
+
+def panic(output):
     panicked = re.search(r"panicked at .*\n(.*)", output)
-    if seed and wrong:
-        return f"seed {seed[1]}: {wrong[0]}"
-    return panicked[1] if panicked else sys.exit(output)
+    return f"panic: {panicked[1]}" if panicked else sys.exit(output)
 
 
 def main():
@@ -91,13 +101,17 @@ def main():
         mutations = [it for it in mutations if any(name in it["name"] for name in arguments.names)]
 
     copied()
-    if model() or simulator(20):
-        sys.exit("what is not broken on purpose is broken: there is nothing to compare with")
+    wrong = built() or model() or simulator(20)
+    if wrong:
+        sys.exit(f"what is not broken on purpose is broken, and there is nothing to compare with: {wrong}")
     print("| mutation | model | simulator |\n| --- | --- | --- |", flush=True)
     missed = []
     for mutation in mutations:
         copied()
         mutated([mutation] + ([mutation["and"]] if "and" in mutation else []))
+        refused = built()
+        if refused:
+            sys.exit(f"{mutation['name']}: this does not compile\n{refused}")
         by_model, by_simulator = model(), simulator(arguments.runs)
         print(f"| {mutation['name']} | {by_model or '-'} | {by_simulator or '-'} |", flush=True)
         if not by_model and not by_simulator:
