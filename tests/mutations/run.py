@@ -101,18 +101,22 @@ def main():
         mutations = [it for it in mutations if any(name in it["name"] for name in arguments.names)]
 
     copied()
-    wrong = built() or model() or simulator(20)
+    wrong = built() or (not arguments.names and model()) or simulator(20)
     if wrong:
         sys.exit(f"what is not broken on purpose is broken, and there is nothing to compare with: {wrong}")
     print("| mutation | model | simulator |\n| --- | --- | --- |", flush=True)
     missed = []
     for mutation in mutations:
         copied()
-        mutated([mutation] + ([mutation["and"]] if "and" in mutation else []))
+        changes = [mutation] + ([mutation["and"]] if "and" in mutation else [])
+        mutated(changes)
         refused = built()
         if refused:
             sys.exit(f"{mutation['name']}: this does not compile\n{refused}")
-        by_model, by_simulator = model(), simulator(arguments.runs)
+        # The model knows nothing but the domain.
+        in_domain = any(change["file"].startswith("shared/domain/") for change in changes)
+        by_model = model() if in_domain else None
+        by_simulator = simulator(arguments.runs)
         print(f"| {mutation['name']} | {by_model or '-'} | {by_simulator or '-'} |", flush=True)
         if not by_model and not by_simulator:
             missed.append(mutation["name"])

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ledger::Deed;
-use domain::{Caller, Invitation, OrganizationId, Role, Token};
+use domain::{Caller, Invitation, OrganizationId, Role, Status, Token};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -65,7 +65,9 @@ impl Answered {
 }
 
 /// How many calls one of the people makes.
-const CALLS: u32 = 10;
+const CALLS: u32 = 14;
+/// For so long after they have come back, people quarrel.
+const QUARREL: Duration = Duration::from_millis(150);
 
 impl World {
     /// Somebody is there for as long as things go wrong, and makes their calls.
@@ -91,30 +93,56 @@ impl World {
     /// Mostly moments; now and then the better part of an invitation's life, and then all come back at the same
     /// moment, so that their calls meet.
     fn pause(&self) -> Duration {
-        let moment = Duration::from_millis(u64::from(self.up_to(40)));
+        let moment = Duration::from_millis(u64::from(self.up_to(12)));
         match self.up_to(10) {
             1..=5 => moment,
-            6..=7 => moment * 100,
+            6..=7 => moment * 300,
             _ => {
-                let shift = self.faults.end / CALLS;
-                let next = shift * (self.shifts(shift) + self.up_to(2)) + moment;
+                let next = self.shift() * (self.shifts() + self.up_to(2)) + moment;
                 next.saturating_sub(self.elapsed())
             }
         }
     }
 
+    fn shift(&self) -> Duration {
+        self.faults.end / CALLS
+    }
+
     /// How many shifts are over.
-    fn shifts(&self, shift: Duration) -> u32 {
-        u32::try_from(self.elapsed().as_millis() / shift.as_millis().max(1)).unwrap_or(0)
+    fn shifts(&self) -> u32 {
+        u32::try_from(self.elapsed().as_millis() / self.shift().as_millis().max(1)).unwrap_or(0)
+    }
+
+    /// What everybody is at, right after they have come back: in which organization, over what.
+    fn quarrel(&self, organizations: &[OrganizationId]) -> Option<(OrganizationId, Over)> {
+        let shifts = self.shifts();
+        let began = self.shift() * shifts;
+        if shifts == 0 || self.elapsed() > began + QUARREL || self.by_chance(0.2) {
+            return None;
+        }
+        let number = usize::try_from(shifts).ok()?;
+        let over = [Over::Owners, Over::Seats, Over::Invitation][number % 3];
+        Some((organizations[number / 3 % organizations.len()].clone(), over))
     }
 
     /// What somebody does next. Nobody knows better than anybody what is still so when they do it.
     fn idea(&self, organizations: &[OrganizationId]) -> Option<Call> {
         let ledger = self.ledger();
-        let organization = self.one_of(organizations)?.clone();
+        let quarrel = self.quarrel(organizations);
+        let over = quarrel.as_ref().map(|(_, over)| *over);
+        let organization = match quarrel {
+            Some((organization, _)) => organization,
+            None => self.one_of(organizations)?.clone(),
+        };
         let names: Vec<_> = NAMES.iter().map(|name| (*name).to_owned()).collect();
         let members: Vec<_> = ledger.members(&organization).map(|it| it.user.to_string()).collect();
-        let invitations: Vec<_> = ledger.invitations(&organization).cloned().collect();
+        let mut invitations: Vec<_> = ledger.invitations(&organization).cloned().collect();
+        if over == Some(Over::Invitation) {
+            // All want something of the same one.
+            invitations.retain(|it| it.status() == Status::Pending);
+            invitations.truncate(1);
+        }
+        let owners: Vec<_> = ledger.members(&organization).filter(|it| it.role == Role::Owner).collect();
         let by = if self.by_chance(0.9) { self.one_of(&members)? } else { self.one_of(&names)? };
         let user = || caller(by).user;
         let role = || if self.by_chance(0.4) { Role::Owner } else { Role::Member };
@@ -131,7 +159,14 @@ impl World {
             let deed = Deed::Administer { by: user(), invitation: id.clone() };
             Some(call(function, Some(("invitation_id", id.to_string())), Value::Null, deed))
         };
-        match self.up_to(20) {
+        let act = match over {
+            None => self.up_to(20),
+            Some(Over::Seats) => 1,
+            Some(Over::Invitation) => *self.one_of(&[7, 9, 14, 15, 15])?,
+            Some(Over::Owners) if owners.len() < 2 => 10,
+            Some(Over::Owners) => *self.one_of(&[10, 12])?,
+        };
+        match act {
             1..=6 => {
                 let emails: Vec<_> = (0..self.up_to(3))
                     .filter_map(|_| Some(format!("{}@example.com", self.one_of(&names)?)))
@@ -143,7 +178,11 @@ impl World {
             7..=8 => administer("resend"),
             9 => administer("revoke"),
             10..=11 => {
-                let (member, role) = (self.one_of(&members)?.clone(), role());
+                let (member, role) = match over {
+                    Some(_) if owners.len() < 2 => (self.one_of(&members)?.clone(), Role::Owner),
+                    Some(_) => (self.one_of(&owners)?.user.to_string(), Role::Member),
+                    None => (self.one_of(&members)?.clone(), role()),
+                };
                 let parameter = Some(("user_id", member));
                 Some(call("role-edit", parameter, json!({ "role": role }), Deed::RoleEdit { by: user() }))
             }
@@ -153,7 +192,7 @@ impl World {
                 Some(call("remove", Some(("user_id", member)), Value::Null, deed))
             }
             number => {
-                let (token, to) = self.token()?;
+                let (token, to) = self.token(over.and_then(|_| invitations.first()))?;
                 let by = to.split('@').next()?.to_owned();
                 let function = if number == 14 { "decline" } else { "accept" };
                 let deed = if number == 14 { Deed::Other } else { Deed::Accept(token.link.clone()) };
@@ -163,9 +202,10 @@ impl World {
         }
     }
 
-    /// One of the newest tokens, mostly.
-    fn token(&self) -> Option<(Token, String)> {
-        let tokens = self.mailbox().tokens.clone();
+    /// One of the newest tokens, mostly; of this invitation, if there is one.
+    fn token(&self, of: Option<&Invitation>) -> Option<(Token, String)> {
+        let mut tokens = self.mailbox().tokens.clone();
+        tokens.retain(|(token, _)| of.is_none_or(|invitation| token.link.invitation == invitation.id));
         let newest = tokens.len().saturating_sub(4);
         if self.by_chance(0.8) {
             self.one_of(&tokens[newest..]).cloned()
@@ -192,6 +232,17 @@ impl World {
         };
         Answered { invocation, answer }
     }
+}
+
+/// What people quarrel over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Over {
+    /// Who is an owner.
+    Owners,
+    /// The last seats.
+    Seats,
+    /// One invitation.
+    Invitation,
 }
 
 /// Everybody's answers.
