@@ -14,6 +14,9 @@ use crate::world::{World, caller};
 /// Everybody, the founders first.
 pub const NAMES: [&str; 6] = ["ada", "bob", "cyd", "dan", "eve", "fay"];
 
+/// People who are invited and seldom come.
+const STRANGERS: [&str; 6] = ["gil", "hal", "ida", "jon", "kim", "lea"];
+
 /// A call, as the gateway hands it over.
 #[derive(Debug, Clone)]
 struct Call {
@@ -161,15 +164,17 @@ impl World {
         };
         let act = match over {
             None => self.up_to(20),
-            Some(Over::Seats) => 1,
+            Some(Over::Seats) => *self.one_of(&[1, 1, 1, 9])?,
             Some(Over::Invitation) => *self.one_of(&[7, 9, 14, 15, 15])?,
             Some(Over::Owners) if owners.len() < 2 => 10,
             Some(Over::Owners) => *self.one_of(&[10, 12])?,
         };
         match act {
             1..=6 => {
-                let emails: Vec<_> = (0..self.up_to(3))
-                    .filter_map(|_| Some(format!("{}@example.com", self.one_of(&names)?)))
+                // Over the last seats, everybody wants somebody else to have one.
+                let (whom, most) = if over.is_some() { (STRANGERS, 1) } else { (NAMES, 3) };
+                let emails: Vec<_> = (0..self.up_to(most))
+                    .filter_map(|_| Some(format!("{}@example.com", self.one_of(&whom)?)))
                     .collect();
                 let role = role();
                 let body = json!({ "emails": emails, "role": role });
