@@ -65,9 +65,18 @@ pub fn run(seed: u64, traces: bool) -> Report {
     runtime.block_on(async {
         let world = World::begin(seed, traces).await;
         let began = world.now();
-        let answers = live(&world).await;
-        settle(&world, &answers).await;
-        world.reap();
+        let whole = Arc::clone(&world);
+        let whole = tokio::spawn(async move {
+            let answers = live(&whole).await;
+            settle(&whole, &answers).await;
+            whole.reap();
+        });
+        if let Err(error) = whole.await {
+            let panic = error.into_panic();
+            let message = panic.downcast_ref::<String>().map(String::as_str);
+            let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
+            world.fails(format!("panic: {}", message.unwrap_or("without words")));
+        }
         Report {
             seed,
             failures: world.failures(),

@@ -45,8 +45,9 @@ fn main() -> ExitCode {
     }
     let began = Instant::now();
     let mut totals = BTreeMap::<String, u64>::new();
-    let (mut days, mut failed) = (0.0, Vec::new());
+    let (mut worlds, mut days, mut failed) = (0, 0.0, Vec::new());
     for report in all(from, runs) {
+        worlds += 1;
         days += f64::from(u32::try_from(report.seconds).unwrap_or(u32::MAX)) / 86_400.0;
         for (what, times) in &report.counts {
             *totals.entry(what.clone()).or_default() += times;
@@ -62,7 +63,7 @@ fn main() -> ExitCode {
         println!("{times:>10} {what}");
     }
     println!(
-        "{runs} worlds, {days:.0} days in {:.0} s; {} failed",
+        "{worlds} worlds, {days:.0} days in {:.0} s; {} failed",
         began.elapsed().as_secs_f64(),
         failed.len()
     );
