@@ -8,6 +8,7 @@ use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use store::Broken;
 use store::record::Record as Stored;
 
 /// The one table.
@@ -49,19 +50,19 @@ impl Engine {
         answer.map_or_else(|error| (error.status_code(), error.to_json()), |body| (200, body))
     }
 
-    /// Everything in the table.
-    pub fn ledger(&self) -> Ledger {
+    /// Everything in the table, if it is what Roster writes.
+    pub fn ledger(&self) -> Result<Ledger, Broken> {
         let scanned = ask(&json!({ "TableName": TABLE }), |request| self.db.scan(request));
         let (mut organizations, mut members, mut invitations) = (Vec::new(), Vec::new(), Vec::new());
         for item in scanned["Items"].as_array().into_iter().flatten() {
             let item: serde_dynamo::Item = serde_json::from_value(item.clone()).expect("an item");
-            match Stored::read(item.into()).expect("what is stored is what Roster writes") {
+            match Stored::read(item.into())? {
                 Stored::Organization(organization) => organizations.push(organization),
                 Stored::Member(member) => members.push(member),
                 Stored::Invitation(invitation) => invitations.push(invitation),
             }
         }
-        Ledger::new(organizations, members, invitations)
+        Ok(Ledger::new(organizations, members, invitations))
     }
 
     /// The stream's records from the `from`th on; AWS has none for writes that change nothing.

@@ -324,13 +324,16 @@ impl World {
 
     /// A transaction was carried out: the table is looked at, as it is and as it was.
     pub(crate) fn committed(&self, by: Option<&Invocation>) {
-        let after = self.engine.ledger();
+        let name = by.map_or_else(|| "somebody".to_owned(), Invocation::name);
+        let after = match self.engine.ledger() {
+            Ok(after) => after,
+            Err(broken) => return self.fails(format!("{name}: {broken}")),
+        };
         let before = std::mem::replace(&mut *lock(&self.ledger), after.clone());
         if after == before {
             return;
         }
         self.count("commits");
-        let name = by.map_or_else(|| "somebody".to_owned(), Invocation::name);
         if let Some(invocation) = by {
             invocation.commits();
         }
