@@ -80,6 +80,15 @@ mod tests {
     }
 
     #[test]
+    fn a_pending_invitation_needs_a_timer_and_no_other_one_does() {
+        for status in Status::ALL {
+            let invitation = given().status(status).invitation.unwrap();
+            let needed = (status == Status::Pending).then(|| invitation.link());
+            assert_eq!(timer(&invitation), needed, "{status}");
+        }
+    }
+
+    #[test]
     fn at_its_expiry_an_invitation_is_closed_and_gives_its_seat_back() {
         let decision = given().expiring_at(NOON).expiring().unwrap();
         let purge_at = NOON + given().policy.retention;
