@@ -1,7 +1,7 @@
 //! What is between the functions and AWS: every request takes its time, and some never arrive.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
@@ -22,9 +22,9 @@ use crate::world::World;
 /// Longer than anybody waits for an answer.
 const TOO_LONG: Duration = Duration::from_mins(1);
 
-/// The way to AWS of one world.
+/// The way to AWS of one world, which holds the functions that hold this.
 #[derive(Clone)]
-pub struct Network(pub Arc<World>);
+pub struct Network(pub Weak<World>);
 
 impl fmt::Debug for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,7 +67,7 @@ enum Fault {
 
 impl HttpConnector for Network {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let world = Arc::clone(&self.0);
+        let world = self.0.upgrade().expect("a world outlives its functions");
         let invocation = invocation();
         let wanted = Wanted::of(&request);
         let (answer, answered) = oneshot::channel();

@@ -126,7 +126,7 @@ impl World {
         // The SDK remembers, per process and Region, how many retries it has left: each world has its own.
         static WORLDS: AtomicUsize = AtomicUsize::new(0);
         let region = format!("world-{}", WORLDS.fetch_add(1, Ordering::Relaxed));
-        let http = SharedHttpClient::new(Network(Arc::clone(self)));
+        let http = SharedHttpClient::new(Network(Arc::downgrade(self)));
         sdk_config("http://aws.example", Some(http)).to_builder().region(Region::new(region)).build()
     }
 
