@@ -1,11 +1,10 @@
 //! Organizations that stand there from the beginning: made by the real decisions, and put into the table as a
 //! whole, for scenarios that need many of them. What they owe (mails, schedules) the stream brings about.
 
-use domain::accept::{self, Authority};
 use domain::ledger::Ledger;
 use domain::{
-    Caller, Decision, EmailAddress, Invitation, InvitationId, Opened, OrganizationId, OrganizationName,
-    Policy, Role, Timestamp, UserId, create, invite,
+    Caller, Decision, EmailAddress, Link, OrganizationId, OrganizationName, Policy, Role, Timestamp, UserId,
+    accept, create, invite,
 };
 use serde_json::{Value, json};
 use store::record::Record;
@@ -45,11 +44,7 @@ impl Furniture {
     pub fn invites(&mut self, organization: &Organization, sender: &str, name: &str, role: Role) {
         let (id, sender) = (id(organization), caller(sender));
         let request = invite::Request::new([address(name)], role);
-        let facts = invite::Facts {
-            caller: self.ledger.member(&id, &sender.user).cloned(),
-            organization: self.ledger.organization(&id).cloned(),
-            invitations: Vec::new(),
-        };
+        let facts = self.ledger.invite_facts(&id, &sender.user, &request);
         let decision = invite::decide(&sender, &request, &facts, &self.policy, self.now);
         self.commit(&decision.expect("the sender may invite"));
     }
@@ -57,7 +52,7 @@ impl Furniture {
     /// What names the invitation of `name`, and its deadline, as the API writes them.
     #[must_use]
     pub fn invitation(&self, organization: &Organization, name: &str) -> Value {
-        let link = self.record(&id(organization), name).link();
+        let link = self.link(&id(organization), name);
         json!({
             "id": link.invitation.as_str(),
             "generation": link.generation.0,
@@ -68,16 +63,14 @@ impl Furniture {
     /// `name` is invited by `sender` and has accepted.
     pub fn joins(&mut self, organization: &Organization, sender: &str, name: &str, role: Role) {
         self.invites(organization, sender, name, role);
-        let invitation = self.record(&id(organization), name);
-        let opened = Opened { link: invitation.link(), genuine: true, invitation: Some(invitation) };
-        let facts = accept::Facts { opened, member: None, sender: Authority::Trusted };
-        let decision = accept::decide(&caller(name), &facts, self.now);
+        let (link, caller) = (self.link(&id(organization), name), caller(name));
+        let facts = self.ledger.accept_facts(&link, &caller.user, None);
+        let decision = accept::decide(&caller, &facts, self.now);
         self.commit(&decision.expect("the invitation is open"));
     }
 
-    fn record(&self, organization: &OrganizationId, name: &str) -> Invitation {
-        let id = InvitationId::of(organization, &address(name));
-        self.ledger.invitation(organization, &id).cloned().expect("they are invited")
+    fn link(&self, organization: &OrganizationId, name: &str) -> Link {
+        self.ledger.invitation_of(organization, &address(name)).expect("they are invited").link()
     }
 
     fn commit<Answer>(&mut self, decision: &Decision<Answer>) {

@@ -5,12 +5,11 @@
 
 use std::time::Duration;
 
-use domain::accept::{self, Authority};
 use domain::delivery::{self, Mark};
 use domain::ledger::Ledger;
 use domain::{
-    Caller, Decision, EmailAddress, Invitation, InvitationId, Opened, OrganizationId, OrganizationName,
-    Policy, Role, Timestamp, UserId, create, decline, expire, invite, revoke,
+    Caller, Decision, EmailAddress, Link, OrganizationId, OrganizationName, Policy, Role, Timestamp, UserId,
+    accept, create, decline, expire, invite, revoke,
 };
 use store::record::Record;
 
@@ -122,11 +121,7 @@ impl History {
         let owner = caller(OWNER)?;
         let emails = emails.iter().map(|email| EmailAddress::parse(email)).collect::<Result<Vec<_>, _>>();
         let request = invite::Request::new(emails.map_err(failed)?, role);
-        let facts = invite::Facts {
-            caller: self.ledger.member(&self.id, &owner.user).cloned(),
-            organization: self.ledger.organization(&self.id).cloned(),
-            invitations: Vec::new(),
-        };
+        let facts = self.ledger.invite_facts(&self.id, &owner.user, &request);
         let decision = invite::decide(&owner, &request, &facts, &self.policy, at).map_err(failed)?;
         self.commit(&decision)
     }
@@ -136,50 +131,44 @@ impl History {
         self.invites(&[person.1], role, at)?;
         self.mark(person.1, &Mark::Sent, at)?;
         self.mark(person.1, &Mark::Delivered, at)?;
-        let facts =
-            accept::Facts { opened: self.opened(person.1)?, member: None, sender: Authority::Trusted };
+        let caller = caller(person)?;
+        let facts = self.ledger.accept_facts(&self.link(person.1)?, &caller.user, None);
         let at = at + Duration::from_hours(1);
-        let decision = accept::decide(&caller(person)?, &facts, at).map_err(failed)?;
+        let decision = accept::decide(&caller, &facts, at).map_err(failed)?;
         self.commit(&decision)
     }
 
     fn declines(&mut self, email: &str, at: Timestamp) -> Result<(), DemoError> {
-        let facts = decline::Facts { opened: self.opened(email)? };
+        let facts = self.ledger.decline_facts(&self.link(email)?);
         let decision = decline::decide(&caller((email, email))?, &facts, &self.policy, at).map_err(failed)?;
         self.commit(&decision)
     }
 
     fn revokes(&mut self, email: &str, at: Timestamp) -> Result<(), DemoError> {
         let owner = caller(OWNER)?;
-        let member = self.ledger.member(&self.id, &owner.user).cloned();
-        let facts = revoke::Facts { caller: member, invitation: Some(self.invitation(email)?) };
+        let facts = self.ledger.revoke_facts(&self.id, &owner.user, &self.link(email)?.invitation);
         let decision = revoke::decide(&owner, &facts, &self.policy, at).map_err(failed)?;
         self.commit(&decision)
     }
 
     fn expires(&mut self, email: &str, at: Timestamp) -> Result<(), DemoError> {
-        let invitation = self.invitation(email)?;
-        let timer = invitation.link();
-        let facts = expire::Facts { invitation: Some(invitation) };
+        let timer = self.link(email)?;
+        let facts = self.ledger.expire_facts(&timer);
         let decision = expire::decide(&timer, &facts, &self.policy, at).map_err(failed)?;
         self.commit(&decision)
     }
 
     fn mark(&mut self, email: &str, mark: &Mark, at: Timestamp) -> Result<(), DemoError> {
-        let invitation = self.invitation(email)?;
-        let link = invitation.link();
-        let facts = delivery::Facts { invitation: Some(invitation) };
+        let link = self.link(email)?;
+        let facts = self.ledger.delivery_facts(&link);
         self.commit(&delivery::decide(&link, mark, &facts, at))
     }
 
-    fn opened(&self, email: &str) -> Result<Opened, DemoError> {
-        let invitation = self.invitation(email)?;
-        Ok(Opened { link: invitation.link(), genuine: true, invitation: Some(invitation) })
-    }
-
-    fn invitation(&self, email: &str) -> Result<Invitation, DemoError> {
-        let id = InvitationId::of(&self.id, &EmailAddress::parse(email).map_err(failed)?);
-        self.ledger.invitation(&self.id, &id).cloned().ok_or_else(|| failed("an invitation is missing"))
+    /// The newest link of an address.
+    fn link(&self, email: &str) -> Result<Link, DemoError> {
+        let email = EmailAddress::parse(email).map_err(failed)?;
+        let invitation = self.ledger.invitation_of(&self.id, &email);
+        Ok(invitation.ok_or_else(|| failed("an invitation is missing"))?.link())
     }
 
     fn commit<Answer>(&mut self, decision: &Decision<Answer>) -> Result<(), DemoError> {

@@ -131,34 +131,36 @@ fn seats(more: u8) -> Bounds {
 
 /// One invitation, and all that can go wrong on its way to the invitee.
 fn outbox(more: u8) -> Bounds {
-    Bounds {
-        name: "outbox",
-        seats: 2,
-        people: 2,
-        members: &[],
-        lifetime: 3,
-        calls: 2 + more,
-        at_once: 2,
-        menu: vec![Call::Invite(ADA, vec![BOB], Role::Owner), Call::Resend(ADA, BOB), Call::Revoke(ADA, BOB)],
-        declines: true,
-        timers: false,
-        machinery: true,
-        faults: Faults {
-            crashes: 1 + more.min(1),
-            duplicates: 1,
-            given_up: 1,
-            refusals: 1,
-            delays: 1,
-            feedback: 1,
-            ..Faults::default()
-        },
-    }
+    let faults = Faults {
+        crashes: 1 + more.min(1),
+        duplicates: 1,
+        given_up: 1,
+        refusals: 1,
+        delays: 1,
+        feedback: 1,
+        ..Faults::default()
+    };
+    Bounds { name: "outbox", declines: true, ..one_invitation(more, faults) }
 }
 
 /// One invitation, and all that can go wrong about its expiry.
 fn timers(more: u8) -> Bounds {
+    let faults = Faults {
+        crashes: more.min(1),
+        duplicates: 1,
+        given_up: 1,
+        lost_timers: 1,
+        early_timers: 1,
+        delays: 1,
+        ..Faults::default()
+    };
+    Bounds { name: "timers", timers: true, ..one_invitation(more, faults) }
+}
+
+/// An owner and somebody whom they invite, with every step of the machinery between them.
+fn one_invitation(more: u8, faults: Faults) -> Bounds {
     Bounds {
-        name: "timers",
+        name: "one invitation",
         seats: 2,
         people: 2,
         members: &[],
@@ -167,16 +169,8 @@ fn timers(more: u8) -> Bounds {
         at_once: 2,
         menu: vec![Call::Invite(ADA, vec![BOB], Role::Owner), Call::Resend(ADA, BOB), Call::Revoke(ADA, BOB)],
         declines: false,
-        timers: true,
+        timers: false,
         machinery: true,
-        faults: Faults {
-            crashes: more.min(1),
-            duplicates: 1,
-            given_up: 1,
-            lost_timers: 1,
-            early_timers: 1,
-            delays: 1,
-            ..Faults::default()
-        },
+        faults,
     }
 }

@@ -141,7 +141,7 @@ impl World {
         });
         self.remember(&invocation);
         self.count(format!("invocations of {function}"));
-        let polls = (!self.is_calm() && self.by_chance(self.faults.kills)).then(|| self.up_to(AWAITS_MAX));
+        let polls = self.strikes(self.faults.kills).then(|| self.up_to(AWAITS_MAX));
         self.note(format_args!("{} begins", invocation.name()));
         let functions = self.any_functions();
         let work = INVOCATION.scope(Arc::clone(&invocation), functions.invoke(function, payload));
@@ -168,7 +168,7 @@ impl World {
 
     /// Hands an event that nobody waits for to a function, until it takes it or Lambda gives up.
     pub async fn deliver(self: Arc<Self>, function: &'static str, event: Value) {
-        if !self.is_calm() && self.by_chance(self.faults.duplicates) {
+        if self.strikes(self.faults.duplicates) {
             self.count("duplicates");
             let again = self.clone().attempt(function, event.clone());
             self.spawn(again);
@@ -193,7 +193,7 @@ impl World {
         let mut position = 0;
         loop {
             self.until_stream_has(position).await;
-            if !self.is_calm() && self.by_chance(self.faults.delays) {
+            if self.strikes(self.faults.delays) {
                 let delay = self.delay();
                 self.note(format_args!("the stream of {function} waits for {} s", delay.as_secs()));
                 self.count("delays");
@@ -213,7 +213,7 @@ impl World {
             let mut work = Work::new(records, policy);
             while let Some(batch) = work.batch() {
                 let batch = batch.to_vec();
-                let duplicate = !self.is_calm() && self.by_chance(self.faults.duplicates);
+                let duplicate = self.strikes(self.faults.duplicates);
                 if duplicate {
                     self.count("duplicates");
                     let world = Arc::clone(&self);

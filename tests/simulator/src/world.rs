@@ -192,6 +192,11 @@ impl World {
         rate > 0.0 && lock(&self.rng).f64() < rate
     }
 
+    /// Whether something that goes wrong as often as `rate` says goes wrong now.
+    pub fn strikes(&self, rate: f64) -> bool {
+        !self.is_calm() && self.by_chance(rate)
+    }
+
     /// A number from 1 to `most`.
     pub fn up_to(&self, most: u32) -> u32 {
         lock(&self.rng).u32(1..=most.max(1))
@@ -380,7 +385,7 @@ impl World {
         let world = Arc::clone(&self);
         self.spawn(async move {
             let due = Duration::from_secs(u64::try_from(at.unix() - world.now().unix()).unwrap_or(0));
-            let is_off = |world: &Self| !world.is_calm() && world.by_chance(world.faults.timers_off);
+            let is_off = |world: &Self| world.strikes(world.faults.timers_off);
             if is_off(&world) && world.by_chance(0.5) {
                 sleep(due.saturating_sub(Duration::from_secs(u64::from(world.up_to(4))))).await;
             } else {
@@ -390,7 +395,7 @@ impl World {
                 }
             }
             let Some(schedule) = world.schedules().complete(&name, revision) else { return };
-            if !world.is_calm() && world.by_chance(world.faults.timers_lost) {
+            if world.strikes(world.faults.timers_lost) {
                 world.note(format_args!("{name} never fires"));
                 world.count("timers lost");
                 return;

@@ -91,11 +91,8 @@ impl Ledger {
         caller: &UserId,
         member: &UserId,
     ) -> role_edit::Facts {
-        role_edit::Facts {
-            caller: self.member(organization, caller).cloned(),
-            organization: self.organization(organization).cloned(),
-            member: self.member(organization, member).cloned(),
-        }
+        let remove::Facts { caller, organization, member } = self.remove_facts(organization, caller, member);
+        role_edit::Facts { caller, organization, member }
     }
 
     /// For remove.
