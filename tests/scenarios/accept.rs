@@ -91,7 +91,7 @@ async fn whoever_accepts_as_owner_is_one_of_two() {
 }
 
 #[tokio::test]
-async fn accepting_again_answers_the_member_as_it_is_now() {
+async fn s11_accepting_again_answers_the_member_as_it_is_now_and_restores_nothing() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -109,7 +109,7 @@ async fn accepting_again_answers_the_member_as_it_is_now() {
     world.passes(TWO_DAYS).await;
     assert_eq!(bob.accepts(&token).await.is(200), now);
     ada.edits(&acme, "bob", "member").await.is(200);
-    assert_eq!(bob.accepts(&token).await.is(200), first, "s11: it restores nothing");
+    assert_eq!(bob.accepts(&token).await.is(200), first, "it restores nothing");
     assert_eq!(world.ledger().await, ledger);
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
     world.ends_well().await;
@@ -306,7 +306,7 @@ async fn s09_the_link_of_a_revoked_or_declined_invitation_is_dead() {
 }
 
 #[tokio::test]
-async fn a_link_that_another_account_of_the_same_address_has_used_is_used() {
+async fn s14_a_link_that_another_account_of_the_same_address_has_used_is_used() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -385,7 +385,7 @@ async fn s08_a_demoted_sender_has_authority_for_members_only_and_a_regained_role
 }
 
 #[tokio::test]
-async fn a_sender_who_was_removed_and_is_back_has_authority_again() {
+async fn s08_a_sender_who_was_removed_and_is_back_has_authority_again() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -404,7 +404,7 @@ async fn a_sender_who_was_removed_and_is_back_has_authority_again() {
 }
 
 #[tokio::test]
-async fn nobody_lets_themselves_back_in() {
+async fn s08_nobody_lets_themselves_back_in() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;

@@ -98,7 +98,7 @@ async fn an_address_is_written_as_rule_9_does() {
 }
 
 #[tokio::test]
-async fn fifty_addresses_are_invited_at_once_and_fifty_one_are_not() {
+async fn s32_fifty_addresses_are_invited_at_once_and_fifty_one_are_not() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -154,7 +154,7 @@ async fn whoever_is_invited_or_a_member_is_left_alone() {
 }
 
 #[tokio::test]
-async fn every_address_that_is_none_is_named_and_nobody_is_invited() {
+async fn s25_s28_every_address_that_is_none_is_named_and_nobody_is_invited() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;

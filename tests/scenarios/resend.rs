@@ -115,7 +115,7 @@ async fn a_pending_one_needs_no_seat_and_neither_does_one_past_its_expiry_that_n
 }
 
 #[tokio::test]
-async fn what_is_accepted_or_closed_for_good_is_not_resent() {
+async fn s09_what_is_accepted_or_closed_for_good_is_not_resent() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
