@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use dev::gateway::{ROUTES, Route};
 use http::{HeaderMap, Method, Request, header};
 use serde_json::{Value, json};
-use world::{A_WHILE, Answer, Call, Fault, Organization, Person, World, id};
+use world::{A_WHILE, Answer, Call, Fault, Forgery, Organization, Person, World, id};
 
 /// Ids as they are made, of nothing.
 const NO_ORGANIZATION: &str = "org_00000000000000000000000000";
@@ -217,6 +217,46 @@ async fn s20_s35_strangers_are_told_the_same_for_the_same_work_whether_an_organi
             assert_eq!(answers[0].0, answers[2].0, "{who}: {}", route.key());
         }
     }
+    world.ends_well().await;
+}
+
+/// The key is in KMS, as in AWS, so that its requests are counted, too.
+#[tokio::test]
+async fn s01_s36_a_link_that_roster_never_made_is_told_the_same_for_the_same_work_whatever_is_wrong_with_it()
+{
+    let world = World::with(world::Options { kms: true, ..Default::default() }).await;
+    let (forgeries, acme) = world.forgeries().await;
+    assert_eq!(forgeries.len(), 14);
+    let before = world.ledger().await;
+    // Who asks makes no difference either: the invitee, a member, an owner, a stranger, one without an address.
+    let anonymous = world.signed_in("bob", json!({}));
+    let askers =
+        ["bob", "accepted", "ada", "eve"].map(|name| world.person(name)).into_iter().chain([anonymous]);
+    let first = same(&world.nobody().previews("malformed").await);
+    first.clone().refused(400, "invalid_token");
+    for asker in askers.collect::<Vec<_>>() {
+        let mut work = Vec::new();
+        for Forgery { cause, token } in &forgeries {
+            let of_each = [
+                costs(&world, world.nobody().previews(token)).await,
+                costs(&world, asker.previews(token)).await,
+                costs(&world, asker.accepts(token)).await,
+                costs(&world, asker.declines(token)).await,
+            ];
+            for (answer, _) in &of_each {
+                assert_eq!(*answer, first, "{cause}");
+            }
+            work.push((cause, of_each.map(|(_, sent)| sent)));
+        }
+        let verified = |read: &str, items| vec![(read.to_owned(), items), ("VerifyMac".to_owned(), 1)];
+        let preview = verified("TransactGetItems", 2);
+        let expected = [preview.clone(), preview, verified("TransactGetItems", 2), verified("GetItem", 1)];
+        for (cause, sent) in work {
+            assert_eq!(sent, expected, "{cause}");
+        }
+    }
+    assert_eq!(world.ledger().await, before);
+    assert_eq!(world.person("ada").finds(&acme, "bob@example.com").await["status"], "pending");
     world.ends_well().await;
 }
 
