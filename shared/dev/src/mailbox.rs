@@ -342,6 +342,8 @@ mod tests {
         assert_eq!(status, StatusCode::OK);
         assert!(!body.contains("<script"), "{body}");
         assert!(body.contains("sandbox=\""), "{body}");
+        // Where the links lead shows in no frame, so they open a window as a mail client's do.
+        assert!(body.contains("<base target='_blank'>\"></iframe>"), "{body}");
         assert!(body.contains(&format!("href=\"{LINK}\"")), "{body}");
         let policy = headers["content-security-policy"].to_str().unwrap();
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("script-src"), "{policy}");
