@@ -348,7 +348,7 @@ impl Invitation {
     }
 
     /// Whether the address may be mailed again (rule 11). A mail that has not gone out yet counts from when it was
-    /// asked for: whoever asks for several at once gets one.
+    /// asked for, so that whoever asks for several at once gets one; a mail that failed was none.
     pub(crate) fn may_be_mailed(&self, policy: &Policy, now: Timestamp) -> Result<(), TooSoon> {
         let Some(limits) = &policy.limits else { return Ok(()) };
         if self.may_be_deleted(now) {
@@ -362,7 +362,10 @@ impl Invitation {
             let why = Enough::Mails(limits.mails_per_invitation);
             return Err(TooSoon { why, wait: forgotten_at.since(now) });
         }
-        let mailed_at = self.mail.as_ref().map(|it| it.sent_at.unwrap_or(self.mail_asked_at(policy)));
+        let mailed_at = self.mail.as_ref().and_then(|mail| match mail {
+            Mail { sent_at: None, delivery: Delivery::Failed, .. } => None,
+            Mail { sent_at, .. } => Some(sent_at.unwrap_or(self.mail_asked_at(policy))),
+        });
         // What would have been asked for in times to come was asked for under another lifetime.
         let mailed_at = mailed_at.filter(|it| *it <= now + limits.pause);
         let wait = mailed_at.map_or(Duration::ZERO, |it| (it + limits.pause).since(now));

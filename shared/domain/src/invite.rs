@@ -142,10 +142,6 @@ pub fn decide(
             }
         }
     }
-    if invited == 0 {
-        // Where everybody is invited or a member already, the snapshot vouches for the answer.
-        return Ok(Decision::unchanged(outcomes));
-    }
     let (of_day, of_hour) = counted(member, organization, invited, policy, now)?;
     if !too_soon.is_empty() {
         return Err(Refusal::TooSoon(too_soon));
@@ -168,7 +164,7 @@ fn counted(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<(Option<Counting>, Option<Counting>), TooMany> {
-    let Some(limits) = &policy.limits else { return Ok((None, None)) };
+    let Some(limits) = policy.limits.filter(|_| invited > 0) else { return Ok((None, None)) };
     let of_day = Tallied::Organization.count(organization.invited, invited, limits.invitees_per_day, now)?;
     let of_hour = Tallied::Sender.count(member.mailed, invited, limits.mails_per_hour, now)?;
     Ok((Some(of_day), Some(of_hour)))
@@ -325,9 +321,12 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_invites_nobody_commits_nothing() {
+    fn a_call_that_invites_nobody_writes_nothing_by_itself() {
         let decision = given().inviting(&["ivy"], Role::Member).unwrap();
-        assert!(decision.plan.changes().is_empty());
+        assert!(!decision.plan.writes());
+        // An answer that is kept under a key is written beside the checks.
+        assert!(asserts_grant(&decision, "ada", Role::Member));
+        assert_eq!(decision.plan.changes().len(), 2);
     }
 
     #[test]

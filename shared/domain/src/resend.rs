@@ -229,6 +229,9 @@ mod tests {
         assert!(asked(Timestamp::from_unix(NOON.unix() - 59)).resending().is_err());
         assert!(asked(Timestamp::from_unix(NOON.unix() - 60)).resending().is_ok());
         assert!(asked(NOON + HOUR).resending().is_ok(), "asked for when a lifetime was longer");
+        let of = |delivery| given().delivery(delivery).expiring_at(NOON + lifetime).resending();
+        assert!(of(Delivery::Bounced).is_err(), "it went out, though nobody has noted yet when");
+        assert!(of(Delivery::Failed).is_ok(), "it never did");
     }
 
     #[test]

@@ -129,7 +129,7 @@ impl Code {
 /// One thing wrong with the request, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// A JSON pointer into the body, or `/<name>` of a query parameter.
+    /// A JSON pointer into the body, or `/<name>` of a query parameter or a header.
     pub pointer: String,
     /// What is wrong, and what would be right.
     pub detail: String,
@@ -318,7 +318,7 @@ impl Problem {
 
     /// Rule 11, for an address.
     fn too_soon(TooSoon { why, wait }: TooSoon) -> Self {
-        let detail = format!("{}.", sentence_of(why, wait));
+        let detail = format!("This address {}.", has_had(why, wait));
         Self { wait: Some(wait), ..Self::new(Code::ResendTooSoon, detail) }
     }
 
@@ -327,7 +327,7 @@ impl Problem {
         let wait = addresses.iter().map(|(_, it)| it.wait).max();
         let error = |(place, TooSoon { why, wait })| FieldError {
             pointer: format!("/emails/{place}"),
-            detail: sentence_of(why, wait),
+            detail: format!("this address {}", has_had(why, wait)),
         };
         let errors = addresses.into_iter().map(error).collect();
         Self { wait, ..Self::fields(Code::ResendTooSoon, errors) }
@@ -367,17 +367,13 @@ impl Problem {
     }
 }
 
-/// Why an address has had enough mail, without a full stop.
-fn sentence_of(why: Enough, wait: Duration) -> String {
+/// That an address has had enough mail, and for how long.
+fn has_had(why: Enough, wait: Duration) -> String {
     let again = in_words(wait);
     match why {
-        Enough::JustNow => {
-            format!("this address was mailed a moment ago, and can be mailed again in {again}")
-        }
+        Enough::JustNow => format!("was mailed a moment ago, and can be mailed again in {again}"),
         Enough::Mails(count) => {
-            format!(
-                "this address has had {count} mails for this invitation, and can be mailed again in {again}"
-            )
+            format!("has had {count} mails of this organization, and can be mailed again in {again}")
         }
     }
 }
