@@ -195,6 +195,8 @@ async fn s20_s35_strangers_are_told_the_same_for_the_same_work_whether_an_organi
         ("one who is invited", world.person("rob")),
         ("one who was removed", gone),
         ("one without an address", world.signed_in("eve", json!({}))),
+        // Keys are kept for members only: a stranger's is neither looked up nor written down.
+        ("one with a key", world.person("eve").with_key("k")),
     ];
     for route in within() {
         for (who, stranger) in &strangers {

@@ -2,25 +2,14 @@
 //! conflict, throttled, or nobody knows; and what is done about each.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde_json::Value;
-use store::{ATTEMPTS_MAX, Patience};
-use world::{Answer, Call, Fault, Options, Organization, Person, WORDS, World};
+use store::ATTEMPTS_MAX;
+use world::{Answer, Call, Fault, Organization, Person, WORDS, World};
 
 const WRITE: &str = "TransactWriteItems";
 const READ: &str = "TransactGetItems";
 const FOREVER: usize = usize::MAX;
-
-/// A world in which nobody waits for seconds; for faults that do not end.
-async fn impatient() -> World {
-    let patience = Patience {
-        budget: Duration::from_millis(100),
-        pause_first: Duration::from_millis(1),
-        pause_max: Duration::from_millis(10),
-    };
-    World::with(Options { patience, ..Options::default() }).await
-}
 
 /// Ada's organization, with nothing going on besides.
 async fn calm(world: &World) -> (Person, Organization) {
@@ -120,7 +109,7 @@ async fn a_conflict_alone_sends_the_same_plan_under_a_new_token_and_reads_nothin
 
 #[tokio::test]
 async fn a_conflict_that_does_not_end_is_a_conflict_and_nothing_is_done() {
-    let world = impatient().await;
+    let world = World::impatient().await;
     let (ada, acme) = calm(&world).await;
     world.wire().disturb_actions(WRITE, Fault::Cancelled(vec!["TransactionConflict"]), FOREVER);
     let (answer, calls) = invite(&world, &ada, &acme).await;
@@ -169,7 +158,7 @@ async fn throttling_for_a_while_is_waited_out() {
 #[tokio::test]
 async fn throttling_that_does_not_end_is_unavailable_and_nothing_is_done() {
     for throttling in throttlings() {
-        let world = impatient().await;
+        let world = World::impatient().await;
         let (ada, acme) = calm(&world).await;
         world.wire().disturb_actions(WRITE, throttling, FOREVER);
         let (answer, calls) = invite(&world, &ada, &acme).await;
@@ -211,7 +200,7 @@ async fn after_a_lost_answer_the_identical_request_is_sent_again_and_takes_effec
 #[tokio::test]
 async fn an_answer_that_is_lost_for_good_is_unavailable_and_never_decided_again() {
     for loss in losses() {
-        let world = impatient().await;
+        let world = World::impatient().await;
         let (ada, acme) = calm(&world).await;
         world.wire().disturb_actions(WRITE, loss.clone(), FOREVER);
         let (answer, calls) = invite(&world, &ada, &acme).await;
@@ -247,7 +236,7 @@ async fn while_an_answer_is_missing_conflict_and_throttling_keep_the_token() {
 
 #[tokio::test]
 async fn a_conflict_that_outlasts_a_missing_answer_is_unavailable_not_a_conflict() {
-    let world = impatient().await;
+    let world = World::impatient().await;
     let (ada, acme) = calm(&world).await;
     world.wire().disturb_actions(WRITE, Fault::LostAfter, 1);
     world.wire().disturb_actions(WRITE, Fault::Cancelled(vec!["TransactionConflict"]), FOREVER);
@@ -344,7 +333,7 @@ async fn a_read_that_never_succeeds_is_unavailable() {
         Fault::Refused("InternalServerError"),
         Fault::LostBefore,
     ] {
-        let world = impatient().await;
+        let world = World::impatient().await;
         let (ada, acme) = calm(&world).await;
         world.wire().disturb_actions(READ, fault.clone(), FOREVER);
         let (answer, calls) = invite(&world, &ada, &acme).await;
@@ -357,7 +346,7 @@ async fn a_read_that_never_succeeds_is_unavailable() {
 
 #[tokio::test]
 async fn lists_are_unavailable_while_they_cannot_be_read() {
-    let world = impatient().await;
+    let world = World::impatient().await;
     let (ada, acme) = calm(&world).await;
     for operation in ["Query", "GetItem"] {
         world.wire().disturb_actions(operation, Fault::Refused("ThrottlingException"), FOREVER);

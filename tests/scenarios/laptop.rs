@@ -7,10 +7,10 @@ use std::time::Duration;
 use axum::body::Body;
 use dev::demo;
 use dev::laptop::{Laptop, StartError};
+use domain::ledger::Record;
 use domain::{OrganizationId, Status};
 use http::{HeaderMap, Method, Request, header};
 use serde_json::{Value, json};
-use store::record::Record;
 use tower::ServiceExt as _;
 use world::{Options, Organization, Person, World, moment};
 

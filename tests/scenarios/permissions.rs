@@ -22,6 +22,9 @@ async fn everything() -> Permissions {
     bob.edits(&acme, "eve", "member").await.is(200);
     bob.removes(&acme, "eve").await.is(204);
     bob.leaves(&acme).await.is(204);
+    // A create that was answered already.
+    let again = ada.with_key("k");
+    assert_eq!(again.creates("Other").await.is(201), again.creates("Other").await.is(201));
     // Invitations are looked at, resent, declined, revoked, and expire.
     let id = |invitation: &Value| invitation["id"].as_str().unwrap().to_owned();
     let max = world.invited(&acme, &ada, "max@example.com", "member").await;
@@ -31,6 +34,7 @@ async fn everything() -> Permissions {
     world.nobody().previews(&token).await.is(200);
     world.person("max").declines(&token).await.is(204);
     let zoe = world.invited(&acme, &ada, "zoe@example.com", "member").await;
+    ada.invites(&acme, &["zoe@example.com", "amy@example.com"], "member").await.is(200);
     let mail = world.mails_to("zoe@example.com").await.remove(0);
     world.hears(&mail, json!({ "kind": "bounce" })).await;
     ada.revokes(&acme, &id(&zoe)).await.is(204);

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use dev::dead_letters::DeadLetter;
 use dev::table::Attributes;
 use serde_json::{Value, json};
-use world::{Call, Fault, Organization, Person, TWO_DAYS, World};
+use world::{A_WHILE, Call, Fault, Organization, Person, TWO_DAYS, World};
 
 const BOB: &str = "bob@example.com";
 const EVE: &str = "eve@example.com";
@@ -86,6 +86,7 @@ async fn a_record_that_nobody_can_read_is_given_up_alone_and_mended_it_is_as_bef
     world.laptop().table().put(sound).await.unwrap();
     world.idle().await;
     assert_eq!(dead(&world), letters, "what it was before is nobody's trouble");
+    world.passes(A_WHILE).await;
     ada.resends(&acme, bobs["id"].as_str().unwrap()).await.is(200);
     world.person("bob").accepts(&world.token_for(BOB).await).await.is(200);
     assert_eq!(dead(&world), letters);

@@ -12,6 +12,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body; null if there is none.
     pub body: Value,
+    /// The body word for word.
+    pub text: String,
 }
 
 impl Answer {
@@ -35,6 +37,7 @@ impl Answer {
         }
         let more = match code {
             "malformed_request" | "invalid_email" | "invalid_name" => Some("errors"),
+            "resend_too_soon" if !self.body["errors"].is_null() => Some("errors"),
             "seats_exhausted" => Some("seats"),
             "invitation_not_pending" => Some("invitation_status"),
             _ => None,
@@ -65,10 +68,25 @@ impl Answer {
         errors.iter().filter_map(|error| error["pointer"].as_str()).collect()
     }
 
+    /// After how many seconds trying again makes sense.
+    #[track_caller]
+    pub fn retry_after(&self) -> u64 {
+        let after = self.headers.get("retry-after").and_then(|after| after.to_str().ok());
+        after.and_then(|after| after.parse().ok()).expect("the answer says when to try again")
+    }
+
     /// The problem's code, or nothing.
     #[must_use]
     pub fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// All that the function has answered: status, headers and body, without the gateway's own number of the call.
+    #[must_use]
+    pub fn whole(&self) -> (StatusCode, HeaderMap, &str) {
+        let mut headers = self.headers.clone();
+        headers.remove("apigw-requestid");
+        (self.status, headers, &self.text)
     }
 
     /// Status and code, for whoever counts answers.

@@ -7,7 +7,6 @@ use domain::{
     accept, create, invite,
 };
 use serde_json::{Value, json};
-use store::record::Record;
 
 use crate::{Organization, World};
 
@@ -23,6 +22,8 @@ impl Furniture {
     /// None yet, at this moment.
     #[must_use]
     pub fn new(policy: Policy, now: Timestamp) -> Self {
+        // It has all been there for long.
+        let policy = Policy { limits: None, ..policy };
         Self { ledger: Ledger::default(), policy, now }
     }
 
@@ -76,22 +77,16 @@ impl Furniture {
     fn commit<Answer>(&mut self, decision: &Decision<Answer>) {
         self.ledger.commit(&decision.plan).expect("nobody else is at it");
     }
-
-    fn records(&self) -> Vec<Record> {
-        let mut records = Vec::new();
-        for organization in self.ledger.organizations() {
-            records.push(Record::Organization(organization.clone()));
-            records.extend(self.ledger.members(&organization.id).cloned().map(Record::Member));
-            records.extend(self.ledger.invitations(&organization.id).cloned().map(Record::Invitation));
-        }
-        records
-    }
 }
 
 impl World {
     /// Puts the organizations into the table, and resolves once all their mails are out.
     pub async fn is_furnished_with(&self, furniture: &Furniture) {
-        self.laptop.table().fill(&furniture.records()).await.expect("the table can be filled");
+        self.laptop
+            .table()
+            .fill(&furniture.ledger.records().collect::<Vec<_>>())
+            .await
+            .expect("the table can be filled");
         self.idle().await;
     }
 }

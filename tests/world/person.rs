@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::body::Body;
 use dev::issuer::Issuer;
-use http::{Method, Request, header};
+use http::{HeaderValue, Method, Request, header};
 use http_body_util::BodyExt as _;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -40,6 +40,8 @@ pub struct Person {
     /// The `sub`.
     pub sub: String,
     credentials: Credentials,
+    /// Sent with every call.
+    idempotency_key: Option<HeaderValue>,
 }
 
 /// How somebody shows who they are.
@@ -60,17 +62,29 @@ fn encoded(segment: &str) -> String {
 impl Person {
     pub(crate) fn signed_in(router: Router, issuer: Issuer, person: dev::issuer::Person) -> Self {
         let sub = person.sub.clone();
-        Self { router, sub, credentials: Credentials::SignedIn(issuer, Box::new(person)) }
+        Self {
+            router,
+            sub,
+            credentials: Credentials::SignedIn(issuer, Box::new(person)),
+            idempotency_key: None,
+        }
     }
 
     pub(crate) fn nobody(router: Router) -> Self {
-        Self { router, sub: String::new(), credentials: Credentials::None }
+        Self { router, sub: String::new(), credentials: Credentials::None, idempotency_key: None }
     }
 
     /// The same person with another bearer token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
         Self { credentials: Credentials::Token(token.to_owned()), ..self.clone() }
+    }
+
+    /// The same person, who sends this idempotency key with every call.
+    #[must_use]
+    pub fn with_key(&self, key: &str) -> Self {
+        let key = HeaderValue::from_bytes(key.as_bytes()).expect("a header can say this");
+        Self { idempotency_key: Some(key), ..self.clone() }
     }
 
     /// Creates an organization.
@@ -223,6 +237,9 @@ impl Person {
     async fn tries_to_send(&self, mut request: Request<Body>) -> Result<Answer, NoAnswer> {
         let headers = request.headers_mut();
         headers.insert(header::HOST, "127.0.0.1".parse().expect("a host"));
+        if let Some(key) = &self.idempotency_key {
+            headers.insert("idempotency-key", key.clone());
+        }
         let token = match &self.credentials {
             Credentials::None => None,
             Credentials::Token(token) => Some(token.clone()),
@@ -243,16 +260,16 @@ impl Person {
         let body = body.collect().await;
         let body = body.map_err(|error| NoAnswer(format!("{path} broke off: {error}")))?.to_bytes();
         // Whoever has a link got it by mail: no answer ever shows one, to nobody.
-        let shows_token = String::from_utf8_lossy(&body).contains("v1.dev.");
+        let text = String::from_utf8_lossy(&body).into_owned();
+        let shows_token = text.contains("v1.dev.");
         assert!(!shows_token || !path.starts_with("/v1/"), "{path} shows a token");
         let body = if body.is_empty() {
             Value::Null
         } else {
-            serde_json::from_slice(&body)
-                .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned()))
+            serde_json::from_slice(&body).unwrap_or_else(|_| Value::String(text.clone()))
         };
         let known = document::knows(&method, &path, parts.status.as_u16(), body["code"].as_str());
         assert_eq!(known, Ok(()), "{body}");
-        Ok(Answer { status: parts.status, headers: parts.headers, body })
+        Ok(Answer { status: parts.status, headers: parts.headers, body, text })
     }
 }

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use domain::invite::{self, ADDRESSES_MAX, Outcome};
+use domain::idempotency::{Attempt, Scope, once};
+use domain::invite::{self, ADDRESSES_MAX, Facts, Outcome};
 use domain::{Clock, EmailAddress, Role, Timestamp};
-use edge::http::Failure;
-use edge::request::{caller, json, organization, verified};
+use edge::http::{Failure, said, worded};
+use edge::request::{caller, idempotency_key, json, organization, verified};
 use edge::view::InvitationView;
 use edge::{App, Problem};
+use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use serde::{Deserialize, Serialize};
+use store::Once;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +33,12 @@ enum ResultView {
     Invited { email: String, invitation: Box<InvitationView> },
     AlreadyInvited { email: String, detail: &'static str },
     AlreadyMember { email: String, detail: &'static str },
+}
+
+impl InviteView {
+    fn at(now: Timestamp, outcomes: Vec<Outcome>) -> Self {
+        Self { results: outcomes.into_iter().map(|outcome| ResultView::at(now, outcome)).collect() }
+    }
 }
 
 impl ResultView {
@@ -53,16 +62,24 @@ impl ResultView {
 /// 200 with one result per address, in the order given.
 pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, Failure> {
     let caller = caller(&request)?;
+    let key = idempotency_key(&request)?;
     let body: InviteBody = json(&request)?;
     let asked = invite::Request::new(addresses(&body.emails)?, body.role);
     verified(&caller)?;
     let organization = organization(&request)?;
-    let now = app.now();
-    let read = async |_| app.store.invite_facts(&organization, &caller.user, &asked).await;
-    let decide = |facts: &_| invite::decide(&caller, &asked, facts, &app.policy, app.now());
-    let outcomes = app.store.settle(read, decide).await.map_err(Problem::from)?;
-    let results = outcomes.into_iter().map(|outcome| ResultView::at(now, outcome)).collect();
-    edge::http::ok(&InviteView { results })
+    let attempt = key.map(|key| {
+        Attempt::new(Scope::Organization(organization.clone()), &caller.user, &key, asked.fingerprint())
+    });
+    let attempt = attempt.as_ref();
+    let read = async |_| app.store.invite_facts(&organization, &caller.user, &asked, attempt).await;
+    let decide = |read: &Once<Facts>| {
+        let now = app.now();
+        let act = || Ok(invite::decide(&caller, &asked, &read.facts, &app.policy, now)?);
+        let say = |outcomes| worded(&InviteView::at(now, outcomes));
+        once(attempt, read.kept_for(read.facts.caller.as_ref()), now, act, say)
+    };
+    let answer = app.store.settle(read, decide).await.map_err(Problem::from)?;
+    Ok(said(StatusCode::OK, answer.text))
 }
 
 /// All addresses, or a problem that names every one that is none.

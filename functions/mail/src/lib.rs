@@ -53,6 +53,8 @@ enum Failure {
     Letter(#[from] askama::Error),
     #[error("{0}")]
     Send(SendError),
+    #[error("the mail could not be counted to its recipient's day: {0}")]
+    Count(SettleError<std::convert::Infallible>),
     #[error("the mail was sent, but that could not be noted: {0}")]
     Mark(#[from] SettleError<std::convert::Infallible>),
 }
@@ -63,7 +65,7 @@ impl Failure {
         match self {
             Self::Read(error) => error.passes(),
             Self::Key(KeyError::Unavailable(_)) | Self::Send(_) => true,
-            Self::Mark(error) => error.passes(store::Error::passes),
+            Self::Count(error) | Self::Mark(error) => error.passes(store::Error::passes),
             Self::NoOrganization | Self::Key(KeyError::Broken(_)) | Self::Letter(_) => false,
         }
     }
@@ -100,6 +102,14 @@ impl App {
         };
         let organization = read.organization.ok_or(Failure::NoOrganization)?;
         let link = invitation.link();
+        let clock = &*self.clock;
+        if !self.store.admit(pending, &self.policy, clock).await.map_err(Failure::Count)? {
+            tracing::warn!("the recipient has had enough mail today");
+            // Whoever invites is not told how much others write to this address.
+            let reason = "The mail was not sent. Resend the invitation tomorrow.".to_owned();
+            self.store.mark(&link, &Mark::Failed(reason), clock).await?;
+            return Ok(Outcome::new("recipient_limit"));
+        }
         let token = self.key.mint(&link).await?;
         let letter = self.letterhead.write(&organization.name, pending, &token, self.clock.now())?;
         let (mark, outcome) = match self.ses.send(&letter, &link).await {
@@ -114,7 +124,7 @@ impl App {
             }
             Err(error @ SendError::NotNow(_)) => return Err(Failure::Send(error)),
         };
-        self.store.mark(&link, &mark, &*self.clock).await?;
+        self.store.mark(&link, &mark, clock).await?;
         Ok(outcome)
     }
 }

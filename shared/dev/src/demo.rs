@@ -6,12 +6,11 @@
 use std::time::Duration;
 
 use domain::delivery::{self, Mark};
-use domain::ledger::Ledger;
+use domain::ledger::{Ledger, Record};
 use domain::{
     Caller, Decision, EmailAddress, Link, OrganizationId, OrganizationName, Policy, Role, Timestamp, UserId,
     accept, create, decline, expire, invite, revoke,
 };
-use store::record::Record;
 
 /// The organization's name.
 pub const NAME: &str = "Acme";
@@ -100,7 +99,7 @@ pub fn records(policy: &Policy, now: Timestamp) -> Result<Vec<Record>, DemoError
     }
     history.mark(ALMOST_OVER[2], &Mark::Bounced("550 5.1.1 no such user".to_owned()), hours_ago(46))?;
     history.invites(&QUEUED, Role::Member, now)?;
-    Ok(history.records())
+    Ok(history.ledger.records().collect())
 }
 
 struct History {
@@ -174,13 +173,6 @@ impl History {
     fn commit<Answer>(&mut self, decision: &Decision<Answer>) -> Result<(), DemoError> {
         self.ledger.commit(&decision.plan).map_err(failed)
     }
-
-    fn records(&self) -> Vec<Record> {
-        let organization = self.ledger.organization(&self.id).cloned().map(Record::Organization);
-        let members = self.ledger.members(&self.id).cloned().map(Record::Member);
-        let invitations = self.ledger.invitations(&self.id).cloned().map(Record::Invitation);
-        organization.into_iter().chain(members).chain(invitations).collect()
-    }
 }
 
 fn caller((user, email): (&str, &str)) -> Result<Caller, DemoError> {
@@ -198,17 +190,9 @@ mod tests {
     fn the_demo_keeps_the_rules_and_takes_312_seats() {
         let policy = Policy::default();
         let records = records(&policy, Timestamp::from_unix(1_795_615_500)).unwrap();
-        let (mut organizations, mut members, mut invitations) = (Vec::new(), Vec::new(), Vec::new());
-        for record in records {
-            match record {
-                Record::Organization(it) => organizations.push(it),
-                Record::Member(it) => members.push(it),
-                Record::Invitation(it) => invitations.push(it),
-            }
-        }
-        assert_eq!(organizations[0].seats.taken(), 312);
-        assert_eq!(organizations[0].owners, 2);
-        let ledger = Ledger::new(organizations, members, invitations);
+        let ledger: Ledger = records.into_iter().collect();
+        let organization = ledger.organization(&organization()).unwrap();
+        assert_eq!((organization.seats.taken(), organization.owners), (312, 2));
         assert_eq!(ledger.violations(), []);
     }
 }

@@ -62,10 +62,11 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let started = Instant::now();
-    let Arguments { port, db, no_demo, no_limits: _, seats, functions, allow_origin: origins } = arguments;
+    let Arguments { port, db, no_demo, no_limits, seats, functions, allow_origin: origins } = arguments;
     let kept = db.as_ref().map_or("in memory".to_owned(), |file| format!("in {}", file.display()));
     let clock_file = functions.as_ref().map(|_| PathBuf::from(CLOCK_FILE));
-    let policy = Policy { seats, ..Policy::default() };
+    let limits = Policy::default().limits.filter(|_| !no_limits);
+    let policy = Policy { seats, limits, ..Policy::default() };
     let options =
         Options { port, db, demo: !no_demo, policy, functions, clock_file, origins, ..Options::default() };
     say(&format!(

@@ -11,9 +11,8 @@ use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TimeToLiveSpecification, TransactWriteItem};
 use domain::CHANGES_MAX;
-use domain::ledger::{Ledger, Violation};
-use store::record::Record;
-use store::schema;
+use domain::ledger::{Ledger, Record, Violation};
+use store::{record, schema};
 
 /// How long a table may take to be there.
 const READY_WITHIN: Duration = Duration::from_mins(3);
@@ -90,15 +89,8 @@ impl Table {
 
     /// Everything in the table.
     pub async fn ledger(&self) -> Result<Ledger, TableError> {
-        let (mut organizations, mut members, mut invitations) = (Vec::new(), Vec::new(), Vec::new());
-        for item in self.items().await? {
-            match Record::read(item).map_err(|error| TableError::new("read", error))? {
-                Record::Organization(organization) => organizations.push(organization),
-                Record::Member(member) => members.push(member),
-                Record::Invitation(invitation) => invitations.push(invitation),
-            }
-        }
-        Ok(Ledger::new(organizations, members, invitations))
+        let read = |item| record::read(item).map_err(|error| TableError::new("read", error));
+        self.items().await?.into_iter().map(read).collect()
     }
 
     /// Whether there is nothing in the table; one item read tells.
@@ -119,7 +111,7 @@ impl Table {
         for chunk in records.chunks(CHANGES_MAX) {
             let mut items = Vec::with_capacity(chunk.len());
             for record in chunk {
-                let item = record.write().map_err(|error| TableError::new("filled", error))?;
+                let item = record::write(record).map_err(|error| TableError::new("filled", error))?;
                 let put = Put::builder().table_name(&self.name).set_item(Some(item)).build();
                 let put = put.map_err(|error| TableError::new("filled", error))?;
                 items.push(TransactWriteItem::builder().put(put).build());

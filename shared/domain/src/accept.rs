@@ -88,6 +88,7 @@ pub fn decide(caller: &Caller, facts: &Facts, now: Timestamp) -> Result<Decision
         email: email.clone(),
         invitation: invitation.id.clone(),
         joined_at: now,
+        mailed: None,
     };
     let mut changes = vec![
         Change::write(pending.accepted(&caller.user, now)),

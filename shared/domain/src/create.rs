@@ -1,5 +1,6 @@
 //! Create: a user founds an organization and is its first owner.
 
+use crate::idempotency::Fingerprint;
 use crate::{
     Caller, Change, Decision, Invitation, Member, Organization, OrganizationChange, OrganizationId,
     OrganizationName, Plan, Policy, Role, Seats, Timestamp,
@@ -12,6 +13,14 @@ pub struct Request {
     pub id: OrganizationId,
     /// The name.
     pub name: OrganizationName,
+}
+
+impl Request {
+    /// What tells it from other requests. The id is no part of it: it is another one at each attempt.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of("create", [self.name.as_str()])
+    }
 }
 
 /// Why no organization is made.
@@ -36,6 +45,7 @@ pub fn decide(
         seats: Seats { total: policy.seats, free: policy.seats.saturating_sub(1) },
         owners: 1,
         created_at: now,
+        invited: None,
     };
     let invitation = Invitation::founding(&request.id, email, &caller.user, now);
     let founder = Member {
@@ -45,6 +55,7 @@ pub fn decide(
         email: email.clone(),
         invitation: invitation.id.clone(),
         joined_at: now,
+        mailed: None,
     };
     let found = OrganizationChange::Found(organization.clone());
     Ok(Decision {

@@ -1,6 +1,9 @@
 //! Delivery: whether a mail is owed, and the marks that mail and feedback leave on its invitation.
 
-use crate::{Change, Decision, Delivery, Invitation, Link, Mail, Pending, Plan, Policy, Status, Timestamp};
+use crate::{
+    Change, Day, Decision, Delivery, Invitation, Link, Mail, MailId, Pending, Plan, Policy, Recipient,
+    RecipientChange, RecipientDay, Status, Timestamp,
+};
 
 /// What was true when we looked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +80,35 @@ pub fn owed(invitation: &Invitation, now: Timestamp) -> Option<Pending<'_>> {
 /// expiry, which was when it was sent.
 #[must_use]
 pub fn owed_seconds(invitation: &Invitation, policy: &Policy, now: Timestamp) -> u64 {
-    u64::try_from((now + policy.lifetime).unix() - invitation.expires_at.unix()).unwrap_or(0)
+    now.since(invitation.mail_asked_at(policy)).as_secs()
+}
+
+/// What is known of the day of whoever reads an invitation's address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mailed {
+    /// Nothing: the first look takes it on trust that there is room, and lets the guard vouch for it.
+    Trusted,
+    /// What was read.
+    Read(Option<RecipientDay>),
+}
+
+/// Decides whether the mail that is owed may be sent, as far as its recipient's day goes (rule 11), and counts it
+/// to that day. A mail that is tried again counts once.
+pub fn admit(owed: Pending<'_>, mailed: &Mailed, policy: &Policy, now: Timestamp) -> Decision<bool> {
+    let Some(limits) = &policy.limits else { return Decision::unchanged(true) };
+    let invitation = owed.invitation();
+    let (mail, limit) = (MailId::of(&invitation.link()), limits.mails_per_recipient);
+    if let Mailed::Read(Some(RecipientDay { mails, .. })) = mailed {
+        if mails.contains(&mail) {
+            return Decision::unchanged(true);
+        }
+        if u32::try_from(mails.len()).is_ok_and(|count| count >= limit) {
+            return Decision::unchanged(false);
+        }
+    }
+    let count = RecipientChange::Mail { mail, limit };
+    let count = Change::Recipient(Recipient::of(&invitation.email), Day::of(now), count);
+    Decision { plan: Plan::from_iter([count]), answer: true }
 }
 
 /// Decides what `mark` changes on the invitation whose mail carried `link`; the answer says whether
@@ -104,7 +135,7 @@ pub fn decide(link: &Link, mark: &Mark, facts: &Facts, now: Timestamp) -> Decisi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Given, HOUR, NOON, SECOND, given, written};
+    use crate::testing::{Given, HOUR, NOON, SECOND, address, given, written};
     use crate::{Generation, State};
 
     impl Given {
@@ -160,6 +191,54 @@ mod tests {
         let mut founder = given().invitation.unwrap();
         founder.mail = None;
         assert!(owed(&founder, NOON).is_none());
+    }
+
+    /// Whether ivy's mail is sent, and what is counted for that, in Acme's world where mails were sent already.
+    fn admitting(given: &Given, mailed: &Mailed) -> Decision<bool> {
+        let invitation = given.invitation.as_ref().unwrap();
+        admit(owed(invitation, given.now).unwrap(), mailed, &given.policy, given.now)
+    }
+
+    fn day_of(mails: impl IntoIterator<Item = u32>) -> Mailed {
+        let id = |generation| MailId::of(&Link { generation: Generation(generation), ..ivys_link() });
+        let recipient = Recipient::of(&address("ivy"));
+        let mails = mails.into_iter().map(id).collect();
+        Mailed::Read(Some(RecipientDay { recipient, day: Day::of(NOON), mails }))
+    }
+
+    fn ivys_link() -> Link {
+        given().invitation.unwrap().link()
+    }
+
+    #[test]
+    fn a_mail_counts_to_its_recipients_day_until_that_is_full() {
+        let queued = given().delivery(Delivery::Queued);
+        let mail = MailId::of(&ivys_link());
+        let recipient = Recipient::of(&address("ivy"));
+        let count = RecipientChange::Mail { mail, limit: 10 };
+        let plan = Plan::from_iter([Change::Recipient(recipient, Day::of(NOON), count)]);
+        let counted = Decision { plan, answer: true };
+        for room in [Mailed::Trusted, Mailed::Read(None), day_of(101..110)] {
+            assert_eq!(admitting(&queued, &room), counted, "{room:?}");
+        }
+        for full in [day_of(101..111), day_of(101..120)] {
+            assert_eq!(admitting(&queued, &full), Decision::unchanged(false), "{full:?}");
+        }
+    }
+
+    #[test]
+    fn a_mail_that_is_tried_again_was_counted() {
+        let queued = given().delivery(Delivery::Queued);
+        let generation = ivys_link().generation.0;
+        let counted = day_of((101..110).chain([generation]));
+        assert_eq!(admitting(&queued, &counted), Decision::unchanged(true));
+    }
+
+    #[test]
+    fn without_limits_nothing_is_counted() {
+        let mut free = given().delivery(Delivery::Queued);
+        free.policy.limits = None;
+        assert_eq!(admitting(&free, &Mailed::Trusted), Decision::unchanged(true));
     }
 
     #[test]

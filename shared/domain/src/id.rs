@@ -2,20 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::LazyLock;
 
-use data_encoding::{Encoding, Specification};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::EmailAddress;
-
-/// Crockford's base32 in lower case: 16 bytes become 26 characters.
-static CROCKFORD: LazyLock<Encoding> = LazyLock::new(|| {
-    let mut specification = Specification::new();
-    specification.symbols.push_str("0123456789abcdefghjkmnpqrstvwxyz");
-    specification.encoding().unwrap_or(data_encoding::BASE32HEX_NOPAD)
-});
+use crate::hash::{CROCKFORD, encoded};
 
 /// Bytes behind an organization's or an invitation's id.
 const ID_BYTES: usize = 16;
@@ -24,10 +16,6 @@ const ID_BYTES: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this is not an id of the kind expected")]
 pub struct InvalidId;
-
-fn encoded(prefix: &str, bytes: &[u8]) -> String {
-    format!("{prefix}{}", CROCKFORD.encode(bytes))
-}
 
 /// Only the exact form that `encoded` writes: one id, one text.
 fn check(prefix: &str, text: &str) -> Result<(), InvalidId> {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{EmailAddress, InvitationId, Link, OrganizationId, Policy, Role, Timestamp, UserId};
+use crate::{
+    EmailAddress, Enough, InvitationId, Link, OrganizationId, Policy, Role, Timestamp, TooSoon, UserId,
+};
 
 /// Mail still queued after this long needs a look (DESIGN section 5, Outbox).
 const QUEUED_OVERDUE: Duration = Duration::from_mins(10);
@@ -258,7 +260,9 @@ impl Invitation {
             organization: organization.clone(),
             email: email.clone(),
             role,
-            generation: before.map_or(Generation(1), |before| before.generation.next()),
+            generation: before
+                .filter(|before| !before.may_be_deleted(now))
+                .map_or(Generation(1), |before| before.generation.next()),
             revision: before.map_or(Revision::FIRST, |before| before.revision.next()),
             sender,
             created_at: now,
@@ -331,6 +335,41 @@ impl Invitation {
     #[must_use]
     pub fn holds_seat(&self) -> bool {
         !matches!(self.state, State::Closed { .. })
+    }
+
+    /// Whether time to live is over, which deletes late: what it says then is no more than a past.
+    fn may_be_deleted(&self, now: Timestamp) -> bool {
+        matches!(self.state, State::Closed { purge_at, .. } if purge_at <= now)
+    }
+
+    /// When the newest mail was asked for: a lifetime before the invitation's expiry.
+    pub(crate) fn mail_asked_at(&self, policy: &Policy) -> Timestamp {
+        Timestamp::from_unix(self.expires_at.unix().saturating_sub_unsigned(policy.lifetime.as_secs()))
+    }
+
+    /// Whether the address may be mailed again (rule 11). A mail that has not gone out yet counts from when it was
+    /// asked for, so that whoever asks for several at once gets one; a mail that failed was none.
+    pub(crate) fn may_be_mailed(&self, policy: &Policy, now: Timestamp) -> Result<(), TooSoon> {
+        let Some(limits) = &policy.limits else { return Ok(()) };
+        if self.may_be_deleted(now) {
+            return Ok(());
+        }
+        if self.generation.0 >= limits.mails_per_invitation {
+            let forgotten_at = match self.state {
+                State::Closed { purge_at, .. } => purge_at,
+                _ => self.expires_at.max(now) + policy.retention,
+            };
+            let why = Enough::Mails(limits.mails_per_invitation);
+            return Err(TooSoon { why, wait: forgotten_at.since(now) });
+        }
+        let mailed_at = self.mail.as_ref().and_then(|mail| match mail {
+            Mail { sent_at: None, delivery: Delivery::Failed, .. } => None,
+            Mail { sent_at, .. } => Some(sent_at.unwrap_or(self.mail_asked_at(policy))),
+        });
+        // What would have been asked for in times to come was asked for under another lifetime.
+        let mailed_at = mailed_at.filter(|it| *it <= now + limits.pause);
+        let wait = mailed_at.map_or(Duration::ZERO, |it| (it + limits.pause).since(now));
+        if wait.is_zero() { Ok(()) } else { Err(TooSoon { why: Enough::JustNow, wait }) }
     }
 
     /// The one answer to "is it still open?".

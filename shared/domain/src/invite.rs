@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
+use crate::idempotency::Fingerprint;
 use crate::plan::{InvitationChange, Standing};
 use crate::{
-    Caller, Change, Decision, EmailAddress, Invitation, InvitationId, Member, Organization, Plan, Policy,
-    Role, Seats, Sender, Status, Timestamp,
+    Caller, Change, Counting, Decision, EmailAddress, Invitation, InvitationId, Member, Organization, Plan,
+    Policy, Role, Seats, Sender, Status, Tallied, Timestamp, TooMany, TooSoon,
 };
 
 /// One call invites no more (DESIGN section 3); with organization and sender that is half a transaction.
@@ -16,6 +17,8 @@ pub const ADDRESSES_MAX: usize = 50;
 pub struct Request {
     /// Each address once, in the order of its first appearance.
     emails: Vec<EmailAddress>,
+    /// Where each of them appeared first.
+    places: Vec<usize>,
     /// The role offered to all of them.
     pub role: Role,
 }
@@ -25,8 +28,16 @@ impl Request {
     #[must_use]
     pub fn new(emails: impl IntoIterator<Item = EmailAddress>, role: Role) -> Self {
         let mut seen = HashSet::new();
-        let emails = emails.into_iter().filter(|email| seen.insert(email.clone())).collect();
-        Self { emails, role }
+        let first = emails.into_iter().enumerate().filter(|(_, email)| seen.insert(email.clone()));
+        let (places, emails) = first.unzip();
+        Self { emails, places, role }
+    }
+
+    /// What tells it from other requests.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        let emails = self.emails.iter().map(EmailAddress::as_str);
+        Fingerprint::of("invite", [self.role.as_str()].into_iter().chain(emails))
     }
 
     /// The addresses, each once.
@@ -59,7 +70,7 @@ pub enum Outcome {
 }
 
 /// Why nobody is invited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// An invitation shows its sender's address.
     #[error("the caller has no verified e-mail address")]
@@ -70,6 +81,12 @@ pub enum Refusal {
     /// A member invites members.
     #[error("the caller may not grant the role offered")]
     RoleNotGrantable,
+    /// More than the organization or the sender may invite (rule 11).
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+    /// Addresses that are not mailed again yet (rule 11), by their places in the request.
+    #[error("addresses are not mailed again yet")]
+    TooSoon(Vec<(usize, TooSoon)>),
     /// Fewer seats are free than the call needs.
     #[error("the organization has too few free seats")]
     SeatsExhausted(Seats),
@@ -90,9 +107,10 @@ pub fn decide(
         return Err(Refusal::RoleNotGrantable);
     }
     let mut outcomes = Vec::with_capacity(request.emails.len());
-    let mut changes = vec![Change::may_grant(&organization.id, &caller.user, request.role)];
-    let mut seats_needed = 0_u32;
-    for invitee in &request.emails {
+    let mut records = Vec::with_capacity(request.emails.len());
+    let (mut invited, mut seats_needed) = (0_u32, 0_u32);
+    let mut too_soon = Vec::new();
+    for (invitee, place) in request.emails.iter().zip(&request.places) {
         let id = InvitationId::of(&organization.id, invitee);
         let before = facts.invitations.iter().find(|invitation| invitation.id == id);
         let stands = |standing| {
@@ -100,14 +118,18 @@ pub fn decide(
         };
         match before.map(|before| (before, before.status_at(now))) {
             Some((_, Status::Accepted)) => {
-                changes.push(stands(Standing::Accepted));
+                records.push(stands(Standing::Accepted));
                 outcomes.push(Outcome::AlreadyMember(invitee.clone()));
             }
             Some((before, Status::Pending)) => {
-                changes.push(stands(Standing::PendingUntil(before.expires_at)));
+                records.push(stands(Standing::PendingUntil(before.expires_at)));
                 outcomes.push(Outcome::AlreadyInvited(invitee.clone()));
             }
             _ => {
+                if let Some(Err(wait)) = before.map(|before| before.may_be_mailed(policy, now)) {
+                    too_soon.push((*place, wait));
+                }
+                invited += 1;
                 // One past its expiry that nobody has closed yet still holds its seat, and keeps it.
                 if !before.is_some_and(Invitation::holds_seat) {
                     seats_needed += 1;
@@ -115,30 +137,49 @@ pub fn decide(
                 let sender = Sender { user: caller.user.clone(), email: email.clone() };
                 let invitation =
                     Invitation::sent(before, &organization.id, invitee, request.role, sender, now, policy);
-                changes.push(Change::write(invitation.clone()));
+                records.push(Change::write(invitation.clone()));
                 outcomes.push(Outcome::Invited(Box::new(invitation)));
             }
         }
     }
+    let (of_day, of_hour) = counted(member, organization, invited, policy, now)?;
+    if !too_soon.is_empty() {
+        return Err(Refusal::TooSoon(too_soon));
+    }
     if seats_needed > organization.seats.free {
         return Err(Refusal::SeatsExhausted(organization.seats));
     }
-    if seats_needed > 0 {
-        changes.push(Change::count(&organization.id, -seats_needed.cast_signed(), 0));
-    }
-    let plan: Plan = changes.into_iter().collect();
-    // Where everybody is invited or a member already, the snapshot vouches for the answer.
-    Ok(Decision { plan: if plan.writes() { plan } else { Plan::default() }, answer: outcomes })
+    let sender = Change::mail(&organization.id, &caller.user, request.role, of_hour);
+    let seats = Change::take(&organization.id, seats_needed, of_day);
+    let seats = (seats_needed > 0 || of_day.is_some()).then_some(seats);
+    let plan: Plan = [sender].into_iter().chain(records).chain(seats).collect();
+    Ok(Decision { plan, answer: outcomes })
+}
+
+/// The invitees, counted to the organization's day and to the sender's hour.
+fn counted(
+    member: &Member,
+    organization: &Organization,
+    invited: u32,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<(Option<Counting>, Option<Counting>), TooMany> {
+    let Some(limits) = policy.limits.filter(|_| invited > 0) else { return Ok((None, None)) };
+    let of_day = Tallied::Organization.count(organization.invited, invited, limits.invitees_per_day, now)?;
+    let of_hour = Tallied::Sender.count(member.mailed, invited, limits.mails_per_hour, now)?;
+    Ok((Some(of_day), Some(of_hour)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{
-        Given, NOON, SECOND, acme, address, asserts_grant, counts, given, id_of, invitation, items, user,
-        writes,
+        Given, HOUR, NOON, SECOND, acme, address, asserts_grant, counts, given, id_of, invitation, items,
+        user, writes,
     };
-    use crate::{CHANGES_MAX, Delivery, Generation, Item, MemberChange, Revision, State};
+    use crate::{
+        CHANGES_MAX, Delivery, Enough, Generation, Item, MemberChange, OrganizationChange, Revision, State,
+    };
 
     impl Given {
         fn inviting_all(
@@ -280,9 +321,12 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_invites_nobody_commits_nothing() {
+    fn a_call_that_invites_nobody_writes_nothing_by_itself() {
         let decision = given().inviting(&["ivy"], Role::Member).unwrap();
-        assert!(decision.plan.changes().is_empty());
+        assert!(!decision.plan.writes());
+        // An answer that is kept under a key is written beside the checks.
+        assert!(asserts_grant(&decision, "ada", Role::Member));
+        assert_eq!(decision.plan.changes().len(), 2);
     }
 
     #[test]
@@ -299,10 +343,98 @@ mod tests {
     }
 
     #[test]
-    fn the_caller_is_checked_not_changed() {
-        let decision = given().inviting(&["bob"], Role::Member).unwrap();
+    fn without_limits_the_caller_is_checked_not_changed() {
+        let mut free = given();
+        free.policy.limits = None;
+        let decision = free.inviting(&["bob"], Role::Member).unwrap();
         let check = Change::Member(acme(), user("ada"), MemberChange::MayGrant(Role::Member));
         assert_eq!(decision.plan.changes()[0], check);
         assert!(!check.writes());
+        assert!(free.invited(10_000, NOON).mailed(10_000, NOON).inviting(&["bob"], Role::Member).is_ok());
+    }
+
+    /// What is counted: to the organization's day, and to the sender's hour.
+    fn counted(decision: &Decision<Vec<Outcome>>) -> (Option<Counting>, Option<Counting>) {
+        let changes = decision.plan.changes();
+        let of_day = changes.iter().find_map(|change| match change {
+            Change::Organization(_, OrganizationChange::Count { invited, .. }) => *invited,
+            _ => None,
+        });
+        let of_hour = changes.iter().find_map(|change| match change {
+            Change::Member(_, _, MemberChange::Mail(_, counting)) => Some(*counting),
+            _ => None,
+        });
+        (of_day, of_hour)
+    }
+
+    #[test]
+    fn who_is_invited_is_counted_and_nobody_else() {
+        let begun = |more| Some(Counting::Anew { over: None, since: NOON, more });
+        let decision = given().inviting(&["bob", "ivy", "cyd", "bob"], Role::Member).unwrap();
+        assert_eq!(counted(&decision), (begun(2), begun(2)), "ivy is invited already, bob named twice");
+        let going_on = given().invited(7, NOON).mailed(5, NOON).inviting(&["bob"], Role::Member).unwrap();
+        let on = |limit| Some(Counting::On { since: NOON, more: 1, limit });
+        assert_eq!(counted(&going_on), (on(1_500), on(1_000)));
+        assert_eq!(counted(&given().inviting(&["ivy"], Role::Member).unwrap()), (None, None));
+        let keeps_its_seat = given().expiring_at(NOON).inviting(&["ivy"], Role::Member).unwrap();
+        assert_eq!((counted(&keeps_its_seat), counts(&keeps_its_seat).0), ((begun(1), begun(1)), 0));
+    }
+
+    #[test]
+    fn an_organization_invites_so_many_a_day_and_a_sender_so_many_an_hour() {
+        let full =
+            |of, limit, left, hours| Err(Refusal::TooMany(TooMany { of, limit, left, wait: hours * HOUR }));
+        let day = |count| given().invited(count, NOON).inviting(&["bob", "cyd"], Role::Member);
+        assert!(day(1_498).is_ok());
+        assert_eq!(day(1_499), full(Tallied::Organization, 1_500, 1, 24));
+        let hour = |count| given().mailed(count, NOON).inviting(&["bob", "cyd"], Role::Member);
+        assert!(hour(998).is_ok());
+        assert_eq!(hour(999), full(Tallied::Sender, 1_000, 1, 1));
+        let both = given().invited(1_500, NOON).mailed(1_000, NOON).seats_free(0);
+        let refused = both.inviting(&["bob"], Role::Member);
+        assert_eq!(refused, full(Tallied::Organization, 1_500, 0, 24), "before seats are asked for");
+        assert_eq!(letters(&both.inviting(&["ivy"], Role::Member).unwrap()), "a", "nobody is mailed");
+    }
+
+    #[test]
+    fn addresses_that_were_mailed_just_now_are_named_by_their_places() {
+        let again = |given: Given| given.inviting(&["bob", "BOB", "ivy"], Role::Member);
+        let soon = |why, wait| Err(Refusal::TooSoon(vec![(2, TooSoon { why, wait })]));
+        let closed = || given().status(Status::Revoked).seats_free(0);
+        assert_eq!(again(closed().sent_at(NOON)), soon(Enough::JustNow, 60 * SECOND), "before seats");
+        let last = Timestamp::from_unix(NOON.unix() - 59);
+        assert_eq!(again(closed().sent_at(last)), soon(Enough::JustNow, SECOND));
+        let enough = closed().sent_at(NOON).generation(10);
+        // It was closed at noon, and can be deleted an hour later.
+        assert_eq!(again(enough), soon(Enough::Mails(10), HOUR));
+        let in_time = Timestamp::from_unix(NOON.unix() - 60);
+        assert!(again(given().status(Status::Revoked).sent_at(in_time).generation(9)).is_ok());
+        assert!(again(given().sent_at(NOON)).is_ok(), "a pending one is left alone");
+    }
+
+    #[test]
+    fn what_can_be_deleted_counts_for_nothing_even_if_it_is_still_there() {
+        let mut over = given().status(Status::Revoked).sent_at(NOON).generation(10);
+        over.now = NOON + HOUR;
+        let decision = over.inviting(&["ivy"], Role::Member).unwrap();
+        let record = writes(&decision).next().unwrap();
+        assert_eq!((record.generation, record.revision), (Generation(1), Revision(8)), "it begins anew");
+        over.now = NOON + (HOUR - SECOND);
+        assert!(over.inviting(&["ivy"], Role::Member).is_err());
+    }
+
+    #[test]
+    fn requests_are_told_apart_by_role_and_addresses() {
+        let of = |names: &[&str], role| Request::new(names.iter().copied().map(address), role).fingerprint();
+        let one = of(&["bob", "cyd"], Role::Member);
+        assert_eq!(one, of(&["bob", "cyd", "bob"], Role::Member), "it is the same request in other words");
+        for other in [
+            of(&["bob", "cyd"], Role::Owner),
+            of(&["cyd", "bob"], Role::Member),
+            of(&["bob"], Role::Member),
+            of(&["bob", "cyd", "dan"], Role::Member),
+        ] {
+            assert_ne!(one, other);
+        }
     }
 }

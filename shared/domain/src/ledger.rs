@@ -10,11 +10,13 @@ mod facts;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::idempotency::{Answer, AnswerId};
 use crate::{
-    Change, Invitation, InvitationChange, InvitationId, Item, Member, MemberChange, Organization,
-    OrganizationChange, OrganizationId, Plan, Role, Standing, State, Status, UserId,
+    AnswerChange, Change, Day, Invitation, InvitationChange, InvitationId, Item, Member, MemberChange,
+    Organization, OrganizationChange, OrganizationId, Plan, Recipient, RecipientChange, RecipientDay, Role,
+    Standing, State, Status, UserId,
 };
 
 pub use conduct::{Deed, Misdeed};
@@ -25,6 +27,23 @@ pub struct Ledger {
     organizations: BTreeMap<OrganizationId, Organization>,
     members: BTreeMap<(OrganizationId, UserId), Member>,
     invitations: BTreeMap<(OrganizationId, InvitationId), Invitation>,
+    recipients: BTreeMap<(Recipient, Day), RecipientDay>,
+    answers: BTreeMap<AnswerId, Answer>,
+}
+
+/// One item of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// An organization.
+    Organization(Organization),
+    /// A member.
+    Member(Member),
+    /// An invitation.
+    Invitation(Invitation),
+    /// A recipient's day.
+    Recipient(RecipientDay),
+    /// A kept answer.
+    Answer(Answer),
 }
 
 /// Every change whose guard did not hold, by its place in the plan; nothing was changed.
@@ -74,21 +93,39 @@ pub enum Violation {
     Stray(Item),
 }
 
+impl FromIterator<Record> for Ledger {
+    fn from_iter<Records: IntoIterator<Item = Record>>(records: Records) -> Self {
+        let mut ledger = Self::default();
+        for record in records {
+            match record {
+                Record::Organization(it) => drop(ledger.organizations.insert(it.id.clone(), it)),
+                Record::Member(it) => {
+                    drop(ledger.members.insert((it.organization.clone(), it.user.clone()), it));
+                }
+                Record::Invitation(it) => {
+                    drop(ledger.invitations.insert((it.organization.clone(), it.id.clone()), it));
+                }
+                Record::Recipient(it) => {
+                    drop(ledger.recipients.insert((it.recipient.clone(), it.day), it));
+                }
+                Record::Answer(it) => drop(ledger.answers.insert(it.id.clone(), it)),
+            }
+        }
+        ledger
+    }
+}
+
 impl Ledger {
     /// The table that holds these records.
-    #[must_use]
-    pub fn new(
+    #[cfg(test)]
+    pub(crate) fn new(
         organizations: impl IntoIterator<Item = Organization>,
         members: impl IntoIterator<Item = Member>,
         invitations: impl IntoIterator<Item = Invitation>,
     ) -> Self {
-        let members = members.into_iter();
-        let invitations = invitations.into_iter();
-        Self {
-            organizations: organizations.into_iter().map(|it| (it.id.clone(), it)).collect(),
-            members: members.map(|it| ((it.organization.clone(), it.user.clone()), it)).collect(),
-            invitations: invitations.map(|it| ((it.organization.clone(), it.id.clone()), it)).collect(),
-        }
+        let members = members.into_iter().map(Record::Member);
+        let invitations = invitations.into_iter().map(Record::Invitation);
+        organizations.into_iter().map(Record::Organization).chain(members).chain(invitations).collect()
     }
 
     /// An organization.
@@ -107,6 +144,28 @@ impl Ledger {
     #[must_use]
     pub fn invitation(&self, organization: &OrganizationId, id: &InvitationId) -> Option<&Invitation> {
         self.invitations.get(&(organization.clone(), id.clone()))
+    }
+
+    /// A kept answer, whether it is still good or not.
+    #[must_use]
+    pub fn answer(&self, id: &AnswerId) -> Option<&Answer> {
+        self.answers.get(id)
+    }
+
+    /// What a recipient is sent in a day.
+    #[must_use]
+    pub fn recipient_day(&self, recipient: &Recipient, day: Day) -> Option<&RecipientDay> {
+        self.recipients.get(&(recipient.clone(), day))
+    }
+
+    /// Everything that it holds.
+    pub fn records(&self) -> impl Iterator<Item = Record> {
+        let organizations = self.organizations.values().cloned().map(Record::Organization);
+        let members = self.members.values().cloned().map(Record::Member);
+        let invitations = self.invitations.values().cloned().map(Record::Invitation);
+        let recipients = self.recipients.values().cloned().map(Record::Recipient);
+        let answers = self.answers.values().cloned().map(Record::Answer);
+        organizations.chain(members).chain(invitations).chain(recipients).chain(answers)
     }
 
     /// All organizations.
@@ -142,10 +201,11 @@ impl Ledger {
                 let stored = self.organization(id);
                 match change {
                     OrganizationChange::Found(_) => stored.is_none(),
-                    OrganizationChange::Count { seats_free, owners } => stored.is_some_and(|it| {
+                    OrganizationChange::Count { seats_free, owners, invited } => stored.is_some_and(|it| {
                         let seats = i64::from(it.seats.free) + i64::from(*seats_free);
                         let remaining = i64::from(it.owners) + i64::from(*owners);
-                        (*seats_free >= 0 || seats >= 0) && (*owners >= 0 || remaining >= 1)
+                        let has_room = invited.is_none_or(|counting| counting.holds(it.invited));
+                        (*seats_free >= 0 || seats >= 0) && (*owners >= 0 || remaining >= 1) && has_room
                     }),
                 }
             }
@@ -154,6 +214,9 @@ impl Ledger {
                 match change {
                     MemberChange::Join(_) => stored.is_none(),
                     MemberChange::MayGrant(role) => stored.is_some_and(|it| it.role.may_grant(*role)),
+                    MemberChange::Mail(role, counting) => {
+                        stored.is_some_and(|it| it.role.may_grant(*role) && counting.holds(it.mailed))
+                    }
                     MemberChange::SetRole { from, .. } => stored.is_some_and(|it| it.role == *from),
                     MemberChange::Leave { role, invitation } => {
                         stored.is_some_and(|it| it.role == *role && it.invitation == *invitation)
@@ -173,6 +236,15 @@ impl Ledger {
                     }
                 }
             }
+            Change::Recipient(recipient, day, RecipientChange::Mail { mail, limit }) => {
+                let stored = self.recipient_day(recipient, *day);
+                stored.is_none_or(|it| {
+                    it.mails.contains(mail) || u32::try_from(it.mails.len()).is_ok_and(|count| count < *limit)
+                })
+            }
+            Change::Answer(id, AnswerChange::Keep { now, .. }) => {
+                self.answer(id).is_none_or(|it| it.until <= *now)
+            }
         }
     }
 
@@ -182,10 +254,13 @@ impl Ledger {
             Change::Organization(id, OrganizationChange::Found(organization)) => {
                 self.organizations.insert(id.clone(), organization.clone());
             }
-            Change::Organization(id, OrganizationChange::Count { seats_free, owners }) => {
+            Change::Organization(id, OrganizationChange::Count { seats_free, owners, invited }) => {
                 if let Some(stored) = self.organizations.get_mut(id) {
                     stored.seats.free = stored.seats.free.saturating_add_signed(*seats_free);
                     stored.owners = stored.owners.saturating_add_signed(*owners);
+                    if let Some(counting) = invited {
+                        stored.invited = Some(counting.counted(stored.invited));
+                    }
                 }
             }
             Change::Member(organization, user, change) => {
@@ -195,6 +270,11 @@ impl Ledger {
                         self.members.insert(key, member.clone());
                     }
                     MemberChange::MayGrant(_) => {}
+                    MemberChange::Mail(_, counting) => {
+                        if let Some(stored) = self.members.get_mut(&key) {
+                            stored.mailed = Some(counting.counted(stored.mailed));
+                        }
+                    }
                     MemberChange::SetRole { to, .. } => {
                         if let Some(stored) = self.members.get_mut(&key) {
                             stored.role = *to;
@@ -218,6 +298,14 @@ impl Ledger {
                         }
                     }
                 }
+            }
+            Change::Recipient(recipient, day, RecipientChange::Mail { mail, .. }) => {
+                let none = RecipientDay { recipient: recipient.clone(), day: *day, mails: BTreeSet::new() };
+                let stored = self.recipients.entry((recipient.clone(), *day)).or_insert(none);
+                stored.mails.insert(mail.clone());
+            }
+            Change::Answer(id, AnswerChange::Keep { answer, .. }) => {
+                self.answers.insert(id.clone(), (**answer).clone());
             }
         }
     }

@@ -13,6 +13,7 @@ pub mod create;
 pub mod decline;
 pub mod delivery;
 pub mod expire;
+pub mod idempotency;
 pub mod invite;
 pub mod ledger;
 pub mod reconcile;
@@ -23,14 +24,17 @@ pub mod role_edit;
 
 mod caller;
 mod email;
+mod hash;
 mod id;
 mod invitation;
+mod limits;
 mod link;
 mod member;
 mod name;
 mod organization;
 mod plan;
 mod policy;
+mod recipient;
 mod role;
 #[cfg(test)]
 mod testing;
@@ -42,13 +46,16 @@ pub use id::{InvalidId, InvitationId, OrganizationId, UserId};
 pub use invitation::{
     Closed, Delivery, Generation, Invitation, Mail, NotPending, Pending, Revision, Sender, State, Status,
 };
+pub use limits::{Counting, Enough, Limits, Tallied, Tally, TooMany, TooSoon};
 pub use link::{DeadLink, InvalidToken, KeyId, Link, Mac, Opened, Token};
 pub use member::Member;
 pub use name::{InvalidName, OrganizationName};
 pub use organization::{Organization, Seats};
 pub use plan::{
-    CHANGES_MAX, Change, Decision, InvitationChange, Item, MemberChange, OrganizationChange, Plan, Standing,
+    AnswerChange, CHANGES_MAX, Change, Decision, InvitationChange, Item, MemberChange, OrganizationChange,
+    Plan, RecipientChange, Standing,
 };
 pub use policy::Policy;
+pub use recipient::{Day, MailId, Recipient, RecipientDay};
 pub use role::{Role, UnknownRole};
 pub use timestamp::{Clock, InvalidTimestamp, Timestamp};

@@ -1,6 +1,6 @@
 //! Members.
 
-use crate::{EmailAddress, InvitationId, OrganizationId, Role, Timestamp, UserId};
+use crate::{EmailAddress, InvitationId, OrganizationId, Role, Tally, Timestamp, UserId};
 
 /// A user who belongs to an organization.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -17,4 +17,6 @@ pub struct Member {
     pub invitation: InvitationId,
     /// When they joined.
     pub joined_at: Timestamp,
+    /// The addresses that were mailed in their name within the hour (rule 11).
+    pub mailed: Option<Tally>,
 }

@@ -1,6 +1,6 @@
 //! Organizations and their seats.
 
-use crate::{OrganizationId, OrganizationName, Timestamp};
+use crate::{OrganizationId, OrganizationName, Tally, Timestamp};
 
 /// A tenant of the product.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -15,6 +15,8 @@ pub struct Organization {
     pub owners: u32,
     /// When it was made.
     pub created_at: Timestamp,
+    /// The addresses that were invited within the day (rule 11).
+    pub invited: Option<Tally>,
 }
 
 /// Seats, counted down: what members and pending invitations have not taken is free.

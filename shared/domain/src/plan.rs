@@ -1,6 +1,10 @@
 //! What a decision wants changed, each change with its own guard.
 
-use crate::{Invitation, InvitationId, Member, Organization, OrganizationId, Role, Timestamp, UserId};
+use crate::idempotency::{Answer, AnswerId};
+use crate::{
+    Counting, Day, Invitation, InvitationId, MailId, Member, Organization, OrganizationId, Recipient, Role,
+    Timestamp, UserId,
+};
 
 /// One transaction takes no more (the limit of DynamoDB's `TransactWriteItems`).
 pub const CHANGES_MAX: usize = 100;
@@ -43,7 +47,7 @@ impl Plan {
         self.changes.iter().any(Change::writes)
     }
 
-    fn add(&mut self, change: Change) {
+    pub(crate) fn add(&mut self, change: Change) {
         match self.changes.iter_mut().find(|present| present.item() == change.item()) {
             Some(present) => present.merge(change),
             None => self.changes.push(change),
@@ -72,6 +76,10 @@ pub enum Change {
     Member(OrganizationId, UserId, MemberChange),
     /// Of an invitation.
     Invitation(OrganizationId, InvitationId, InvitationChange),
+    /// Of a recipient's day.
+    Recipient(Recipient, Day, RecipientChange),
+    /// Of a kept answer.
+    Answer(AnswerId, AnswerChange),
 }
 
 /// What a change is about.
@@ -83,6 +91,10 @@ pub enum Item {
     Member(OrganizationId, UserId),
     /// An invitation.
     Invitation(OrganizationId, InvitationId),
+    /// A recipient's day.
+    Recipient(Recipient, Day),
+    /// A kept answer.
+    Answer(AnswerId),
 }
 
 /// A change of the organization.
@@ -97,6 +109,8 @@ pub enum OrganizationChange {
         seats_free: i32,
         /// Owners who come, or go if negative.
         owners: i32,
+        /// Invitees counted to the organization's day. Guard: as the counting says.
+        invited: Option<Counting>,
     },
 }
 
@@ -107,6 +121,9 @@ pub enum MemberChange {
     Join(Member),
     /// Nothing changes. Guard: they are a member who may grant this role.
     MayGrant(Role),
+    /// Mails are counted to their hour. Guard: they are a member who may grant this role; and as the counting
+    /// says.
+    Mail(Role, Counting),
     /// Their role changes. Guard: it is `from`.
     SetRole {
         /// The role they have.
@@ -140,6 +157,30 @@ pub enum InvitationChange {
     },
 }
 
+/// A change of a recipient's day.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum RecipientChange {
+    /// A mail is counted. Guard: it is counted already, or fewer than `limit` are.
+    Mail {
+        /// Which.
+        mail: MailId,
+        /// How many a day may have.
+        limit: u32,
+    },
+}
+
+/// A change of a kept answer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum AnswerChange {
+    /// It is kept. Guard: none is kept under this key that is still good at `now`.
+    Keep {
+        /// The answer.
+        answer: Box<Answer>,
+        /// The moment that counts.
+        now: Timestamp,
+    },
+}
+
 /// Why an address is not invited again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Standing {
@@ -159,6 +200,8 @@ impl Change {
             Self::Invitation(organization, invitation, _) => {
                 Item::Invitation(organization.clone(), invitation.clone())
             }
+            Self::Recipient(recipient, day, _) => Item::Recipient(recipient.clone(), *day),
+            Self::Answer(answer, _) => Item::Answer(answer.clone()),
         }
     }
 
@@ -189,7 +232,30 @@ impl Change {
     }
 
     pub(crate) fn count(organization: &OrganizationId, seats_free: i32, owners: i32) -> Self {
-        Self::Organization(organization.clone(), OrganizationChange::Count { seats_free, owners })
+        let change = OrganizationChange::Count { seats_free, owners, invited: None };
+        Self::Organization(organization.clone(), change)
+    }
+
+    /// Seats are taken for invitees, who are counted.
+    pub(crate) fn take(organization: &OrganizationId, seats: u32, invited: Option<Counting>) -> Self {
+        let seats_free = -seats.cast_signed();
+        let change = OrganizationChange::Count { seats_free, owners: 0, invited };
+        Self::Organization(organization.clone(), change)
+    }
+
+    /// `member` may grant `role`, and their mails are counted.
+    pub(crate) fn mail(
+        organization: &OrganizationId,
+        member: &UserId,
+        role: Role,
+        mailed: Option<Counting>,
+    ) -> Self {
+        let change = mailed.map_or(MemberChange::MayGrant(role), |it| MemberChange::Mail(role, it));
+        Self::Member(organization.clone(), member.clone(), change)
+    }
+
+    pub(crate) fn keep(answer: Answer, now: Timestamp) -> Self {
+        Self::Answer(answer.id.clone(), AnswerChange::Keep { answer: Box::new(answer), now })
     }
 
     /// Both of one item. A check of who may grant gives way to a change that asserts the very role: the
@@ -207,8 +273,11 @@ impl Change {
             }
             (present @ Self::Member(_, _, MayGrant(_)), other) => *present = other,
             (
-                Self::Organization(_, OrganizationChange::Count { seats_free, owners }),
-                Self::Organization(_, OrganizationChange::Count { seats_free: more, owners: others }),
+                Self::Organization(_, OrganizationChange::Count { seats_free, owners, invited: None }),
+                Self::Organization(
+                    _,
+                    OrganizationChange::Count { seats_free: more, owners: others, invited: None },
+                ),
             ) => {
                 *seats_free += more;
                 *owners += others;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Limits;
+
 /// The numbers behind the rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -11,10 +13,17 @@ pub struct Policy {
     pub lifetime: Duration,
     /// How long the record of a closed invitation is kept; 30 days by default.
     pub retention: Duration,
+    /// How much may be invited and mailed; `None`: as much as anybody likes, for development.
+    pub limits: Option<Limits>,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { seats: 1_000, lifetime: Duration::from_hours(48), retention: Duration::from_hours(30 * 24) }
+        Self {
+            seats: 1_000,
+            lifetime: Duration::from_hours(48),
+            retention: Duration::from_hours(30 * 24),
+            limits: Some(Limits::default()),
+        }
     }
 }

@@ -1,9 +1,16 @@
 //! Resend: an invitation gets a new link and a new deadline, in the name of whoever resends it.
 
+use crate::idempotency::Fingerprint;
 use crate::{
-    Caller, Change, Decision, Invitation, Member, NotPending, Organization, Policy, Seats, Sender, Status,
-    Timestamp,
+    Caller, Change, Decision, Invitation, InvitationId, Member, NotPending, Organization, Policy, Seats,
+    Sender, Status, Tallied, Timestamp, TooMany, TooSoon,
 };
+
+/// What tells a request to resend `invitation` from other requests.
+#[must_use]
+pub fn fingerprint(invitation: &InvitationId) -> Fingerprint {
+    Fingerprint::of("resend", [invitation.as_str()])
+}
 
 /// What was true when we looked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +41,12 @@ pub enum Refusal {
     /// Only a pending or an expired one can be resent.
     #[error(transparent)]
     NotPending(#[from] NotPending),
+    /// More than the sender may have mailed (rule 11).
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+    /// Its address is not mailed again yet (rule 11).
+    #[error(transparent)]
+    TooSoon(#[from] TooSoon),
     /// Its seat was freed, and there is none to take.
     #[error("the organization has no free seat")]
     SeatsExhausted(Seats),
@@ -57,6 +70,11 @@ pub fn decide(
         Status::Pending | Status::Expired => {}
         status => return Err(NotPending(status).into()),
     }
+    let counting = match &policy.limits {
+        Some(limits) => Some(Tallied::Sender.count(member.mailed, 1, limits.mails_per_hour, now)?),
+        None => None,
+    };
+    invitation.may_be_mailed(policy, now)?;
     let takes_a_seat = !invitation.holds_seat();
     if takes_a_seat && organization.seats.free == 0 {
         return Err(Refusal::SeatsExhausted(organization.seats));
@@ -64,7 +82,7 @@ pub fn decide(
     let sender = Sender { user: caller.user.clone(), email: email.clone() };
     let again = invitation.resent(sender, now, policy);
     let mut changes = vec![
-        Change::may_grant(&organization.id, &caller.user, invitation.role),
+        Change::mail(&organization.id, &caller.user, invitation.role, counting),
         Change::write(again.clone()),
     ];
     if takes_a_seat {
@@ -76,8 +94,10 @@ pub fn decide(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Given, NOON, SECOND, address, asserts_grant, counts, given, user, written};
-    use crate::{Delivery, Generation, Revision, Role};
+    use crate::testing::{
+        Given, HOUR, NOON, SECOND, YESTERDAY, address, asserts_grant, counts, given, id_of, user, written,
+    };
+    use crate::{Counting, Delivery, Enough, Generation, MemberChange, Revision, Role};
 
     impl Given {
         fn resending(&self) -> Result<Decision<Invitation>, Refusal> {
@@ -164,5 +184,59 @@ mod tests {
         assert_eq!((mail.delivery, mail.sent_at, &mail.detail), (Delivery::Queued, None, &None));
         assert_eq!(again.created_at, before.invitation.unwrap().created_at, "it is still the same offer");
         assert_eq!(decision.answer, *again);
+    }
+
+    #[test]
+    fn a_resend_is_counted_to_the_senders_hour() {
+        let counting = |given: &Given| match &given.resending().unwrap().plan.changes()[0] {
+            Change::Member(_, _, MemberChange::Mail(Role::Member, counting)) => *counting,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(counting(&given()), Counting::Anew { over: None, since: NOON, more: 1 });
+        let on = Counting::On { since: NOON, more: 1, limit: 1_000 };
+        assert_eq!(counting(&given().mailed(999, NOON)), on);
+        let full = TooMany { of: Tallied::Sender, limit: 1_000, left: 0, wait: HOUR };
+        let refused = given().mailed(1_000, NOON).status(Status::Expired).seats_free(0);
+        assert_eq!(refused.resending(), Err(full.into()), "before seats are asked for");
+        assert!(given().invited(1_500, NOON).resending().is_ok(), "nobody is invited");
+    }
+
+    #[test]
+    fn an_address_is_mailed_again_after_a_minute_and_ten_times_in_all() {
+        let soon = |wait| Err(TooSoon { why: Enough::JustNow, wait }.into());
+        assert_eq!(given().sent_at(NOON).resending(), soon(60 * SECOND));
+        let sent = |seconds: i64| given().sent_at(Timestamp::from_unix(NOON.unix() - seconds));
+        assert_eq!(sent(59).resending(), soon(SECOND));
+        assert!(sent(60).resending().is_ok());
+        assert!(given().generation(9).resending().is_ok());
+        let enough = |wait| Err(TooSoon { why: Enough::Mails(10), wait }.into());
+        let days = |days: u32| days * 24 * HOUR;
+        assert_eq!(given().generation(10).resending(), enough(HOUR + days(30)), "an hour until it expires");
+        let late = given().generation(10).expiring_at(YESTERDAY);
+        assert_eq!(late.resending(), enough(days(30)), "it is closed at any moment");
+        let closed = given().generation(10).status(Status::Expired);
+        assert_eq!(closed.resending(), enough(HOUR));
+        let mut free = given().sent_at(NOON).generation(10);
+        free.policy.limits = None;
+        assert!(free.resending().is_ok());
+    }
+
+    #[test]
+    fn a_mail_that_has_not_gone_out_counts_from_when_it_was_asked_for() {
+        let lifetime = given().policy.lifetime;
+        let asked = |moment: Timestamp| given().delivery(Delivery::Queued).expiring_at(moment + lifetime);
+        assert!(asked(NOON).resending().is_err());
+        assert!(asked(Timestamp::from_unix(NOON.unix() - 59)).resending().is_err());
+        assert!(asked(Timestamp::from_unix(NOON.unix() - 60)).resending().is_ok());
+        assert!(asked(NOON + HOUR).resending().is_ok(), "asked for when a lifetime was longer");
+        let of = |delivery| given().delivery(delivery).expiring_at(NOON + lifetime).resending();
+        assert!(of(Delivery::Bounced).is_err(), "it went out, though nobody has noted yet when");
+        assert!(of(Delivery::Failed).is_ok(), "it never did");
+    }
+
+    #[test]
+    fn requests_are_told_apart_by_their_invitation() {
+        assert_eq!(fingerprint(&id_of("ivy")), fingerprint(&id_of("ivy")));
+        assert_ne!(fingerprint(&id_of("ivy")), fingerprint(&id_of("bob")));
     }
 }

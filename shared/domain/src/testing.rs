@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use crate::{
     Caller, Change, Closed, Decision, Delivery, EmailAddress, Generation, Invitation, InvitationId, Item,
-    Mail, Member, Organization, OrganizationId, OrganizationName, Policy, Revision, Role, Seats, Sender,
-    State, Status, Timestamp, UserId,
+    Mail, Member, MemberChange, Organization, OrganizationId, OrganizationName, Policy, Revision, Role,
+    Seats, Sender, State, Status, Tally, Timestamp, UserId,
 };
 
 /// A moment: 2026-11-24T12:00:00Z.
 pub(crate) const NOON: Timestamp = Timestamp::literal(1_795_521_600);
+/// A day before.
+pub(crate) const YESTERDAY: Timestamp = Timestamp::literal(NOON.unix() - 24 * 60 * 60);
 /// The step at which borders are tested.
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 /// Long enough for a second not to matter.
@@ -47,6 +49,7 @@ pub(crate) fn member(name: &str, role: Role) -> Member {
         email: address(name),
         invitation: id_of(name),
         joined_at: Timestamp::from_unix(0),
+        mailed: None,
     }
 }
 
@@ -63,7 +66,7 @@ pub(crate) fn state(name: &str, status: Status) -> State {
     }
 }
 
-/// The third mail's invitation, as a member, in ada's name, its mail sent.
+/// The third mail's invitation, as a member, in ada's name, its mail sent a day ago.
 pub(crate) fn invitation(name: &str, status: Status) -> Invitation {
     Invitation {
         id: id_of(name),
@@ -76,7 +79,7 @@ pub(crate) fn invitation(name: &str, status: Status) -> Invitation {
         created_at: Timestamp::from_unix(0),
         expires_at: NOON + HOUR,
         state: state(name, status),
-        mail: Some(Mail { delivery: Delivery::Sent, detail: None, sent_at: Some(NOON) }),
+        mail: Some(Mail { delivery: Delivery::Sent, detail: None, sent_at: Some(YESTERDAY) }),
     }
 }
 
@@ -103,6 +106,7 @@ pub(crate) fn given() -> Given {
             seats: Seats { total: 10, free: 5 },
             owners: 2,
             created_at: Timestamp::from_unix(0),
+            invited: None,
         }),
         invitation: Some(invitation("ivy", Status::Pending)),
         policy: Policy::default(),
@@ -145,6 +149,29 @@ impl Given {
         self
     }
 
+    /// Acme has invited so many since then.
+    pub fn invited(mut self, count: u32, since: Timestamp) -> Self {
+        self.organization.as_mut().unwrap().invited = Some(Tally { since, count });
+        self
+    }
+
+    /// The caller has had so many mailed since then.
+    pub fn mailed(mut self, count: u32, since: Timestamp) -> Self {
+        self.member.as_mut().unwrap().mailed = Some(Tally { since, count });
+        self
+    }
+
+    /// Ivy's mail went out then.
+    pub fn sent_at(mut self, sent_at: Timestamp) -> Self {
+        self.invitation.as_mut().unwrap().mail.as_mut().unwrap().sent_at = Some(sent_at);
+        self
+    }
+
+    pub fn generation(mut self, generation: u32) -> Self {
+        self.invitation.as_mut().unwrap().generation = Generation(generation);
+        self
+    }
+
     pub fn owners(mut self, owners: u32) -> Self {
         self.organization.as_mut().unwrap().owners = owners;
         self
@@ -181,7 +208,7 @@ impl Given {
     }
 
     pub fn delivery(mut self, delivery: Delivery) -> Self {
-        let sent_at = (delivery == Delivery::Sent).then_some(NOON);
+        let sent_at = (delivery == Delivery::Sent).then_some(YESTERDAY);
         self.invitation.as_mut().unwrap().mail = Some(Mail { delivery, detail: None, sent_at });
         self
     }
@@ -207,7 +234,7 @@ pub(crate) fn counts<A>(decision: &Decision<A>) -> (i32, i32) {
         .changes()
         .iter()
         .find_map(|change| match change {
-            Change::Organization(_, crate::OrganizationChange::Count { seats_free, owners }) => {
+            Change::Organization(_, crate::OrganizationChange::Count { seats_free, owners, .. }) => {
                 Some((*seats_free, *owners))
             }
             _ => None,
@@ -217,7 +244,12 @@ pub(crate) fn counts<A>(decision: &Decision<A>) -> (i32, i32) {
 
 /// Whether the plan asserts that `name` may grant `role`.
 pub(crate) fn asserts_grant<A>(decision: &Decision<A>, name: &str, role: Role) -> bool {
-    decision.plan.changes().contains(&Change::may_grant(&acme(), &user(name), role))
+    decision.plan.changes().iter().any(|change| match change {
+        Change::Member(organization, member, MemberChange::MayGrant(it) | MemberChange::Mail(it, _)) => {
+            (organization, member.as_str(), *it) == (&acme(), name, role)
+        }
+        _ => false,
+    })
 }
 
 /// The items that the plan touches.

@@ -32,8 +32,14 @@ impl Timestamp {
 
     /// Seconds since the Unix epoch.
     #[must_use]
-    pub fn unix(self) -> i64 {
+    pub const fn unix(self) -> i64 {
         self.0
+    }
+
+    /// How long it is after `earlier`; nothing if it is not.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_secs(u64::try_from(self.0 - earlier.0).unwrap_or(0))
     }
 }
 
@@ -85,6 +91,13 @@ mod tests {
         assert_eq!(Timestamp::from_unix(1_795_615_500).to_string(), "2026-11-25T14:05:00Z");
         assert_eq!("2026-11-25T14:05:00Z".parse(), Ok(Timestamp::from_unix(1_795_615_500)));
         assert_eq!("2026-11-25".parse::<Timestamp>(), Err(InvalidTimestamp));
+    }
+
+    #[test]
+    fn it_is_some_time_after_an_earlier_one() {
+        let [one, two] = [100, 160].map(Timestamp::from_unix);
+        assert_eq!(two.since(one), Duration::from_mins(1));
+        assert_eq!((one.since(one), one.since(two)), (Duration::ZERO, Duration::ZERO));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
-use domain::Policy;
+use domain::{Limits, Policy};
 
 /// A variable that the function cannot start with (or without).
 #[derive(Debug, thiserror::Error)]
@@ -44,17 +44,28 @@ pub fn parsed<T: FromStr<Err: Display>>(name: &'static str) -> Result<Option<T>,
     value.transpose().map_err(|error: T::Err| ConfigError::Wrong { name, what: error.to_string() })
 }
 
-/// The policy: `SEATS`, `LIFETIME_HOURS` and `RETENTION_DAYS`, each with the default of [`Policy`].
+/// The policy: `SEATS`, `LIFETIME_HOURS` and `RETENTION_DAYS`, and the limits: `INVITEES_PER_DAY`,
+/// `MAILS_PER_HOUR`, `MAIL_PAUSE_SECONDS`, `MAILS_PER_INVITATION` and `MAILS_PER_RECIPIENT`; each with the default of
+/// [`Policy`].
 pub fn policy() -> Result<Policy, ConfigError> {
-    let default = Policy::default();
     let positive = |name: &'static str| match parsed::<u32>(name)? {
         Some(0) => Err(ConfigError::Wrong { name, what: "it must be at least 1".to_owned() }),
         value => Ok(value),
     };
-    let seconds = |count: u32, each: u64| Duration::from_secs(u64::from(count) * each);
+    let number = |name, default| Ok(positive(name)?.unwrap_or(default));
+    let duration = |name, each: Duration, default| Ok(positive(name)?.map_or(default, |count| each * count));
+    let Policy { seats, lifetime, retention, .. } = Policy::default();
+    let limits = Limits::default();
     Ok(Policy {
-        seats: positive("SEATS")?.unwrap_or(default.seats),
-        lifetime: positive("LIFETIME_HOURS")?.map_or(default.lifetime, |hours| seconds(hours, 60 * 60)),
-        retention: positive("RETENTION_DAYS")?.map_or(default.retention, |days| seconds(days, 24 * 60 * 60)),
+        seats: number("SEATS", seats)?,
+        lifetime: duration("LIFETIME_HOURS", Duration::from_hours(1), lifetime)?,
+        retention: duration("RETENTION_DAYS", Duration::from_hours(24), retention)?,
+        limits: Some(Limits {
+            invitees_per_day: number("INVITEES_PER_DAY", limits.invitees_per_day)?,
+            mails_per_hour: number("MAILS_PER_HOUR", limits.mails_per_hour)?,
+            pause: duration("MAIL_PAUSE_SECONDS", Duration::from_secs(1), limits.pause)?,
+            mails_per_invitation: number("MAILS_PER_INVITATION", limits.mails_per_invitation)?,
+            mails_per_recipient: number("MAILS_PER_RECIPIENT", limits.mails_per_recipient)?,
+        }),
     })
 }

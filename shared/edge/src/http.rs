@@ -173,25 +173,26 @@ fn answered(answer: Result<Response<Body>, Failure>) -> Response<Body> {
 
 /// 200 with `view`.
 pub fn ok(view: &impl Serialize) -> Result<Response<Body>, Failure> {
-    json(StatusCode::OK, view)
+    Ok(said(StatusCode::OK, worded(view)?))
 }
 
-/// 201 with `view`.
-pub fn created(view: &impl Serialize) -> Result<Response<Body>, Failure> {
-    json(StatusCode::CREATED, view)
+/// An answer of `status` with JSON that is there word for word, as [`worded`] makes it.
+#[must_use]
+pub fn said(status: StatusCode, text: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// `view` word for word.
+pub fn worded(view: &impl Serialize) -> Result<String, Problem> {
+    serde_json::to_string(view).map_err(Problem::internal)
 }
 
 /// 204.
 pub fn no_content() -> Result<Response<Body>, Failure> {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = StatusCode::NO_CONTENT;
-    Ok(response)
-}
-
-fn json(status: StatusCode, view: &impl Serialize) -> Result<Response<Body>, Failure> {
-    let body = serde_json::to_string(view).map_err(Problem::internal)?;
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
 }

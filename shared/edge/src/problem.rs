@@ -3,9 +3,12 @@
 //! No match here has a catch-all arm, so that a refusal added to the domain does not compile until it has
 //! its answer.
 
+use std::time::Duration;
+
+use domain::idempotency::Reused;
 use domain::{
-    DeadLink, InvalidEmail, InvalidName, NotPending, Seats, Status, accept, create, decline, invite, remove,
-    resend, revoke, role_edit,
+    DeadLink, Enough, InvalidEmail, InvalidName, NotPending, Seats, Status, Tallied, TooMany, TooSoon,
+    accept, create, decline, invite, remove, resend, revoke, role_edit,
 };
 use http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Response};
@@ -43,6 +46,9 @@ pub enum Code {
     InvitationDeclined,
     InvitationSuperseded,
     InvitationAccepted,
+    IdempotencyKeyReused,
+    TooManyInvitations,
+    ResendTooSoon,
     Unavailable,
     Internal,
 }
@@ -90,6 +96,15 @@ impl Code {
             Self::InvitationAccepted => {
                 (S::GONE, "invitation_accepted", "The invitation was accepted already")
             }
+            Self::IdempotencyKeyReused => {
+                (S::UNPROCESSABLE_ENTITY, "idempotency_key_reused", "The idempotency key was used before")
+            }
+            Self::TooManyInvitations => {
+                (S::TOO_MANY_REQUESTS, "too_many_invitations", "Too many have been invited")
+            }
+            Self::ResendTooSoon => {
+                (S::TOO_MANY_REQUESTS, "resend_too_soon", "The address was mailed too recently or too often")
+            }
             Self::Unavailable => (S::SERVICE_UNAVAILABLE, "unavailable", "The service is not available"),
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "Something is wrong on our side"),
         }
@@ -101,11 +116,11 @@ impl Code {
         self.row().1
     }
 
-    /// Seconds after which trying again makes sense, where it does.
-    fn retry_after(self) -> Option<HeaderValue> {
+    /// After how long trying again makes sense, where that is always the same.
+    fn wait(self) -> Option<Duration> {
         match self {
-            Self::Conflict => Some(HeaderValue::from_static("1")),
-            Self::Unavailable => Some(HeaderValue::from_static("5")),
+            Self::Conflict => Some(Duration::from_secs(1)),
+            Self::Unavailable => Some(Duration::from_secs(5)),
             _ => None,
         }
     }
@@ -114,7 +129,7 @@ impl Code {
 /// One thing wrong with the request, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// A JSON pointer into the body, or `/<name>` of a query parameter.
+    /// A JSON pointer into the body, or `/<name>` of a query parameter or a header.
     pub pointer: String,
     /// What is wrong, and what would be right.
     pub detail: String,
@@ -129,6 +144,8 @@ pub struct Problem {
     errors: Vec<FieldError>,
     seats: Option<Seats>,
     invitation_status: Option<Status>,
+    /// After how long trying again makes sense.
+    wait: Option<Duration>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -152,8 +169,15 @@ impl Problem {
     /// `code`, with a sentence for the person who reads it.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        let detail = detail.into();
-        Self { code, detail, errors: Vec::new(), seats: None, invitation_status: None, cause: None }
+        Self {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            seats: None,
+            invitation_status: None,
+            wait: code.wait(),
+            cause: None,
+        }
     }
 
     /// `code`, for what is wrong with these parts of the request.
@@ -239,8 +263,8 @@ impl Problem {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(after) = self.code.retry_after() {
-            headers.insert(header::RETRY_AFTER, after);
+        if let Some(wait) = self.wait {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }
         response
     }
@@ -274,6 +298,39 @@ impl Problem {
     fn seats_exhausted(seats: Seats) -> Self {
         let detail = format!("{} of {} seats are free; nobody was invited.", seats.free, seats.total);
         Self { seats: Some(seats), ..Self::new(Code::SeatsExhausted, detail) }
+    }
+
+    /// Rule 11, for an organization or a sender.
+    fn too_many(TooMany { of, limit, left, wait }: TooMany) -> Self {
+        let again = in_words(wait);
+        let detail = match of {
+            Tallied::Organization => format!(
+                "An organization may invite {limit} people in a day; {left} of them are left, and all again in \
+                 {again}. Nobody was invited."
+            ),
+            Tallied::Sender => format!(
+                "You may have {limit} people mailed in an hour; {left} of them are left, and all again in \
+                 {again}. Nobody was mailed."
+            ),
+        };
+        Self { wait: Some(wait), ..Self::new(Code::TooManyInvitations, detail) }
+    }
+
+    /// Rule 11, for an address.
+    fn too_soon(TooSoon { why, wait }: TooSoon) -> Self {
+        let detail = format!("This address {}.", has_had(why, wait));
+        Self { wait: Some(wait), ..Self::new(Code::ResendTooSoon, detail) }
+    }
+
+    /// Rule 11, for these of a request's addresses.
+    fn all_too_soon(addresses: Vec<(usize, TooSoon)>) -> Self {
+        let wait = addresses.iter().map(|(_, it)| it.wait).max();
+        let error = |(place, TooSoon { why, wait })| FieldError {
+            pointer: format!("/emails/{place}"),
+            detail: format!("this address {}", has_had(why, wait)),
+        };
+        let errors = addresses.into_iter().map(error).collect();
+        Self { wait, ..Self::fields(Code::ResendTooSoon, errors) }
     }
 
     fn last_owner() -> Self {
@@ -310,6 +367,40 @@ impl Problem {
     }
 }
 
+/// That an address has had enough mail, and for how long.
+fn has_had(why: Enough, wait: Duration) -> String {
+    let again = in_words(wait);
+    match why {
+        Enough::JustNow => format!("was mailed a moment ago, and can be mailed again in {again}"),
+        Enough::Mails(count) => {
+            format!("has had {count} mails of this organization, and can be mailed again in {again}")
+        }
+    }
+}
+
+/// A wait as people say it, rounded up.
+fn in_words(wait: Duration) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    let seconds = wait.as_secs().max(1);
+    let (count, unit) = match seconds {
+        0..=90 => (seconds, "second"),
+        91..=5_400 => (seconds.div_ceil(MINUTE), "minute"),
+        5_401..=129_600 => (seconds.div_ceil(HOUR), "hour"),
+        _ => (seconds.div_ceil(DAY), "day"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+impl From<Reused> for Problem {
+    fn from(_: Reused) -> Self {
+        let detail = "This Idempotency-Key was used for another request within the last 24 hours. Take a fresh \
+                      key for each request, and the same one only to send that request again.";
+        Self::new(Code::IdempotencyKeyReused, detail)
+    }
+}
+
 impl From<DeadLink> for Problem {
     fn from(dead: DeadLink) -> Self {
         match dead {
@@ -336,6 +427,8 @@ impl From<invite::Refusal> for Problem {
             R::EmailNotVerified => Self::email_not_verified(),
             R::NoSuchOrganization => Self::no_organization(),
             R::RoleNotGrantable => Self::role_not_grantable(),
+            R::TooMany(too_many) => Self::too_many(too_many),
+            R::TooSoon(addresses) => Self::all_too_soon(addresses),
             R::SeatsExhausted(seats) => Self::seats_exhausted(seats),
         }
     }
@@ -350,6 +443,8 @@ impl From<resend::Refusal> for Problem {
             R::NoSuchInvitation => Self::no_invitation(),
             R::RoleNotGrantable => Self::role_not_grantable(),
             R::NotPending(not_pending) => Self::not_pending(not_pending),
+            R::TooMany(too_many) => Self::too_many(too_many),
+            R::TooSoon(too_soon) => Self::too_soon(too_soon),
             R::SeatsExhausted(seats) => Self::seats_exhausted(seats),
         }
     }
@@ -467,5 +562,28 @@ pub(crate) mod missing {
 
     pub(crate) fn member<E>(_: E) -> Problem {
         Problem::no_member()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_rounded_up_to_what_people_say() {
+        for (seconds, words) in [
+            (0, "1 second"),
+            (1, "1 second"),
+            (60, "60 seconds"),
+            (90, "90 seconds"),
+            (91, "2 minutes"),
+            (3_600, "60 minutes"),
+            (5_401, "2 hours"),
+            (86_400, "24 hours"),
+            (129_601, "2 days"),
+            (2_764_800, "32 days"),
+        ] {
+            assert_eq!(in_words(Duration::from_secs(seconds)), words, "{seconds}");
+        }
     }
 }

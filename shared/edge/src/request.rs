@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::str::FromStr;
 
+use domain::idempotency::{IdempotencyKey, InvalidIdempotencyKey};
 use domain::{Caller, EmailAddress, InvitationId, OrganizationId, Role, Token, UserId};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt};
@@ -84,6 +85,16 @@ pub fn no_member() -> Problem {
 
 fn path(request: &Request, name: &str) -> String {
     request.path_parameters_ref().and_then(|path| path.first(name)).unwrap_or_default().to_owned()
+}
+
+/// The name that the client has given to the request, if it has.
+pub fn idempotency_key(request: &Request) -> Result<Option<IdempotencyKey>, Problem> {
+    const NAME: &str = "Idempotency-Key";
+    let mut values = request.headers().get_all(NAME).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let key = value.to_str().ok().filter(|_| values.next().is_none());
+    let key = key.ok_or(InvalidIdempotencyKey).and_then(IdempotencyKey::parse);
+    key.map(Some).map_err(|error| Problem::malformed(format!("/{NAME}"), error.to_string()))
 }
 
 /// The body, as JSON with exactly the fields of `T`.

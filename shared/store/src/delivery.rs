@@ -2,12 +2,28 @@
 
 use std::convert::Infallible;
 
-use domain::delivery::{self, Facts, Mark};
-use domain::{Clock, Link};
+use domain::delivery::{self, Facts, Mailed, Mark};
+use domain::{Clock, Day, Link, Pending, Policy, Recipient};
 
 use crate::{SettleError, Store};
 
 impl Store {
+    /// Counts the mail that is owed to its recipient's day, and says whether there was room for it.
+    pub async fn admit(
+        &self,
+        owed: Pending<'_>,
+        policy: &Policy,
+        clock: &dyn Clock,
+    ) -> Result<bool, SettleError<Infallible>> {
+        let now = clock.now();
+        let recipient = Recipient::of(&owed.invitation().email);
+        let read = async |before: Option<Mailed>| match before {
+            None => Ok(Mailed::Trusted),
+            Some(_) => Ok(Mailed::Read(self.recipient_day(&recipient, Day::of(now)).await?)),
+        };
+        self.settle(read, |mailed| Ok(delivery::admit(owed, mailed, policy, now))).await
+    }
+
     /// Leaves `mark` on the invitation whose mail carried `link`, and says whether that changed anything:
     /// marks of older mails do not, and none moves a delivery backwards.
     pub async fn mark(

@@ -17,6 +17,11 @@ pub(crate) enum Attr {
     ExpiresAt,
     SeatsFree,
     Owners,
+    Invited,
+    InvitedSince,
+    Mailed,
+    MailedSince,
+    Mails,
     AcceptedBy,
     AcceptedAt,
     ClosedAt,
@@ -38,6 +43,11 @@ impl Attr {
             Self::ExpiresAt => "expires_at",
             Self::SeatsFree => "seats_free",
             Self::Owners => "owners",
+            Self::Invited => "invited",
+            Self::InvitedSince => "invited_since",
+            Self::Mailed => "mailed",
+            Self::MailedSince => "mailed_since",
+            Self::Mails => "mails",
             Self::AcceptedBy => "accepted_by",
             Self::AcceptedAt => "accepted_at",
             Self::ClosedAt => "closed_at",
@@ -58,6 +68,11 @@ pub(crate) fn number(value: impl Into<i128>) -> AttributeValue {
     AttributeValue::N(value.into().to_string())
 }
 
+/// A set of texts with one element.
+pub(crate) fn texts(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::Ss(vec![value.into()])
+}
+
 /// What must hold.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
@@ -66,6 +81,12 @@ pub(crate) enum Condition {
     Absent,
     /// There is such an item.
     Exists,
+    /// The item lacks it.
+    Lacks(Attr),
+    /// A set has this element.
+    Contains(Attr, AttributeValue),
+    /// A set has fewer elements.
+    Fewer(Attr, AttributeValue),
     Equals(Attr, AttributeValue),
     AtLeast(Attr, AttributeValue),
     AtMost(Attr, AttributeValue),
@@ -119,6 +140,13 @@ impl Placeholders {
         match condition {
             Condition::Absent => format!("attribute_not_exists({})", self.name(Attr::Pk)),
             Condition::Exists => format!("attribute_exists({})", self.name(Attr::Pk)),
+            Condition::Lacks(attribute) => format!("attribute_not_exists({})", self.name(attribute)),
+            Condition::Contains(attribute, value) => {
+                format!("contains({}, {})", self.name(attribute), self.value(value))
+            }
+            Condition::Fewer(attribute, value) => {
+                format!("size({}) < {}", self.name(attribute), self.value(value))
+            }
             Condition::Equals(attribute, value) => self.compare(attribute, "=", value),
             Condition::AtLeast(attribute, value) => self.compare(attribute, ">=", value),
             Condition::AtMost(attribute, value) => self.compare(attribute, "<=", value),

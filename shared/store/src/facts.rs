@@ -1,9 +1,10 @@
 //! The facts of each action: one snapshot, one request.
 
 use domain::accept::Authority;
+use domain::idempotency::{Answer, AnswerId, Attempt};
 use domain::{
-    Invitation, InvitationId, Link, Member, Organization, OrganizationId, UserId, expire, invite, reconcile,
-    remove, resend, revoke, role_edit,
+    Day, Invitation, InvitationId, Link, Member, Organization, OrganizationId, Recipient, RecipientDay,
+    UserId, expire, invite, reconcile, remove, resend, revoke, role_edit,
 };
 
 use crate::key::Key;
@@ -29,6 +30,22 @@ pub struct LetterFacts {
     pub invitation: Option<Invitation>,
 }
 
+/// What an action is decided on that can be called with an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once<Facts> {
+    /// The action's own facts.
+    pub facts: Facts,
+    /// The answer that is kept under the key, if the call has one.
+    pub kept: Option<Answer>,
+}
+
+impl<Facts> Once<Facts> {
+    /// The kept answer, for whoever is still a member: nobody else is answered again.
+    pub fn kept_for(&self, caller: Option<&Member>) -> Option<&Answer> {
+        self.kept.as_ref().filter(|_| caller.is_some())
+    }
+}
+
 /// An organization as its member sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrganizationFacts {
@@ -39,48 +56,68 @@ pub struct OrganizationFacts {
 }
 
 impl Store {
-    /// For invite: caller, organization, and the record of every address.
+    /// For invite: caller, organization, the record of every address, and what is kept under the attempt's key.
     pub async fn invite_facts(
         &self,
         organization: &OrganizationId,
         caller: &UserId,
         request: &invite::Request,
-    ) -> Result<invite::Facts, Error> {
+        attempt: Option<&Attempt>,
+    ) -> Result<Once<invite::Facts>, Error> {
         let ids: Vec<_> =
             request.emails().iter().map(|email| InvitationId::of(organization, email)).collect();
         let keys = [Key::member(organization, caller), Key::organization(organization)]
             .into_iter()
-            .chain(ids.iter().map(|id| Key::invitation(organization, id)));
+            .chain(ids.iter().map(|id| Key::invitation(organization, id)))
+            .chain(attempt.map(|attempt| Key::answer(attempt.id())));
         let snapshot = self.snapshot(keys).await?;
         let mut invitations = Vec::new();
         for id in &ids {
             invitations.extend(snapshot.invitation(organization, id)?);
         }
-        Ok(invite::Facts {
+        let facts = invite::Facts {
             caller: snapshot.member(organization, caller)?,
             organization: snapshot.organization(organization)?,
             invitations,
-        })
+        };
+        Ok(Once { facts, kept: snapshot.kept(attempt)? })
     }
 
-    /// For resend.
+    /// For resend, and what is kept under the attempt's key.
     pub async fn resend_facts(
         &self,
         organization: &OrganizationId,
         caller: &UserId,
         invitation: &InvitationId,
-    ) -> Result<resend::Facts, Error> {
+        attempt: Option<&Attempt>,
+    ) -> Result<Once<resend::Facts>, Error> {
         let keys = [
             Key::member(organization, caller),
             Key::organization(organization),
             Key::invitation(organization, invitation),
         ];
+        let keys = keys.into_iter().chain(attempt.map(|attempt| Key::answer(attempt.id())));
         let snapshot = self.snapshot(keys).await?;
-        Ok(resend::Facts {
+        let facts = resend::Facts {
             caller: snapshot.member(organization, caller)?,
             organization: snapshot.organization(organization)?,
             invitation: snapshot.invitation(organization, invitation)?,
-        })
+        };
+        Ok(Once { facts, kept: snapshot.kept(attempt)? })
+    }
+
+    /// For create, after a lost race: what is kept under the attempt's key.
+    pub async fn answer(&self, answer: &AnswerId) -> Result<Option<Answer>, Error> {
+        self.snapshot([Key::answer(answer)]).await?.answer(answer)
+    }
+
+    /// For mail, after a lost race: what a recipient is sent in a day.
+    pub async fn recipient_day(
+        &self,
+        recipient: &Recipient,
+        day: Day,
+    ) -> Result<Option<RecipientDay>, Error> {
+        self.snapshot([Key::recipient_day(recipient, day)]).await?.recipient_day(recipient, day)
     }
 
     /// For revoke.

@@ -1,6 +1,7 @@
 //! Keys: one function per kind of item, and nowhere else.
 
-use domain::{InvitationId, Item, OrganizationId, UserId};
+use domain::idempotency::{AnswerId, Scope};
+use domain::{Day, InvitationId, Item, OrganizationId, Recipient, UserId};
 
 use crate::expr::{Attr, text};
 use crate::record::Attributes;
@@ -10,6 +11,9 @@ const ORGANIZATION_ITEM: &str = "ORG";
 const MEMBER: &str = "MEMBER#";
 const INVITATION: &str = "INVITATION#";
 const USER: &str = "USER#";
+const RECIPIENT: &str = "RECIPIENT#";
+const DAY: &str = "DAY#";
+const ANSWER: &str = "KEY#";
 
 /// The primary key of an item.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,6 +33,18 @@ impl Key {
 
     pub fn invitation(organization: &OrganizationId, invitation: &InvitationId) -> Self {
         Self { pk: partition(organization), sk: format!("{INVITATION}{invitation}") }
+    }
+
+    pub fn recipient_day(recipient: &Recipient, day: Day) -> Self {
+        Self { pk: format!("{RECIPIENT}{}", recipient.as_str()), sk: format!("{DAY}{day}") }
+    }
+
+    pub fn answer(answer: &AnswerId) -> Self {
+        let pk = match &answer.scope {
+            Scope::Organization(organization) => partition(organization),
+            Scope::User(user) => person(user),
+        };
+        Self { pk, sk: format!("{ANSWER}{}", answer.hash()) }
     }
 
     /// As a request names it.
@@ -56,6 +72,21 @@ impl Key {
         (self.sk == ORGANIZATION_ITEM).then(|| OrganizationId::parse(organization).ok())?
     }
 
+    /// Which recipient's day this is the key of.
+    pub fn as_recipient_day(&self) -> Option<(Recipient, Day)> {
+        let recipient = self.pk.strip_prefix(RECIPIENT)?.to_owned();
+        Some((Recipient::stored(recipient), Day::stored(self.sk.strip_prefix(DAY)?)?))
+    }
+
+    /// Which answer this is the key of.
+    pub fn as_answer(&self) -> Option<AnswerId> {
+        let scope = match self.pk.strip_prefix(USER) {
+            Some(user) => Scope::User(UserId::parse(user).ok()?),
+            None => Scope::Organization(OrganizationId::parse(self.pk.strip_prefix(ORGANIZATION)?).ok()?),
+        };
+        Some(AnswerId::stored(scope, self.sk.strip_prefix(ANSWER)?.to_owned()))
+    }
+
     /// Whether the sort key has the form of an invitation's.
     pub fn is_invitation(&self) -> bool {
         self.sk.starts_with(INVITATION)
@@ -68,6 +99,8 @@ impl From<&Item> for Key {
             Item::Organization(organization) => Self::organization(organization),
             Item::Member(organization, user) => Self::member(organization, user),
             Item::Invitation(organization, invitation) => Self::invitation(organization, invitation),
+            Item::Recipient(recipient, day) => Self::recipient_day(recipient, *day),
+            Item::Answer(answer) => Self::answer(answer),
         }
     }
 }
@@ -87,7 +120,7 @@ pub(crate) fn invitations() -> &'static str {
     INVITATION
 }
 
-/// The partition of a user's memberships in the index by person.
+/// The partition of a user's memberships in the index by person, and of the answers kept for them.
 pub(crate) fn person(user: &UserId) -> String {
     format!("{USER}{user}")
 }

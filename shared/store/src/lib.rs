@@ -24,7 +24,7 @@ mod settle;
 pub use commit::{CommitError, Outcome, Patience};
 pub use effort::{Effort, with_effort};
 pub use error::{Broken, Error};
-pub use facts::{AcceptFacts, LetterFacts, OrganizationFacts};
+pub use facts::{AcceptFacts, LetterFacts, Once, OrganizationFacts};
 pub use overdue::{Overdue, OverduePage, Rest};
 pub use page::{Membership, Page};
 pub use settle::{ATTEMPTS_MAX, SettleError};

@@ -2,12 +2,15 @@
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem, Update};
-use domain::{Change, InvitationChange, MemberChange, OrganizationChange, Role, Standing, Status};
+use domain::{
+    AnswerChange, Change, Counting, Day, InvitationChange, MemberChange, OrganizationChange, RecipientChange,
+    Role, Standing, Status,
+};
 
 use crate::error::Error;
-use crate::expr::{Action, Attr, Condition, Placeholders, number, text};
+use crate::expr::{Action, Attr, Condition, Placeholders, number, text, texts};
 use crate::key::Key;
-use crate::record::{Attributes, invitation_item, member_item, organization_item};
+use crate::record::{Attributes, answer_item, invitation_item, member_item, organization_item};
 
 /// A change, taken apart into what DynamoDB knows.
 struct Lowered {
@@ -29,6 +32,8 @@ pub(crate) fn lower(table: &str, change: &Change) -> Result<TransactWriteItem, E
         Change::Organization(_, change) => organization(change)?,
         Change::Member(_, _, change) => member(change)?,
         Change::Invitation(_, _, change) => invitation(change)?,
+        Change::Recipient(_, day, change) => recipient(*day, change),
+        Change::Answer(_, change) => answer(change)?,
     };
     assemble(table, &key, guard, effect).map_err(|error| Error::Refused(error.into()))
 }
@@ -38,7 +43,7 @@ fn organization(change: &OrganizationChange) -> Result<Lowered, Error> {
         OrganizationChange::Found(organization) => {
             Lowered { guard: Condition::Absent, effect: Effect::Put(organization_item(organization)?) }
         }
-        OrganizationChange::Count { seats_free, owners } => {
+        OrganizationChange::Count { seats_free, owners, invited } => {
             let mut guards = vec![Condition::Exists];
             let mut actions = Vec::new();
             if *seats_free != 0 {
@@ -53,6 +58,11 @@ fn organization(change: &OrganizationChange) -> Result<Lowered, Error> {
             if *owners < 0 {
                 guards.push(Condition::AtLeast(Attr::Owners, number(1 - i64::from(*owners))));
             }
+            if let Some(counting) = invited {
+                let (guard, counted) = count(*counting, Attr::Invited, Attr::InvitedSince);
+                guards.push(guard);
+                actions.extend(counted);
+            }
             // Counts that cancel out: DynamoDB takes no update that does nothing.
             let effect = if actions.is_empty() { Effect::Check } else { Effect::Update(actions) };
             Lowered { guard: Condition::All(guards), effect }
@@ -60,15 +70,40 @@ fn organization(change: &OrganizationChange) -> Result<Lowered, Error> {
     })
 }
 
+/// A tally's guard and what becomes of it.
+fn count(counting: Counting, counted: Attr, since: Attr) -> (Condition, Vec<Action>) {
+    match counting {
+        Counting::On { since: begun, more, limit } => (
+            Condition::All(vec![
+                Condition::Equals(since, number(begun.unix())),
+                Condition::AtMost(counted, number(i64::from(limit) - i64::from(more))),
+            ]),
+            vec![Action::Add(counted, number(more))],
+        ),
+        Counting::Anew { over, since: begun, more } => (
+            match over {
+                None => Condition::Lacks(since),
+                Some(over) => Condition::Equals(since, number(over.unix())),
+            },
+            vec![Action::Set(since, number(begun.unix())), Action::Set(counted, number(more))],
+        ),
+    }
+}
+
 fn member(change: &MemberChange) -> Result<Lowered, Error> {
     let has = |role: Role| Condition::Equals(Attr::Role, text(role.as_str()));
+    let may_grant = |granted: Role| {
+        let able = Role::ALL.into_iter().filter(|role| role.may_grant(granted)).map(has);
+        Condition::Any(able.collect())
+    };
     Ok(match change {
         MemberChange::Join(member) => {
             Lowered { guard: Condition::Absent, effect: Effect::Put(member_item(member)?) }
         }
-        MemberChange::MayGrant(granted) => {
-            let able = Role::ALL.into_iter().filter(|role| role.may_grant(*granted)).map(has);
-            Lowered { guard: Condition::Any(able.collect()), effect: Effect::Check }
+        MemberChange::MayGrant(role) => Lowered { guard: may_grant(*role), effect: Effect::Check },
+        MemberChange::Mail(role, counting) => {
+            let (guard, counted) = count(*counting, Attr::Mailed, Attr::MailedSince);
+            Lowered { guard: Condition::All(vec![may_grant(*role), guard]), effect: Effect::Update(counted) }
         }
         MemberChange::SetRole { from, to } => Lowered {
             guard: has(*from),
@@ -114,6 +149,32 @@ fn invitation(change: &InvitationChange) -> Result<Lowered, Error> {
                 Action::Remove(Attr::AcceptedBy),
                 Action::Remove(Attr::AcceptedAt),
             ]),
+        },
+    })
+}
+
+fn recipient(day: Day, change: &RecipientChange) -> Lowered {
+    match change {
+        RecipientChange::Mail { mail, limit } => Lowered {
+            guard: Condition::Any(vec![
+                Condition::Absent,
+                Condition::Contains(Attr::Mails, text(mail.as_str())),
+                Condition::Fewer(Attr::Mails, number(*limit)),
+            ]),
+            effect: Effect::Update(vec![
+                Action::Add(Attr::Mails, texts(mail.as_str())),
+                Action::Set(Attr::Ttl, number(day.purge_at().unix())),
+            ]),
+        },
+    }
+}
+
+fn answer(change: &AnswerChange) -> Result<Lowered, Error> {
+    Ok(match change {
+        AnswerChange::Keep { answer, now } => Lowered {
+            // Time to live deletes late.
+            guard: Condition::Any(vec![Condition::Absent, Condition::AtMost(Attr::Ttl, number(now.unix()))]),
+            effect: Effect::Put(answer_item(answer)?),
         },
     })
 }

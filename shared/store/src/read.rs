@@ -6,7 +6,10 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_dynamodb::operation::transact_get_items::TransactGetItemsError;
 use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use aws_sdk_dynamodb::types::{Get, TransactGetItem};
-use domain::{Invitation, InvitationId, Member, Organization, OrganizationId, UserId};
+use domain::idempotency::{Answer, AnswerId, Attempt};
+use domain::{
+    Day, Invitation, InvitationId, Member, Organization, OrganizationId, Recipient, RecipientDay, UserId,
+};
 
 use crate::Store;
 use crate::commit::{Pauses, distinct, in_order};
@@ -37,6 +40,20 @@ impl Snapshot {
     ) -> Result<Option<Invitation>, Error> {
         let key = Key::invitation(organization, invitation);
         self.item(&key).map(record::invitation).transpose().map_err(Error::from)
+    }
+
+    pub fn answer(&self, answer: &AnswerId) -> Result<Option<Answer>, Error> {
+        self.item(&Key::answer(answer)).map(record::answer).transpose().map_err(Error::from)
+    }
+
+    /// The answer that is kept under the attempt's key.
+    pub fn kept(&self, attempt: Option<&Attempt>) -> Result<Option<Answer>, Error> {
+        attempt.map_or(Ok(None), |attempt| self.answer(attempt.id()))
+    }
+
+    pub fn recipient_day(&self, recipient: &Recipient, day: Day) -> Result<Option<RecipientDay>, Error> {
+        let item = self.items.get(&Key::recipient_day(recipient, day));
+        item.map(record::recipient_day).transpose().map_err(Error::from)
     }
 
     fn item(&self, key: &Key) -> Option<Attributes> {

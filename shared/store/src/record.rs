@@ -4,15 +4,18 @@ use std::collections::HashMap;
 use std::fmt::Display;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::idempotency::{Answer, Fingerprint};
+use domain::ledger::Record;
 use domain::{
-    Closed, Delivery, EmailAddress, Generation, Invitation, InvitationId, Mail, Member, Organization,
-    OrganizationId, OrganizationName, Revision, Role, Seats, Sender, State, Status, Timestamp, UserId,
+    Closed, Delivery, EmailAddress, Generation, Invitation, InvitationId, Mail, MailId, Member, Organization,
+    OrganizationId, OrganizationName, RecipientDay, Revision, Role, Seats, Sender, State, Status, Tally,
+    Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 
 use crate::error::{Broken, Error};
-use crate::expr::{Attr, text};
+use crate::expr::{Attr, number, text};
 use crate::key::{Key, person};
 
 /// Shards of the index of what is due, so that no one partition of it carries all of a table's writes.
@@ -28,6 +31,10 @@ struct OrganizationRecord {
     seats_free: u32,
     owners: u32,
     created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invited: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invited_since: Option<Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -37,6 +44,10 @@ struct MemberRecord {
     invitation: InvitationId,
     joined_at: Timestamp,
     person: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mailed: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mailed_since: Option<Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -75,6 +86,13 @@ struct InvitationRecord {
     ttl: Option<Timestamp>,
 }
 
+#[derive(Serialize, Deserialize)]
+struct AnswerRecord {
+    request: String,
+    answer: String,
+    ttl: Timestamp,
+}
+
 /// `record` under `key`.
 fn keyed(key: &Key, record: impl Serialize) -> Result<Attributes, Error> {
     let mut item: Attributes = to_item(record).map_err(|error| broken(key, error))?;
@@ -96,6 +114,8 @@ pub(crate) fn organization_item(organization: &Organization) -> Result<Attribute
             seats_free: organization.seats.free,
             owners: organization.owners,
             created_at: organization.created_at,
+            invited: organization.invited.map(|it| it.count),
+            invited_since: organization.invited.map(|it| it.since),
         },
     )
 }
@@ -109,6 +129,8 @@ pub(crate) fn member_item(member: &Member) -> Result<Attributes, Error> {
             invitation: member.invitation.clone(),
             joined_at: member.joined_at,
             person: person(&member.user),
+            mailed: member.mailed.map(|it| it.count),
+            mailed_since: member.mailed.map(|it| it.since),
         },
     )
 }
@@ -184,6 +206,7 @@ pub(crate) fn organization(item: Attributes) -> Result<Organization, Broken> {
         seats: Seats { total: record.seats_total, free: record.seats_free },
         owners: record.owners,
         created_at: record.created_at,
+        invited: tally(record.invited, record.invited_since),
     })
 }
 
@@ -198,7 +221,44 @@ pub(crate) fn member(item: Attributes) -> Result<Member, Broken> {
         email: record.email,
         invitation: record.invitation,
         joined_at: record.joined_at,
+        mailed: tally(record.mailed, record.mailed_since),
     })
+}
+
+/// Whoever writes one half writes the other, too.
+fn tally(count: Option<u32>, since: Option<Timestamp>) -> Option<Tally> {
+    let (count, since) = count.zip(since)?;
+    Some(Tally { since, count })
+}
+
+/// A set of texts is nothing that serde knows.
+fn recipient_day_item(day: &RecipientDay) -> Attributes {
+    let mut item = Key::recipient_day(&day.recipient, day.day).attributes();
+    let mails = day.mails.iter().map(|mail| mail.as_str().to_owned()).collect();
+    item.insert(Attr::Mails.as_str().to_owned(), AttributeValue::Ss(mails));
+    item.insert(Attr::Ttl.as_str().to_owned(), number(day.day.purge_at().unix()));
+    item
+}
+
+pub(crate) fn recipient_day(item: &Attributes) -> Result<RecipientDay, Broken> {
+    let key = key_of(item)?;
+    let (recipient, day) = key.as_recipient_day().ok_or_else(|| broken(&key, "not a recipient's key"))?;
+    let mails = item.get(Attr::Mails.as_str()).and_then(|mails| mails.as_ss().ok());
+    let mails = required(&key, "mails", mails)?.iter().cloned().map(MailId::stored).collect();
+    Ok(RecipientDay { recipient, day, mails })
+}
+
+pub(crate) fn answer_item(answer: &Answer) -> Result<Attributes, Error> {
+    let request = answer.request.as_str().to_owned();
+    let record = AnswerRecord { request, answer: answer.text.clone(), ttl: answer.until };
+    keyed(&Key::answer(&answer.id), record)
+}
+
+pub(crate) fn answer(item: Attributes) -> Result<Answer, Broken> {
+    let key = key_of(&item)?;
+    let id = key.as_answer().ok_or_else(|| broken(&key, "not an answer's key"))?;
+    let record: AnswerRecord = from_item(item).map_err(|error| broken(&key, error))?;
+    Ok(Answer { id, request: Fingerprint::stored(record.request), text: record.answer, until: record.ttl })
 }
 
 /// An attribute that this kind of item cannot do without.
@@ -247,37 +307,30 @@ pub(crate) fn invitation(item: Attributes) -> Result<Invitation, Broken> {
     })
 }
 
-/// Any item of the table: for whoever looks at all of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Record {
-    /// An organization.
-    Organization(Organization),
-    /// A member.
-    Member(Member),
-    /// An invitation.
-    Invitation(Invitation),
+/// The record that `item` is: for whoever looks at all of a table.
+pub fn read(item: HashMap<String, AttributeValue>) -> Result<Record, Broken> {
+    let key = key_of(&item)?;
+    if key.as_organization().is_some() {
+        organization(item).map(Record::Organization)
+    } else if key.as_member().is_some() {
+        member(item).map(Record::Member)
+    } else if key.as_recipient_day().is_some() {
+        recipient_day(&item).map(Record::Recipient)
+    } else if key.as_answer().is_some() {
+        answer(item).map(Record::Answer)
+    } else {
+        invitation(item).map(Record::Invitation)
+    }
 }
 
-impl Record {
-    /// The record that `item` is.
-    pub fn read(item: HashMap<String, AttributeValue>) -> Result<Self, Broken> {
-        let key = key_of(&item)?;
-        if key.as_organization().is_some() {
-            organization(item).map(Self::Organization)
-        } else if key.as_member().is_some() {
-            member(item).map(Self::Member)
-        } else {
-            invitation(item).map(Self::Invitation)
-        }
-    }
-
-    /// The item that this record is.
-    pub fn write(&self) -> Result<HashMap<String, AttributeValue>, Error> {
-        match self {
-            Self::Organization(organization) => organization_item(organization),
-            Self::Member(member) => member_item(member),
-            Self::Invitation(invitation) => invitation_item(invitation),
-        }
+/// The item that `record` is.
+pub fn write(record: &Record) -> Result<HashMap<String, AttributeValue>, Error> {
+    match record {
+        Record::Organization(organization) => organization_item(organization),
+        Record::Member(member) => member_item(member),
+        Record::Invitation(invitation) => invitation_item(invitation),
+        Record::Recipient(day) => Ok(recipient_day_item(day)),
+        Record::Answer(answer) => answer_item(answer),
     }
 }
 

@@ -8,8 +8,7 @@ use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use store::Broken;
-use store::record::Record as Stored;
+use store::{Broken, record};
 
 /// The one table.
 pub const TABLE: &str = "roster";
@@ -53,16 +52,12 @@ impl Engine {
     /// Everything in the table, if it is what Roster writes.
     pub fn ledger(&self) -> Result<Ledger, Broken> {
         let scanned = ask(&json!({ "TableName": TABLE }), |request| self.db.scan(request));
-        let (mut organizations, mut members, mut invitations) = (Vec::new(), Vec::new(), Vec::new());
-        for item in scanned["Items"].as_array().into_iter().flatten() {
+        let items = scanned["Items"].as_array().into_iter().flatten();
+        let read = |item: &Value| {
             let item: serde_dynamo::Item = serde_json::from_value(item.clone()).expect("an item");
-            match Stored::read(item.into())? {
-                Stored::Organization(organization) => organizations.push(organization),
-                Stored::Member(member) => members.push(member),
-                Stored::Invitation(invitation) => invitations.push(invitation),
-            }
-        }
-        Ok(Ledger::new(organizations, members, invitations))
+            record::read(item.into())
+        };
+        items.map(read).collect()
     }
 
     /// The stream's records from the `from`th on; AWS has none for writes that change nothing.

@@ -9,15 +9,25 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::delivery::Mark;
+use crate::idempotency::{Attempt, Fingerprint, IdempotencyKey, Reused, Scope, once};
 use crate::testing::{NOON, acme, address, caller, id_of, invitation, member, user};
 use crate::{
-    Caller, Decision, Link, OrganizationName, Policy, Seats, Timestamp, accept, create, decline, delivery,
-    expire, invite, reconcile, remove, resend, revoke, role_edit,
+    Caller, Decision, Limits, Link, OrganizationName, Policy, Seats, Tally, Timestamp, accept, create,
+    decline, delivery, expire, invite, reconcile, remove, resend, revoke, role_edit,
 };
 
 const PEOPLE: [&str; 6] = ["ada", "bob", "cyd", "dan", "eve", "fay"];
 /// Fewer than people, so that the last seat is fought for.
 const SEATS: u32 = 4;
+
+/// Few enough to be met within a life.
+const LIMITS: Limits = Limits {
+    invitees_per_day: 12,
+    mails_per_hour: 6,
+    pause: Duration::from_secs(20),
+    mails_per_invitation: 6,
+    mails_per_recipient: 10,
+};
 
 /// A person, by their place in [`PEOPLE`].
 type Person = usize;
@@ -49,6 +59,8 @@ enum Act {
 struct Step {
     pause: Duration,
     lag: usize,
+    /// The caller's idempotency key, where the act takes one.
+    key: Option<u8>,
     act: Act,
 }
 
@@ -86,7 +98,8 @@ fn steps() -> impl Strategy<Value = Step> {
     // Mostly seconds, now and then longer than an invitation lives.
     let pause = prop_oneof![8 => 0_u64..60, 1 => 86_000_u64..180_000].prop_map(Duration::from_secs);
     let lag = prop_oneof![1 => Just(0), 1 => 1..4_usize];
-    (pause, lag, acts()).prop_map(|(pause, lag, act)| Step { pause, lag, act })
+    let key = proptest::option::weighted(0.4, 0..2_u8);
+    (pause, lag, key, acts()).prop_map(|(pause, lag, key, act)| Step { pause, lag, key, act })
 }
 
 /// A table with its past, and the links of all mails ever owed.
@@ -100,8 +113,8 @@ struct World {
 
 impl World {
     /// Acme, founded by ada.
-    fn new() -> Self {
-        let policy = Policy { seats: SEATS, ..Policy::default() };
+    fn new(limits: Option<Limits>) -> Self {
+        let policy = Policy { seats: SEATS, limits, ..Policy::default() };
         let request = create::Request { id: acme(), name: OrganizationName::parse("Acme").unwrap() };
         let founding = create::decide(&caller("ada"), &request, &policy, NOON).unwrap();
         let mut ledger = Ledger::default();
@@ -130,19 +143,21 @@ impl World {
         }
     }
 
-    /// The plan of `act` on what was seen `lag` commits ago, unless the rules refuse it.
-    fn plan(&self, act: &Act, lag: usize) -> Option<Plan> {
+    /// The plan of `act`, called with `key`, on what was seen `lag` commits ago, unless the rules refuse it.
+    fn plan(&self, act: &Act, key: Option<u8>, lag: usize) -> Option<Plan> {
         let seen = &self.past[self.past.len().saturating_sub(lag + 1)];
         let (policy, now) = (&self.policy, self.now);
         match act {
             Act::Invite(by, whom, role) => {
                 let request = invite::Request::new(whom.iter().map(|&it| address(PEOPLE[it])), *role);
                 let facts = seen.invite_facts(&acme(), &user(PEOPLE[*by]), &request);
-                plan(invite::decide(&person(*by), &request, &facts, policy, now))
+                let act = || invite::decide(&person(*by), &request, &facts, policy, now);
+                self.once(seen, key, &user(PEOPLE[*by]), request.fingerprint(), act)
             }
             Act::Resend(by, whom) => {
                 let facts = seen.resend_facts(&acme(), &user(PEOPLE[*by]), &id_of(PEOPLE[*whom]));
-                plan(resend::decide(&person(*by), &facts, policy, now))
+                let act = || resend::decide(&person(*by), &facts, policy, now);
+                self.once(seen, key, &user(PEOPLE[*by]), resend::fingerprint(&id_of(PEOPLE[*whom])), act)
             }
             Act::Revoke(by, whom) => {
                 let facts = seen.revoke_facts(&acme(), &user(PEOPLE[*by]), &id_of(PEOPLE[*whom]));
@@ -184,6 +199,31 @@ impl World {
         }
     }
 
+    /// The plan of what `act` decides, or of what `key` says of it.
+    fn once<Answer: std::fmt::Debug, Refusal>(
+        &self,
+        seen: &Ledger,
+        key: Option<u8>,
+        by: &UserId,
+        request: Fingerprint,
+        act: impl FnOnce() -> Result<Decision<Answer>, Refusal>,
+    ) -> Option<Plan> {
+        struct Refused;
+        impl From<Reused> for Refused {
+            fn from(_: Reused) -> Self {
+                Self
+            }
+        }
+        let attempt = key.map(|key| {
+            let key = IdempotencyKey::parse(&key.to_string()).unwrap();
+            Attempt::new(Scope::Organization(acme()), by, &key, request)
+        });
+        let kept = attempt.as_ref().and_then(|attempt| seen.answer(attempt.id()));
+        let act = || act().map_err(|_| Refused);
+        let say = |answer| Ok(format!("{answer:?}"));
+        plan(once(attempt.as_ref(), kept, self.now, act, say))
+    }
+
     /// The link of a mail sent some time ago (0: the newest).
     fn link(&self, age: usize) -> Option<&Link> {
         self.links.iter().rev().nth(age)
@@ -194,7 +234,7 @@ impl World {
         self.now = self.now + step.pause;
         let act = self.known(&step.act);
         let deed = self.deed(&act);
-        let Some(plan) = self.plan(&act, step.lag) else { return Ok(false) };
+        let Some(plan) = self.plan(&act, step.key, step.lag) else { return Ok(false) };
         let items: HashSet<_> = plan.changes().iter().map(Change::item).collect();
         prop_assert_eq!(items.len(), plan.changes().len(), "one change per item: {:?}", plan);
         let before = self.present().clone();
@@ -207,12 +247,24 @@ impl World {
         }
         prop_assert_eq!(after.violations(), [], "after {:?}", plan);
         for change in plan.changes() {
-            if let Change::Invitation(_, _, InvitationChange::Write(next)) = change {
-                let previous = before.invitation(&acme(), &next.id);
-                prop_assert!(previous.is_none_or(|it| it.generation <= next.generation), "links only die");
-                self.links.push(next.link());
+            match change {
+                Change::Invitation(_, _, InvitationChange::Write(next)) => {
+                    let previous = before.invitation(&acme(), &next.id);
+                    prop_assert!(
+                        previous.is_none_or(|it| it.generation <= next.generation),
+                        "links only die"
+                    );
+                    self.is_not_mailed_too_soon(previous, next)?;
+                    self.links.push(next.link());
+                }
+                Change::Answer(id, _) => {
+                    let kept = before.answer(id);
+                    prop_assert!(kept.is_none_or(|it| it.until <= self.now), "a second effect of one key");
+                }
+                _ => {}
             }
         }
+        self.is_within_limits(&after)?;
         let changed = after != before;
         if changed {
             let misdeed = before.misdeed(&acme(), &after, &deed);
@@ -221,6 +273,33 @@ impl World {
             self.past.push(after);
         }
         Ok(changed)
+    }
+
+    fn is_not_mailed_too_soon(
+        &self,
+        before: Option<&Invitation>,
+        after: &Invitation,
+    ) -> Result<(), TestCaseError> {
+        let Some((limits, before)) = self.policy.limits.zip(before) else { return Ok(()) };
+        let Some(mail) = before.mail.as_ref().filter(|_| after.generation > before.generation) else {
+            return Ok(());
+        };
+        let asked_at = before.expires_at.unix() - i64::try_from(self.policy.lifetime.as_secs()).unwrap();
+        let mailed_at = mail.sent_at.unwrap_or(Timestamp::from_unix(asked_at));
+        let failed = mail.sent_at.is_none() && mail.delivery == crate::Delivery::Failed;
+        prop_assert!(failed || self.now >= mailed_at + limits.pause, "mailed again too soon");
+        Ok(())
+    }
+
+    fn is_within_limits(&self, ledger: &Ledger) -> Result<(), TestCaseError> {
+        let Some(limits) = self.policy.limits else { return Ok(()) };
+        let within = |tally: Option<Tally>, limit| tally.is_none_or(|it| it.count <= limit);
+        let organization = ledger.organization(&acme()).unwrap();
+        prop_assert!(within(organization.invited, limits.invitees_per_day));
+        prop_assert!(ledger.members(&acme()).all(|it| within(it.mailed, limits.mails_per_hour)));
+        let mails = ledger.invitations(&acme()).map(|it| it.generation.0).max();
+        prop_assert!(mails.unwrap_or(0) <= limits.mails_per_invitation);
+        Ok(())
     }
 
     /// Three days on, reconcile alone has closed whatever is still pending: every seat that nobody took is
@@ -278,8 +357,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_rules_hold_after_every_commit(steps in proptest::collection::vec(steps(), 1..80)) {
-        let mut world = World::new();
+    fn the_rules_hold_after_every_commit(
+        steps in proptest::collection::vec(steps(), 1..80),
+        limited in prop::bool::ANY,
+    ) {
+        let mut world = World::new(limited.then_some(LIMITS));
         for step in &steps {
             world.happens(step)?;
         }
@@ -298,7 +380,7 @@ fn random_lives_reach_every_state() {
     for _ in 0..64 {
         let lives = proptest::collection::vec(steps(), 80);
         let steps = lives.new_tree(&mut runner).unwrap().current();
-        let mut world = World::new();
+        let mut world = World::new(None);
         for step in &steps {
             world.happens(step).unwrap();
             let ledger = world.present();
@@ -320,6 +402,7 @@ fn each_kind_of_violation_is_seen() {
         seats: Seats { total: 3, free },
         owners,
         created_at: NOON,
+        invited: None,
     };
     let ada = || member("ada", Role::Owner);
     let adas = || invitation("ada", Status::Accepted);
@@ -358,10 +441,10 @@ fn each_kind_of_violation_is_seen() {
 
 #[test]
 fn one_failing_guard_stops_the_whole_plan() {
-    let mut world = World::new();
+    let mut world = World::new(None);
     let mut invites = |whom: &[Person], lag| {
         let act = Act::Invite(0, whom.to_vec(), Role::Member);
-        world.happens(&Step { pause: Duration::ZERO, lag, act }).unwrap()
+        world.happens(&Step { pause: Duration::ZERO, lag, key: None, act }).unwrap()
     };
     assert!(invites(&[1, 2, 3], 0), "all seats are taken");
     assert!(!invites(&[4], 0), "the rules refuse");
@@ -376,6 +459,7 @@ fn acme_of_three() -> Ledger {
         seats: Seats { total: 4, free: 1 },
         owners: 1,
         created_at: NOON,
+        invited: None,
     };
     let members = [member("ada", Role::Owner), member("dan", Role::Member)];
     let accepted = ["ada", "dan"].map(|name| invitation(name, Status::Accepted));

@@ -1,0 +1,42 @@
+//! Hashes of several texts, and how bytes become text.
+
+use std::sync::LazyLock;
+
+use data_encoding::{Encoding, Specification};
+use sha2::{Digest as _, Sha256};
+
+/// Crockford's base32 in lower case: 16 bytes become 26 characters.
+pub(crate) static CROCKFORD: LazyLock<Encoding> = LazyLock::new(|| {
+    let mut specification = Specification::new();
+    specification.symbols.push_str("0123456789abcdefghjkmnpqrstvwxyz");
+    specification.encoding().unwrap_or(data_encoding::BASE32HEX_NOPAD)
+});
+
+/// `bytes` in base32, behind `prefix`.
+pub(crate) fn encoded(prefix: &str, bytes: &[u8]) -> String {
+    format!("{prefix}{}", CROCKFORD.encode(bytes))
+}
+
+/// SHA-256 over `parts`, each with its length before it (8 bytes, big-endian), so that no two lists of parts share
+/// what is hashed.
+pub(crate) fn digest<'a>(parts: impl IntoIterator<Item = &'a str>) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_one_part_ends_matters() {
+        assert_eq!(digest(["ab", "c"]), digest(["ab", "c"]));
+        for other in [&["a", "bc"][..], &["abc"], &["ab", "c", ""], &["", "ab", "c"]] {
+            assert_ne!(digest(["ab", "c"]), digest(other.iter().copied()), "{other:?}");
+        }
+    }
+}

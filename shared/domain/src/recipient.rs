@@ -1,0 +1,149 @@
+//! Recipients: whoever reads an address, whichever organization writes to it (rule 11).
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use crate::hash::{digest, encoded};
+use crate::{EmailAddress, InvitationId, Link, Timestamp};
+
+/// Bytes of the hash that are kept: as many as of an invitation's id.
+const HASH_BYTES: usize = 16;
+/// A day's count is kept for so long after the day began.
+const KEPT: Duration = Duration::from_hours(2 * 24);
+
+/// One reader of mail: a hash of the address without its plus tag, since `ada+1@` and `ada+2@` are read by the same
+/// person.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Recipient(String);
+
+impl Recipient {
+    /// Whoever reads `address`.
+    #[must_use]
+    pub fn of(address: &EmailAddress) -> Self {
+        let (local, domain) = address.as_str().rsplit_once('@').unwrap_or_default();
+        let untagged = match local.split_once('+') {
+            Some((name, _)) if !name.is_empty() => name,
+            _ => local,
+        };
+        Self(encoded("", &digest([untagged, domain])[..HASH_BYTES]))
+    }
+
+    /// The recipient that is stored like this.
+    #[must_use]
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// As it is stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A day in UTC; shown as in `2026-11-24`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(Timestamp);
+
+impl Day {
+    const SECONDS: i64 = 24 * 60 * 60;
+
+    /// The day in which `moment` is.
+    #[must_use]
+    pub fn of(moment: Timestamp) -> Self {
+        Self(Timestamp::from_unix(moment.unix() - moment.unix() % Self::SECONDS))
+    }
+
+    /// The day that is stored like this, if it is one.
+    #[must_use]
+    pub fn stored(text: &str) -> Option<Self> {
+        let day = format!("{text}T00:00:00Z").parse().ok().map(Self)?;
+        (day.to_string() == text).then_some(day)
+    }
+
+    /// When its count may be deleted.
+    #[must_use]
+    pub fn purge_at(self) -> Timestamp {
+        self.0 + KEPT
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let moment = self.0.to_string();
+        f.write_str(moment.split_once('T').map_or(moment.as_str(), |(day, _)| day))
+    }
+}
+
+/// Names one mail: the invitation and its generation. A mail that is tried again counts once.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MailId(String);
+
+impl MailId {
+    /// The mail that carries `link`.
+    #[must_use]
+    pub fn of(link: &Link) -> Self {
+        Self::new(&link.invitation, link.generation.0)
+    }
+
+    fn new(invitation: &InvitationId, generation: u32) -> Self {
+        Self(format!("{invitation}.{generation}"))
+    }
+
+    /// The id that is stored like this.
+    #[must_use]
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// As it is stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a recipient is sent in a day, over all organizations.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RecipientDay {
+    /// Who.
+    pub recipient: Recipient,
+    /// When.
+    pub day: Day,
+    /// What.
+    pub mails: BTreeSet<MailId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{HOUR, NOON, SECOND};
+
+    #[test]
+    fn plus_tags_are_folded_and_nothing_else_is() {
+        let of = |text: &str| Recipient::of(&EmailAddress::parse(text).unwrap());
+        let ada = of("ada@x.example");
+        for same in ["Ada@X.example", "ada+1@x.example", "ada+1+2@x.example", "ada+@x.example"] {
+            assert_eq!(of(same), ada, "{same}");
+        }
+        for other in ["ad.a@x.example", "ada@y.example", "ada-1@x.example", "+ada@x.example", "+@x.example"] {
+            assert_ne!(of(other), ada, "{other}");
+        }
+        assert_ne!(of("+a@x.example"), of("+b@x.example"), "there is no name to fold to");
+        assert!(!format!("{ada:?}").contains("ada@"));
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_utc_and_reads_back() {
+        let midnight = NOON + 12 * HOUR;
+        let day = |moment| Day::of(moment).to_string();
+        assert_eq!((day(NOON), day(midnight)), ("2026-11-24".to_owned(), "2026-11-25".to_owned()));
+        assert_eq!(Day::of(midnight + (24 * HOUR - SECOND)), Day::of(midnight));
+        assert_eq!(Day::of(midnight).purge_at(), midnight + 48 * HOUR);
+        assert_eq!(Day::stored("2026-11-24"), Some(Day::of(NOON)));
+        for text in ["", "2026-11-31", "2026-11-24T00:00:00Z", "24.11.2026", "2026-1-1"] {
+            assert_eq!(Day::stored(text), None, "{text:?}");
+        }
+    }
+}
