@@ -250,11 +250,11 @@ async fn s01_s36_a_link_that_roster_never_made_is_told_the_same_for_the_same_wor
             }
             work.push((cause, of_each.map(|(_, sent)| sent)));
         }
-        let verified = |read: &str, items| vec![(read.to_owned(), items), ("VerifyMac".to_owned(), 1)];
-        let preview = verified("TransactGetItems", 2);
-        let expected = [preview.clone(), preview, verified("TransactGetItems", 2), verified("GetItem", 1)];
+        // What the table holds cannot show in the time of a call that never asks it.
         for (cause, sent) in work {
-            assert_eq!(sent, expected, "{cause}");
+            for sent in sent {
+                assert_eq!(sent, [("VerifyMac".to_owned(), 1)], "{cause}");
+            }
         }
     }
     assert_eq!(world.ledger().await, before);

@@ -17,9 +17,10 @@ pub struct Facts {
 
 /// What is known of the sender. The sender is known only from the record, so the first look cannot read
 /// them in the same snapshot.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Authority {
     /// Not read: taken on trust, and vouched for by the guard of the plan.
+    #[default]
     Trusted,
     /// Read in the same snapshot.
     Read {

@@ -11,7 +11,7 @@ use crate::key::Key;
 use crate::{Error, Store};
 
 /// What an accepted link is decided on, but for its MAC.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AcceptFacts {
     /// The record that the link names.
     pub invitation: Option<Invitation>,
@@ -22,7 +22,7 @@ pub struct AcceptFacts {
 }
 
 /// What a mail and a preview show.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LetterFacts {
     /// The organization.
     pub organization: Option<Organization>,
