@@ -92,7 +92,7 @@ async fn whoever_accepts_as_owner_is_one_of_two() {
 }
 
 #[tokio::test]
-async fn accepting_again_answers_the_member_as_it_is_now() {
+async fn s11_accepting_again_answers_the_member_as_it_is_now_and_restores_nothing() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -115,7 +115,7 @@ async fn accepting_again_answers_the_member_as_it_is_now() {
     world.passes(TWO_DAYS).await;
     assert_eq!(bob.accepts(&token).await.is(200), now);
     ada.edits(&acme, "bob", "member").await.is(200);
-    assert_eq!(bob.accepts(&token).await.is(200), first, "s11: it restores nothing");
+    assert_eq!(bob.accepts(&token).await.is(200), first, "it restores nothing");
     assert_eq!(lasting().await, before);
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
     world.ends_well().await;
@@ -201,6 +201,83 @@ async fn s03_an_unverified_address_proves_nothing() {
         let bob = world.signed_in("bob", claims);
         bob.accepts(&token).await.refused(403, "email_not_verified");
         bob.declines(&token).await.refused(403, "email_not_verified");
+    }
+    assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "pending");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s27_an_account_whose_address_only_looks_like_the_invited_one_accepts_nothing() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let account = |claim: &str| world.signed_in("mallory", json!({ "email": claim, "email_verified": true }));
+    for (invited, look_alikes) in [
+        // A claim that no invitation could have is no address; a domain of its own is another one.
+        (
+            "mike@example.com",
+            vec!["m\u{131}ke@example.com", "\u{ff4d}ike@example.com", "mike@\u{ff45}xample.com"],
+        ),
+        ("kate@kelvin.example", vec!["\u{212a}ate@kelvin.example", "kate@\u{212a}elvin.example"]),
+        (
+            "ss@strasse.example",
+            vec!["\u{df}@strasse.example", "ss@stra\u{df}e.example", "ss@xn--strae-oqa.example"],
+        ),
+        (
+            "ss@stra\u{df}e.example",
+            vec!["ss@strasse.example", "ss@STRASSE.example", "ss@STRA\u{1e9e}E.example"],
+        ),
+        ("ida@g\u{131}thub.example", vec!["ida@github.example", "ida@GITHUB.example"]),
+    ] {
+        let invitation = world.invited(&acme, &ada, invited, "owner").await;
+        let token = world.token_for(invitation["email"].as_str().unwrap()).await;
+        for look_alike in look_alikes {
+            let mallory = account(look_alike);
+            for answer in [mallory.accepts(&token).await, mallory.declines(&token).await] {
+                assert!(
+                    ["email_mismatch", "email_not_verified"].contains(&answer.code()),
+                    "{look_alike} for {invited}: {}",
+                    answer.body
+                );
+                answer.is(403);
+            }
+        }
+        // Whoever it is for writes it as they like, where that is the same address.
+        let invitee = json!({ "email": invited, "email_verified": true });
+        let user = format!("user of {invited}");
+        assert_eq!(
+            world.signed_in(&user, invitee).accepts(&token).await.is(200)["email"],
+            invitation["email"]
+        );
+    }
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s28_an_account_whose_claim_is_a_list_or_has_a_display_name_accepts_nothing() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    world.invited(&acme, &ada, "bob@example.com", "owner").await;
+    let token = world.token_for("bob@example.com").await;
+    for claim in [
+        "mallory@example.com,bob@example.com",
+        "bob@example.com,mallory@example.com",
+        "bob@example.com;mallory@example.com",
+        // As API Gateway writes an array.
+        "[bob@example.com mallory@example.com]",
+        "[bob@example.com]",
+        "[\"bob@example.com\"]",
+        "Bob <bob@example.com>",
+        "<bob@example.com>",
+        "bob@example.com\n",
+        " bob@example.com",
+        "bob@example.com\0",
+    ] {
+        let mallory = world.signed_in("mallory", json!({ "email": claim, "email_verified": true }));
+        mallory.accepts(&token).await.refused(403, "email_not_verified");
+        mallory.declines(&token).await.refused(403, "email_not_verified");
+        mallory.creates("Acme").await.refused(403, "email_not_verified");
     }
     assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "pending");
     world.ends_well().await;
@@ -312,7 +389,7 @@ async fn s09_the_link_of_a_revoked_or_declined_invitation_is_dead() {
 }
 
 #[tokio::test]
-async fn a_link_that_another_account_of_the_same_address_has_used_is_used() {
+async fn s14_a_link_that_another_account_of_the_same_address_has_used_is_used() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -391,7 +468,7 @@ async fn s08_a_demoted_sender_has_authority_for_members_only_and_a_regained_role
 }
 
 #[tokio::test]
-async fn a_sender_who_was_removed_and_is_back_has_authority_again() {
+async fn s08_a_sender_who_was_removed_and_is_back_has_authority_again() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -410,7 +487,7 @@ async fn a_sender_who_was_removed_and_is_back_has_authority_again() {
 }
 
 #[tokio::test]
-async fn nobody_lets_themselves_back_in() {
+async fn s08_nobody_lets_themselves_back_in() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;

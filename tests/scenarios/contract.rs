@@ -101,7 +101,7 @@ async fn s32_what_is_no_json_object_is_malformed() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_pointed_at() {
+async fn s28_what_is_no_text_is_no_address_and_what_is_wrong_is_pointed_at() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;

@@ -84,7 +84,7 @@ async fn names_that_people_give_are_taken() {
 }
 
 #[tokio::test]
-async fn s25_names_that_mail_cannot_show_are_refused() {
+async fn s24_s25_names_that_mail_cannot_show_are_refused() {
     let world = World::start().await;
     let ada = world.person("ada");
     for name in [

@@ -26,7 +26,7 @@ async fn a_declined_invitation_gives_its_seat_back_and_its_link_is_dead() {
 }
 
 #[tokio::test]
-async fn what_is_over_cannot_be_declined_and_gives_no_seat_back() {
+async fn s09_s16_what_is_over_cannot_be_declined_and_gives_no_seat_back() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;

@@ -46,7 +46,7 @@ async fn at_its_deadline_an_invitation_is_closed_and_its_seat_is_free() {
 }
 
 #[tokio::test]
-async fn run_twice_it_frees_one_seat() {
+async fn s16_run_twice_it_frees_one_seat() {
     let world = World::start().await;
     let (ada, acme, invitation) = invited(&world).await;
     world.passes(LIFETIME).await;

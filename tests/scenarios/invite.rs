@@ -98,7 +98,7 @@ async fn an_address_is_written_as_rule_9_does() {
 }
 
 #[tokio::test]
-async fn fifty_addresses_are_invited_at_once_and_fifty_one_are_not() {
+async fn s32_fifty_addresses_are_invited_at_once_and_fifty_one_are_not() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -154,7 +154,7 @@ async fn whoever_is_invited_or_a_member_is_left_alone() {
 }
 
 #[tokio::test]
-async fn every_address_that_is_none_is_named_and_nobody_is_invited() {
+async fn s25_s28_every_address_that_is_none_is_named_and_nobody_is_invited() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -168,11 +168,22 @@ async fn every_address_that_is_none_is_named_and_nobody_is_invited() {
         "eve@example.com\r\nBcc: all@example.com",
         "eve@localhost",
         "",
+        "eve@exa\u{202e}mple.com",
+        "eve\u{200b}@example.com",
+        "eve\t@example.com",
+        "eve@example.com\u{2028}",
+        "eve@example.com;ada@example.com",
+        "ada@example.com eve@example.com",
+        "<eve@example.com>",
+        "\"eve\"@example.com",
+        "eve(zoe@example.com)@example.com",
+        "eve@[127.0.0.1]",
+        "mailto:eve@example.com?bcc=zoe@example.com",
     ];
     let answer = ada.invites(&acme, &emails, "member").await;
-    let pointers =
-        ["/emails/1", "/emails/2", "/emails/3", "/emails/4", "/emails/6", "/emails/7", "/emails/8"];
-    assert_eq!(answer.pointers(), pointers);
+    let fine = [0, 5];
+    let wrong = (0..emails.len()).filter(|place| !fine.contains(place));
+    assert_eq!(answer.pointers(), wrong.map(|place| format!("/emails/{place}")).collect::<Vec<_>>());
     answer.refused(422, "invalid_email");
     assert_eq!(ada.counts_seats(&acme).await, (1, 999));
     assert!(world.mails_to("ok@example.com").await.is_empty());
@@ -193,6 +204,142 @@ async fn s04_a_member_invites_members_and_no_owner() {
     world.invited(&acme, &mem, "eve@example.com", "owner").await;
     ada.edits(&acme, "mem", "member").await.is(200);
     mem.invites(&acme, &["zoe@example.com"], "owner").await.refused(403, "role_not_grantable");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s05_a_member_reaches_no_owner_by_inviting_again_or_in_a_batch() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let mem = world.joined(&acme, &ada, "mem", "member").await;
+    world.invited(&acme, &ada, "bob@example.com", "owner").await;
+    world.invited(&acme, &mem, "eve@example.com", "member").await;
+    let closed = world.invited(&acme, &ada, "zoe@example.com", "owner").await;
+    ada.revokes(&acme, id(&closed)).await.is(204);
+    world.passes(A_WHILE).await;
+    let before = world.ledger().await;
+    // Whether anybody would be invited at all makes no difference.
+    for emails in [
+        vec!["eve@example.com"],
+        vec!["bob@example.com"],
+        vec!["zoe@example.com"],
+        vec!["mem@example.com"],
+        vec!["eve@example.com", "new@example.com", "mem@example.com"],
+    ] {
+        mem.invites(&acme, &emails, "owner").await.refused(403, "role_not_grantable");
+    }
+    // What waits for an owner is left alone, and what waits for a member does not become more.
+    let again =
+        mem.invites(&acme, &["bob@example.com", "eve@example.com", "ada@example.com"], "member").await;
+    assert_eq!(
+        outcomes(again),
+        json!([
+            ["bob@example.com", "already_invited"],
+            ["eve@example.com", "already_invited"],
+            ["ada@example.com", "already_member"],
+        ])
+    );
+    assert_eq!(world.ledger().await, before);
+    // Anew is what the sender may grant, whatever it was.
+    assert_eq!(world.invited(&acme, &mem, "zoe@example.com", "member").await["role"], "member");
+    assert_eq!(ada.finds(&acme, "bob@example.com").await["role"], "owner");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s27_look_alikes_are_refused_or_other_addresses_and_mail_goes_to_the_one_that_is_kept() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let look_alikes = [
+        // Dotless i, Kelvin sign, sharp s, a full-width letter, a ligature and a long s: before the @.
+        "m\u{131}ke@example.com",
+        "mi\u{212a}e@example.com",
+        "stra\u{df}e@example.com",
+        "\u{ff4d}ike@example.com",
+        "of\u{fb01}ce@example.com",
+        "mi\u{17f}s@example.com",
+        // And after it, where folding would make another domain of them; an upper-case dotted I, too.
+        "mike@\u{212a}elvin.example",
+        "mike@\u{ff45}xample.com",
+        "mike@gith\u{55}b\u{ff0e}com",
+        "mike@of\u{fb01}ce.example",
+        "mike@mi\u{17f}s.example",
+        "mike@\u{130}nside.example",
+        "mike@STRA\u{1e9e}E.example",
+    ];
+    let answer = ada.invites(&acme, &look_alikes, "member").await;
+    let pointers: Vec<_> = (0..look_alikes.len()).map(|place| format!("/emails/{place}")).collect();
+    assert_eq!(answer.pointers(), pointers);
+    answer.refused(422, "invalid_email");
+
+    // These are domains of their own, and not what they look like.
+    let others = [
+        "mike@stra\u{df}e.example",
+        "mike@strasse.example",
+        "mike@g\u{131}thub.example",
+        "mike@github.example",
+    ];
+    let kept = [
+        "mike@xn--strae-oqa.example",
+        "mike@strasse.example",
+        "mike@xn--gthub-n4a.example",
+        "mike@github.example",
+    ];
+    let invited: Value = kept.iter().map(|email| json!([email, "invited"])).collect();
+    assert_eq!(outcomes(ada.invites(&acme, &others, "member").await), invited);
+    assert_eq!(ada.counts_seats(&acme).await, (5, 995));
+    for email in kept {
+        let mails = world.mails_to(email).await;
+        assert_eq!(mails.len(), 1, "{email}");
+        assert_eq!(mails[0]["to"], email);
+    }
+    assert_eq!(world.laptop().mailbox().items(None).len(), 4, "nobody else has a mail");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s30_an_address_with_an_account_is_invited_like_one_without() {
+    let world = World::start().await;
+    let (ada, eve) = (world.person("ada"), world.person("eve"));
+    let (acme, other) = (world.founded_by(&ada).await, world.founded_by(&eve).await);
+    // One is a member elsewhere, one is invited there, one has left, and of one nobody has ever heard.
+    world.joined(&other, &eve, "bob", "member").await;
+    world.joined(&other, &eve, "gone", "member").await.leaves(&other).await.is(204);
+    world.invited(&other, &eve, "ivy@example.com", "member").await;
+    let mut seen = Vec::new();
+    for name in ["bob", "gone", "ivy", "eve", "unheard-of"] {
+        let email = format!("{name}@example.com");
+        world.idle().await;
+        drop(world.wire().take());
+        let answer = ada.invites(&acme, &[&email], "member").await;
+        let sent = world.wire().take_actions();
+        let headers =
+            answer.headers.iter().filter(|(name, _)| *name != "apigw-requestid" && *name != "content-length");
+        let headers: Vec<_> = headers.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let mut result = answer.is(200)["results"][0].clone();
+        let invitation = &mut result["invitation"];
+        assert_eq!(invitation["email"], email);
+        for told_apart in ["id", "email", "created_at", "expires_at"] {
+            invitation[told_apart] = Value::Null;
+        }
+        result["email"] = Value::Null;
+        seen.push((headers, sent, result));
+    }
+    // Requests are DynamoDB's alone: whoever keeps accounts is not asked.
+    assert_eq!(seen[0].1, ["TransactGetItems", "TransactWriteItems"]);
+    assert!(seen.iter().all(|it| *it == seen[0]), "{seen:#?}");
+    // What a link shows to whoever opens it tells no more.
+    let mut shown = Vec::new();
+    for name in ["bob", "unheard-of"] {
+        let email = format!("{name}@example.com");
+        let mut preview = world.nobody().previews(&world.token_for(&email).await).await.is(200);
+        preview["email"] = Value::Null;
+        preview["expires_at"] = Value::Null;
+        shown.push(preview);
+    }
+    assert_eq!(shown[0], shown[1]);
     world.ends_well().await;
 }
 

@@ -290,11 +290,31 @@ async fn check_counts_organizations_and_tells_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn the_page_behind_the_link_may_run_its_own_script_only() {
+async fn s21_s29_the_page_behind_the_link_may_run_its_own_script_only_and_passes_its_address_on_to_nobody() {
     let world = World::start().await;
     let page = world.nobody().gets("/accept").await;
     assert_is_page(&page.headers);
     assert!(page.is(200).as_str().unwrap().starts_with("<!doctype html>"));
+    world.ends_well().await;
+}
+
+/// Mails, links and tokens are for whoever asked, and nobody's cache.
+#[tokio::test]
+async fn s21_what_the_laptop_serves_beyond_the_contract_is_kept_by_nobody() {
+    let world = World::start().await;
+    let nobody = world.nobody();
+    for answer in [
+        nobody.gets("/_dev/mail").await,
+        nobody.gets("/_dev/clock").await,
+        nobody.gets("/_dev/check").await,
+        nobody.gets("/_dev/idle").await,
+        nobody.posts("/_dev/token", &json!({ "sub": "ada" })).await,
+        nobody.posts("/_dev/token", &json!({})).await,
+        nobody.posts("/_dev/feedback", &json!({})).await,
+    ] {
+        assert_eq!(answer.headers["cache-control"], "no-store", "{}", answer.body);
+        assert_eq!(answer.headers["referrer-policy"], "no-referrer", "{}", answer.body);
+    }
     world.ends_well().await;
 }
 
@@ -323,13 +343,26 @@ async fn a_page_of_another_site_reaches_nothing() {
 fn assert_is_page(headers: &HeaderMap) {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     assert!(header("content-type").starts_with("text/html"), "{headers:?}");
-    let policy = header("content-security-policy");
-    assert!(
-        policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
-        "{policy}"
-    );
-    // The token stands in the page's address.
-    assert_eq!(header("referrer-policy"), "no-referrer");
-    assert_eq!(header("cache-control"), "no-store");
-    assert_eq!(header("x-content-type-options"), "nosniff");
+    let policy: Vec<_> = header("content-security-policy").split("; ").collect();
+    for directive in [
+        "default-src 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    ] {
+        assert!(policy.contains(&directive), "{directive}: {policy:?}");
+    }
+    for (name, value) in [
+        // The token stands in the page's address.
+        ("referrer-policy", "no-referrer"),
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+        ("strict-transport-security", "max-age=63072000"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ] {
+        assert_eq!(header(name), value, "{name}");
+    }
 }

@@ -126,7 +126,7 @@ async fn a_mail_that_the_service_refuses_for_good_is_failed_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_mail_that_is_given_up_is_a_dead_letter_and_still_owed() {
+async fn s21_a_mail_that_is_given_up_is_a_dead_letter_without_an_address_and_still_owed() {
     let world = World::start().await;
     let (ada, acme) = calm(&world).await;
     world.wire().disturb("SendEmail", Fault::Refused("SendingPausedException"), usize::MAX);

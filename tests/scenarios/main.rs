@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a scenario that cannot go on has failed")]
 
 mod accept;
+mod attacks;
 mod canary;
 mod contract;
 mod create;
@@ -32,5 +33,6 @@ mod resend;
 mod revoke;
 mod role_edit;
 mod routes;
+mod rows;
 mod schedule;
 mod template;

@@ -385,7 +385,7 @@ async fn what_only_the_operator_can_mend_is_told_before_the_last_line() {
 }
 
 #[tokio::test]
-async fn a_sub_that_is_an_address_is_kept_out() {
+async fn s21_a_sub_that_is_an_address_is_kept_out() {
     listen();
     let world = World::start().await;
     let ada =

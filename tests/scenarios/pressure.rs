@@ -69,7 +69,7 @@ async fn everybody_accepts(world: &World, seats: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everybody_accepts_at_once_and_every_seat_is_a_members() {
+async fn s15_everybody_accepts_at_once_and_every_seat_is_a_members() {
     let world = world_with_seats(many()).await;
     everybody_accepts(&world, many()).await;
     world.ends_well().await;
@@ -103,7 +103,7 @@ async fn everybody_invites(world: &World, count: u32, seats: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn far_more_invites_than_seats_fill_every_seat_and_the_rest_are_told_so() {
+async fn s13_far_more_invites_than_seats_fill_every_seat_and_the_rest_are_told_so() {
     let world = world_with_seats(100).await;
     everybody_invites(&world, many(), 100).await;
     world.ends_well().await;

@@ -1,5 +1,6 @@
 //! `POST /v1/invitations/preview`.
 
+use http::{Method, Request};
 use serde_json::{Value, json};
 use world::{A_WHILE, TWO_DAYS, World, assert_fields, id, moment};
 
@@ -43,6 +44,58 @@ async fn s29_opening_a_link_changes_nothing() {
         "{calls:?}"
     );
     world.person("bob").accepts(&token).await.is(200);
+    world.ends_well().await;
+}
+
+/// Whatever follows the links of a mail, or sends what it finds there, is not signed in.
+#[tokio::test]
+async fn s29_a_scanner_that_opens_or_submits_what_a_mail_holds_does_nothing() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    world.invited(&acme, &ada, "bob@example.com", "member").await;
+    let mail = world.mails_to("bob@example.com").await.remove(0);
+    let (link, token) = (mail["link"].as_str().unwrap(), mail["token"].as_str().unwrap());
+    for part in ["text", "html"] {
+        let part = mail[part].as_str().unwrap();
+        assert_eq!(part.matches("http").count(), part.matches(link).count(), "no other link: {part}");
+        for word in ["<form", "<script", "<img", "action=", "mailto:"] {
+            assert!(!part.contains(word), "{word}: {part}");
+        }
+    }
+    assert_eq!(
+        mail["headers"],
+        json!({ "Auto-Submitted": "auto-generated" }),
+        "no List-Unsubscribe to follow"
+    );
+    let before = world.ledger().await;
+    drop(world.wire().take());
+    let paths = ["/accept", "/v1/invitations/accept", "/v1/invitations/decline", "/v1/invitations/preview"];
+    for path in paths {
+        for place in [path.to_owned(), format!("{path}?token={token}"), format!("{path}/{token}")] {
+            for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
+                for person in [world.nobody(), world.person("bob")] {
+                    let answer = person.calls(method.clone(), &place, None).await;
+                    let is_page = place.split('?').next() == Some("/accept") && method != Method::OPTIONS;
+                    let refused = [404, 405].contains(&answer.status.as_u16());
+                    assert_eq!((answer.status == 200, refused), (is_page, !is_page), "{method} {place}");
+                }
+            }
+        }
+    }
+    // A form of that page, if it had one, and the calls of it without a person behind them.
+    let body = json!({ "token": token });
+    world.nobody().posts("/accept", &body).await.is(405);
+    for action in ["accept", "decline"] {
+        let path = format!("/v1/invitations/{action}");
+        world.nobody().posts(&path, &body).await.is(401);
+        world.nobody().with_token(token).posts(&path, &body).await.is(401);
+        let form = Request::post(&path).header("content-type", "application/x-www-form-urlencoded");
+        world.nobody().sends(form.body(format!("token={token}").into()).unwrap()).await.is(401);
+    }
+    assert_eq!(world.wire().take_actions(), Vec::<String>::new());
+    assert_eq!(world.ledger().await, before);
+    world.person("bob").accepts(token).await.is(200);
     world.ends_well().await;
 }
 

@@ -341,7 +341,7 @@ async fn s14_accepts_of_one_link_by_one_user_make_one_membership() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_link_makes_one_member_whoever_holds_the_address() {
+async fn s14_one_link_makes_one_member_whoever_holds_the_address() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
     let mut tally = Tally::default();
@@ -359,7 +359,7 @@ async fn one_link_makes_one_member_whoever_holds_the_address() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_user_joins_once_whatever_addresses_they_have() {
+async fn s14_one_user_joins_once_whatever_addresses_they_have() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
     let mut tally = Tally::default();
@@ -618,7 +618,7 @@ async fn s08_a_sender_is_demoted_or_removed_before_the_accept_or_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn whoever_is_overtaken_decides_again_on_what_is_true_then() {
+async fn s08_s09_s10_s17_whoever_is_overtaken_decides_again_on_what_is_true_then() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
     let needs = Needs { bob: true, ivy: Some(("bob", Role::Owner)), ..Needs::default() };
@@ -660,7 +660,7 @@ async fn whoever_is_overtaken_decides_again_on_what_is_true_then() {
 
 /// There is a third owner, so that nothing but bob's own standing is in the way of what bob does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn whoever_is_demoted_or_removed_meanwhile_does_nothing_any_more() {
+async fn s05_s31_whoever_is_demoted_or_removed_meanwhile_does_nothing_any_more() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
     let needs = Needs { bob: true, carl: true, ivy: Some(("ada", Role::Owner)) };
@@ -698,7 +698,7 @@ async fn whoever_is_demoted_or_removed_meanwhile_does_nothing_any_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn an_overtaken_invite_finds_the_seat_or_the_address_taken() {
+async fn s13_an_overtaken_invite_finds_the_seat_or_the_address_taken() {
     let policy = seats(2);
     let world = world_with(&policy).await;
     let [seat, address] = rounds(&world, &policy, 2, Needs::default()).await.try_into().ok().unwrap();

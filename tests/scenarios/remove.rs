@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use world::{A_WHILE, Organization, World, id};
 
 #[tokio::test]
-async fn a_removed_member_gives_the_seat_back_and_sees_nothing_more() {
+async fn s31_a_removed_member_gives_the_seat_back_and_sees_nothing_more() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;

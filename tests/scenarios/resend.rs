@@ -115,7 +115,7 @@ async fn a_pending_one_needs_no_seat_and_neither_does_one_past_its_expiry_that_n
 }
 
 #[tokio::test]
-async fn what_is_accepted_or_closed_for_good_is_not_resent() {
+async fn s09_what_is_accepted_or_closed_for_good_is_not_resent() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -159,6 +159,48 @@ async fn s05_a_member_resends_members_and_no_owner_and_the_role_stays() {
     assert_eq!((&listed["generation"], &listed["sender"]["user_id"]), (&json!(1), &json!("ada")));
     assert_eq!(mem.resends(&acme, id(&member)).await.is(200)["role"], "member");
     assert_eq!(ada.resends(&acme, id(&owner)).await.is(200)["role"], "owner");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s05_a_member_raises_no_role_by_resending_what_has_changed_hands() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let mem = world.joined(&acme, &ada, "mem", "member").await;
+    let olga = world.joined(&acme, &ada, "olga", "owner").await;
+    let bob = world.invited(&acme, &olga, "bob@example.com", "owner").await;
+    ada.edits(&acme, "olga", "member").await.is(200);
+    world.passes(A_WHILE).await;
+    // Not even one's own, once one could not grant it.
+    olga.resends(&acme, id(&bob)).await.refused(403, "role_not_grantable");
+    world.passes(TWO_DAYS).await;
+    for person in [&olga, &mem] {
+        person.resends(&acme, id(&bob)).await.refused(403, "role_not_grantable");
+    }
+    // There is nothing in the call that could name a role.
+    let path = acme.path(&format!("/invitations/{}/resend", id(&bob)));
+    mem.posts(&path, &json!({ "role": "member" })).await.refused(403, "role_not_grantable");
+    assert_eq!(ada.resends(&acme, id(&bob)).await.is(200)["role"], "owner");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s03_a_resender_needs_a_verified_address() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let invitation = world.invited(&acme, &ada, "bob@example.com", "member").await;
+    world.passes(A_WHILE).await;
+    for claims in [
+        json!({ "email": "ada@example.com", "email_verified": false }),
+        json!({ "email": "ada@example.com" }),
+        json!({}),
+    ] {
+        let ada = world.signed_in("ada", claims);
+        ada.resends(&acme, id(&invitation)).await.refused(403, "email_not_verified");
+    }
+    assert_eq!(ada.finds(&acme, "bob@example.com").await["generation"], 1);
     world.ends_well().await;
 }
 

@@ -27,7 +27,7 @@ async fn a_revoked_invitation_gives_its_seat_back_and_its_link_is_dead() {
 }
 
 #[tokio::test]
-async fn s16_what_is_not_pending_gives_no_seat_back() {
+async fn s09_s16_what_is_not_pending_is_not_revoked_and_gives_no_seat_back() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;

@@ -173,3 +173,63 @@ fn a_changed_parameter_makes_a_version() {
         assert_eq!(properties["AutoPublishAliasAllProperties"], true, "{id}");
     }
 }
+
+/// SES's events hold addresses; what the rules hand over, and so what a dead-letter queue may keep, holds none.
+#[test]
+fn s21_of_a_mails_event_nothing_but_ids_and_kinds_is_handed_over() {
+    let template = Template::load();
+    let events = template.properties("FeedbackFunction")["Events"].as_object().unwrap();
+    assert_eq!(events.len(), 4);
+    for (name, event) in events {
+        let rule = &event["Properties"];
+        let paths = rule["InputTransformer"]["InputPathsMap"].as_object().unwrap();
+        for (word, path) in paths {
+            let path = path.as_str().unwrap();
+            let is_tag = ["organization", "invitation", "generation", "expires_at"]
+                .iter()
+                .any(|tag| path == format!("$.detail.mail.tags.{tag}"));
+            let is_kind = ["$.detail.bounce.bounceType", "$.detail.bounce.bounceSubType"].contains(&path);
+            assert!(is_tag || is_kind, "{name}: {word} is {path}");
+        }
+        let handed = rule["InputTransformer"]["InputTemplate"].as_str().unwrap();
+        assert!(!handed.contains("aws.events"), "{name} hands over the event: {handed}");
+        // EventBridge would keep the whole event, addresses and all.
+        assert!(rule.get("DeadLetterConfig").is_none(), "{name}");
+    }
+}
+
+/// Which other origins' pages may call is a list without wildcards, and no browser sends credentials by itself.
+#[test]
+fn pages_of_other_origins_are_on_a_list() {
+    let template = Template::load();
+    let cors = &template.properties("Api")["CorsConfiguration"];
+    assert_eq!(cors["Fn::If"][2], json!({ "Ref": "AWS::NoValue" }), "without a list, none");
+    let cors = &cors["Fn::If"][1];
+    assert_eq!(cors["AllowOrigins"], json!({ "Fn::Split": [",", { "Ref": "AllowedOrigins" }] }));
+    assert_eq!(cors.get("AllowCredentials"), None);
+    for list in ["AllowMethods", "AllowHeaders", "ExposeHeaders"] {
+        assert!(!cors[list].to_string().contains('*'), "{list}");
+    }
+    let parameter = &template.0["Parameters"]["AllowedOrigins"];
+    assert_eq!(parameter["Default"], "");
+    let pattern = format!("^(?:{})$", parameter["AllowedPattern"].as_str().unwrap());
+    let pattern = regex_lite::Regex::new(&pattern).unwrap();
+    for fine in ["", "https://app.example.com", "http://localhost:5173,https://app.example.com"] {
+        assert!(pattern.is_match(fine), "{fine}");
+    }
+    for wrong in [
+        "*",
+        "https://*",
+        "http://*",
+        "https://*.example.com",
+        "https://app.example.com,*",
+        "https://app.example.com,https://*",
+        "null",
+        "app.example.com",
+        "https://app.example.com/",
+        "https://app.example.com, https://other.example.com",
+        "file://app",
+    ] {
+        assert!(!pattern.is_match(wrong), "{wrong}");
+    }
+}

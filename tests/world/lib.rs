@@ -17,6 +17,7 @@
 mod answer;
 mod conflicts;
 pub mod document;
+mod forgery;
 mod furniture;
 pub mod permissions;
 mod person;
@@ -42,6 +43,7 @@ use tokio::sync::OnceCell;
 
 pub use answer::Answer;
 pub use dev::laptop::Options;
+pub use forgery::Forgery;
 pub use furniture::Furniture;
 pub use person::{Organization, Person};
 pub use remote::NoAnswer;

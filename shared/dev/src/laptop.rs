@@ -14,7 +14,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use dynoxide::Database;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 use crate::asynchronous::Asynchronous;
 use crate::aws::{self, Aws};
 use crate::clock::{ClockError, DevClock};
+use crate::cors;
 use crate::dead_letters;
 use crate::demo::{self, DemoError};
 use crate::feedback;
@@ -65,6 +66,8 @@ pub struct Options {
     pub clock_file: Option<PathBuf>,
     /// Another DynamoDB than the embedded one, and the table there.
     pub dynamodb: Option<External>,
+    /// Other origins whose pages may call the API.
+    pub origins: Vec<HeaderValue>,
     /// The HTTP client of the functions' SDK, for whoever counts or disturbs what they send.
     pub http: Option<SharedHttpClient>,
     /// Whether the functions in this process make and open links with the key in the laptop's KMS, and not with
@@ -247,7 +250,10 @@ impl Laptop {
             consumers,
             stream: SdkSource::new(streams, stream_arn),
         });
-        let router = router(&shared, services, Gateway::new(issuer, functions, clock)?);
+        let gateway = Gateway::new(issuer, functions, clock)?.router();
+        let gateway =
+            if options.origins.is_empty() { gateway } else { gateway.layer(cors::allow(&options.origins)) };
+        let router = router(&shared, services, gateway);
         let served = router.clone();
         tasks.spawn(async move {
             let service = served.into_make_service_with_connect_info::<SocketAddr>();
@@ -445,7 +451,7 @@ fn process_key(secret: [u8; 32]) -> Result<Arc<dyn links::LinkKey>, StartError> 
     Ok(Arc::new(links::InProcess::new((id, secret), Vec::new())))
 }
 
-fn router(shared: &Arc<Shared>, services: Aws, gateway: Gateway) -> Router {
+fn router(shared: &Arc<Shared>, services: Aws, gateway: Router) -> Router {
     let own = Router::new()
         .route("/_dev/clock", routing::get(clock).post(advance))
         .route("/_dev/idle", routing::get(idle))
@@ -457,10 +463,17 @@ fn router(shared: &Arc<Shared>, services: Aws, gateway: Gateway) -> Router {
         .merge(shared.mailbox.clone().router())
         .merge(feedback::router(shared.mailbox.clone(), shared.invoking.clone()))
         .merge(pages::router())
+        .layer(middleware::map_response(complete))
         .merge(aws::router(services))
-        .fallback_service(gateway.router())
+        .fallback_service(gateway)
         .layer(middleware::from_fn_with_state(Arc::clone(shared), wake))
         .layer(middleware::from_fn(guard))
+}
+
+/// What is served here beyond the contract is no less personal: mails, links, tokens.
+async fn complete(mut response: Response) -> Response {
+    edge::headers::complete(response.headers_mut());
+    response
 }
 
 /// What a call may have written is looked at now, not at the next poll.

@@ -8,6 +8,7 @@
 pub mod asynchronous;
 pub mod aws;
 pub mod clock;
+pub mod cors;
 pub mod dead_letters;
 pub mod demo;
 pub mod feedback;

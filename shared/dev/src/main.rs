@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use dev::demo;
 use dev::laptop::{Laptop, Options};
+use dev::{cors, demo};
 use domain::Policy;
+use http::HeaderValue;
 use tracing_subscriber::EnvFilter;
 
 /// Roster on this machine, for development: the functions, an embedded DynamoDB, a mailbox, an issuer and a
@@ -35,6 +36,9 @@ struct Arguments {
     /// Run the functions behind Lambda's invoke API at this URL (`cargo lambda watch`), not in this process
     #[arg(long, value_name = "URL")]
     functions: Option<String>,
+    /// Let pages of this origin, such as http://localhost:5173, call the API (CORS); may be repeated
+    #[arg(long, value_name = "ORIGIN", value_parser = cors::origin)]
+    allow_origin: Vec<HeaderValue>,
 }
 
 /// Where function processes beside the laptop read the clock's offset, as `infra/laptop.env` says too.
@@ -58,12 +62,13 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let started = Instant::now();
-    let Arguments { port, db, no_demo, no_limits, seats, functions } = arguments;
+    let Arguments { port, db, no_demo, no_limits, seats, functions, allow_origin: origins } = arguments;
     let kept = db.as_ref().map_or("in memory".to_owned(), |file| format!("in {}", file.display()));
     let clock_file = functions.as_ref().map(|_| PathBuf::from(CLOCK_FILE));
     let limits = Policy::default().limits.filter(|_| !no_limits);
     let policy = Policy { seats, limits, ..Policy::default() };
-    let options = Options { port, db, demo: !no_demo, policy, functions, clock_file, ..Options::default() };
+    let options =
+        Options { port, db, demo: !no_demo, policy, functions, clock_file, origins, ..Options::default() };
     say(&format!(
         "Roster for development, {kept}. Not for production: anybody on this machine may do anything."
     ));

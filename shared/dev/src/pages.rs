@@ -9,10 +9,9 @@ use axum::{
     routing,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::header;
+use edge::headers::Page;
+use http::{HeaderMap, header};
 use sha2::{Digest as _, Sha256};
-
-use crate::mailbox::page_headers;
 
 const ACCEPT: &str = include_str!("../pages/accept.html");
 
@@ -20,20 +19,17 @@ const ACCEPT: &str = include_str!("../pages/accept.html");
 pub const OPENAPI: &str = include_str!("../../../infra/openapi.yaml");
 
 /// Allows exactly the script and the style that stand in the page.
-static ACCEPT_POLICY: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "default-src 'none'; script-src {}; style-src {}; connect-src 'self'; base-uri 'none'; \
-         form-action 'none'; frame-ancestors 'none'",
-        hashes(ACCEPT, "script"),
-        hashes(ACCEPT, "style")
-    )
+static ACCEPT_HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let (scripts, styles) = (hashes(ACCEPT, "script"), hashes(ACCEPT, "style"));
+    let may = Page { scripts: &scripts, styles: &styles, calls: "'self'", ..Page::default() };
+    may.headers().expect("hashes are words of a policy")
 });
 
 /// `GET /accept`, and `GET /v1/openapi.yaml`, which is no route of the functions: an HTTP API has nothing to serve
 /// a file with.
 pub fn router() -> Router {
     async fn accept() -> Response {
-        (page_headers(&ACCEPT_POLICY), Html(ACCEPT)).into_response()
+        (ACCEPT_HEADERS.clone(), Html(ACCEPT)).into_response()
     }
     async fn openapi() -> Response {
         ([(header::CONTENT_TYPE, "application/yaml")], OPENAPI).into_response()

@@ -11,6 +11,7 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::headers;
 use crate::observe::{self, Invocation, Outcome};
 use crate::problem::{Code, Problem};
 use crate::request::{BODY_BYTES_MAX, Unauthenticated, observe_ids};
@@ -166,9 +167,7 @@ fn answered(answer: Result<Response<Body>, Failure>) -> Response<Body> {
             response
         }
     };
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers::complete(response.headers_mut());
     response
 }
 

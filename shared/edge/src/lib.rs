@@ -3,6 +3,7 @@
 
 pub mod env;
 pub mod event;
+pub mod headers;
 pub mod http;
 pub mod list;
 pub mod observe;

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_it_mints_it_verifies_and_nothing_else() {
+    async fn s01_what_it_mints_it_verifies_and_nothing_else() {
         let key = InProcess::new((id("k1"), [1; 32]), Vec::new());
         let token = minted(&key).await;
         assert!(key.verify(&token).await.unwrap());

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_key_named_verifies_and_an_unknown_one_costs_the_same_and_is_wrong() {
+    async fn s01_s36_the_key_named_verifies_and_an_unknown_one_costs_the_same_and_is_wrong() {
         for (named, asked_for, genuine) in
             [("k1", "alias/one", true), ("k2", "alias/two", true), ("k3", "alias/two", false)]
         {

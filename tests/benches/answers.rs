@@ -1,0 +1,116 @@
+//! Whether the time of an answer tells what is wrong with a link (`ATTACKS.md`, row 36): forgeries of every cause, called
+//! in random order. Each cause's times are held against those of an organization that does not exist, and those of all
+//! whose record exists against those of all others, as dudect does: Welch's t, over what is left without the slowest
+//! calls. Beyond 4.5 they can be told apart with so many calls.
+//!
+//! `cargo bench -p tests --bench answers --profile dev -- 1000` makes 1,000 calls of each cause and action, with a key in
+//! the process and with one in KMS; `-- 1000 process preview` makes those of one key and one action.
+
+#![expect(clippy::print_stdout, reason = "it is there to tell")]
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use world::{Options, Person, World};
+
+/// Beyond it two means differ, by dudect's rule of thumb.
+const T_MAX: f64 = 4.5;
+/// What is compared: calls that took no longer than so many percent of all of them.
+const PERCENT_KEPT: usize = 90;
+const REFERENCE: &str = "no such organization";
+/// The causes of tokens that name no record; all others name one.
+const WITHOUT_RECORD: [&str; 4] =
+    [REFERENCE, "no such invitation", "another organization", "another Roster's"];
+const KEYS: [&str; 2] = ["process", "kms"];
+const ACTIONS: [&str; 3] = ["preview", "accept", "decline"];
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let calls = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(500);
+    // Those that are named, or all.
+    let chosen = |words: &[&'static str]| {
+        let named: Vec<_> =
+            words.iter().copied().filter(|word| arguments.iter().any(|it| it == word)).collect();
+        if named.is_empty() { words.to_vec() } else { named }
+    };
+    for key in chosen(&KEYS) {
+        println!("{calls} calls of each cause and action, key in {key}; medians in microseconds");
+        let world = World::with(Options { kms: key == "kms", ..Options::default() }).await;
+        let (forgeries, _) = world.forgeries().await;
+        let bob = world.with_one_token("bob").await;
+        world.idle().await;
+        for action in chosen(&ACTIONS) {
+            let mut times = BTreeMap::<_, Vec<f64>>::new();
+            // The first calls warm up.
+            for round in 0..=calls {
+                let mut order: Vec<_> = forgeries.iter().collect();
+                fastrand::shuffle(&mut order);
+                for forgery in order {
+                    let began = Instant::now();
+                    let answer = call(&bob, action, &forgery.token).await;
+                    let took = began.elapsed().as_secs_f64() * 1e6;
+                    answer.refused(400, "invalid_token");
+                    // What the wire has written down would only grow.
+                    let _ = world.wire().take();
+                    if round > 0 {
+                        times.entry(forgery.cause).or_default().push(took);
+                    }
+                }
+            }
+            report(action, times);
+        }
+        world.ends_well().await;
+    }
+}
+
+async fn call(person: &Person, action: &str, token: &str) -> world::Answer {
+    match action {
+        "preview" => person.previews(token).await,
+        "accept" => person.accepts(token).await,
+        _ => person.declines(token).await,
+    }
+}
+
+fn report(action: &str, mut times: BTreeMap<&str, Vec<f64>>) {
+    let mut all: Vec<_> = times.values().flatten().copied().collect();
+    all.sort_by(f64::total_cmp);
+    let longest = all[all.len() * PERCENT_KEPT / 100];
+    times.values_mut().for_each(|of_cause| of_cause.retain(|took| *took <= longest));
+    for (cause, of_cause) in &times {
+        tell(action, cause, of_cause, &times[REFERENCE]);
+    }
+    let pooled = |without: bool| {
+        let of_these = times.iter().filter(|(cause, _)| WITHOUT_RECORD.contains(cause) == without);
+        of_these.flat_map(|(_, of_cause)| of_cause).copied().collect::<Vec<_>>()
+    };
+    tell(action, "RECORD AGAINST NO RECORD", &pooled(false), &pooled(true));
+}
+
+fn tell(action: &str, cause: &str, times: &[f64], others: &[f64]) {
+    let t = welch(times, others);
+    let verdict = if t.abs() < T_MAX { "the same" } else { "DIFFERS" };
+    println!("  {action:8} {cause:28} {:8.1} {:8.1}  t {t:6.2}  {verdict}", median(times), median(others));
+}
+
+fn median(sample: &[f64]) -> f64 {
+    let mut sample = sample.to_vec();
+    sample.sort_by(f64::total_cmp);
+    sample[sample.len() / 2]
+}
+
+/// Welch's t of two samples.
+fn welch(one: &[f64], other: &[f64]) -> f64 {
+    let ((mean, error), (other_mean, other_error)) = (moments(one), moments(other));
+    let error = (error + other_error).sqrt();
+    if error == 0.0 { 0.0 } else { (mean - other_mean) / error }
+}
+
+/// The mean, and the square of its standard error.
+#[expect(clippy::cast_precision_loss, reason = "nobody makes so many calls")]
+fn moments(sample: &[f64]) -> (f64, f64) {
+    let count = sample.len() as f64;
+    let mean = sample.iter().sum::<f64>() / count;
+    let variance = sample.iter().map(|it| (it - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    (mean, variance / count)
+}
