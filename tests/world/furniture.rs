@@ -26,6 +26,17 @@ impl Furniture {
         Self { ledger: Ledger::default(), policy, now }
     }
 
+    /// What follows is made at this moment.
+    pub fn at(&mut self, now: Timestamp) {
+        self.now = now;
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// `founder` founds an organization.
     ///
     /// # Panics
@@ -77,7 +88,9 @@ impl Furniture {
         self.ledger.commit(&decision.plan).expect("nobody else is at it");
     }
 
-    fn records(&self) -> Vec<Record> {
+    /// All of it, as it is put into a table.
+    #[must_use]
+    pub fn records(&self) -> Vec<Record> {
         let mut records = Vec::new();
         for organization in self.ledger.organizations() {
             records.push(Record::Organization(organization.clone()));
