@@ -32,3 +32,4 @@ mod role_edit;
 mod routes;
 mod schedule;
 mod template;
+mod workspace;

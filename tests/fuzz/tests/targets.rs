@@ -12,75 +12,10 @@ use mutatis::{Candidates, Mutate};
 /// Mutations of each corpus, unless something else is asked for.
 const RUNS: u64 = 400;
 
-/// What formats consist of, so that mutations get past their first byte.
-const WORDS: &[&str] = &[
-    "$organization",
-    "$hidden",
-    "$ivy",
-    "$quinn",
-    "$otto",
-    "$guest",
-    "$token",
-    "$stale",
-    "$expires",
-    "$members",
-    "$invitations",
-    "$organizations",
-    "olga",
-    "mia",
-    "ivy@example.com",
-    "owner",
-    "member",
-    "xn--",
-    "@",
-    ".",
-    "%00",
-    "%0a",
-    "%2F",
-    "%ff",
-    "\u{0}",
-    "\u{202e}",
-    "\u{212a}",
-    "\u{1f469}",
-    "\"",
-    "\\",
-    "\\u0000",
-    "\\ud800",
-    "{",
-    "}",
-    "[",
-    "]",
-    ",",
-    ":",
-    "null",
-    "true",
-    "-1",
-    "0",
-    "1e999",
-    "18446744073709551616",
-    "9223372036854775807",
-    "query: ",
-    "limit=",
-    "cursor=",
-    "&",
-    "sub: ",
-    "email: ",
-    "email_verified: ",
-    "\n",
-    "\n\n",
-    "https://",
-    "www.",
-    "{\"S\": \"\"}",
-    "{\"N\": \"1\"}",
-    "{\"NULL\": true}",
-    "{\"M\": {}}",
-    "{\"B\": \"AA==\"}",
-    "ORG#",
-    "INVITATION#",
-];
-
 /// Bytes, one at a time, and words.
-struct Text;
+struct Text {
+    words: Vec<Vec<u8>>,
+}
 
 impl Mutate<Vec<u8>> for Text {
     fn mutate(&mut self, candidates: &mut Candidates<'_>, bytes: &mut Vec<u8>) -> mutatis::Result<()> {
@@ -97,17 +32,40 @@ impl Mutate<Vec<u8>> for Text {
         if candidates.shrink() {
             return Ok(());
         }
-        for word in WORDS {
+        for word in &self.words {
             for _ in 0..4 {
                 candidates.mutation(|context| {
                     let at = context.rng().gen_index(bytes.len() + 1).unwrap_or(0);
-                    bytes.splice(at..at, word.bytes());
+                    bytes.splice(at..at, word.iter().copied());
                     Ok(())
                 })?;
             }
         }
         Ok(())
     }
+}
+
+/// The dictionary that libFuzzer has, too: what formats consist of, so that mutations get past their first byte.
+fn words() -> Vec<Vec<u8>> {
+    let lines = include_str!("../words.dict").lines().filter(|line| line.starts_with('"'));
+    lines.map(|line| unescaped(line[1..].strip_suffix('"').expect("a word ends"))).collect()
+}
+
+/// A word without libFuzzer's escapes: `\\`, `\"` and `\xAB`.
+fn unescaped(word: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = word;
+    while let Some((before, after)) = rest.split_once('\\') {
+        bytes.extend(before.bytes());
+        let (byte, used) = match after.strip_prefix('x') {
+            Some(hex) => (u8::from_str_radix(&hex[..2], 16).expect("two digits"), 3),
+            None => (after.as_bytes()[0], 1),
+        };
+        bytes.push(byte);
+        rest = &after[used..];
+    }
+    bytes.extend(rest.bytes());
+    bytes
 }
 
 fn corpus(target: &str) -> Vec<Vec<u8>> {
@@ -128,13 +86,18 @@ fn run(target: &str) {
     let (_, check) = TARGETS.into_iter().find(|(name, _)| *name == target).expect("there is a target");
     let (runs, seed) = (number("ROSTER_FUZZ_RUNS", RUNS), number("ROSTER_FUZZ_SEED", 1));
     let corpus = corpus(target);
+    let words = words();
     // A check changes the same few inputs on and on; so that they stay near what they were, it is begun anew.
     let round = 5 * corpus.len();
     for seed in (seed..).take(usize::try_from(runs).expect("not too many").div_ceil(round)) {
-        let found = Check::new().iters(round).seed(seed).run_with(Text, corpus.clone(), |bytes| {
-            check(bytes);
-            Ok::<(), String>(())
-        });
+        let found = Check::new().iters(round).seed(seed).run_with(
+            Text { words: words.clone() },
+            corpus.clone(),
+            |bytes| {
+                check(bytes);
+                Ok::<(), String>(())
+            },
+        );
         if let Err(CheckError::Failed(failed)) = &found {
             panic!("seed {seed}: {target} fails at\n{}", failed.value.escape_ascii());
         }
@@ -167,4 +130,11 @@ targets! {
     a_record_that_cannot_be_read_fails_alone: "stream",
     a_timer_closes_what_is_due_and_nothing_else: "timer",
     a_token_has_one_text: "token",
+}
+
+#[test]
+fn words_are_read_as_libfuzzer_reads_them() {
+    assert_eq!(unescaped(r#"{\"S\": \\x00}"#), br#"{"S": \x00}"#);
+    assert_eq!(unescaped(r"\x00a\xFF"), b"\0a\xff");
+    assert!(words().len() > 60);
 }
