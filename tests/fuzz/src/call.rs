@@ -43,10 +43,18 @@ struct Call {
 /// A call of any route, with anything in it: the answer is one that `infra/openapi.yaml` knows for that route, a refusal
 /// changes nothing, and nobody learns of, or gets at, another organization.
 pub fn call(bytes: &[u8]) {
+    let _ = answered(bytes);
+}
+
+/// As [`call`]; the route that the call is of, and the status of the answer.
+#[must_use]
+pub fn answered(bytes: &[u8]) -> (&'static Route, u16) {
     let call = Call::read(bytes);
+    let mut answered = 0;
     at_the_site(async |site| {
         let invoked = site.invoke(call.route.function, call.event()).await;
         let status = call.check_answer(&invoked);
+        answered = status;
         call.check_reach(&invoked);
         assert!(
             invoked.sent.commits <= usize::from(status < 300),
@@ -65,6 +73,7 @@ pub fn call(bytes: &[u8]) {
         }
         false
     });
+    (call.route, answered)
 }
 
 impl Call {

@@ -10,7 +10,7 @@ mod event;
 mod site;
 mod value;
 
-pub use call::call;
+pub use call::{answered, call};
 pub use event::{feedback_event, stream, timer};
 pub use value::{address, id, name, token};
 

@@ -255,7 +255,7 @@ pub struct Invoked {
 impl Site {
     async fn new() -> Self {
         let services = Arc::new(Services {
-            engine: Engine::new(),
+            engine: Engine::in_memory(),
             mailbox: Mutex::default(),
             schedules: Mutex::default(),
             sent: Mutex::default(),

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::{env, fs};
 
+use dev::gateway::ROUTES;
 use fuzz::TARGETS;
 use mutatis::check::{Check, CheckError};
 use mutatis::mutators as m;
@@ -130,6 +131,19 @@ targets! {
     a_record_that_cannot_be_read_fails_alone: "stream",
     a_timer_closes_what_is_due_and_nothing_else: "timer",
     a_token_has_one_text: "token",
+}
+
+/// What mutations begin with has to get through, else they never get far; nobody sees it when a format has changed.
+#[test]
+fn the_corpus_has_a_call_of_every_route_that_works_and_most_refusals() {
+    let answers: Vec<_> = corpus("call").iter().map(|bytes| fuzz::answered(bytes)).collect();
+    for route in ROUTES {
+        let works = answers.iter().any(|(of, status)| *of == route && *status < 300);
+        assert!(works, "{} is answered {answers:?}", route.key());
+    }
+    for refusal in [400, 401, 403, 404, 409, 410, 422] {
+        assert!(answers.iter().any(|(_, status)| *status == refusal), "nothing is answered {refusal}");
+    }
 }
 
 #[test]

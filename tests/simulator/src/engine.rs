@@ -29,7 +29,7 @@ struct Stream {
 
 impl Engine {
     /// An engine without a table.
-    pub fn new() -> Self {
+    pub fn in_memory() -> Self {
         let db = Database::memory().expect("the engine opens in memory");
         Self { db, stream: Mutex::default() }
     }

@@ -97,7 +97,7 @@ impl World {
         let policy = Policy { seats: rng.u32(3..7), ..Policy::default() };
         let world = Arc::new(Self {
             faults,
-            engine: Engine::new(),
+            engine: Engine::in_memory(),
             began: Instant::now(),
             rng: Mutex::new(rng),
             mailbox: Mutex::default(),
