@@ -197,7 +197,9 @@ impl Call {
             (&json!("no-store"), &json!("nosniff"))
         );
         let text = answer["body"].as_str().unwrap_or_default();
-        assert!(!text.to_lowercase().contains(HIDDEN), "another organization shows: {answer}");
+        let shows = |text: &str| text.to_lowercase().contains(HIDDEN);
+        // Whoever says it hears it again.
+        assert!(!shows(text) || shows(&self.event().to_string()), "another organization shows: {answer}");
         if status == 401 {
             let user = self.claims.get("sub").is_some_and(|sub| UserId::parse(sub).is_ok());
             assert!(self.route.authorized && !user, "{answer}");
