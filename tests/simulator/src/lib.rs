@@ -14,12 +14,12 @@
     reason = "whatever does not go as it should fails the run"
 )]
 
-mod engine;
+pub mod engine;
 mod faults;
 mod lambda;
 mod network;
 mod people;
-mod services;
+pub mod services;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

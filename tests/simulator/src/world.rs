@@ -116,7 +116,7 @@ impl World {
         let world = Arc::new(Self {
             faults,
             limits: policy.limits,
-            engine: Engine::new(),
+            engine: Engine::in_memory(),
             began: Instant::now(),
             rng: Mutex::new(rng),
             mailbox: Mutex::default(),
