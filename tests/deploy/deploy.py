@@ -135,6 +135,8 @@ class Roster:
             "Environment": "development",
             "Architecture": "x86_64" if os.uname().machine == "x86_64" else "arm64",
             "LifetimeHours": str(LIFETIME // 3600),
+            # Nobody here waits for a minute.
+            "MailPauseSeconds": "1",
         }
         rendered = render(parameters, bucket="code")
         body = json.dumps(rendered)
@@ -365,15 +367,23 @@ def roles(roster, acme, ada, bob):
     expect(status, 204, "decline")
     status, problem = roster.api("POST", f"{acme}/invitations/{result['invitation']['id']}/resend", token=bob)
     expect((status, problem.get("code")), (409, "invitation_not_pending"), "resend of a declined one")
-    status, again = roster.api(
-        "POST", f"{acme}/invitations", {"emails": ["ada@people.example"], "role": "owner"}, bob
-    )
-    expect((status, again["results"][0]["outcome"]), (200, "invited"), "invite anew")
+    again = until("ada may be mailed again", lambda: invites_anew(roster, acme, bob), 10)
+    expect(again["results"][0]["outcome"], "invited", "invite anew")
 
     token = link_in(roster.mail_to("ada@people.example", 2))
     status, _ = roster.api("POST", "/v1/invitations/accept", {"token": token}, ada)
     expect(status, 200, "accept again")
     say("promoted, left, 409 for the last owner, 404 for who left, declined, invited anew, accepted")
+
+
+def invites_anew(roster, acme, bob):
+    """The answer, unless the address was mailed a moment ago."""
+    body = {"emails": ["ada@people.example"], "role": "owner"}
+    status, answer = roster.api("POST", f"{acme}/invitations", body, bob)
+    if (status, answer.get("code")) == (429, "resend_too_soon"):
+        return None
+    expect(status, 200, "invite anew")
+    return answer
 
 
 def expire(roster, acme, ada, clock):

@@ -150,6 +150,8 @@ async fn a_broken_payload_is_an_error_and_reads_nothing() {
     let mut more = whole.clone();
     more["force"] = json!(true);
     broken.push(more);
+    let fields = ["organization_id", "invitation_id", "generation", "expires_at"];
+    broken.push(fields.iter().map(|field| whole[field].clone()).collect());
     for payload in broken {
         assert!(world.invokes("expire", payload.clone()).await.is_err(), "{payload}");
     }

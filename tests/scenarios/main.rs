@@ -36,3 +36,4 @@ mod routes;
 mod rows;
 mod schedule;
 mod template;
+mod workspace;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::{Policy, Role};
+use domain::{Limits, Policy, Role};
 use futures_util::future::{BoxFuture, join_all};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
@@ -279,6 +279,29 @@ async fn s13_an_invite_of_two_wins_both_last_seats_or_none() {
     let lost = "409 seats_exhausted";
     tally.is_within(&[&["200 invited invited", lost, lost], &[lost, "200 invited", "200 invited"]]);
     world.ends_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn s26_invites_for_the_last_places_of_a_day_or_an_hour_have_as_many_winners() {
+    let limits = [
+        Limits { invitees_per_day: 3, ..Limits::default() },
+        Limits { mails_per_hour: 3, ..Limits::default() },
+    ];
+    for (limits, by_bob) in limits.into_iter().zip([true, false]) {
+        let policy = Policy { limits: Some(limits), ..Policy::default() };
+        let world = world_with(&policy).await;
+        let mut tally = Tally::default();
+        for round in rounds(&world, &policy, ROUNDS, Needs { bob: true, ..Needs::default() }).await {
+            let racers = (0..4).map(|n| invites(&round, by_bob && n % 2 == 0, &["a"])).collect();
+            let mut answers: Vec<_> = at_once(racers).await.iter().map(told).collect();
+            answers.sort();
+            tally.count(answers);
+            assert_eq!(round.ada.counts_seats(&round.acme).await.0, 5);
+        }
+        let won = "200 invited";
+        tally.is_within(&[&[won, won, won, "429 too_many_invitations"]]);
+        world.ends_well().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -80,6 +80,42 @@ async fn an_invite_that_invites_nobody_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_key_costs_no_request_and_answering_again_costs_one_read() {
+    let world = World::start().await;
+    let ada = world.person("ada").with_key("k");
+    let acme = world.founded_by(&world.person("ada")).await;
+    let (first, sent) = costs(&world, ada.invites(&acme, &["bob@example.com"], "member")).await;
+    assert_eq!(sent, READ_AND_WRITE);
+    let (again, sent) = costs(&world, ada.invites(&acme, &["bob@example.com"], "member")).await;
+    assert_eq!((again.is(200), sent), (first.is(200), READ.map(str::to_owned).to_vec()));
+    let (first, sent) = costs(&world, ada.creates("Acme")).await;
+    assert_eq!(sent, ["TransactWriteItems"]);
+    let (again, sent) = costs(&world, ada.creates("Acme")).await;
+    assert_eq!(again.is(201), first.is(201));
+    assert_eq!(sent, ["TransactWriteItems", "GetItem"], "the guard fails, and the answer is read");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn a_mail_is_two_reads_and_two_writes_and_one_send() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    world.idle().await;
+    let _ = world.wire().take();
+    world.invited(&acme, &ada, "bob@example.com", "member").await;
+    world.idle().await;
+    let calls = world.wire().take().into_iter().filter(|call| call.function.as_deref() == Some("mail"));
+    let sent: Vec<_> = calls.map(|call| call.operation).collect();
+    // The record, the count to the recipient's day, the mail, and its mark.
+    assert_eq!(
+        sent,
+        ["TransactGetItems", "TransactWriteItems", "SendEmail", "GetItem", "TransactWriteItems"]
+    );
+    world.ends_well().await;
+}
+
+#[tokio::test]
 async fn resend_and_revoke_are_one_read_and_one_write_each() {
     let world = World::start().await;
     let (ada, acme, invitation, _) = with_an_invitation(&world).await;

@@ -26,11 +26,15 @@ fn asked_for(world: &World) -> Value {
         "KeySchema": keys(table.get_key_schema().as_deref().unwrap_or_default()),
         "GlobalSecondaryIndexes": indexes
             .map(|it| {
-                let projection = it.projection().and_then(|it| it.projection_type()).unwrap().as_str();
+                let projected = it.projection().unwrap();
+                let mut projection = json!({ "ProjectionType": projected.projection_type().unwrap().as_str() });
+                if let Some(attributes) = &projected.non_key_attributes {
+                    projection["NonKeyAttributes"] = json!(attributes);
+                }
                 json!({
                     "IndexName": it.index_name(),
                     "KeySchema": keys(it.key_schema()),
-                    "Projection": { "ProjectionType": projection },
+                    "Projection": projection,
                 })
             })
             .collect::<Value>(),

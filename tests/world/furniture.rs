@@ -1,7 +1,7 @@
 //! Organizations that stand there from the beginning: made by the real decisions, and put into the table as a
 //! whole, for scenarios that need many of them. What they owe (mails, schedules) the stream brings about.
 
-use domain::ledger::Ledger;
+use domain::ledger::{Ledger, Record};
 use domain::{
     Caller, Decision, EmailAddress, Link, OrganizationId, OrganizationName, Policy, Role, Timestamp, UserId,
     accept, create, invite,
@@ -25,6 +25,17 @@ impl Furniture {
         // It has all been there for long.
         let policy = Policy { limits: None, ..policy };
         Self { ledger: Ledger::default(), policy, now }
+    }
+
+    /// What follows is made at this moment.
+    pub fn at(&mut self, now: Timestamp) {
+        self.now = now;
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// `founder` founds an organization.
@@ -77,16 +88,18 @@ impl Furniture {
     fn commit<Answer>(&mut self, decision: &Decision<Answer>) {
         self.ledger.commit(&decision.plan).expect("nobody else is at it");
     }
+
+    /// All of it, as it is put into a table.
+    #[must_use]
+    pub fn records(&self) -> Vec<Record> {
+        self.ledger.records().collect()
+    }
 }
 
 impl World {
     /// Puts the organizations into the table, and resolves once all their mails are out.
     pub async fn is_furnished_with(&self, furniture: &Furniture) {
-        self.laptop
-            .table()
-            .fill(&furniture.ledger.records().collect::<Vec<_>>())
-            .await
-            .expect("the table can be filled");
+        self.laptop.table().fill(&furniture.records()).await.expect("the table can be filled");
         self.idle().await;
     }
 }

@@ -118,6 +118,14 @@ mod tests {
     }
 
     #[test]
+    fn requests_are_told_apart_by_their_name_alone() {
+        let of = |id, name| Request { id, name: OrganizationName::parse(name).unwrap() }.fingerprint();
+        let elsewhere = OrganizationId::from_random([9; 16]);
+        assert_eq!(of(acme(), "Acme"), of(elsewhere, "Acme"), "each attempt makes an id of its own");
+        assert_ne!(of(acme(), "Acme"), of(acme(), "Acme Inc"));
+    }
+
+    #[test]
     fn an_id_that_is_taken_fails_the_guard_and_changes_nothing() {
         let mut ledger = Ledger::default();
         ledger.commit(&given().creating().unwrap().plan).unwrap();

@@ -80,11 +80,13 @@ where
 {
     let LambdaEvent { payload, context, .. } = event;
     let work = async {
-        let handled = match serde_json::from_value(payload) {
+        // serde would take an array for an object, its items for the fields in order.
+        let event = if payload.is_array() { None } else { serde_json::from_value(payload).ok() };
+        let handled = match event {
             // Boxed, since a handler's future is large and deep, and much is wrapped around it.
-            Ok(event) => Box::pin(handle(Arc::clone(&app), event)).await,
+            Some(event) => Box::pin(handle(Arc::clone(&app), event)).await,
             // serde's own words may repeat what the event holds.
-            Err(_) => Err(Failed::new("malformed", "the event is not one that this function takes")),
+            None => Err(Failed::new("malformed", "the event is not one that this function takes")),
         };
         match handled {
             Ok(Handled { outcome, answer }) => (outcome, Ok(answer)),

@@ -113,10 +113,10 @@ impl Store {
             after,
         });
         let (items, more) = items.await?;
-        let members = items.into_iter().map(record::member).collect::<Result<Vec<_>, _>>()?;
+        let roles = items.into_iter().map(record::membership).collect::<Result<Vec<_>, _>>()?;
         let next = more.as_ref().map(record::key_of).transpose()?;
         let next = next.and_then(|key| key.as_member()).map(|(organization, _)| organization);
-        Ok(Page { items: self.named(members).await?, next })
+        Ok(Page { items: self.named(roles).await?, next })
     }
 
     /// The first `limit` items of `range`, and the key of the last one if there are more.
@@ -154,10 +154,10 @@ impl Store {
 
     /// Puts names to memberships, in one request. An organization that the index still lists but that is
     /// gone from the table is left out.
-    async fn named(&self, members: Vec<Member>) -> Result<Vec<Membership>, Error> {
+    async fn named(&self, roles: Vec<(OrganizationId, Role)>) -> Result<Vec<Membership>, Error> {
         let mut names = HashMap::new();
         let mut keys: Vec<Attributes> =
-            members.iter().map(|member| Key::organization(&member.organization).attributes()).collect();
+            roles.iter().map(|(organization, _)| Key::organization(organization).attributes()).collect();
         let mut pauses = Pauses::new(self.patience);
         while !keys.is_empty() {
             let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
@@ -173,9 +173,9 @@ impl Store {
                 return Err(Error::Throttled(Cause::from("BatchGetItem left keys unprocessed")));
             }
         }
-        let memberships = members.into_iter().filter_map(|member| {
-            let name = names.get(&member.organization)?.clone();
-            Some(Membership { name, role: member.role, organization: member.organization })
+        let memberships = roles.into_iter().filter_map(|(organization, role)| {
+            let name = names.get(&organization)?.clone();
+            Some(Membership { organization, name, role })
         });
         Ok(memberships.collect())
     }

@@ -261,6 +261,18 @@ pub(crate) fn answer(item: Attributes) -> Result<Answer, Broken> {
     Ok(Answer { id, request: Fingerprint::stored(record.request), text: record.answer, until: record.ttl })
 }
 
+/// What the index by person says of a member: where they are one, and with which role.
+pub(crate) fn membership(item: Attributes) -> Result<(OrganizationId, Role), Broken> {
+    #[derive(Deserialize)]
+    struct IndexRecord {
+        role: Role,
+    }
+    let key = key_of(&item)?;
+    let (organization, _) = key.as_member().ok_or_else(|| broken(&key, "not a member's key"))?;
+    let IndexRecord { role } = from_item(item).map_err(|error| broken(&key, error))?;
+    Ok((organization, role))
+}
+
 /// An attribute that this kind of item cannot do without.
 fn required<T>(key: &Key, attribute: &str, value: Option<T>) -> Result<T, Broken> {
     value.ok_or_else(|| broken(key, format_args!("{attribute} is missing")))

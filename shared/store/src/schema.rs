@@ -38,16 +38,18 @@ pub fn create(client: &Client, table: &str) -> Result<CreateTableFluentBuilder, 
     for element in key("pk", "sk")? {
         create = create.key_schema(element);
     }
-    for (index, [hash, range], projection) in [
-        (BY_PERSON, key("person", "pk")?, ProjectionType::All),
-        (BY_DUE, key("due_shard", "due_at")?, ProjectionType::KeysOnly),
-    ] {
+    let projection = Projection::builder();
+    let roles = projection.clone().projection_type(ProjectionType::Include).non_key_attributes("role");
+    let keys = projection.projection_type(ProjectionType::KeysOnly);
+    for (index, [hash, range], projection) in
+        [(BY_PERSON, key("person", "pk")?, roles), (BY_DUE, key("due_shard", "due_at")?, keys)]
+    {
         create = create.global_secondary_indexes(
             GlobalSecondaryIndex::builder()
                 .index_name(index)
                 .key_schema(hash)
                 .key_schema(range)
-                .projection(Projection::builder().projection_type(projection).build())
+                .projection(projection.build())
                 .build()?,
         );
     }

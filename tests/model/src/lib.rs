@@ -118,7 +118,13 @@ impl Roster {
         let emails = callers.iter().filter_map(|caller| caller.email.as_ref());
         let invitations = emails.map(|email| InvitationId::of(&organization, email)).collect();
         let policy =
-            Policy { seats: bounds.seats, lifetime: TICK * u32::from(bounds.lifetime), ..Policy::default() };
+            // What is counted would tell states apart that are one.
+            Policy {
+                seats: bounds.seats,
+                lifetime: TICK * u32::from(bounds.lifetime),
+                limits: None,
+                ..Policy::default()
+            };
         Self { bounds, organization, callers, invitations, policy }
     }
 

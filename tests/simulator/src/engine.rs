@@ -28,7 +28,7 @@ struct Stream {
 
 impl Engine {
     /// An engine without a table.
-    pub fn new() -> Self {
+    pub fn in_memory() -> Self {
         let db = Database::memory().expect("the engine opens in memory");
         Self { db, stream: Mutex::default() }
     }
@@ -37,6 +37,7 @@ impl Engine {
     pub fn answer(&self, operation: &str, body: &[u8]) -> (u16, String) {
         let db = &self.db;
         let answer = match operation {
+            "BatchGetItem" => call(body, |request| db.batch_get_item(request)),
             "GetItem" => call(body, |request| db.get_item(request)),
             "Query" => call(body, |request| db.query(request)),
             "TransactGetItems" => call(body, |request| db.transact_get_items(request)),

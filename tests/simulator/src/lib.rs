@@ -14,20 +14,20 @@
     reason = "whatever does not go as it should fails the run"
 )]
 
-mod engine;
+pub mod engine;
 mod faults;
 mod lambda;
 mod network;
 mod people;
-mod services;
+pub mod services;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ledger::Ledger;
-use domain::{Delivery, Status};
+use domain::ledger::{Ledger, Record};
+use domain::{Delivery, MailId, Status};
 use tokio::time::sleep;
 
 use people::{Answers, NAMES};
@@ -129,12 +129,12 @@ async fn settle(world: &World, answers: &Answers) {
         Ok(_) => world.fails("the table has changed without a transaction".to_owned()),
         Err(broken) => world.fails(broken.to_string()),
     }
-    for lie in
-        answers.lock().expect("nobody panics with the answers").iter().filter_map(people::Answered::lie)
-    {
+    let answers = answers.lock().expect("nobody panics with the answers");
+    for lie in answers.iter().filter_map(people::Answered::lie).chain(people::lies(&answers)) {
         world.fails(lie);
     }
     count_mails(world);
+    count_to_recipients(world, &ledger);
 }
 
 fn all(ledger: &Ledger) -> impl Iterator<Item = &domain::Invitation> {
@@ -152,6 +152,25 @@ fn count_mails(world: &World) {
             world.fails(format!(
                 "mail {generation} of {invitation} went out {taken} times, though only {excuses} things went wrong"
             ));
+        }
+    }
+}
+
+/// Every mail that SES took was counted to its recipient, and no recipient's day has more than it may.
+fn count_to_recipients(world: &World, ledger: &Ledger) {
+    let Some(limits) = world.limits else { return };
+    let mut counted = BTreeSet::new();
+    for record in ledger.records() {
+        if let Record::Recipient(day) = record {
+            if u32::try_from(day.mails.len()).is_ok_and(|count| count > limits.mails_per_recipient) {
+                world.fails(format!("{} mails to one recipient on {}", day.mails.len(), day.day));
+            }
+            counted.extend(day.mails);
+        }
+    }
+    for (_, invitation, generation) in world.mailbox().taken.keys() {
+        if !counted.contains(&MailId::stored(format!("{invitation}.{generation}"))) {
+            world.fails(format!("mail {generation} of {invitation} was counted to nobody"));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! People: who calls what, by chance, and what they are answered.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ struct Call {
     parameter: Option<(&'static str, String)>,
     body: Value,
     deed: Deed,
+    /// What its caller names it, if they do.
+    key: Option<u32>,
 }
 
 /// A call that was answered, or not.
@@ -35,6 +38,41 @@ pub struct Answered {
     pub invocation: Arc<Invocation>,
     /// Status and body; none if the function was killed or failed.
     pub answer: Option<(u16, Value)>,
+    /// What its caller has named it.
+    pub key: Option<u32>,
+}
+
+/// What calls of one name have done and said, that they should not: together they do no more than one, and whoever
+/// has an answer has the same one.
+pub fn lies(answers: &[Answered]) -> Vec<String> {
+    let mut named: BTreeMap<u32, Vec<&Answered>> = BTreeMap::new();
+    for answered in answers {
+        if let Some(key) = answered.key {
+            named.entry(key).or_default().push(answered);
+        }
+    }
+    let lie = |calls: Vec<&Answered>| {
+        let name = calls[0].invocation.name();
+        let committed: u32 = calls.iter().map(|it| it.invocation.committed()).sum();
+        let done: Vec<_> = calls
+            .iter()
+            .filter_map(|it| it.answer.as_ref())
+            .filter(|it| it.0 < 300)
+            .map(|it| &it.1)
+            .collect();
+        if committed > 1 {
+            return Some(format!(
+                "{name}, called {} times by one key, committed {committed} times",
+                calls.len()
+            ));
+        }
+        if committed == 0 && !done.is_empty() {
+            return Some(format!("{name} was answered by one key, and committed nothing"));
+        }
+        let differ = done.windows(2).any(|pair| pair[0] != pair[1]);
+        differ.then(|| format!("{name} has two answers by one key"))
+    };
+    named.into_values().filter_map(lie).collect()
 }
 
 impl Answered {
@@ -51,6 +89,9 @@ impl Answered {
         };
         if committed > most {
             return Some(format!("{name} answered {status}, and committed {committed} times"));
+        }
+        if self.key.is_some() {
+            return None;
         }
         let invited = || {
             let mut results = body["results"].as_array().into_iter().flatten();
@@ -81,12 +122,13 @@ impl World {
                 return;
             }
             let Some(call) = self.idea(&organizations) else { continue };
-            // Whoever gets no answer tries again, now and then.
+            // Whoever gets no answer tries again, now and then; and by a key, even who has one.
             for _ in 0..3 {
                 let answered = self.calls(&call).await;
                 let worked = answered.answer.as_ref().is_some_and(|(status, _)| *status < 500);
                 answers.lock().expect("nobody panics with the answers").push(answered);
-                if worked || self.by_chance(0.5) {
+                let enough = if call.key.is_some() { 0.2 } else { 0.5 };
+                if (worked && call.key.is_none()) || self.by_chance(enough) {
                     break;
                 }
             }
@@ -156,7 +198,9 @@ impl World {
             parameter,
             body,
             deed,
+            key: None,
         };
+        let named = |call| Call { key: self.by_chance(0.4).then(|| self.next_key()), ..call };
         let administer = |function| {
             let Invitation { id, .. } = self.one_of(&invitations)?.clone();
             let deed = Deed::Administer { by: user(), invitation: id.clone() };
@@ -178,9 +222,9 @@ impl World {
                     .collect();
                 let role = role();
                 let body = json!({ "emails": emails, "role": role });
-                Some(call("invite", None, body, Deed::Invite { by: user(), role }))
+                Some(named(call("invite", None, body, Deed::Invite { by: user(), role })))
             }
-            7..=8 => administer("resend"),
+            7..=8 => administer("resend").map(named),
             9 => administer("revoke"),
             10..=11 => {
                 let (member, role) = match over {
@@ -202,7 +246,7 @@ impl World {
                 let function = if number == 14 { "decline" } else { "accept" };
                 let deed = if number == 14 { Deed::Other } else { Deed::Accept(token.link.clone()) };
                 let body = json!({ "token": token.reveal() });
-                Some(Call { function, by, organization: None, parameter: None, body, deed })
+                Some(Call { function, by, organization: None, parameter: None, body, deed, key: None })
             }
         }
     }
@@ -235,7 +279,7 @@ impl World {
             }
             Err(Failed::Killed | Failed::Error(_)) => None,
         };
-        Answered { invocation, answer }
+        Answered { invocation, answer, key: call.key }
     }
 }
 
@@ -269,13 +313,17 @@ impl Call {
         if let Some((name, value)) = &self.parameter {
             path.insert((*name).to_owned(), json!(value));
         }
+        let mut headers = json!({ "content-type": "application/json" });
+        if let Some(key) = self.key {
+            headers["idempotency-key"] = json!(key.to_string());
+        }
         let body = if self.body.is_null() { Value::Null } else { json!(self.body.to_string()) };
         json!({
             "version": "2.0",
             "routeKey": "$default",
             "rawPath": "/",
             "rawQueryString": "",
-            "headers": { "content-type": "application/json" },
+            "headers": headers,
             "pathParameters": path,
             "body": body,
             "isBase64Encoded": false,

@@ -15,8 +15,8 @@ use dev::local::Local;
 use dev::table::Table;
 use domain::ledger::Ledger;
 use domain::{
-    Caller, Clock, Delivery, EmailAddress, KeyId, Link, OrganizationId, OrganizationName, Policy, State,
-    Timestamp, UserId, create,
+    Caller, Clock, Delivery, EmailAddress, KeyId, Limits, Link, OrganizationId, OrganizationName, Policy,
+    State, Tally, Timestamp, UserId, create,
 };
 use fastrand::Rng;
 use serde_json::{Value, json};
@@ -44,6 +44,8 @@ const SKEW_MAX: Duration = Duration::from_secs(10);
 pub struct World {
     /// What goes wrong.
     pub faults: Faults,
+    /// What may be invited and mailed.
+    pub limits: Option<Limits>,
     /// DynamoDB.
     pub engine: Engine,
     began: Instant,
@@ -60,6 +62,22 @@ pub struct World {
     counts: Mutex<BTreeMap<String, u64>>,
     trace: Mutex<Trace>,
     failures: Mutex<Vec<String>>,
+}
+
+/// None in every other world, since people seldom wait for a minute; else those of rule 11, or some that are soon met.
+fn draw_limits(rng: &mut Rng) -> Option<Limits> {
+    let tight = Limits {
+        invitees_per_day: 12,
+        mails_per_hour: 5,
+        pause: Duration::from_secs(1),
+        mails_per_invitation: 6,
+        mails_per_recipient: 4,
+    };
+    match rng.u8(0..4) {
+        0 => Some(Limits::default()),
+        1 => Some(tight),
+        _ => None,
+    }
 }
 
 /// What has happened, in order.
@@ -94,10 +112,11 @@ impl World {
         fastrand::seed(seed);
         let mut rng = Rng::with_seed(seed);
         let faults = Faults::draw(&mut rng);
-        let policy = Policy { seats: rng.u32(3..7), ..Policy::default() };
+        let policy = Policy { seats: rng.u32(3..7), limits: draw_limits(&mut rng), ..Policy::default() };
         let world = Arc::new(Self {
             faults,
-            engine: Engine::new(),
+            limits: policy.limits,
+            engine: Engine::in_memory(),
             began: Instant::now(),
             rng: Mutex::new(rng),
             mailbox: Mutex::default(),
@@ -269,6 +288,11 @@ impl World {
         lock(&self.invocations).push(Arc::clone(invocation));
     }
 
+    /// A name for a call, that no other call has.
+    pub(crate) fn next_key(&self) -> u32 {
+        u32::try_from(self.next_number()).expect("worlds are small")
+    }
+
     /// All invocations so far.
     pub fn invocations(&self) -> Vec<Arc<Invocation>> {
         lock(&self.invocations).clone()
@@ -351,8 +375,24 @@ impl World {
                 self.fails(format!("{name}: {misdeed}"));
             }
             self.compare(&name, &before, &after, organization);
+            self.is_within_limits(&name, &after, organization);
         }
         self.grown.notify_waiters();
+    }
+
+    /// Rule 11: nothing is counted beyond its limit.
+    fn is_within_limits(&self, name: &str, ledger: &Ledger, organization: &OrganizationId) {
+        let Some(limits) = self.limits else { return };
+        let beyond = |tally: Option<Tally>, limit| tally.is_some_and(|it| it.count > limit);
+        if ledger.organization(organization).is_some_and(|it| beyond(it.invited, limits.invitees_per_day)) {
+            self.fails(format!("{name}: more are invited than may be in a day"));
+        }
+        if ledger.members(organization).any(|it| beyond(it.mailed, limits.mails_per_hour)) {
+            self.fails(format!("{name}: somebody has more mailed than they may in an hour"));
+        }
+        if ledger.invitations(organization).any(|it| it.generation.0 > limits.mails_per_invitation) {
+            self.fails(format!("{name}: an invitation has more mails than it may"));
+        }
     }
 
     /// What no single commit may do to a record.

@@ -9,11 +9,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::delivery::Mark;
-use crate::idempotency::{Attempt, Fingerprint, IdempotencyKey, Reused, Scope, once};
-use crate::testing::{NOON, acme, address, caller, id_of, invitation, member, user};
+use crate::idempotency::{Answer, AnswerId, Attempt, Fingerprint, IdempotencyKey, Reused, Scope, once};
+use crate::testing::{NOON, SECOND, acme, address, caller, id_of, invitation, member, user};
 use crate::{
-    Caller, Decision, Limits, Link, OrganizationName, Policy, Seats, Tally, Timestamp, accept, create,
-    decline, delivery, expire, invite, reconcile, remove, resend, revoke, role_edit,
+    Caller, Counting, Decision, Limits, Link, MailId, OrganizationName, Policy, Seats, Tally, Timestamp,
+    accept, create, decline, delivery, expire, invite, reconcile, remove, resend, revoke, role_edit,
 };
 
 const PEOPLE: [&str; 6] = ["ada", "bob", "cyd", "dan", "eve", "fay"];
@@ -532,6 +532,54 @@ fn each_guard_has_two_sides() {
         let plan = Plan::from_iter([change.clone()]);
         assert_eq!(acme_of_three().commit(&plan).is_ok(), holds, "{change:?}");
     }
+}
+
+#[test]
+fn each_guard_of_what_is_counted_has_two_sides() {
+    let mut ledger = acme_of_three();
+    let begins = Counting::Anew { over: None, since: NOON, more: 3 };
+    let on = |more, limit| Counting::On { since: NOON, more, limit };
+    let mail = |name: &str, role, counting| Change::mail(&acme(), &user(name), role, Some(counting));
+    let invited = |counting| Change::take(&acme(), 0, Some(counting));
+    let to = |number: u32, limit| {
+        let mail = MailId::stored(number.to_string());
+        let recipient = Recipient::of(&address("ivy"));
+        Change::Recipient(recipient, Day::of(NOON), RecipientChange::Mail { mail, limit })
+    };
+    let keep = |until: Timestamp, now| {
+        let id = AnswerId::stored(Scope::Organization(acme()), "hash".to_owned());
+        Change::keep(Answer { id, request: Fingerprint::of("test", []), text: String::new(), until }, now)
+    };
+    // One after the other.
+    for (change, holds) in [
+        (mail("dan", Role::Owner, begins), false),
+        (mail("eve", Role::Member, begins), false),
+        (mail("dan", Role::Member, on(1, 9)), false),
+        (mail("dan", Role::Member, begins), true),
+        (mail("dan", Role::Member, begins), false),
+        (mail("dan", Role::Owner, on(1, 9)), false),
+        (mail("dan", Role::Member, on(2, 5)), true),
+        (mail("dan", Role::Member, on(1, 5)), false),
+        (invited(on(1, 9)), false),
+        (invited(begins), true),
+        (invited(on(2, 5)), true),
+        (invited(on(1, 5)), false),
+        (to(1, 2), true),
+        (to(2, 2), true),
+        (to(3, 2), false),
+        (to(2, 2), true),
+        (keep(NOON + SECOND, NOON), true),
+        (keep(NOON + SECOND, NOON), false),
+        (keep(NOON + SECOND, NOON + SECOND), true),
+    ] {
+        let plan = Plan::from_iter([change.clone()]);
+        assert_eq!(ledger.commit(&plan).is_ok(), holds, "{change:?}");
+    }
+    assert_eq!(ledger.member(&acme(), &user("dan")).unwrap().mailed, Some(Tally { since: NOON, count: 5 }));
+    assert_eq!(ledger.organization(&acme()).unwrap().invited, Some(Tally { since: NOON, count: 5 }));
+    assert_eq!(ledger.violations(), []);
+    let records: Vec<_> = ledger.records().collect();
+    assert_eq!(records.into_iter().collect::<Ledger>(), ledger);
 }
 
 #[test]
