@@ -76,7 +76,9 @@ fn report(action: &str, mut times: BTreeMap<&str, Vec<f64>>) {
     let mut all: Vec<_> = times.values().flatten().copied().collect();
     all.sort_by(f64::total_cmp);
     let longest = all[all.len() * PERCENT_KEPT / 100];
-    times.values_mut().for_each(|of_cause| of_cause.retain(|took| *took <= longest));
+    for of_cause in times.values_mut() {
+        of_cause.retain(|took| *took <= longest);
+    }
     for (cause, of_cause) in &times {
         tell(action, cause, of_cause, &times[REFERENCE]);
     }

@@ -175,7 +175,7 @@ async fn s19_no_answer_shows_a_link_to_anybody() {
         for route in ROUTES {
             let answer = calls(person, route, about).await;
             statuses.insert(answer.status.as_u16());
-            seen.push_str(&format!("{:?} {}\n", answer.headers, answer.body));
+            seen.extend([format!("{:?}", answer.headers), answer.body.to_string()]);
         }
     }
     assert_eq!(statuses, [200, 201, 401, 403, 404, 409, 410].into());

@@ -83,7 +83,7 @@ fn the_page_of_attacks_lists_every_row_with_its_tests() {
             (Some(number), [first, attack, required, _]) => {
                 numbers.push(number);
                 let shown = tests.get(&number).map(shown).unwrap_or_default();
-                written.push_str(&format!("{first} | {attack} | {required} | {shown} |"));
+                written.extend([first, " | ", attack, " | ", required, " | ", &shown, " |"]);
             }
             _ => written.push_str(line),
         }

@@ -36,7 +36,7 @@ struct Arguments {
     /// Run the functions behind Lambda's invoke API at this URL (`cargo lambda watch`), not in this process
     #[arg(long, value_name = "URL")]
     functions: Option<String>,
-    /// Let pages of this origin, such as http://localhost:5173, call the API (CORS); may be repeated
+    /// Let pages of this origin, such as `http://localhost:5173`, call the API (CORS); may be repeated
     #[arg(long, value_name = "ORIGIN", value_parser = cors::origin)]
     allow_origin: Vec<HeaderValue>,
 }
