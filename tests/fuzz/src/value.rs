@@ -27,10 +27,13 @@ pub fn address(bytes: &[u8]) {
         // Nothing is folded but the case of ASCII: nobody else gets the mail.
         assert_eq!(kept, text.to_ascii_lowercase());
     } else {
-        assert_eq!(
-            Some(local),
-            text.rsplit_once('@').map(|(local, _)| local.to_ascii_lowercase()).as_deref()
-        );
+        let (written, labels) = text.rsplit_once('@').expect("an address has an @");
+        assert_eq!(local, written.to_ascii_lowercase());
+        assert_eq!(domain.split('.').count(), labels.split('.').count(), "{text:?} has become {kept:?}");
+        for (kept, written) in domain.split('.').zip(labels.split('.')) {
+            let punycode = kept.starts_with("xn--") && !written.is_ascii();
+            assert!(punycode || kept == written.to_ascii_lowercase(), "{written:?} was folded into {kept:?}");
+        }
     }
     assert_eq!(EmailAddress::parse(kept).as_ref(), Ok(&address), "it is another one when it is read again");
     assert_eq!(EmailAddress::parse(&kept.to_ascii_uppercase()).as_ref(), Ok(&address), "case matters");
