@@ -67,8 +67,8 @@ pub struct World {
 /// None in every other world, since people seldom wait for a minute; else those of rule 11, or some that are soon met.
 fn draw_limits(rng: &mut Rng) -> Option<Limits> {
     let tight = Limits {
-        invitees_per_day: 12,
-        mails_per_hour: 5,
+        invitees_per_day: 5,
+        mails_per_hour: 2,
         pause: Duration::from_secs(1),
         mails_per_invitation: 6,
         mails_per_recipient: 4,
