@@ -21,9 +21,9 @@ pub struct Furniture {
 impl Furniture {
     /// None yet, at this moment.
     #[must_use]
-    pub fn new(policy: Policy, now: Timestamp) -> Self {
+    pub fn new(mut policy: Policy, now: Timestamp) -> Self {
         // It has all been there for long.
-        let policy = Policy { limits: None, ..policy };
+        policy.limits = None;
         Self { ledger: Ledger::default(), policy, now }
     }
 

@@ -419,7 +419,7 @@ mod tests {
         let decision = over.inviting(&["ivy"], Role::Member).unwrap();
         let record = writes(&decision).next().unwrap();
         assert_eq!((record.generation, record.revision), (Generation(1), Revision(8)), "it begins anew");
-        over.now = NOON + (HOUR - SECOND);
+        over.now = NOON + 3_599 * SECOND;
         assert!(over.inviting(&["ivy"], Role::Member).is_err());
     }
 

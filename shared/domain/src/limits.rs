@@ -168,8 +168,10 @@ mod tests {
     use super::*;
     use crate::testing::{HOUR, NOON, SECOND};
 
-    fn tally(since: Timestamp, count: u32) -> Option<Tally> {
-        Some(Tally { since, count })
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    fn tally(since: Timestamp, count: u32) -> Tally {
+        Tally { since, count }
     }
 
     fn before(duration: Duration) -> Timestamp {
@@ -181,43 +183,42 @@ mod tests {
         let hour = |stored| Tallied::Sender.count(stored, 3, 10, NOON);
         assert_eq!(hour(None), Ok(Counting::Anew { over: None, since: NOON, more: 3 }));
         let on = |since| Ok(Counting::On { since, more: 3, limit: 10 });
-        for since in [NOON, before(HOUR - SECOND), NOON + HOUR] {
-            assert_eq!(hour(tally(since, 7)), on(since), "{since}");
+        for since in [NOON, before(3_599 * SECOND), NOON + HOUR] {
+            assert_eq!(hour(Some(tally(since, 7))), on(since), "{since}");
         }
         let over = before(HOUR);
-        assert_eq!(hour(tally(over, 7)), Ok(Counting::Anew { over: Some(over), since: NOON, more: 3 }));
-        let day = |since| Tallied::Organization.count(tally(since, 7), 3, 10, NOON);
-        assert_eq!(day(before(24 * HOUR - SECOND)), on(before(24 * HOUR - SECOND)));
+        assert_eq!(hour(Some(tally(over, 7))), Ok(Counting::Anew { over: Some(over), since: NOON, more: 3 }));
+        let day = |since| Tallied::Organization.count(Some(tally(since, 7)), 3, 10, NOON);
+        assert_eq!(day(before(86_399 * SECOND)), on(before(86_399 * SECOND)));
         assert!(matches!(day(before(24 * HOUR)), Ok(Counting::Anew { .. })));
     }
 
     #[test]
     fn the_last_place_can_be_taken_and_no_further_one() {
         let count = |stored, more| Tallied::Sender.count(stored, more, 10, NOON);
-        let ten_minutes = Duration::from_mins(10);
-        let running = tally(before(ten_minutes), 8);
+        let running = Some(tally(before(10 * MINUTE), 8));
         assert!(count(running, 2).is_ok());
         let full = |left, wait| Err(TooMany { of: Tallied::Sender, limit: 10, left, wait });
-        assert_eq!(count(running, 3), full(2, HOUR - ten_minutes));
-        assert_eq!(count(tally(NOON, 11), 1), full(0, HOUR), "the limit may have been lowered");
+        assert_eq!(count(running, 3), full(2, 50 * MINUTE));
+        assert_eq!(count(Some(tally(NOON, 11)), 1), full(0, HOUR), "the limit may have been lowered");
         assert!(count(None, 10).is_ok());
         assert_eq!(count(None, 11), full(10, HOUR));
-        assert_eq!(count(tally(before(HOUR), 10), 11), full(10, HOUR));
+        assert_eq!(count(Some(tally(before(HOUR), 10)), 11), full(10, HOUR));
     }
 
     #[test]
     fn a_tally_that_goes_on_asserts_that_it_is_the_same_and_has_room() {
         let on = Counting::On { since: NOON, more: 3, limit: 10 };
         for (stored, holds) in [
-            (tally(NOON, 7), true),
-            (tally(NOON, 8), false),
-            (tally(NOON, u32::MAX), false),
-            (tally(NOON + SECOND, 7), false),
+            (Some(tally(NOON, 7)), true),
+            (Some(tally(NOON, 8)), false),
+            (Some(tally(NOON, u32::MAX)), false),
+            (Some(tally(NOON + SECOND, 7)), false),
             (None, false),
         ] {
             assert_eq!(on.holds(stored), holds, "{stored:?}");
         }
-        assert_eq!(Some(on.counted(tally(NOON, 7))), tally(NOON, 10));
+        assert_eq!(on.counted(Some(tally(NOON, 7))), tally(NOON, 10));
     }
 
     #[test]
@@ -225,13 +226,13 @@ mod tests {
         let anew = |over| Counting::Anew { over, since: NOON, more: 3 };
         for (over, stored, holds) in [
             (None, None, true),
-            (None, tally(NOON, 1), false),
-            (Some(before(HOUR)), tally(before(HOUR), 9), true),
-            (Some(before(HOUR)), tally(NOON, 1), false),
+            (None, Some(tally(NOON, 1)), false),
+            (Some(before(HOUR)), Some(tally(before(HOUR), 9)), true),
+            (Some(before(HOUR)), Some(tally(NOON, 1)), false),
             (Some(before(HOUR)), None, false),
         ] {
             assert_eq!(anew(over).holds(stored), holds, "{over:?} {stored:?}");
         }
-        assert_eq!(Some(anew(None).counted(tally(before(HOUR), 9))), tally(NOON, 3));
+        assert_eq!(anew(None).counted(Some(tally(before(HOUR), 9))), tally(NOON, 3));
     }
 }

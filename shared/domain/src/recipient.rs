@@ -139,7 +139,7 @@ mod tests {
         let midnight = NOON + 12 * HOUR;
         let day = |moment| Day::of(moment).to_string();
         assert_eq!((day(NOON), day(midnight)), ("2026-11-24".to_owned(), "2026-11-25".to_owned()));
-        assert_eq!(Day::of(midnight + (24 * HOUR - SECOND)), Day::of(midnight));
+        assert_eq!(Day::of(midnight + 86_399 * SECOND), Day::of(midnight));
         assert_eq!(Day::of(midnight).purge_at(), midnight + 48 * HOUR);
         assert_eq!(Day::stored("2026-11-24"), Some(Day::of(NOON)));
         for text in ["", "2026-11-31", "2026-11-24T00:00:00Z", "24.11.2026", "2026-1-1"] {

@@ -22,7 +22,7 @@ use crate::key::{Key, person};
 pub const DUE_SHARDS: u8 = 8;
 
 /// An item as the SDK has it.
-pub(crate) type Attributes = HashMap<String, AttributeValue>;
+pub type Attributes = HashMap<String, AttributeValue>;
 
 #[derive(Serialize, Deserialize)]
 struct OrganizationRecord {
@@ -320,7 +320,7 @@ pub(crate) fn invitation(item: Attributes) -> Result<Invitation, Broken> {
 }
 
 /// The record that `item` is: for whoever looks at all of a table.
-pub fn read(item: HashMap<String, AttributeValue>) -> Result<Record, Broken> {
+pub fn read(item: Attributes) -> Result<Record, Broken> {
     let key = key_of(&item)?;
     if key.as_organization().is_some() {
         organization(item).map(Record::Organization)
@@ -336,7 +336,7 @@ pub fn read(item: HashMap<String, AttributeValue>) -> Result<Record, Broken> {
 }
 
 /// The item that `record` is.
-pub fn write(record: &Record) -> Result<HashMap<String, AttributeValue>, Error> {
+pub fn write(record: &Record) -> Result<Attributes, Error> {
     match record {
         Record::Organization(organization) => organization_item(organization),
         Record::Member(member) => member_item(member),

@@ -200,7 +200,7 @@ impl World {
             deed,
             key: None,
         };
-        let named = |call| Call { key: self.by_chance(0.4).then(|| self.next_key()), ..call };
+        let keyed = |call| Call { key: self.by_chance(0.4).then(|| self.next_key()), ..call };
         let administer = |function| {
             let Invitation { id, .. } = self.one_of(&invitations)?.clone();
             let deed = Deed::Administer { by: user(), invitation: id.clone() };
@@ -222,9 +222,9 @@ impl World {
                     .collect();
                 let role = role();
                 let body = json!({ "emails": emails, "role": role });
-                Some(named(call("invite", None, body, Deed::Invite { by: user(), role })))
+                Some(keyed(call("invite", None, body, Deed::Invite { by: user(), role })))
             }
-            7..=8 => administer("resend").map(named),
+            7..=8 => administer("resend").map(keyed),
             9 => administer("revoke"),
             10..=11 => {
                 let (member, role) = match over {
