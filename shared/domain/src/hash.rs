@@ -28,6 +28,26 @@ pub(crate) fn digest<'a>(parts: impl IntoIterator<Item = &'a str>) -> [u8; 32] {
     hash.finalize().into()
 }
 
+/// A text that only this crate makes, and that whoever stores it gives back as it was.
+macro_rules! stored_text {
+    ($name:ident) => {
+        impl $name {
+            /// The one that is stored like this.
+            #[must_use]
+            pub fn stored(text: String) -> Self {
+                Self(text)
+            }
+
+            /// As it is stored.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+pub(crate) use stored_text;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::hash::{digest, encoded};
+use crate::hash::{digest, encoded, stored_text};
 use crate::{Change, Decision, OrganizationId, Timestamp, UserId};
 
 /// How long an answer is kept (DESIGN section 3).
@@ -73,23 +73,12 @@ impl AnswerId {
 /// A hash of what a request asks for: two with the same are the same request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Fingerprint(String);
+stored_text!(Fingerprint);
 
 impl Fingerprint {
     /// Of a request for `action` that says `parts`.
     pub(crate) fn of<'a>(action: &'a str, parts: impl IntoIterator<Item = &'a str>) -> Self {
         Self(encoded("", &digest([action].into_iter().chain(parts))))
-    }
-
-    /// The fingerprint that is stored like this.
-    #[must_use]
-    pub fn stored(text: String) -> Self {
-        Self(text)
-    }
-
-    /// As it is stored.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 

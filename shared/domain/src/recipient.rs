@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use crate::hash::{digest, encoded};
-use crate::{EmailAddress, InvitationId, Link, Timestamp};
+use crate::hash::{digest, encoded, stored_text};
+use crate::{EmailAddress, Link, Timestamp};
 
 /// Bytes of the hash that are kept: as many as of an invitation's id.
 const HASH_BYTES: usize = 16;
@@ -16,6 +16,7 @@ const KEPT: Duration = Duration::from_hours(2 * 24);
 /// person.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Recipient(String);
+stored_text!(Recipient);
 
 impl Recipient {
     /// Whoever reads `address`.
@@ -27,18 +28,6 @@ impl Recipient {
             _ => local,
         };
         Self(encoded("", &digest([untagged, domain])[..HASH_BYTES]))
-    }
-
-    /// The recipient that is stored like this.
-    #[must_use]
-    pub fn stored(text: String) -> Self {
-        Self(text)
-    }
-
-    /// As it is stored.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
@@ -79,28 +68,13 @@ impl fmt::Display for Day {
 /// Names one mail: the invitation and its generation. A mail that is tried again counts once.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MailId(String);
+stored_text!(MailId);
 
 impl MailId {
     /// The mail that carries `link`.
     #[must_use]
     pub fn of(link: &Link) -> Self {
-        Self::new(&link.invitation, link.generation.0)
-    }
-
-    fn new(invitation: &InvitationId, generation: u32) -> Self {
-        Self(format!("{invitation}.{generation}"))
-    }
-
-    /// The id that is stored like this.
-    #[must_use]
-    pub fn stored(text: String) -> Self {
-        Self(text)
-    }
-
-    /// As it is stored.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+        Self(format!("{}.{}", link.invitation, link.generation.0))
     }
 }
 
