@@ -11,9 +11,8 @@ use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_runtime_api::http::StatusCode;
 use data_encoding::BASE64URL_NOPAD;
 use dev::functions::{Functions as _, InvokeError};
 use dev::laptop::sdk_config;
@@ -27,6 +26,7 @@ use domain::{
 use links::InProcess;
 use serde_json::{Value, json};
 use simulator::engine::{Engine, TABLE};
+use simulator::network::{Answer, response};
 use simulator::services::{Mailbox, Scheduled, Schedules};
 use store::Store;
 use tokio::runtime::Runtime;
@@ -186,19 +186,12 @@ impl HttpClient for Network {
 impl HttpConnector for Network {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let services = self.0.upgrade().expect("a site outlives its functions");
-        let (status, code, body) = services.answer(&request);
-        let status = StatusCode::try_from(status).expect("a status");
-        let mut response = HttpResponse::new(status, body.into());
-        response.headers_mut().insert("content-type", "application/json");
-        if let Some(code) = code {
-            response.headers_mut().insert("x-amzn-errortype", code);
-        }
-        HttpConnectorFuture::ready(Ok(response))
+        HttpConnectorFuture::ready(Ok(response(services.answer(&request))))
     }
 }
 
 impl Services {
-    fn answer(&self, request: &HttpRequest) -> (u16, Option<&'static str>, String) {
+    fn answer(&self, request: &HttpRequest) -> Answer {
         let body = request.body().bytes().unwrap_or_default();
         let target = request.headers().get("x-amz-target").and_then(|target| target.split_once('.'));
         if let Some((_, operation)) = target {

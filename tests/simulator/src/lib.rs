@@ -17,7 +17,7 @@
 pub mod engine;
 mod faults;
 mod lambda;
-mod network;
+pub mod network;
 mod people;
 pub mod services;
 mod world;

@@ -49,7 +49,7 @@ struct Wanted {
 }
 
 /// An answer on its way: status, error code of a REST service, body.
-type Answer = (u16, Option<&'static str>, String);
+pub type Answer = (u16, Option<&'static str>, String);
 
 /// What happens to a request instead of what should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,16 +100,20 @@ impl HttpConnector for Network {
         });
         HttpConnectorFuture::new(async move {
             let lost = |_| ConnectorError::io("the connection was lost".into());
-            let (status, code, body) = answered.await.map_err(lost)?;
-            let status = StatusCode::try_from(status).expect("a status");
-            let mut response = HttpResponse::new(status, body.into());
-            response.headers_mut().insert("content-type", "application/json");
-            if let Some(code) = code {
-                response.headers_mut().insert("x-amzn-errortype", code);
-            }
-            Ok(response)
+            Ok(response(answered.await.map_err(lost)?))
         })
     }
+}
+
+/// An answer as the SDK receives it.
+pub fn response((status, code, body): Answer) -> HttpResponse {
+    let status = StatusCode::try_from(status).expect("a status");
+    let mut response = HttpResponse::new(status, body.into());
+    response.headers_mut().insert("content-type", "application/json");
+    if let Some(code) = code {
+        response.headers_mut().insert("x-amzn-errortype", code);
+    }
+    response
 }
 
 impl Wanted {
