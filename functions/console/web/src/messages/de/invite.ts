@@ -4,7 +4,7 @@ const people = (count: number, shown: string): string => (count === 1 ? '1 Perso
 
 const messages: InviteMessages = {
   title: (organization) => `Personen zu ${organization} einladen`,
-  intro: 'Alle bekommen eine Mail mit einem eigenen Link. Niemand sieht, wer noch eingeladen wurde.',
+  intro: 'Alle bekommen eine Mail mit einem eigenen Link.',
   addresses: 'E-Mail-Adressen',
   placeholder: 'name@firma.example, oder eine ganze Liste einfügen',
   hint: 'Trennen Sie Adressen durch Kommas oder Zeilen. Die Pfeiltasten führen durch die eingegebenen.',
@@ -25,7 +25,7 @@ const messages: InviteMessages = {
     `Es sind nicht genug Plätze frei: Entfernen Sie ${missing === 1 ? '1 Adresse' : `${shown} Adressen`}, oder ziehen Sie zuerst Einladungen zurück oder entfernen Sie Mitglieder.`,
   role: 'Eingeladen als',
   roleHelp: {
-    owner: 'Verwaltet alle: Rollen, Entfernen, und wer noch Inhaber ist.',
+    owner: 'Lädt auch Inhaber ein, ändert Rollen, entfernt Mitglieder.',
     member: 'Sieht die Liste und lädt weitere Mitglieder ein.',
   },
   language: 'Sprache der Mail',
@@ -38,11 +38,11 @@ const messages: InviteMessages = {
     invited === 0 ? 'Angehalten, bevor jemand eingeladen wurde.' : `Angehalten: ${people(invited, shown)} eingeladen, ${left} noch nicht.`,
   invited: (count, shown) => `${people(count, shown)} eingeladen.`,
   refused: (count, shown) =>
-    count === 1 ? '1 Adresse nicht; der Grund steht dabei.' : `${shown} Adressen nicht; die Gründe stehen dabei.`,
+    count === 1 ? 'Bei 1 Adresse ging es nicht; der Grund steht dabei.' : `Bei ${shown} Adressen ging es nicht; die Gründe stehen dabei.`,
   done: 'Fertig',
-  again: (wait) => `Wieder möglich in ${wait}.`,
+  nobody: 'Niemand wurde eingeladen.',
+  again: (when) => `Wieder möglich ${when}.`,
   verdicts: {
-    duplicate: 'doppelt eingegeben',
     already_member: 'gehört schon zu einem Mitglied',
     already_invited: 'hat eine offene Einladung; senden Sie sie aus der Liste erneut',
     no_at: 'enthält kein @',

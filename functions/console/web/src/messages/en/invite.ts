@@ -6,7 +6,7 @@ const people = (count: number, shown: string): string => (count === 1 ? '1 perso
 /** What the dialog says that invites people. A `shown` is its number, as the locale writes it. */
 const messages = {
   title: (organization: string) => `Invite people to ${organization}`,
-  intro: 'Everybody gets a mail with a link of their own. Nobody sees who else was invited.',
+  intro: 'Everybody gets a mail with a link of their own.',
   addresses: 'E-mail addresses',
   placeholder: 'name@company.example, or paste a whole list',
   hint: 'Separate addresses by commas or lines. The arrow keys move among those entered.',
@@ -27,8 +27,8 @@ const messages = {
     `There are not enough seats: remove ${missing === 1 ? '1 address' : `${shown} addresses`}, or revoke invitations and remove members first.`,
   role: 'They join as',
   roleHelp: {
-    owner: 'Manages everybody: roles, removals, and who else is an owner.',
-    member: 'Sees the list, and invites more members.',
+    owner: 'Invites owners too, changes roles, removes members.',
+    member: 'Sees the list and invites more members.',
   } satisfies Record<Role, string>,
   language: 'Language of the mail',
   asUsual: 'As usual',
@@ -40,12 +40,12 @@ const messages = {
     invited === 0 ? 'Stopped before anybody was invited.' : `Stopped: ${people(invited, shown)} invited, ${left} not yet.`,
   invited: (count: number, shown: string) => `${people(count, shown)} invited.`,
   refused: (count: number, shown: string) =>
-    count === 1 ? '1 address was not, for the reason beside it.' : `${shown} addresses were not, for the reasons beside them.`,
+    count === 1 ? '1 address could not be; the reason stands below it.' : `${shown} addresses could not be; the reasons stand below them.`,
   done: 'Done',
-  /** After how long another try makes sense; `wait` is `45 seconds`. The API says it itself, in English. */
-  again: (wait: string) => `Possible again in ${wait}.`,
+  nobody: 'Nobody was invited.',
+  /** `when` is `in 45 seconds`. The API says it itself, in English. */
+  again: (when: string) => `Possible again ${when}.`,
   verdicts: {
-    duplicate: 'entered twice',
     already_member: 'is a member already',
     already_invited: 'has a pending invitation; resend it from the list',
     no_at: 'no @ in it',
@@ -56,7 +56,7 @@ const messages = {
     bad_local: 'something before the @ cannot be there',
     bad_domain: 'something after the @ cannot be there',
     too_long: 'too long for an address',
-  } satisfies Record<Exclude<Verdict, 'ready'>, string>,
+  } satisfies Record<Exclude<Verdict, 'ready' | 'duplicate'>, string>,
 };
 
 export type InviteMessages = typeof messages;
