@@ -1,5 +1,5 @@
 /** What the elements have in common: the API, the language, what is said to screen readers, the look. */
-import { LitElement, html, unsafeCSS, type CSSResultGroup, type TemplateResult } from 'lit';
+import { LitElement, html, unsafeCSS, type CSSResultGroup, type PropertyDeclarations, type TemplateResult } from 'lit';
 import { Api, CallError } from './api';
 import baseStyle from './base.css';
 import type { GetToken, RosterElement, RosterEventMap } from './elements';
@@ -10,7 +10,7 @@ const common: Catalogue<CommonMessages> = { en: commonEn, de: () => import('./me
 
 export abstract class Base<Messages extends object> extends LitElement implements RosterElement {
   static override styles: CSSResultGroup = unsafeCSS(baseStyle);
-  static override properties = {
+  static override properties: PropertyDeclarations = {
     apiBase: { attribute: 'api-base' },
     getToken: { attribute: false },
     words: { state: true },
