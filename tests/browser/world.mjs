@@ -35,19 +35,25 @@ export function startBrowser() {
   return chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
 }
 
-/** To be called at the top of a file: its laptop (with `flags`), its browser, and a site of another origin. */
-export function stage({ flags = [] } = {}) {
+/**
+ * To be called at the top of a file: its laptop (with `flags`), its browser, a site of another origin, and on request
+ * a second laptop whose organizations have few seats.
+ */
+export function stage({ flags = [], smallSeats } = {}) {
   const it = {};
   before(async () => {
     it.site = await Site.start();
-    [it.laptop, it.browser] = await Promise.all([
-      Laptop.start([...flags, '--allow-origin', it.site.url]),
+    const origin = ['--allow-origin', it.site.url];
+    [it.laptop, it.browser, it.small] = await Promise.all([
+      Laptop.start([...flags, ...origin]),
       startBrowser(),
+      smallSeats && Laptop.start(['--no-demo', '--seats', String(smallSeats), ...origin]),
     ]);
   });
   after(async () => {
     await it.browser?.close();
     await it.laptop?.stop();
+    await it.small?.stop();
     await it.site?.stop();
   });
   return it;
@@ -97,7 +103,8 @@ export class Tab {
   requests = [];
   #announced = [];
 
-  static async open(it, { width = 1280, height = 900, scheme = 'light', locale = 'en-GB', ...more } = {}) {
+  /** On `laptop` if another one than the stage's is named; with a browser's options. */
+  static async open(it, { laptop = it.laptop, width = 1280, height = 900, scheme = 'light', locale = 'en-GB', ...more } = {}) {
     const context = await it.browser.newContext({
       viewport: { width, height },
       colorScheme: scheme,
@@ -107,7 +114,7 @@ export class Tab {
     });
     context.setDefaultTimeout(PATIENCE_MS);
     const tab = new Tab();
-    tab.laptop = it.laptop;
+    tab.laptop = laptop;
     tab.site = it.site;
     tab.page = await context.newPage();
     await tab.#watch(context);

@@ -9,6 +9,9 @@ import acceptEn, { type AcceptMessages, type Subject } from '../messages/en/acce
 import own from './roster-accept.css';
 import { masked, sameAddress, stateAfter, stateOf, stateWithout, type State } from './state';
 
+/** Around what somebody has named: Unicode's isolates, which are in no name, since names have no text-direction characters. */
+const [OPEN, CLOSE] = ['\u2068', '\u2069'];
+
 /** How often the hours that are left are looked at, in milliseconds; the expiry itself is not waited past. */
 const LOOK_MS_MAX = 30_000;
 
@@ -91,7 +94,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
 
   protected override updated(changed: PropertyValues): void {
     if ((changed.has('state') || changed.has('words')) && this.words && this.state !== 'loading') {
-      this.announce(this.#title());
+      this.announce(this.words.screens[this.state].title(this.#subject));
     }
     const headline = this.renderRoot.querySelector('h1');
     if (!this.#move || !headline) return;
@@ -203,24 +206,29 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
     };
   }
 
-  #title(): string {
-    return this.words?.screens[this.state].title(this.#subject) ?? '';
+  /** A text about the subject, whose names stand out, and whose directions are their own. */
+  #about(text: ((subject: Subject) => string) | undefined): unknown[] {
+    const apart = Object.entries(this.#subject).map(([key, value]) => [key, value && OPEN + value + CLOSE]);
+    const pieces = text?.(Object.fromEntries(apart)).split(/[\u2068\u2069]/) ?? [];
+    return pieces.map((piece, at) => (at % 2 ? html`<bdi>${piece}</bdi>` : piece));
   }
 
   protected override render(): TemplateResult {
-    return html`${this.liveRegion()}${this.words ? this.#card() : nothing}`;
+    return html`${this.liveRegion()}${this.words ? this.#card(this.words) : nothing}`;
   }
 
-  #card(): TemplateResult {
-    const { state, failure, words } = this;
+  #card(words: AcceptMessages): TemplateResult {
+    const { state, failure } = this;
     const [sign, kind] = SIGNS[state];
-    const text = state === 'problem' ? this.problemText(failure) : words?.screens[state].text(this.#subject);
+    const { title, text } = words.screens[state];
+    const about = state === 'problem' ? this.problemText(failure) : this.#about(text);
     const lost = failure !== undefined && this.#waits;
     return html`
       <article class="card" aria-busy=${state === 'loading'}>
         <div class="sign ${kind}">${state === 'loading' ? html`<span class="spin"></span>` : sign}</div>
-        <h1 tabindex="-1">${this.#title()}</h1>
-        ${text ? html`<p class="text">${text}</p>` : nothing} ${this.#facts()}
+        <h1 tabindex="-1">${this.#about(title)}</h1>
+        <p class="text">${about}</p>
+        ${this.#facts()}
         ${lost
           ? html`<div class="notice bad">${icons.alert}<span>${this.problemText(failure)}</span></div>`
           : nothing}
@@ -261,7 +269,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
     if (!words) return nothing;
     const { organization, viewer } = this.#subject;
     const step = (label: string, run: () => void, kind = 'primary', doing = false): TemplateResult =>
-      html`<button class=${kind} aria-disabled=${busy ? 'true' : 'false'} @click=${() => busy || run()}>
+      html`<button class="${kind} ${doing ? 'doing' : ''}" aria-disabled=${busy ? 'true' : 'false'} @click=${() => busy || run()}>
         ${doing ? html`<span class="spin"></span>` : nothing}${label}
       </button>`;
     const steps = (...buttons: TemplateResult[]): TemplateResult => html`<div class="steps">${buttons}</div>`;
@@ -319,7 +327,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
       </div>
       <div class="foot">
         <button autofocus aria-disabled=${busyNow} @click=${() => busy || this.#dialog?.close()}>${words?.keep}</button>
-        <button class="danger" aria-disabled=${busyNow} @click=${() => void this.#answer('decline')}>
+        <button class="danger ${busy ? 'doing' : ''}" aria-disabled=${busyNow} @click=${() => void this.#answer('decline')}>
           ${busy === 'decline' ? html`<span class="spin"></span>` : nothing}${words?.decline}
         </button>
       </div>

@@ -108,7 +108,7 @@ class ConsolePage extends Page {
     return html`<header class="bar">
         ${this.brand()}
         <div class="who">
-          ${config?.mailbox ? html`<a href=${config.mailbox}>${words?.mailbox}</a>` : nothing}
+          ${this.#mailbox()}
           ${viewer?.email
             ? html`<span class="viewer soft"><span class="unseen">${words?.signedInAs}</span> ${viewer.email}</span>`
             : nothing}
@@ -133,10 +133,15 @@ class ConsolePage extends Page {
       </main>`;
   }
 
+  /** On the laptop: what Roster has sent. */
+  #mailbox(): TemplateResult | typeof nothing {
+    return config?.mailbox ? html`<a href=${config.mailbox}>${this.words?.mailbox}</a>` : nothing;
+  }
+
   #outside(): TemplateResult {
     const { words, busy } = this;
     return html`<div class="centred">
-      <header>${this.brand()}</header>
+      <header>${this.brand()} ${this.#mailbox()}</header>
       <main>
         <div class="card">
           <h1>${words?.title}</h1>
@@ -145,7 +150,6 @@ class ConsolePage extends Page {
           <button class="primary" aria-disabled=${busy ? 'true' : 'false'} @click=${() => this.signIn({})}>
             ${busy ? html`<span class="spin"></span>` : nothing}${words?.signIn}
           </button>
-          ${config?.mailbox ? html`<p class="aside"><a href=${config.mailbox}>${words?.mailbox}</a></p>` : nothing}
         </div>
       </main>
     </div>`;

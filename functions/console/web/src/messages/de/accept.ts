@@ -78,7 +78,7 @@ const messages: AcceptMessages = {
     },
     joined: {
       title: ({ organization }) => `Sie sind Mitglied von ${organization}`,
-      text: () => 'Willkommen. Sie können diese Seite schließen oder weitergehen.',
+      text: () => 'Willkommen. Sehen Sie nach, wer noch dabei ist.',
     },
     refused: {
       title: () => 'Sie haben abgelehnt',

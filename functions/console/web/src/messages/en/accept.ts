@@ -93,7 +93,7 @@ const messages = {
     },
     joined: {
       title: ({ organization }) => `You are a member of ${organization}`,
-      text: () => 'Welcome. You can close this page or go on.',
+      text: () => 'Welcome. Open it to see who else is there.',
     },
     refused: {
       title: () => 'You declined',
