@@ -564,7 +564,7 @@ export const ACCEPT = {
     await tab.answers(token, ivy);
     await accepts(tab);
     await asked;
-    await tab.page.locator('button[aria-disabled=true] .spin').waitFor();
+    await tab.page.locator('button[aria-disabled=true] .spin').first().waitFor({ state: 'attached' });
     return tab;
   },
   'accept-german': card(/eingeladen|Einladung|beitreten/i, async ({ laptop }) => {

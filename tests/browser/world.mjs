@@ -36,7 +36,7 @@ export function startBrowser() {
 }
 
 /**
- * To be called at the top of a file: its laptop (with `flags`), its browser, a site of another origin, and on request
+ * To be called at the top of a file: its laptop (with `flags`, or what `flags` gives once it starts), its browser, a site of another origin, and on request
  * a second laptop whose organizations have few seats.
  */
 export function stage({ flags = [], smallSeats } = {}) {
@@ -45,7 +45,7 @@ export function stage({ flags = [], smallSeats } = {}) {
     it.site = await Site.start();
     const origin = ['--allow-origin', it.site.url];
     [it.laptop, it.browser, it.small] = await Promise.all([
-      Laptop.start([...flags, ...origin]),
+      Laptop.start([...(typeof flags === 'function' ? flags() : flags), ...origin]),
       startBrowser(),
       smallSeats && Laptop.start(['--no-demo', '--seats', String(smallSeats), ...origin]),
     ]);
