@@ -208,7 +208,8 @@ export const USERS = {
     await tab.shows('You are the only one here');
     return tab;
   },
-  'users-seats-full': async ({ small, open }) => {
+  'users-seats-full': async ({ open, ...world }) => {
+    const small = await world.small();
     const pending = Array.from({ length: SMALL_SEATS - 1 }, (_, number) => `guest-${number}@partner.example`);
     const organization = await small.organization({ pending });
     const tab = await open({ laptop: small });
@@ -369,8 +370,9 @@ export const INVITE = {
     return tab;
   },
   'invite-too-few-seats': async (world) => {
-    const organization = await world.small.organization({ name: 'Nordwind', pending: ['ann@partner.example'] });
-    const { tab } = await dialog(world, { laptop: world.small, organization });
+    const small = await world.small();
+    const organization = await small.organization({ name: 'Nordwind', pending: ['ann@partner.example'] });
+    const { tab } = await dialog(world, { laptop: small, organization });
     await enters(tab, guests(6).join('\n'));
     await tab.shows(/There are not enough seats/, tab.dialog());
     return tab;

@@ -36,24 +36,26 @@ export function startBrowser() {
 }
 
 /**
- * To be called at the top of a file: its laptop (with `flags`, or what `flags` gives once it starts), its browser, a site of another origin, and on request
- * a second laptop whose organizations have few seats.
+ * To be called at the top of a file: its laptop (with `flags`, or what `flags` gives once it starts), its browser, a site of
+ * another origin, and for whoever asks for it (`small()`) a second laptop whose organizations have few seats.
  */
 export function stage({ flags = [], smallSeats } = {}) {
   const it = {};
   before(async () => {
     it.site = await Site.start();
     const origin = ['--allow-origin', it.site.url];
-    [it.laptop, it.browser, it.small] = await Promise.all([
+    [it.laptop, it.browser] = await Promise.all([
       Laptop.start([...(typeof flags === 'function' ? flags() : flags), ...origin]),
       startBrowser(),
-      smallSeats && Laptop.start(['--no-demo', '--seats', String(smallSeats), ...origin]),
     ]);
+    let small;
+    it.small = () => (small ??= Laptop.start(['--no-demo', '--seats', String(smallSeats), ...origin]));
+    it.smallStops = async () => (await small)?.stop();
   });
   after(async () => {
     await it.browser?.close();
     await it.laptop?.stop();
-    await it.small?.stop();
+    await it.smallStops?.();
     await it.site?.stop();
   });
   return it;
@@ -176,6 +178,11 @@ export class Tab {
     }
   }
 
+  /** Opens the link that was mailed to somebody. */
+  async opensMail(email) {
+    await this.page.goto((await this.laptop.mail(email)).link);
+  }
+
   /** Opens the console as that person: the real way, by the issuer's page. */
   async signsIn(person, organization) {
     const { page } = this;
@@ -245,6 +252,16 @@ export class Tab {
   /** Waits until a screen reader has been told that. */
   async hears(text) {
     await this.page.locator('[role=status], [role=alert]').filter({ hasText: text }).first().waitFor({ state: 'attached' });
+  }
+
+  /** What the page's origin keeps in this browser: storages, and cookies that scripts can read. */
+  async stored() {
+    return this.page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
+  }
+
+  /** Requests of that method whose path matches. */
+  sent(method, at) {
+    return this.requests.filter((request) => request.method === method && at.test(new URL(request.url).pathname));
   }
 
   /** Waits until something is so, looking at each frame. */
