@@ -14,7 +14,7 @@ use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header, request
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
-use time::OffsetDateTime;
+use time::{OffsetDateTime, macros::format_description};
 
 use crate::{
     clock::DevClock,
@@ -129,6 +129,10 @@ impl Gateway {
         let mut answer = self.answer(request, &id).await.unwrap_or_else(Refusal::into_response);
         if let Ok(id) = HeaderValue::from_str(&id) {
             answer.headers_mut().insert("apigw-requestid", id);
+        }
+        // What pages count what is left of an invitation from.
+        if let Ok(date) = HeaderValue::from_str(&http_date(self.clock.now_unix())) {
+            answer.headers_mut().insert(header::DATE, date);
         }
         answer
     }
@@ -388,6 +392,15 @@ fn clock_time(millis: i64) -> String {
     let month = moment.month().to_string();
     let (hour, minute, second) = moment.to_hms();
     format!("{:02}/{}/{}:{hour:02}:{minute:02}:{second:02} +0000", moment.day(), &month[..3], moment.year())
+}
+
+/// As in a `Date`: `Thu, 12 Mar 2026 19:03:58 GMT`.
+fn http_date(unix: i64) -> String {
+    let moment = OffsetDateTime::from_unix_timestamp(unix).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let form = format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
+    moment.format(form).unwrap_or_default()
 }
 
 #[cfg(test)]

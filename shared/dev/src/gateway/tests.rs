@@ -251,8 +251,9 @@ async fn an_answer_without_a_status_is_a_body() {
 }
 
 #[test]
-fn times_are_written_as_in_an_access_log() {
+fn times_are_written_as_in_an_access_log_and_as_in_a_date() {
     assert_eq!(clock_time(1_583_348_638_390), "04/Mar/2020:19:03:58 +0000");
+    assert_eq!(http_date(1_583_348_638), "Wed, 04 Mar 2020 19:03:58 GMT");
 }
 
 #[test]
