@@ -145,6 +145,13 @@ story(it, 'a session that ends keeps what was typed', async (world) => {
   await tab.button('Sign in again').waitFor();
   assert.equal(await tab.dialog().getByRole('listitem').count(), 3);
   assert.equal((await organization.owner.invitations(organization)).length, 0);
+  const window = await tab.opens(() => tab.button('Sign in again').click());
+  const closed = window.page.waitForEvent('close');
+  await window.chooses(organization.owner);
+  await closed;
+  await tab.dialog().locator('button.primary').click();
+  await tab.shows('3 people were invited.');
+  assert.equal((await organization.owner.invitations(organization)).length, 3);
 });
 
 story(it, 'stopping stops after the call that is under way, and says what is not sent', async (world) => {

@@ -72,18 +72,17 @@ export function story(it, name, run) {
       contexts.push(tab.page.context());
       return tab;
     };
+    const problems = () => tabs.flatMap((tab) => tab.problems);
     try {
       await run({ ...it, open });
     } catch (error) {
       await picturesOf(tabs, name);
-      const seen = tabs.flatMap((tab) => tab.problems);
-      if (seen.length) error.message += `\nthe pages had problems:\n${seen.join('\n')}`;
+      error.message = [error.message, ...problems()].join('\n');
       throw error;
     } finally {
-      const problems = tabs.flatMap((tab) => tab.problems);
       await Promise.all(contexts.map((context) => context.close()));
-      assert.deepEqual(problems, []);
     }
+    assert.deepEqual(problems(), []);
   });
 }
 
@@ -118,13 +117,20 @@ export class Tab {
     const tab = new Tab();
     tab.laptop = laptop;
     tab.site = it.site;
+    // Windows that a page opens are its own doing, too.
+    context.on('page', (page) => tab.#watch(page));
+    await tab.#listen(context);
     tab.page = await context.newPage();
-    await tab.#watch(context);
     return tab;
   }
 
-  async #watch(context) {
-    const { page } = this;
+  /** The window that opens while `does` is done. */
+  async opens(does) {
+    const [page] = await Promise.all([this.page.waitForEvent('popup'), does()]);
+    return Object.assign(new Tab(), { laptop: this.laptop, site: this.site, page });
+  }
+
+  #watch(page) {
     page.on('pageerror', (error) => this.#problem(`error: ${error.stack ?? error}`));
     page.on('console', (message) => {
       if (!['error', 'warning', 'assert'].includes(message.type())) return;
@@ -136,6 +142,9 @@ export class Tab {
       if (!local) this.#problem(`request: ${request.url()}`);
       this.requests.push({ method: request.method(), url: request.url(), headers: request.headers(), body: request.postData() });
     });
+  }
+
+  async #listen(context) {
     // Also breaches that are only reported, and those inside of `try`.
     await context.exposeBinding('rosterBreach', (_, text) => this.#problem(`policy: ${text}`));
     await context.addInitScript(() => {
