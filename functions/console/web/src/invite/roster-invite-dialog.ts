@@ -7,10 +7,9 @@ import type { Catalogue, Language } from '../i18n';
 import { alert, check, cross, info } from '../icons';
 import en, { type InviteMessages } from '../messages/en/invite';
 import { keyOf, parseAddresses, verdict, type Entry, type Known } from './addresses';
+import { Batches, refusedOf, type Batch } from './batches';
 import own from './invite.css';
 
-/** The contract's `emails: [1..50]`. */
-const CALL_MAX = 50;
 /** An organization has no more seats, unless it is configured otherwise. */
 const ADDRESSES_MAX = 1_000;
 /** Ready addresses that are shown before somebody asks for all of them. */
@@ -23,14 +22,6 @@ interface Chip extends Entry {
   key: string;
   /** The API has refused it, for good or until then. */
   refused?: { why: string; until: number };
-}
-
-/** A call whose answer is not known for certain, so that it is repeated as it was. */
-interface Batch {
-  emails: string[];
-  role: Role;
-  language: Language | undefined;
-  key: string;
 }
 
 interface Notice {
@@ -107,7 +98,7 @@ export class RosterInviteDialog extends Base<InviteMessages> {
   #free = 0;
   #ready: Chip[] = [];
   #refused: [chip: Chip, why: string][] = [];
-  #tried: Batch | undefined;
+  readonly #batches = new Batches();
   /** A button is being pressed, which must not move away under the pointer. */
   #pressing = false;
   /** The pointer went down beside the dialog. */
@@ -129,9 +120,12 @@ export class RosterInviteDialog extends Base<InviteMessages> {
 
   /** Opens it, with what was not sent before. */
   open(): void {
-    this.invited = 0;
-    this.notice = undefined;
-    this.note = '';
+    // Closed by force, it may be sending still.
+    if (!this.progress) {
+      this.invited = 0;
+      this.notice = undefined;
+      this.note = '';
+    }
     this.#wanted = true;
     this.#show();
     this.requestUpdate();
@@ -144,7 +138,6 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     this.at = 0;
     this.note = '';
     this.notice = undefined;
-    this.#tried = undefined;
     const field = this.#field;
     if (field) field.value = '';
   }
@@ -281,7 +274,8 @@ export class RosterInviteDialog extends Base<InviteMessages> {
   }
 
   #onBlur(): void {
-    if (!this.#pressing) this.#enter(this.typed);
+    // What is closed keeps what was begun.
+    if (!this.#pressing && this.#dialog?.open) this.#enter(this.typed);
   }
 
   #press(): void {
@@ -396,7 +390,8 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     this.stopping = false;
     try {
       while (this.#ready.length && !this.stopping) {
-        const batch = this.#batch();
+        const ready = this.#ready.map(({ address }) => address);
+        const batch = this.#batches.next(ready, this.offer, this.mailLanguage || undefined);
         const done = total - this.#ready.length;
         this.progress = { done, upTo: done + batch.emails.length, total };
         if (!done) this.announce(this.words?.sending(this.#number(this.progress.upTo), this.#number(total)) ?? '');
@@ -407,7 +402,7 @@ export class RosterInviteDialog extends Base<InviteMessages> {
         } catch (error) {
           if (!this.#marks(batch, error)) return error;
         }
-        this.#tried = undefined;
+        this.#batches.answered();
         this.#judge();
       }
     } catch (error) {
@@ -419,25 +414,13 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     return undefined;
   }
 
-  /** The next call; the last one again if its answer is missing and all of it is to be sent still. */
-  #batch(): Batch {
-    const { offer: role, mailLanguage } = this;
-    const language = mailLanguage || undefined;
-    const ready = this.#ready.map(({ address }) => address);
-    const last = this.#tried;
-    if (last?.role === role && last.language === language && last.emails.every((email) => ready.includes(email))) return last;
-    // `randomUUID` exists on secure pages only.
-    const key = crypto.getRandomValues(new BigUint64Array(2)).join('-');
-    return (this.#tried = { emails: ready.slice(0, CALL_MAX), role, language, key });
-  }
-
   #took({ emails }: Batch, results: InviteResult[]): void {
     const outcomes = new Map(results.map((result) => [result.email, result]));
     const invited = results.filter(({ outcome }) => outcome === 'invited');
     const sent = new Set(emails);
     this.chips = this.chips.flatMap((chip) => {
       if (!sent.has(chip.address)) return chip;
-      const result = outcomes.get(chip.key) ?? (results.length === emails.length && results[emails.indexOf(chip.address)]);
+      const result = outcomes.get(chip.key) ?? (results.length === emails.length ? results[emails.indexOf(chip.address)] : undefined);
       // Without a result of its own it is the same address as another one.
       if (!result || result.outcome === 'invited') return [];
       const why = this.language === 'en' ? result.detail : this.words?.verdicts[result.outcome];
@@ -449,25 +432,22 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     this.tell('roster-invited', { organization: this.organization, results: invited });
   }
 
-  /** Marks the addresses that the API names as the reason why it has done nothing. */
-  #marks({ emails }: Batch, error: unknown): boolean {
+  /** Marks the addresses because of which nothing was done; false if it was not because of some of them. */
+  #marks(batch: Batch, error: unknown): boolean {
     if (!(error instanceof CallError)) return false;
     const { code, problem, retryAfter } = error;
-    if (code === 'seats_exhausted' && problem.seats) this.#free = problem.seats.free;
-    if (code !== 'invalid_email' && code !== 'resend_too_soon') return false;
-    const why = [this.words?.problems[code], this.#again(error)].filter(Boolean).join(' ');
-    const marks = new Map<string, string>();
-    for (const { pointer, detail } of problem.errors ?? []) {
-      const email = emails[Number(/^\/emails\/(\d+)$/.exec(pointer)?.[1])];
-      if (email !== undefined) marks.set(email, this.language === 'en' ? detail : why);
-    }
-    const wait = code === 'invalid_email' ? Infinity : (retryAfter ?? Infinity);
+    if (problem.seats) this.#free = problem.seats.free;
+    const refused = refusedOf(batch, error);
+    const wait = (code === 'resend_too_soon' && retryAfter) || Infinity;
+    const until = Date.now() + wait * 1_000;
+    const ours = [this.words?.problems[code], this.#again(error)].filter(Boolean).join(' ');
     this.chips = this.chips.map((chip) => {
-      const mark = marks.get(chip.address);
-      return mark === undefined ? chip : { ...chip, refused: { why: mark, until: Date.now() + wait * 1_000 } };
+      const detail = refused.get(chip.address);
+      return detail === undefined ? chip : { ...chip, refused: { why: this.language === 'en' ? detail : ours, until } };
     });
+    // Then they are ready.
     if (wait <= WAIT_SECONDS_MAX) setTimeout(() => this.requestUpdate(), wait * 1_000);
-    return marks.size > 0;
+    return refused.size > 0;
   }
 
   /** When it can be tried again, where the API's own text does not say it. */
@@ -522,8 +502,8 @@ export class RosterInviteDialog extends Base<InviteMessages> {
       @click=${(event: MouseEvent) => this.#beside && isBeside(event) && !this.progress && this.#cancel()}
     >
       ${this.liveRegion()}
-      <div class="body">
-        <div class="form" ?inert=${sending}>
+      <div class="body" ?inert=${sending}>
+        <div class="form">
           <header>
             <h2 id="title">${words.title(this.organizationName)}</h2>
             <button type="button" class="quiet close" aria-label=${words.close} @click=${this.#cancel}>${cross}</button>
@@ -555,15 +535,22 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     const ready = this.#ready.slice(hidden);
     const count = extra + ready.length + this.#refused.length;
     const at = Math.min(this.at, count - 1);
-    const item = (chip: Chip, place: number, why: string): TemplateResult => {
+    const item = (chip: Chip, place: number, said: string): TemplateResult => {
+      const why = said.replace(/\.$/, '');
       const tab = place === at ? 0 : -1;
+      const sign = chip.address.lastIndexOf('@');
       return html`<li class=${why ? 'refused' : ''}>
         ${why ? alert : check}
-        <button type="button" class="address" tabindex=${tab} @click=${() => this.#edit(chip)}>
-          <bdi>${chip.address}</bdi>${chip.name ? html` <small>${chip.name}</small>` : nothing}<span
-            class=${why ? 'why' : 'unseen'}
-            >${why ? why.replace(/\.$/, '') : words.ready}</span
-          ><span class="unseen">, ${words.edit}</span>
+        <button
+          type="button"
+          class="address"
+          tabindex=${tab}
+          aria-label=${[chip.address, chip.name, why || words.ready, words.edit].filter(Boolean).join(', ')}
+          @click=${() => this.#edit(chip)}
+        >
+          <bdi>${chip.address.slice(0, sign)}<wbr />${chip.address.slice(sign)}</bdi>
+          ${chip.name ? html`<small>${chip.name}</small>` : nothing}
+          ${why ? html`<span class="why">${why}</span>` : nothing}
         </button>
         <button
           type="button"
@@ -602,7 +589,7 @@ export class RosterInviteDialog extends Base<InviteMessages> {
           spellcheck="false"
           inputmode="email"
           aria-describedby="summary hint"
-          placeholder=${chips.length ? '' : words.placeholder}
+          placeholder=${chips.length ? words.another : words.placeholder}
           @input=${(event: Event) => this.#onInput(event.target as HTMLTextAreaElement)}
           @paste=${this.#onPaste}
           @keydown=${this.#onFieldKey}
@@ -660,7 +647,7 @@ export class RosterInviteDialog extends Base<InviteMessages> {
       ? words.sending(number(progress.upTo), number(progress.total))
       : isDone
         ? words.done
-        : notice?.kind === 'bad'
+        : notice?.kind === 'bad' && !tooFew
           ? words.tryAgain
           : ready.length
             ? words.inviteCount(ready.length, number(ready.length))
