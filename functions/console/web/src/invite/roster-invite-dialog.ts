@@ -14,6 +14,8 @@ import own from './invite.css';
 const ADDRESSES_MAX = 1_000;
 /** Ready addresses that are shown before somebody asks for all of them. */
 const SHOWN_MAX = 60;
+/** Characters beyond which whatever was pasted is no address, and is not shown. */
+const CHARACTERS_MAX = 300;
 /** A wait for which the dialog may well stay open. */
 const WAIT_SECONDS_MAX = 600;
 
@@ -542,25 +544,27 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     const item = (chip: Chip, place: number, said: string): TemplateResult => {
       const why = said.replace(/\.$/, '');
       const tab = place === at ? 0 : -1;
-      const sign = chip.address.lastIndexOf('@');
+      const { address, name } = chip;
+      const shown = address.length > CHARACTERS_MAX ? `${address.slice(0, CHARACTERS_MAX)}…` : address;
+      const sign = shown.lastIndexOf('@');
       return html`<li class=${why ? 'refused' : ''}>
         ${why ? alert : check}
         <button
           type="button"
           class="address"
           tabindex=${tab}
-          aria-label=${[chip.address, chip.name, why || words.ready, words.edit].filter(Boolean).join(', ')}
+          aria-label=${[shown, name, why || words.ready, words.edit].filter(Boolean).join(', ')}
           @click=${() => this.#edit(chip)}
         >
-          <bdi>${chip.address.slice(0, sign)}<wbr />${chip.address.slice(sign)}</bdi>
-          ${chip.name ? html`<small>${chip.name}</small>` : nothing}
+          <bdi>${shown.slice(0, sign)}<wbr />${shown.slice(sign)}</bdi>
+          ${name ? html`<small>${name}</small>` : nothing}
           ${why ? html`<span class="why">${why}</span>` : nothing}
         </button>
         <button
           type="button"
           class="take"
           tabindex=${tab}
-          aria-label=${words.remove(chip.address)}
+          aria-label=${words.remove(shown)}
           @click=${() => this.#remove(chip, place)}
         >
           ${cross}
