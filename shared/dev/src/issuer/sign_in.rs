@@ -465,7 +465,9 @@ impl Inner {
             }
         };
         // Browsers hold against this, too, where the answer to a form redirects.
+        // A policy has no words for an IPv6 address, and a browser complains of them.
         let forms = self.origins.iter().filter_map(|origin| origin.to_str().ok());
+        let forms = forms.filter(|origin| !origin.contains('['));
         let forms = forms.fold("'self'".to_owned(), |forms, origin| format!("{forms} {origin}"));
         let may = Page { styles: &own_styles(&html), forms: &forms, ..Page::default() };
         match may.headers() {
