@@ -19,7 +19,7 @@ use lambda_http::{Body, Error, Request, Response};
 
 pub use config::{Config, Token};
 pub use files::Files;
-pub use site::{Site, SiteError};
+pub use site::{Site, SiteError, own_styles};
 
 /// What the function works with.
 pub struct App {

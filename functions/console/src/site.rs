@@ -239,8 +239,9 @@ fn attribute(text: &str) -> String {
     escaped
 }
 
-/// The policy's source list for the `<style>` elements of a page.
-fn own_styles(html: &str) -> String {
+/// A policy's source list for the `<style>` elements that stand in a page.
+#[must_use]
+pub fn own_styles(html: &str) -> String {
     let styles = html.split("<style>").skip(1).filter_map(|rest| rest.split("</style>").next());
     let hash = |style: &str| format!("'sha256-{}'", BASE64.encode(&Sha256::digest(style.as_bytes())));
     styles.map(hash).collect::<Vec<_>>().join(" ")

@@ -80,6 +80,13 @@ pub const ROUTES: &[Route] = &[
     Route::signed_in(Method::DELETE, "/v1/organizations/{organization_id}/members/{user_id}", "remove"),
 ];
 
+/// The routes of the pages, which are none of the contract's.
+pub const PAGES: &[Route] = &[
+    Route::open(Method::GET, "/", "console"),
+    Route::open(Method::GET, "/accept", "console"),
+    Route::open(Method::GET, "/assets/{file}", "console"),
+];
+
 /// The gateway in front of the functions.
 pub struct Gateway {
     paths: matchit::Router<Vec<&'static Route>>,
@@ -95,14 +102,14 @@ struct Matched {
 }
 
 impl Gateway {
-    /// A gateway for [`ROUTES`].
+    /// A gateway for [`ROUTES`] and [`PAGES`].
     pub fn new(
         issuer: Issuer,
         functions: Arc<dyn Functions>,
         clock: DevClock,
     ) -> Result<Self, matchit::InsertError> {
         let mut by_pattern = BTreeMap::<_, Vec<_>>::new();
-        for route in ROUTES {
+        for route in ROUTES.iter().chain(PAGES) {
             by_pattern.entry(route.pattern).or_default().push(route);
         }
         let mut paths = matchit::Router::new();

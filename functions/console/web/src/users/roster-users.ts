@@ -2,7 +2,6 @@
 import { html, nothing, unsafeCSS, type PropertyValues, type TemplateResult } from 'lit';
 import { live } from 'lit/directives/live.js';
 import { repeat } from 'lit/directives/repeat.js';
-import { styleMap } from 'lit/directives/style-map.js';
 import { CallError, viewerOf, type OrganizationItem } from '../api';
 import { Base } from '../element';
 import type { Invitation, Member, Organization, Role, RosterEventMap, RosterUsersElement } from '../elements';
@@ -554,7 +553,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     const share = Math.min(100, (100 * seats.taken) / seats.total);
     return html`<div class="seats ${share >= 95 ? 'scarce' : ''}">
       <span>${text}</span>
-      <div class="meter" aria-hidden="true"><div style=${styleMap({ width: `${share}%` })}></div></div>
+      <div class="meter" aria-hidden="true"><div .style=${`width:${share}%`}></div></div>
     </div>`;
   }
 
@@ -711,7 +710,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
           : words.invitedBy(row.invitation.sender.email);
     return html`<tr role="row" tabindex="-1" data-key=${row.key} aria-busy=${this.#busy.has(row.key)}>
       <th role="rowheader" scope="row" class="user">
-        <span class="avatar" aria-hidden="true" style=${styleMap({ '--hue': hue(row.email) })}>
+        <span class="avatar" aria-hidden="true" .style=${`--hue:${hue(row.email)}`}>
           ${row.kind === 'member' ? row.email[0] : icons.mail}
         </span>
         <span class="who">
