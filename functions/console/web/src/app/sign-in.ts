@@ -288,7 +288,7 @@ function home(): string {
 
 function isLaptop(): boolean {
   const { protocol, hostname } = location;
-  return protocol === 'http:' && (hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.'));
+  return protocol === 'http:' && /^(localhost|\[::1\]|127(\.\d+){3})$/.test(hostname);
 }
 
 function takeFlight(): Flight | undefined {
