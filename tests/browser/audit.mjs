@@ -123,7 +123,9 @@ function layout() {
       // Whoever scrolls shows the rest.
       let scrolled = false;
       for (const at of ancestors(element)) {
-        const { overflowX, overflowY, display } = getComputedStyle(at);
+        const { overflowX, overflowY, display, webkitLineClamp } = getComputedStyle(at);
+        // Whatever else than an address was pasted: its beginning tells what it is.
+        if (webkitLineClamp !== 'none') break;
         if (display === 'contents' || display === 'inline') continue;
         const rect = at.getBoundingClientRect();
         const clips = (overflow) => overflow === 'hidden' || overflow === 'clip';
@@ -175,7 +177,9 @@ async function glued(page) {
           });
           const [last, first] = [rects[0].at(-1), rects[1][0]];
           const seenApart = last && first && (Math.abs(first.top - last.top) > 4 || Math.abs(first.left - last.right) > 2);
-          if (seenApart) found.push(before.data.split(/\s+/).at(-1) + node.data.split(/\s+/)[0]);
+          const [end, start] = [before.data.split(/\s+/).at(-1), node.data.split(/\s+/)[0]];
+          // A comma stands at what it follows.
+          if (seenApart && /\p{L}|\p{N}/u.test(end) && /^[\p{L}\p{N}]/u.test(start)) found.push(end + start);
         }
         before = node;
       }

@@ -28,7 +28,8 @@ export function hold(states) {
         problems.push(...(await audit(page)).map((problem) => `${scheme}, ${width} px: ${problem}`));
         if (PICTURES) {
           mkdirSync(PICTURES, { recursive: true });
-          await page.screenshot({ path: path.join(PICTURES, `${name}-${scheme}-${width}.png`), fullPage: true });
+          const fullPage = (await tab.dialog().count()) === 0;
+          await page.screenshot({ path: path.join(PICTURES, `${name}-${scheme}-${width}.png`), fullPage });
         }
       }
       problems.push(...(await auditFocus(page)));

@@ -36,24 +36,26 @@ export function startBrowser() {
 }
 
 /**
- * To be called at the top of a file: its laptop (with `flags`, or what `flags` gives once it starts), its browser, a site of another origin, and on request
- * a second laptop whose organizations have few seats.
+ * To be called at the top of a file: its laptop (with `flags`, or what `flags` gives once it starts), its browser, a site of
+ * another origin, and for whoever asks for it (`small()`) a second laptop whose organizations have few seats.
  */
 export function stage({ flags = [], smallSeats } = {}) {
   const it = {};
   before(async () => {
     it.site = await Site.start();
     const origin = ['--allow-origin', it.site.url];
-    [it.laptop, it.browser, it.small] = await Promise.all([
+    [it.laptop, it.browser] = await Promise.all([
       Laptop.start([...(typeof flags === 'function' ? flags() : flags), ...origin]),
       startBrowser(),
-      smallSeats && Laptop.start(['--no-demo', '--seats', String(smallSeats), ...origin]),
     ]);
+    let small;
+    it.small = () => (small ??= Laptop.start(['--no-demo', '--seats', String(smallSeats), ...origin]));
+    it.smallStops = async () => (await small)?.stop();
   });
   after(async () => {
     await it.browser?.close();
     await it.laptop?.stop();
-    await it.small?.stop();
+    await it.smallStops?.();
     await it.site?.stop();
   });
   return it;
@@ -70,18 +72,17 @@ export function story(it, name, run) {
       contexts.push(tab.page.context());
       return tab;
     };
+    const problems = () => tabs.flatMap((tab) => tab.problems);
     try {
       await run({ ...it, open });
     } catch (error) {
       await picturesOf(tabs, name);
-      const seen = tabs.flatMap((tab) => tab.problems);
-      if (seen.length) error.message += `\nthe pages had problems:\n${seen.join('\n')}`;
+      error.message = [error.message, ...problems()].join('\n');
       throw error;
     } finally {
-      const problems = tabs.flatMap((tab) => tab.problems);
       await Promise.all(contexts.map((context) => context.close()));
-      assert.deepEqual(problems, []);
     }
+    assert.deepEqual(problems(), []);
   });
 }
 
@@ -116,13 +117,20 @@ export class Tab {
     const tab = new Tab();
     tab.laptop = laptop;
     tab.site = it.site;
+    // Windows that a page opens are its own doing, too.
+    context.on('page', (page) => tab.#watch(page));
+    await tab.#listen(context);
     tab.page = await context.newPage();
-    await tab.#watch(context);
     return tab;
   }
 
-  async #watch(context) {
-    const { page } = this;
+  /** The window that opens while `does` is done. */
+  async opens(does) {
+    const [page] = await Promise.all([this.page.waitForEvent('popup'), does()]);
+    return Object.assign(new Tab(), { laptop: this.laptop, site: this.site, page });
+  }
+
+  #watch(page) {
     page.on('pageerror', (error) => this.#problem(`error: ${error.stack ?? error}`));
     page.on('console', (message) => {
       if (!['error', 'warning', 'assert'].includes(message.type())) return;
@@ -134,6 +142,9 @@ export class Tab {
       if (!local) this.#problem(`request: ${request.url()}`);
       this.requests.push({ method: request.method(), url: request.url(), headers: request.headers(), body: request.postData() });
     });
+  }
+
+  async #listen(context) {
     // Also breaches that are only reported, and those inside of `try`.
     await context.exposeBinding('rosterBreach', (_, text) => this.#problem(`policy: ${text}`));
     await context.addInitScript(() => {
@@ -174,6 +185,11 @@ export class Tab {
       await page.getByLabel('E-mail address').fill(email);
       await page.getByRole('button', { name: 'Sign in', exact: true }).click();
     }
+  }
+
+  /** Opens the link that was mailed to somebody. */
+  async opensMail(email) {
+    await this.page.goto((await this.laptop.mail(email)).link);
   }
 
   /** Opens the console as that person: the real way, by the issuer's page. */
@@ -245,6 +261,16 @@ export class Tab {
   /** Waits until a screen reader has been told that. */
   async hears(text) {
     await this.page.locator('[role=status], [role=alert]').filter({ hasText: text }).first().waitFor({ state: 'attached' });
+  }
+
+  /** What the page's origin keeps in this browser: storages, and cookies that scripts can read. */
+  async stored() {
+    return this.page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
+  }
+
+  /** Requests of that method whose path matches. */
+  sent(method, at) {
+    return this.requests.filter((request) => request.method === method && at.test(new URL(request.url).pathname));
   }
 
   /** Waits until something is so, looking at each frame. */
