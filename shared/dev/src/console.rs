@@ -180,7 +180,8 @@ impl From<io::Error> for BuildError {
 }
 
 fn lines(output: Option<impl Read>) -> impl Iterator<Item = String> {
-    output.into_iter().flat_map(|output| BufReader::new(output).lines().map_while(Result::ok))
+    let lines = output.into_iter().flat_map(|output| BufReader::new(output).lines().map_while(Result::ok));
+    lines.filter(|line| !line.trim().is_empty())
 }
 
 #[cfg(test)]

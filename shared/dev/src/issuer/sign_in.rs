@@ -399,9 +399,8 @@ impl Inner {
 
     /// Whom one may be by a click: who is expected first, then who was here last.
     fn choices(&self, hint: &str, last: Option<&Person>) -> Vec<Choice> {
-        let hinted = EmailAddress::parse(hint)
-            .ok()
-            .map(|email| (email.as_str().to_owned(), "Invited, or here before"));
+        let hinted =
+            EmailAddress::parse(hint).ok().map(|email| (email.as_str().to_owned(), "Expected by the page"));
         let last = last.and_then(|person| person.email.clone()).map(|email| (email, "Signed in last"));
         let demo = [
             (demo::OWNER.1, "Owner of Acme"),

@@ -288,16 +288,16 @@ function home(): string {
 
 function isLaptop(): boolean {
   const { protocol, hostname } = location;
-  return protocol === 'http:' && (hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.'));
+  return protocol === 'http:' && /^(localhost|\[::1\]|127(\.\d+){3})$/.test(hostname);
 }
 
 function takeFlight(): Flight | undefined {
-  const kept = stored(() => sessionStorage.getItem(FLIGHT));
+  const flight = stored((): Flight | null => JSON.parse(sessionStorage.getItem(FLIGHT) ?? 'null'));
   stored(() => sessionStorage.removeItem(FLIGHT));
-  return kept ? JSON.parse(kept) : undefined;
+  return flight ?? undefined;
 }
 
-/** Browsers that block storage throw at the mention of it. */
+/** Browsers that block storage throw at the mention of it; what is no JSON is as good as nothing. */
 function stored<Value>(access: () => Value): Value | null {
   try {
     return access();

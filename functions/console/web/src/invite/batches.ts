@@ -1,5 +1,5 @@
 /** Many addresses in calls of a few, each with a key of its own. */
-import { CallError } from '../api';
+import { CallError, newKey } from '../api';
 import type { Role } from '../elements';
 import type { Language } from '../i18n';
 
@@ -27,9 +27,7 @@ export class Batches {
     const open = this.#open;
     const isSame = open?.role === role && open.language === language && open.emails.every((email) => ready.includes(email));
     if (isSame) return open;
-    // `randomUUID` exists on secure pages only.
-    const key = crypto.getRandomValues(new BigUint64Array(2)).join('-');
-    return (this.#open = { emails: ready.slice(0, CALL_MAX), role, language, key });
+    return (this.#open = { emails: ready.slice(0, CALL_MAX), role, language, key: newKey() });
   }
 
   /** The API has said what became of the last one. */

@@ -14,6 +14,8 @@ import own from './invite.css';
 const ADDRESSES_MAX = 1_000;
 /** Ready addresses that are shown before somebody asks for all of them. */
 const SHOWN_MAX = 60;
+/** Characters beyond which whatever was pasted is no address, and is not shown. */
+const CHARACTERS_MAX = 300;
 /** A wait for which the dialog may well stay open. */
 const WAIT_SECONDS_MAX = 600;
 
@@ -179,7 +181,8 @@ export class RosterInviteDialog extends Base<InviteMessages> {
 
   #learn(): void {
     const now = this.api.now();
-    const emails = (those: (invitation: Invitation) => boolean): string[] => this.invitations.filter(those).map(({ email }) => email);
+    const emails = (those: (invitation: Invitation) => boolean): string[] =>
+      this.invitations.filter(those).map(({ email }) => email);
     const isOver = ({ status, expires_at }: Invitation): boolean =>
       status === 'expired' || (status === 'pending' && Date.parse(expires_at) <= now);
     const members = [...this.members.map(({ email }) => email), ...emails(({ status }) => status === 'accepted')];
@@ -325,6 +328,7 @@ export class RosterInviteDialog extends Base<InviteMessages> {
   #removeAll(): void {
     this.#forget();
     this.#field?.focus();
+    this.announce(this.words?.nothingReady ?? '');
   }
 
   #edit(chip: Chip): void {
@@ -384,12 +388,13 @@ export class RosterInviteDialog extends Base<InviteMessages> {
 
   /** Sends until nothing is left, or it is told to stop, or an error which it returns. */
   async #sendAll(): Promise<unknown> {
+    const { organization } = this;
     const total = this.#ready.length;
     this.notice = undefined;
     this.note = '';
     this.stopping = false;
     try {
-      while (this.#ready.length && !this.stopping) {
+      while (this.#ready.length && !this.stopping && this.organization === organization) {
         const ready = this.#ready.map(({ address }) => address);
         const batch = this.#batches.next(ready, this.offer, this.mailLanguage || undefined);
         const done = total - this.#ready.length;
@@ -397,8 +402,8 @@ export class RosterInviteDialog extends Base<InviteMessages> {
         if (!done) this.announce(this.words?.sending(this.#number(this.progress.upTo), this.#number(total)) ?? '');
         try {
           const { emails, role, language, key } = batch;
-          const results = await this.api.invite(this.organization, emails, role, language, key);
-          this.#took(batch, results);
+          const results = await this.api.invite(organization, emails, role, language, key);
+          this.#took(organization, batch, results);
         } catch (error) {
           if (!this.#marks(batch, error)) return error;
         }
@@ -414,13 +419,14 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     return undefined;
   }
 
-  #took({ emails }: Batch, results: InviteResult[]): void {
+  #took(organization: string, { emails }: Batch, results: InviteResult[]): void {
     const outcomes = new Map(results.map((result) => [result.email, result]));
     const invited = results.filter(({ outcome }) => outcome === 'invited');
     const sent = new Set(emails);
     this.chips = this.chips.flatMap((chip) => {
       if (!sent.has(chip.address)) return chip;
-      const result = outcomes.get(chip.key) ?? (results.length === emails.length ? results[emails.indexOf(chip.address)] : undefined);
+      const place = results.length === emails.length ? emails.indexOf(chip.address) : -1;
+      const result = outcomes.get(chip.key) ?? results[place];
       // Without a result of its own it is the same address as another one.
       if (!result || result.outcome === 'invited') return [];
       const why = this.language === 'en' ? result.detail : this.words?.verdicts[result.outcome];
@@ -429,7 +435,7 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     if (!invited.length) return;
     this.invited += invited.length;
     this.#free -= invited.filter(({ email }) => !this.#expired.has(email)).length;
-    this.tell('roster-invited', { organization: this.organization, results: invited });
+    this.tell('roster-invited', { organization, results: invited });
   }
 
   /** Marks the addresses because of which nothing was done; false if it was not because of some of them. */
@@ -538,25 +544,27 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     const item = (chip: Chip, place: number, said: string): TemplateResult => {
       const why = said.replace(/\.$/, '');
       const tab = place === at ? 0 : -1;
-      const sign = chip.address.lastIndexOf('@');
+      const { address, name } = chip;
+      const shown = address.length > CHARACTERS_MAX ? `${address.slice(0, CHARACTERS_MAX)}…` : address;
+      const sign = shown.lastIndexOf('@');
       return html`<li class=${why ? 'refused' : ''}>
         ${why ? alert : check}
         <button
           type="button"
           class="address"
           tabindex=${tab}
-          aria-label=${[chip.address, chip.name, why || words.ready, words.edit].filter(Boolean).join(', ')}
+          aria-label=${[shown, name, why || words.ready, words.edit].filter(Boolean).join(', ')}
           @click=${() => this.#edit(chip)}
         >
-          <bdi>${chip.address.slice(0, sign)}<wbr />${chip.address.slice(sign)}</bdi>
-          ${chip.name ? html`<small>${chip.name}</small>` : nothing}
+          <bdi>${shown.slice(0, sign)}<wbr />${shown.slice(sign)}</bdi>
+          ${name ? html`<small>${name}</small>` : nothing}
           ${why ? html`<span class="why">${why}</span>` : nothing}
         </button>
         <button
           type="button"
           class="take"
           tabindex=${tab}
-          aria-label=${words.remove(chip.address)}
+          aria-label=${words.remove(shown)}
           @click=${() => this.#remove(chip, place)}
         >
           ${cross}

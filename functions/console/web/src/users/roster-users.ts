@@ -2,7 +2,7 @@
 import { html, nothing, unsafeCSS, type PropertyValues, type TemplateResult } from 'lit';
 import { live } from 'lit/directives/live.js';
 import { repeat } from 'lit/directives/repeat.js';
-import { CallError, viewerOf, type OrganizationItem } from '../api';
+import { CallError, newKey, viewerOf, type OrganizationItem } from '../api';
 import { Base } from '../element';
 import type { Invitation, Member, Organization, Role, RosterEventMap, RosterUsersElement } from '../elements';
 import { hoursLeft, type Catalogue } from '../i18n';
@@ -339,7 +339,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     void this.#attempt(row, {
       call: async () => {
         try {
-          const sent = await this.api.resend(this.organization, invitation.id, crypto.randomUUID());
+          const sent = await this.api.resend(this.organization, invitation.id, newKey());
           cool(COOLDOWN_SECONDS);
           this.#looks = 0;
           this.#loadedAt = Date.now();
@@ -392,7 +392,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     } catch (error) {
       // What the API has refused may be asked anew, under another key; what got lost, under the same.
       const definite = error instanceof CallError && error.status >= 400 && error.status < 500;
-      const key = definite ? crypto.randomUUID() : creating.key;
+      const key = definite ? newKey() : creating.key;
       const pointed = error instanceof CallError ? error.problem.errors?.[0]?.detail : undefined;
       const reason = (this.language === 'en' && pointed) || this.problemText(error);
       this.creating = { busy: false, reason, key };
@@ -414,10 +414,16 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     const before = new Set(this.invitations.filter((other) => other.status === 'pending').map(({ id }) => id));
     this.invitations = [...fresh, ...this.invitations.filter(({ id }) => !ids.has(id))];
     for (const { id } of fresh) if (!before.has(id)) this.#seat(1);
+  }
+
+  /** Said once the dialog is gone: behind it nobody hears it, and many addresses are several calls. */
+  #inviteClosed(event: Event): void {
+    const { invited } = event.target as HTMLElementTagNameMap['roster-invite-dialog'];
+    if (!invited) return;
     this.filter = 'everyone';
     this.search = '';
     this.page = this.#looks = 0;
-    const text = this.words?.invited(fresh.length) ?? '';
+    const text = this.words?.invited(invited) ?? '';
     this.notice = { text, bad: false };
     this.announce(text);
     void this.#fetch();
@@ -468,7 +474,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   }
 
   async #askForName(): Promise<void> {
-    this.creating = { reason: '', busy: false, key: crypto.randomUUID() };
+    this.creating = { reason: '', busy: false, key: newKey() };
     await this.updateComplete;
     this.#dialog('.create')?.showModal();
   }
@@ -506,8 +512,9 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
             .roles=${grantable(this.held.role)}
             .seatsFree=${this.held.seats.free}
             .members=${this.members}
-            .invitations=${this.invitations.filter(({ status }) => status === 'pending')}
+            .invitations=${this.invitations}
             @roster-invited=${this.#invited}
+            @close=${this.#inviteClosed}
           ></roster-invite-dialog>`
         : nothing}`;
   }
