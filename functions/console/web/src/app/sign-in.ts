@@ -113,7 +113,7 @@ export class Session {
     this.failure = undefined;
     const { client_id, authorize_url, scope } = this.#config;
     try {
-      const oauth = await import('oauth4webapi');
+      const oauth = await import('./oauth');
       const flight: Flight = {
         state: oauth.generateRandomState(),
         verifier: oauth.generateRandomCodeVerifier(),
@@ -261,7 +261,7 @@ export class Session {
 
   async #provider() {
     const { issuer, authorize_url, token_url, client_id } = this.#config;
-    const oauth = await import('oauth4webapi');
+    const oauth = await import('./oauth');
     return {
       oauth,
       server: {

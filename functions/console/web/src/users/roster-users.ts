@@ -200,8 +200,14 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     const code = error instanceof CallError ? error.code : undefined;
     if (code === 'signed_out') this.phase = { is: 'signed_out' };
     else if (code === 'organization_not_found' || (code === 'gateway' && (error as CallError).status === 404)) {
+      const missing = this.organization;
       if (this.switch) this.choices = await this.api.organizations().catch(() => undefined);
-      this.phase = { is: 'not_found' };
+      const first = this.choices?.[0]?.id;
+      // One that was left since, or somebody else's: whoever is in another one gets to work there.
+      if (first && first !== missing && this.organization === missing) {
+        this.#switchTo(first);
+        this.notice = { text: this.words?.notFound ?? '', bad: true };
+      } else this.phase = this.choices?.length === 0 ? { is: 'none' } : { is: 'not_found' };
     } else if (this.phase.is === 'ready') this.notice = { text: this.problemText(error), bad: true };
     else this.phase = { is: 'failed', reason: this.problemText(error) };
   }
