@@ -187,7 +187,7 @@ async fn the_page_offers_whom_one_may_be_and_carries_what_was_asked() {
     );
     assert_eq!(page.matches(r#"name="state" value="s&#38;t=a te""#).count(), 3);
     let policy = headers["content-security-policy"].to_str().unwrap();
-    let forms = "form-action 'self' http://127.0.0.1:4000 http://localhost:4000 http://[::1]:4000 https://app.example;";
+    let forms = "form-action 'self' http://127.0.0.1:4000 http://localhost:4000 https://app.example;";
     assert!(policy.contains(forms) && policy.contains("style-src 'sha256-"), "{policy}");
     assert!(!policy.contains("script-src") && !page.contains("<script"), "{policy}");
     assert_eq!(headers["referrer-policy"], "same-origin");
@@ -367,7 +367,6 @@ async fn people_are_sent_back_to_pages_of_ours_only() {
     let fine = [
         "http://127.0.0.1:4000/",
         "http://localhost:4000/accept",
-        "http://[::1]:4000/",
         "https://app.example/",
         "https://app.example/?a=b",
     ];
@@ -385,6 +384,7 @@ async fn people_are_sent_back_to_pages_of_ours_only() {
         "//evil.example/",
         "https://evil.example/",
         "http://127.0.0.1:4001/",
+        "http://[::1]:4000/",
         "https://127.0.0.1:4000/",
         "http://127.0.0.1:4000@evil.example/",
         "http://ada@127.0.0.1:4000/",
