@@ -230,7 +230,7 @@ async function npm() {
   });
   const tsc = path.join('node_modules', 'typescript', 'bin', 'tsc');
   const options = ['--noEmit', 'false', '--declaration', '--emitDeclarationOnly', '--outDir', path.join(out, 'types')];
-  const strict = ['--target', 'ES2022', '--module', 'ESNext', '--moduleResolution', 'bundler', '--strict', '--types', ''];
+  const strict = ['--target', 'ES2022', '--module', 'ESNext', '--moduleResolution', 'bundler', '--strict'];
   execFileSync(process.execPath, [tsc, ...options, ...strict, 'src/elements.ts'], { stdio: ['ignore', 'inherit', 'inherit'] });
   fs.copyFileSync('src/openapi.d.ts', path.join(out, 'types', 'openapi.d.ts'));
   say(`dist/npm: ${fs.readdirSync(out).join(' ')}`);

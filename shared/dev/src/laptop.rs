@@ -487,9 +487,15 @@ fn router(
         .route("/_dev/idle", routing::get(idle))
         .route("/_dev/check", routing::get(check))
         .with_state(Arc::clone(shared));
+    // A page that is developed on another port of this machine has somebody to call the API as; the guard lets no other
+    // one through.
+    let mut tokens = shared.issuer.clone().router();
+    if !origins.is_empty() {
+        tokens = tokens.layer(cors::allow(&origins));
+    }
     Router::new()
         .merge(own)
-        .merge(shared.issuer.clone().router())
+        .merge(tokens)
         .merge(sign_in.router())
         .merge(shared.mailbox.clone().router())
         .merge(feedback::router(shared.mailbox.clone(), shared.invoking.clone()))

@@ -51,6 +51,11 @@ interface Call {
 
 const segment = encodeURIComponent;
 
+/** An `Idempotency-Key`. `randomUUID` would be there on secure pages only. */
+export function newKey(): string {
+  return crypto.getRandomValues(new BigUint64Array(2)).join('-');
+}
+
 /** A client for one deployment, and whoever is signed in. */
 export class Api {
   /** Server's time minus this machine's, in milliseconds, as the last answer had it. */

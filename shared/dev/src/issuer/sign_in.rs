@@ -464,8 +464,13 @@ impl Inner {
                 return (StatusCode::INTERNAL_SERVER_ERROR, format!("{problem}\n")).into_response();
             }
         };
-        // Browsers hold against this, too, where the answer to a form redirects.
-        let forms = self.origins.iter().filter_map(|origin| origin.to_str().ok());
+        // Browsers hold against this, too, where the answer to a form redirects. A policy cannot name an IPv6 address: a
+        // page of that one is its own `'self'`.
+        let forms = self
+            .origins
+            .iter()
+            .filter_map(|origin| origin.to_str().ok())
+            .filter(|origin| !origin.contains('['));
         let forms = forms.fold("'self'".to_owned(), |forms, origin| format!("{forms} {origin}"));
         let may = Page { styles: &own_styles(&html), forms: &forms, ..Page::default() };
         match may.headers() {

@@ -89,7 +89,8 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
   }
 
   protected override willUpdate(changed: PropertyValues): void {
-    if (changed.has('token') || changed.has('apiBase') || changed.has('getToken')) void this.#open();
+    if (changed.has('token') || changed.has('apiBase')) void this.#open();
+    else if (changed.has('getToken') && this.#waits) void this.#meet();
   }
 
   protected override updated(changed: PropertyValues): void {
@@ -108,17 +109,27 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
     this.#preview = this.failure = this.busy = undefined;
     if (!this.token) return this.#show('no_token');
     this.#show('loading');
-    const api = this.api;
-    const [preview, token] = await Promise.allSettled([api.preview(this.token), this.getToken?.({ refresh: false })]);
-    if (load !== this.#load) return;
-    // Without an answer nobody is signed in: the button to sign in says the rest.
-    this.#viewer = viewerOf((token.status === 'fulfilled' && token.value) || null);
-    if (preview.status === 'rejected') {
-      this.failure = preview.reason;
-      return this.#show(stateWithout(preview.reason));
+    try {
+      const preview = await this.api.preview(this.token);
+      if (load !== this.#load) return;
+      this.#preview = preview;
+      await this.#meet();
+    } catch (error) {
+      if (load !== this.#load) return;
+      this.failure = error;
+      this.#show(stateWithout(error));
     }
-    this.#preview = preview.value;
-    this.#show(stateOf(preview.value, this.#viewer, api.now()));
+  }
+
+  /** Sees who is signed in, and what the invitation means to them. */
+  async #meet(): Promise<void> {
+    const load = this.#load;
+    const ask = async (): Promise<string | null> => (await this.getToken?.({ refresh: false })) ?? null;
+    // Without an answer nobody is signed in: the button to sign in says the rest.
+    const viewer = viewerOf(await ask().catch(() => null));
+    if (load !== this.#load || !this.#preview) return;
+    this.#viewer = viewer;
+    this.#show(stateOf(this.#preview, viewer, this.api.now()));
     this.#look();
   }
 

@@ -45,7 +45,9 @@ class ConsolePage extends Page {
     }
     await session.arrived();
     const token = await session.getToken({ refresh: false });
-    if (!token && !session.failure && session.wasSignedIn) await session.signIn({ silent: true });
+    if (token && session.isRenewal) session.handBack();
+    const onItsWay = !token && !session.failure && (session.isRenewal || session.wasSignedIn);
+    if (onItsWay) await session.signIn({ silent: !session.isRenewal });
     else this.#enter(token);
     if (session.failure) {
       await this.updateComplete;
@@ -82,6 +84,18 @@ class ConsolePage extends Page {
     }
   }
 
+  /** The session has ended: in another window, since something may be half typed in this one. */
+  async #again(): Promise<void> {
+    const renewed = session?.renew();
+    if (!renewed) return this.signIn({ email: this.viewer?.email });
+    await renewed;
+    const viewer = viewerOf((await session?.getToken({ refresh: false })) ?? null);
+    // Somebody else: nothing of what is shown is theirs.
+    if (viewer?.sub !== this.viewer?.sub) return location.reload();
+    this.announce(this.words?.renewed ?? '');
+    await this.renderRoot.querySelector('roster-users')?.refresh();
+  }
+
   #signOut(): void {
     // Whoever is next at this machine is not told.
     this.#remember('');
@@ -116,6 +130,7 @@ class ConsolePage extends Page {
         </div>
       </header>
       <main class="users">
+        <h1 class="unseen">${words?.title}</h1>
         ${this.failure()}
         <roster-users
           switch
@@ -127,8 +142,11 @@ class ConsolePage extends Page {
           }}
           @roster-organization-change=${({ detail }: RosterEventMap['roster-organization-change']) =>
             this.#remember(detail.organization)}
-          @roster-left=${() => this.#remember('')}
-          @roster-sign-in=${({ detail }: RosterEventMap['roster-sign-in']) => this.signIn(detail)}
+          @roster-left=${() => {
+            this.named = '';
+            this.#remember('');
+          }}
+          @roster-sign-in=${this.#again}
         ></roster-users>
       </main>`;
   }

@@ -14,6 +14,8 @@ import { foreign, safePath } from './paths';
 const FLIGHT = 'roster.flight';
 /** Set where somebody has signed in in this tab: a reload asks the identity provider whether they still are. */
 const SIGNED_IN = 'roster.signed-in';
+/** The parameter that makes a window one that was opened to sign in again, and the name of what it is told by. */
+const RENEW = 'renew';
 /** A token is not used in the last seconds of its life, which the way to the API takes. */
 const MARGIN_SECONDS = 20;
 /** How long the identity provider has for an answer, in milliseconds. */
@@ -66,10 +68,13 @@ export class Session {
   readonly invitation: string;
   /** Why the last sign-in came to nothing. */
   failure: Failure | undefined;
+  /** Of the window that was opened to sign in again, or null. */
+  readonly #renewal: string | null;
   readonly #config: Config;
   readonly #arrived: Promise<void>;
   #tokens: Tokens | undefined;
   #refreshing: Promise<void> | undefined;
+  #renewed: BroadcastChannel | undefined;
 
   /** Takes what the identity provider has answered out of the address bar, and what was kept for it out of the storage. */
   constructor(config: Config) {
@@ -83,6 +88,7 @@ export class Session {
     } else {
       this.#arrived = Promise.resolve();
     }
+    this.#renewal = new URLSearchParams(location.search).get(RENEW);
   }
 
   /** Resolves when it is clear whether somebody is signed in. */
@@ -107,7 +113,7 @@ export class Session {
     this.failure = undefined;
     const { client_id, authorize_url, scope } = this.#config;
     try {
-      const oauth = await import('oauth4webapi');
+      const oauth = await import('./oauth');
       const flight: Flight = {
         state: oauth.generateRandomState(),
         verifier: oauth.generateRandomCodeVerifier(),
@@ -145,6 +151,39 @@ export class Session {
     } catch (error) {
       this.failure = failureOf(error);
     }
+  }
+
+  /**
+   * Signs in again in a window of its own, so that the page keeps what was typed into it. Resolves once that is done.
+   * Undefined where the browser opens no window.
+   */
+  renew(): Promise<void> | undefined {
+    const id = crypto.randomUUID();
+    if (!open(`/?${RENEW}=${id}`, '_blank', 'popup,width=480,height=720')) return undefined;
+    // A window that was closed again never tells.
+    this.#renewed?.close();
+    // Not by `opener`, which the way over another origin has cut; and only who knows the id gets to hear it.
+    const channel = (this.#renewed = new BroadcastChannel(`${FLIGHT}.${id}`));
+    return new Promise((resolve) => {
+      channel.onmessage = ({ data }: MessageEvent<Tokens>) => {
+        channel.close();
+        this.#tokens = data;
+        resolve();
+      };
+    });
+  }
+
+  /** Whether this window was opened to sign in again. */
+  get isRenewal(): boolean {
+    return this.#renewal !== null;
+  }
+
+  /** Hands the token to the window that opened this one, which closes. */
+  handBack(): void {
+    const channel = new BroadcastChannel(`${FLIGHT}.${this.#renewal}`);
+    channel.postMessage(this.#tokens);
+    channel.close();
+    close();
   }
 
   /** Forgets the token, and has the identity provider forget the viewer where it can. */
@@ -222,7 +261,7 @@ export class Session {
 
   async #provider() {
     const { issuer, authorize_url, token_url, client_id } = this.#config;
-    const oauth = await import('oauth4webapi');
+    const oauth = await import('./oauth');
     return {
       oauth,
       server: {
@@ -249,16 +288,16 @@ function home(): string {
 
 function isLaptop(): boolean {
   const { protocol, hostname } = location;
-  return protocol === 'http:' && (hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.'));
+  return protocol === 'http:' && /^(localhost|\[::1\]|127(\.\d+){3})$/.test(hostname);
 }
 
 function takeFlight(): Flight | undefined {
-  const kept = stored(() => sessionStorage.getItem(FLIGHT));
+  const flight = stored((): Flight | null => JSON.parse(sessionStorage.getItem(FLIGHT) ?? 'null'));
   stored(() => sessionStorage.removeItem(FLIGHT));
-  return kept ? JSON.parse(kept) : undefined;
+  return flight ?? undefined;
 }
 
-/** Browsers that block storage throw at the mention of it. */
+/** Browsers that block storage throw at the mention of it; what is no JSON is as good as nothing. */
 function stored<Value>(access: () => Value): Value | null {
   try {
     return access();

@@ -97,14 +97,16 @@ test('what is huge or hostile takes no time', () => {
   // Ten seconds and more for whatever takes time by the square of its input.
   const LENGTH = 200_000;
   const whole = (piece: string): string => piece.repeat(LENGTH / piece.length);
-  const texts = ['a@x.example,', '"', '\\"', '"",', '<', '<a', '>', ',', '.', '@', ' ', "'", '" ,', 'a ', 'a@', 'a\n', 'a@x.example\n', 'Ada <a@x.example>\t', '\u200c', '.x'];
+  const marks = ['"', '\\"', '"",', '" ,', '<', '<a', '>', ',', '.', '.x', '@', ' ', "'", '\u200c'];
+  const texts = [...marks, 'a ', 'a@', 'a\n', 'a@x.example,', 'a@x.example\n', 'Ada <a@x.example>\t'];
   for (const piece of [...texts, ...texts.map((text) => `${text}x@y`)]) {
     for (const text of [whole(piece), `a@x.example ${whole(piece)}x`]) {
-      const started = performance.now();
+      const before = process.cpuUsage();
       const entries = parseAddresses(text);
       for (const { address } of entries.slice(0, 1_000)) verdict(address, nobody);
-      const took = performance.now() - started;
-      assert.ok(took < 3_000, `${JSON.stringify(piece)} took ${Math.round(took)} ms`);
+      // Of this process alone, however busy the machine is.
+      const { user, system } = process.cpuUsage(before);
+      assert.ok(user + system < 3_000_000, `${JSON.stringify(piece)} took ${user + system} µs`);
       assert.ok(entries.every(({ address }) => address.length <= 1_017));
     }
   }

@@ -124,8 +124,9 @@ function entriesOf({ bracketed, text }: Cell): Entry[] {
   const isWhole = (word: string): boolean => word.includes('@') && !flawOf(tidy(word));
   // `jane@compa ny.example` is one address with a flaw, `Jane Doe jane@company.example` is one with a name.
   if (words.length < 2 || !words.some(isWhole)) return words.length ? [entry(tidy(text))] : [];
-  const at = words.findIndex((word) => word.includes('@'));
-  return words.filter((word) => word.includes('@')).map((word, index) => entry(tidy(word), index ? '' : words.slice(0, at).join(' ')));
+  const addresses = words.filter((word) => word.includes('@'));
+  const name = words.slice(0, words.indexOf(addresses[0]!)).join(' ');
+  return addresses.map((word, index) => entry(tidy(word), index ? '' : name));
 }
 
 function entry(address: string, name = ''): Entry {

@@ -7,14 +7,15 @@ import type { Catalogue, Language } from '../i18n';
 import { alert, check, cross, info } from '../icons';
 import en, { type InviteMessages } from '../messages/en/invite';
 import { keyOf, parseAddresses, verdict, type Entry, type Known } from './addresses';
+import { Batches, refusedOf, type Batch } from './batches';
 import own from './invite.css';
 
-/** The contract's `emails: [1..50]`. */
-const CALL_MAX = 50;
 /** An organization has no more seats, unless it is configured otherwise. */
 const ADDRESSES_MAX = 1_000;
 /** Ready addresses that are shown before somebody asks for all of them. */
 const SHOWN_MAX = 60;
+/** Characters beyond which whatever was pasted is no address, and is not shown. */
+const CHARACTERS_MAX = 300;
 /** A wait for which the dialog may well stay open. */
 const WAIT_SECONDS_MAX = 600;
 
@@ -23,14 +24,6 @@ interface Chip extends Entry {
   key: string;
   /** The API has refused it, for good or until then. */
   refused?: { why: string; until: number };
-}
-
-/** A call whose answer is not known for certain, so that it is repeated as it was. */
-interface Batch {
-  emails: string[];
-  role: Role;
-  language: Language | undefined;
-  key: string;
 }
 
 interface Notice {
@@ -107,7 +100,7 @@ export class RosterInviteDialog extends Base<InviteMessages> {
   #free = 0;
   #ready: Chip[] = [];
   #refused: [chip: Chip, why: string][] = [];
-  #tried: Batch | undefined;
+  readonly #batches = new Batches();
   /** A button is being pressed, which must not move away under the pointer. */
   #pressing = false;
   /** The pointer went down beside the dialog. */
@@ -129,9 +122,12 @@ export class RosterInviteDialog extends Base<InviteMessages> {
 
   /** Opens it, with what was not sent before. */
   open(): void {
-    this.invited = 0;
-    this.notice = undefined;
-    this.note = '';
+    // Closed by force, it may be sending still.
+    if (!this.progress) {
+      this.invited = 0;
+      this.notice = undefined;
+      this.note = '';
+    }
     this.#wanted = true;
     this.#show();
     this.requestUpdate();
@@ -144,7 +140,6 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     this.at = 0;
     this.note = '';
     this.notice = undefined;
-    this.#tried = undefined;
     const field = this.#field;
     if (field) field.value = '';
   }
@@ -186,7 +181,8 @@ export class RosterInviteDialog extends Base<InviteMessages> {
 
   #learn(): void {
     const now = this.api.now();
-    const emails = (those: (invitation: Invitation) => boolean): string[] => this.invitations.filter(those).map(({ email }) => email);
+    const emails = (those: (invitation: Invitation) => boolean): string[] =>
+      this.invitations.filter(those).map(({ email }) => email);
     const isOver = ({ status, expires_at }: Invitation): boolean =>
       status === 'expired' || (status === 'pending' && Date.parse(expires_at) <= now);
     const members = [...this.members.map(({ email }) => email), ...emails(({ status }) => status === 'accepted')];
@@ -281,7 +277,8 @@ export class RosterInviteDialog extends Base<InviteMessages> {
   }
 
   #onBlur(): void {
-    if (!this.#pressing) this.#enter(this.typed);
+    // What is closed keeps what was begun.
+    if (!this.#pressing && this.#dialog?.open) this.#enter(this.typed);
   }
 
   #press(): void {
@@ -331,6 +328,7 @@ export class RosterInviteDialog extends Base<InviteMessages> {
   #removeAll(): void {
     this.#forget();
     this.#field?.focus();
+    this.announce(this.words?.nothingReady ?? '');
   }
 
   #edit(chip: Chip): void {
@@ -390,24 +388,26 @@ export class RosterInviteDialog extends Base<InviteMessages> {
 
   /** Sends until nothing is left, or it is told to stop, or an error which it returns. */
   async #sendAll(): Promise<unknown> {
+    const { organization } = this;
     const total = this.#ready.length;
     this.notice = undefined;
     this.note = '';
     this.stopping = false;
     try {
-      while (this.#ready.length && !this.stopping) {
-        const batch = this.#batch();
+      while (this.#ready.length && !this.stopping && this.organization === organization) {
+        const ready = this.#ready.map(({ address }) => address);
+        const batch = this.#batches.next(ready, this.offer, this.mailLanguage || undefined);
         const done = total - this.#ready.length;
         this.progress = { done, upTo: done + batch.emails.length, total };
         if (!done) this.announce(this.words?.sending(this.#number(this.progress.upTo), this.#number(total)) ?? '');
         try {
           const { emails, role, language, key } = batch;
-          const results = await this.api.invite(this.organization, emails, role, language, key);
-          this.#took(batch, results);
+          const results = await this.api.invite(organization, emails, role, language, key);
+          this.#took(organization, batch, results);
         } catch (error) {
           if (!this.#marks(batch, error)) return error;
         }
-        this.#tried = undefined;
+        this.#batches.answered();
         this.#judge();
       }
     } catch (error) {
@@ -419,25 +419,14 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     return undefined;
   }
 
-  /** The next call; the last one again if its answer is missing and all of it is to be sent still. */
-  #batch(): Batch {
-    const { offer: role, mailLanguage } = this;
-    const language = mailLanguage || undefined;
-    const ready = this.#ready.map(({ address }) => address);
-    const last = this.#tried;
-    if (last?.role === role && last.language === language && last.emails.every((email) => ready.includes(email))) return last;
-    // `randomUUID` exists on secure pages only.
-    const key = crypto.getRandomValues(new BigUint64Array(2)).join('-');
-    return (this.#tried = { emails: ready.slice(0, CALL_MAX), role, language, key });
-  }
-
-  #took({ emails }: Batch, results: InviteResult[]): void {
+  #took(organization: string, { emails }: Batch, results: InviteResult[]): void {
     const outcomes = new Map(results.map((result) => [result.email, result]));
     const invited = results.filter(({ outcome }) => outcome === 'invited');
     const sent = new Set(emails);
     this.chips = this.chips.flatMap((chip) => {
       if (!sent.has(chip.address)) return chip;
-      const result = outcomes.get(chip.key) ?? (results.length === emails.length && results[emails.indexOf(chip.address)]);
+      const place = results.length === emails.length ? emails.indexOf(chip.address) : -1;
+      const result = outcomes.get(chip.key) ?? results[place];
       // Without a result of its own it is the same address as another one.
       if (!result || result.outcome === 'invited') return [];
       const why = this.language === 'en' ? result.detail : this.words?.verdicts[result.outcome];
@@ -446,28 +435,25 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     if (!invited.length) return;
     this.invited += invited.length;
     this.#free -= invited.filter(({ email }) => !this.#expired.has(email)).length;
-    this.tell('roster-invited', { organization: this.organization, results: invited });
+    this.tell('roster-invited', { organization, results: invited });
   }
 
-  /** Marks the addresses that the API names as the reason why it has done nothing. */
-  #marks({ emails }: Batch, error: unknown): boolean {
+  /** Marks the addresses because of which nothing was done; false if it was not because of some of them. */
+  #marks(batch: Batch, error: unknown): boolean {
     if (!(error instanceof CallError)) return false;
     const { code, problem, retryAfter } = error;
-    if (code === 'seats_exhausted' && problem.seats) this.#free = problem.seats.free;
-    if (code !== 'invalid_email' && code !== 'resend_too_soon') return false;
-    const why = [this.words?.problems[code], this.#again(error)].filter(Boolean).join(' ');
-    const marks = new Map<string, string>();
-    for (const { pointer, detail } of problem.errors ?? []) {
-      const email = emails[Number(/^\/emails\/(\d+)$/.exec(pointer)?.[1])];
-      if (email !== undefined) marks.set(email, this.language === 'en' ? detail : why);
-    }
-    const wait = code === 'invalid_email' ? Infinity : (retryAfter ?? Infinity);
+    if (problem.seats) this.#free = problem.seats.free;
+    const refused = refusedOf(batch, error);
+    const wait = (code === 'resend_too_soon' && retryAfter) || Infinity;
+    const until = Date.now() + wait * 1_000;
+    const ours = [this.words?.problems[code], this.#again(error)].filter(Boolean).join(' ');
     this.chips = this.chips.map((chip) => {
-      const mark = marks.get(chip.address);
-      return mark === undefined ? chip : { ...chip, refused: { why: mark, until: Date.now() + wait * 1_000 } };
+      const detail = refused.get(chip.address);
+      return detail === undefined ? chip : { ...chip, refused: { why: this.language === 'en' ? detail : ours, until } };
     });
+    // Then they are ready.
     if (wait <= WAIT_SECONDS_MAX) setTimeout(() => this.requestUpdate(), wait * 1_000);
-    return marks.size > 0;
+    return refused.size > 0;
   }
 
   /** When it can be tried again, where the API's own text does not say it. */
@@ -522,8 +508,8 @@ export class RosterInviteDialog extends Base<InviteMessages> {
       @click=${(event: MouseEvent) => this.#beside && isBeside(event) && !this.progress && this.#cancel()}
     >
       ${this.liveRegion()}
-      <div class="body">
-        <div class="form" ?inert=${sending}>
+      <div class="body" ?inert=${sending}>
+        <div class="form">
           <header>
             <h2 id="title">${words.title(this.organizationName)}</h2>
             <button type="button" class="quiet close" aria-label=${words.close} @click=${this.#cancel}>${cross}</button>
@@ -555,21 +541,30 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     const ready = this.#ready.slice(hidden);
     const count = extra + ready.length + this.#refused.length;
     const at = Math.min(this.at, count - 1);
-    const item = (chip: Chip, place: number, why: string): TemplateResult => {
+    const item = (chip: Chip, place: number, said: string): TemplateResult => {
+      const why = said.replace(/\.$/, '');
       const tab = place === at ? 0 : -1;
+      const { address, name } = chip;
+      const shown = address.length > CHARACTERS_MAX ? `${address.slice(0, CHARACTERS_MAX)}…` : address;
+      const sign = shown.lastIndexOf('@');
       return html`<li class=${why ? 'refused' : ''}>
         ${why ? alert : check}
-        <button type="button" class="address" tabindex=${tab} @click=${() => this.#edit(chip)}>
-          <bdi>${chip.address}</bdi>${chip.name ? html` <small>${chip.name}</small>` : nothing}<span
-            class=${why ? 'why' : 'unseen'}
-            >${why ? why.replace(/\.$/, '') : words.ready}</span
-          ><span class="unseen">, ${words.edit}</span>
+        <button
+          type="button"
+          class="address"
+          tabindex=${tab}
+          aria-label=${[shown, name, why || words.ready, words.edit].filter(Boolean).join(', ')}
+          @click=${() => this.#edit(chip)}
+        >
+          <bdi>${shown.slice(0, sign)}<wbr />${shown.slice(sign)}</bdi>
+          ${name ? html`<small>${name}</small>` : nothing}
+          ${why ? html`<span class="why">${why}</span>` : nothing}
         </button>
         <button
           type="button"
           class="take"
           tabindex=${tab}
-          aria-label=${words.remove(chip.address)}
+          aria-label=${words.remove(shown)}
           @click=${() => this.#remove(chip, place)}
         >
           ${cross}
@@ -602,7 +597,7 @@ export class RosterInviteDialog extends Base<InviteMessages> {
           spellcheck="false"
           inputmode="email"
           aria-describedby="summary hint"
-          placeholder=${chips.length ? '' : words.placeholder}
+          placeholder=${chips.length ? words.another : words.placeholder}
           @input=${(event: Event) => this.#onInput(event.target as HTMLTextAreaElement)}
           @paste=${this.#onPaste}
           @keydown=${this.#onFieldKey}
@@ -660,7 +655,7 @@ export class RosterInviteDialog extends Base<InviteMessages> {
       ? words.sending(number(progress.upTo), number(progress.total))
       : isDone
         ? words.done
-        : notice?.kind === 'bad'
+        : notice?.kind === 'bad' && !tooFew
           ? words.tryAgain
           : ready.length
             ? words.inviteCount(ready.length, number(ready.length))

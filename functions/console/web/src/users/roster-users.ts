@@ -2,8 +2,7 @@
 import { html, nothing, unsafeCSS, type PropertyValues, type TemplateResult } from 'lit';
 import { live } from 'lit/directives/live.js';
 import { repeat } from 'lit/directives/repeat.js';
-import { styleMap } from 'lit/directives/style-map.js';
-import { CallError, viewerOf, type OrganizationItem } from '../api';
+import { CallError, newKey, viewerOf, type OrganizationItem } from '../api';
 import { Base } from '../element';
 import type { Invitation, Member, Organization, Role, RosterEventMap, RosterUsersElement } from '../elements';
 import { hoursLeft, type Catalogue } from '../i18n';
@@ -201,8 +200,14 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     const code = error instanceof CallError ? error.code : undefined;
     if (code === 'signed_out') this.phase = { is: 'signed_out' };
     else if (code === 'organization_not_found' || (code === 'gateway' && (error as CallError).status === 404)) {
+      const missing = this.organization;
       if (this.switch) this.choices = await this.api.organizations().catch(() => undefined);
-      this.phase = { is: 'not_found' };
+      const first = this.choices?.[0]?.id;
+      // One that was left since, or somebody else's: whoever is in another one gets to work there.
+      if (first && first !== missing && this.organization === missing) {
+        this.#switchTo(first);
+        this.notice = { text: this.words?.notFound ?? '', bad: true };
+      } else this.phase = this.choices?.length === 0 ? { is: 'none' } : { is: 'not_found' };
     } else if (this.phase.is === 'ready') this.notice = { text: this.problemText(error), bad: true };
     else this.phase = { is: 'failed', reason: this.problemText(error) };
   }
@@ -340,7 +345,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     void this.#attempt(row, {
       call: async () => {
         try {
-          const sent = await this.api.resend(this.organization, invitation.id, crypto.randomUUID());
+          const sent = await this.api.resend(this.organization, invitation.id, newKey());
           cool(COOLDOWN_SECONDS);
           this.#looks = 0;
           this.#loadedAt = Date.now();
@@ -393,7 +398,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     } catch (error) {
       // What the API has refused may be asked anew, under another key; what got lost, under the same.
       const definite = error instanceof CallError && error.status >= 400 && error.status < 500;
-      const key = definite ? crypto.randomUUID() : creating.key;
+      const key = definite ? newKey() : creating.key;
       const pointed = error instanceof CallError ? error.problem.errors?.[0]?.detail : undefined;
       const reason = (this.language === 'en' && pointed) || this.problemText(error);
       this.creating = { busy: false, reason, key };
@@ -415,10 +420,16 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     const before = new Set(this.invitations.filter((other) => other.status === 'pending').map(({ id }) => id));
     this.invitations = [...fresh, ...this.invitations.filter(({ id }) => !ids.has(id))];
     for (const { id } of fresh) if (!before.has(id)) this.#seat(1);
+  }
+
+  /** Said once the dialog is gone: behind it nobody hears it, and many addresses are several calls. */
+  #inviteClosed(event: Event): void {
+    const { invited } = event.target as HTMLElementTagNameMap['roster-invite-dialog'];
+    if (!invited) return;
     this.filter = 'everyone';
     this.search = '';
     this.page = this.#looks = 0;
-    const text = this.words?.invited(fresh.length) ?? '';
+    const text = this.words?.invited(invited) ?? '';
     this.notice = { text, bad: false };
     this.announce(text);
     void this.#fetch();
@@ -469,7 +480,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   }
 
   async #askForName(): Promise<void> {
-    this.creating = { reason: '', busy: false, key: crypto.randomUUID() };
+    this.creating = { reason: '', busy: false, key: newKey() };
     await this.updateComplete;
     this.#dialog('.create')?.showModal();
   }
@@ -507,8 +518,9 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
             .roles=${grantable(this.held.role)}
             .seatsFree=${this.held.seats.free}
             .members=${this.members}
-            .invitations=${this.invitations.filter(({ status }) => status === 'pending')}
+            .invitations=${this.invitations}
             @roster-invited=${this.#invited}
+            @close=${this.#inviteClosed}
           ></roster-invite-dialog>`
         : nothing}`;
   }
@@ -554,7 +566,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     const share = Math.min(100, (100 * seats.taken) / seats.total);
     return html`<div class="seats ${share >= 95 ? 'scarce' : ''}">
       <span>${text}</span>
-      <div class="meter" aria-hidden="true"><div style=${styleMap({ width: `${share}%` })}></div></div>
+      <div class="meter" aria-hidden="true"><div .style=${`width:${share}%`}></div></div>
     </div>`;
   }
 
@@ -711,7 +723,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
           : words.invitedBy(row.invitation.sender.email);
     return html`<tr role="row" tabindex="-1" data-key=${row.key} aria-busy=${this.#busy.has(row.key)}>
       <th role="rowheader" scope="row" class="user">
-        <span class="avatar" aria-hidden="true" style=${styleMap({ '--hue': hue(row.email) })}>
+        <span class="avatar" aria-hidden="true" .style=${`--hue:${hue(row.email)}`}>
           ${row.kind === 'member' ? row.email[0] : icons.mail}
         </span>
         <span class="who">

@@ -9,6 +9,7 @@ const messages = {
   intro: 'Everybody gets a mail with a link of their own.',
   addresses: 'E-mail addresses',
   placeholder: 'name@company.example, or paste a whole list',
+  another: 'Add another',
   hint: 'Separate addresses by commas or lines. The arrow keys move among those entered.',
   list: 'Addresses entered',
   edit: 'edit',
@@ -40,7 +41,7 @@ const messages = {
     invited === 0 ? 'Stopped before anybody was invited.' : `Stopped: ${people(invited, shown)} invited, ${left} not yet.`,
   invited: (count: number, shown: string) => `${people(count, shown)} invited.`,
   refused: (count: number, shown: string) =>
-    count === 1 ? '1 address could not be; the reason stands below it.' : `${shown} addresses could not be; the reasons stand below them.`,
+    count === 1 ? '1 address was left out: it shows why.' : `${shown} addresses were left out: each shows why.`,
   done: 'Done',
   nobody: 'Nobody was invited.',
   /** `when` is `in 45 seconds`. The API says it itself, in English. */
@@ -48,10 +49,10 @@ const messages = {
   verdicts: {
     already_member: 'is a member already',
     already_invited: 'has a pending invitation; resend it from the list',
-    no_at: 'no @ in it',
-    spaces: 'spaces in it',
+    no_at: 'has no @',
+    spaces: 'has spaces in it',
     no_local: 'nothing before the @',
-    no_domain: 'ends too early, unlike name@company.example',
+    no_domain: 'not complete after the @',
     not_ascii: 'only letters without accents may stand before the @',
     bad_local: 'something before the @ cannot be there',
     bad_domain: 'something after the @ cannot be there',
