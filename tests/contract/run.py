@@ -36,7 +36,7 @@ class Laptop:
     def __init__(self, log):
         port = free_port()
         self.url, self.log = f"http://127.0.0.1:{port}", log
-        command = [TOP / "target" / "debug" / "roster", "--port", str(port), "--no-demo"]
+        command = [TOP / "target" / "debug" / "roster", "--port", str(port), "--no-demo", "--no-console"]
         self.process = subprocess.Popen(command, stdout=log.open("w"), stderr=subprocess.STDOUT)
 
     def wait(self):

@@ -58,6 +58,14 @@ def expect(found, expected, what):
         raise AssertionError(f"{what}: expected {expected!r}, found {found!r}")
 
 
+def there(node):
+    """What a node of the template is where there is a console; the only condition in the API's body is that."""
+    if list(node) == ["Fn::If"]:
+        expect(node["Fn::If"][0], "HasConsole", "a condition")
+        return node["Fn::If"][1]
+    return node
+
+
 def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -132,6 +140,9 @@ class Roster:
             **PARAMETERS,
             "JwtIssuer": self.issuer,
             "AcceptUrl": f"{self.issuer}/accept",
+            "ConsoleClientId": "roster-console",
+            "ConsoleAuthorizeUrl": f"{self.issuer}/_dev/authorize",
+            "ConsoleTokenUrl": f"{self.issuer}/_dev/authorize/token",
             "Environment": "development",
             "Architecture": "x86_64" if os.uname().machine == "x86_64" else "arm64",
             "LifetimeHours": str(LIFETIME // 3600),
@@ -195,11 +206,14 @@ class Roster:
         )["AuthorizerId"]
         made = 0
         for path, methods in body["paths"].items():
-            for method, operation in methods.items():
-                uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
-                alias = self.resources[re.search(r"\$\{(\w+)\}", uri)[1]]
+            for method, operation in there(methods).items():
+                operation = there(operation)
+                uri = there(operation["x-amazon-apigateway-integration"]["uri"])["Fn::Sub"]
+                # An alias, whose id is its ARN; or a function that has none, whose id is its name.
+                named = self.resources[re.search(r"\$\{(\w+)(\.Arn)?\}", uri)[1]]
+                arn = named if named.startswith("arn:") else f"arn:aws:lambda:us-east-1:000000000000:function:{named}"
                 integration = gateway.create_integration(
-                    ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=alias, PayloadFormatVersion="2.0"
+                    ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=arn, PayloadFormatVersion="2.0"
                 )["IntegrationId"]
                 signed_in = operation.get("security") == [{"Issuer": []}]
                 gateway.create_route(
@@ -247,6 +261,15 @@ def use(roster, clock):
     status, _ = roster.api("POST", "/v1/organizations", {"name": "Acme"}, ada + "x")
     expect(status, 401, "with a forged token")
     say("401 without a token, and with a forged one")
+
+    for path in ("/", "/accept"):
+        status, page = roster.api("GET", path)
+        expect((status, page[:15]), (200, "<!doctype html>"), f"the page {path}")
+    # Those of a debug build, which may have none that are built.
+    for asset in re.findall(r'"(/assets/[^"]+)"', page):
+        expect(roster.api("GET", asset)[0], 200, asset)
+    expect(roster.api("GET", "/assets/nothing.js")[0], 404, "an asset that is not there")
+    say("the pages, without a token")
 
     started = time.monotonic()
     status, created = roster.api("POST", "/v1/organizations", {"name": "Acme"}, ada)
@@ -453,7 +476,7 @@ def main():
             "ROSTER_CLOCK_FILE": str(clock),
         }
         ministack = Path(sys.executable).with_name("ministack")
-        laptop = [TOP / "target" / "debug" / "roster", "--port", str(issuer_port), "--no-demo"]
+        laptop = [TOP / "target" / "debug" / "roster", "--port", str(issuer_port), "--no-demo", "--no-console"]
         with (
             running([ministack], logs / "ministack.log", environment),
             running(laptop, logs / "laptop.log", environment),

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use dev::gateway::ROUTES;
+use dev::gateway::{PAGES, ROUTES};
 use serde_json::Value;
 
 use crate::process::{Process, free_port, top};
@@ -18,7 +18,7 @@ const EVENT_FUNCTIONS: [&str; 5] = ["mail", "schedule", "expire", "feedback", "r
 
 /// Every function's name.
 pub fn functions() -> BTreeSet<&'static str> {
-    ROUTES.iter().map(|route| route.function).chain(EVENT_FUNCTIONS).collect()
+    ROUTES.iter().chain(PAGES).map(|route| route.function).chain(EVENT_FUNCTIONS).collect()
 }
 
 /// The command `cargo-lambda`, if it is installed. Says so if it is not: past the test harness, which would
@@ -83,6 +83,7 @@ impl Lambda {
         run.env_clear().envs(laptop_env());
         run.env("AWS_ENDPOINT_URL", format!("{laptop}/_aws"));
         run.env("ACCEPT_URL", format!("{laptop}/accept"));
+        run.env("CONSOLE_ISSUER", laptop);
         run.env("ROSTER_CLOCK_FILE", clock_file);
         run.env("AWS_LAMBDA_RUNTIME_API", format!("{}/.rt/{function}", self.url));
         run.env("AWS_LAMBDA_FUNCTION_NAME", function);

@@ -40,6 +40,7 @@ async fn every_function_plays_its_part_as_a_process_of_its_own() {
 
 /// An organization's days: each function has something to do.
 async fn play(world: &World) {
+    world.nobody().gets("/accept").await.is(200);
     let (ada, bob, carl) = (world.person("ada"), world.person("bob"), world.person("carl"));
     let dora = world.person("dora");
     let acme = world.founded_by(&ada).await;

@@ -60,7 +60,9 @@ fn build() -> BTreeMap<String, PathBuf> {
 /// Starts the laptop's own binary.
 pub fn roster(port: u16, arguments: &[&str]) -> Process {
     let mut command = Command::new(binary("roster"));
-    Process::start("roster", command.args(["--port", &port.to_string()]).args(arguments))
+    // Node is not what is tested here, and may not be there.
+    let fixed = ["--no-console", "--port", &port.to_string()];
+    Process::start("roster", command.args(fixed).args(arguments))
 }
 
 /// A process that ends with this, however the test ends.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use dev::demo;
+use dev::issuer::sign_in::{AUTHORIZE, TOKEN};
 use dev::laptop::{Laptop, StartError};
 use domain::ledger::Record;
 use domain::{OrganizationId, Status};
@@ -241,7 +242,12 @@ async fn the_mailbox_is_a_list_and_a_page() {
 
     let request = Request::get("/_dev/mail").header(header::ACCEPT, "text/html,*/*;q=0.8");
     let page = world.nobody().sends(request.body(Body::empty()).unwrap()).await;
-    assert_is_page(&page.headers);
+    let policy = assert_is_page(&page.headers);
+    assert!(policy.contains(&"form-action 'none'".to_owned()), "{policy:?}");
+    assert_eq!(
+        (&page.headers["cache-control"], &page.headers["referrer-policy"]),
+        ("no-store", "no-referrer")
+    );
     let page = page.is(200);
     let page = page.as_str().unwrap();
     assert!(page.contains("bob@example.com") && page.contains(&format!("href=\"{link}\"")), "{page}");
@@ -315,9 +321,74 @@ async fn check_counts_organizations_and_tells_what_is_wrong() {
 #[tokio::test]
 async fn s21_s29_the_page_behind_the_link_may_run_its_own_script_only_and_passes_its_address_on_to_nobody() {
     let world = World::start().await;
-    let page = world.nobody().gets("/accept").await;
-    assert_is_page(&page.headers);
-    assert!(page.is(200).as_str().unwrap().starts_with("<!doctype html>"));
+    for path in ["/", "/accept"] {
+        let page = world.nobody().gets(path).await;
+        let policy = assert_is_page(&page.headers);
+        // Built or not, which changes what it needs.
+        let runs: Vec<_> = policy.iter().filter(|it| it.starts_with("script-src")).collect();
+        assert!(runs.is_empty() || runs == [&"script-src 'self'"], "{policy:?}");
+        assert!(!policy.join(" ").contains("unsafe"), "{policy:?}");
+        assert!(policy.contains(&"form-action 'none'".to_owned()), "{policy:?}");
+        // It may be kept, since it holds nothing of anybody; whether it is still the one is asked each time.
+        assert_eq!(page.headers["cache-control"], "no-cache");
+        let tag = page.headers["etag"].clone();
+        assert!(page.is(200).as_str().unwrap().starts_with("<!doctype html>"));
+        let again = Request::get(path).header(header::IF_NONE_MATCH, tag).body(Body::empty()).unwrap();
+        world.nobody().sends(again).await.is(304);
+    }
+    world.nobody().gets("/assets/nothing.js").await.is(404);
+    // It asks nobody for anything.
+    assert_eq!(world.wire().take_actions(), Vec::<String>::new());
+    world.ends_well().await;
+}
+
+/// The example of RFC 7636, appendix B.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+
+#[tokio::test]
+async fn whoever_is_invited_signs_in_and_accepts() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    world.invited(&acme, &ada, "new@partner.example", "member").await;
+    let link = world.token_for("new@partner.example").await;
+    let url = world.laptop().url();
+    let asked = format!(
+        "client_id=roster-console&redirect_uri={url}/accept&response_type=code&scope=openid+email&state=s\
+         &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256\
+         &login_hint=new@partner.example"
+    );
+    let page = world.nobody().gets(&format!("{AUTHORIZE}?{asked}")).await;
+    let policy = assert_is_page(&page.headers);
+    assert!(policy.iter().any(|it| it.starts_with("form-action 'self' ")), "{policy:?}");
+    assert_eq!(
+        (&page.headers["cache-control"], &page.headers["referrer-policy"]),
+        ("no-store", "same-origin")
+    );
+    assert!(page.is(200).as_str().unwrap().contains("value=\"new@partner.example\""));
+
+    let form = |path: &str, body: String| {
+        let request = Request::post(path).header(header::ORIGIN, url);
+        request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body.into()).unwrap()
+    };
+    let chosen = form(AUTHORIZE, format!("{asked}&as=new@partner.example"));
+    let chosen = world.nobody().sends(chosen).await;
+    let location = chosen.headers["location"].to_str().unwrap().to_owned();
+    chosen.is(303);
+    let (back, query) = location.split_once("?code=").unwrap();
+    assert_eq!(back, format!("{url}/accept"));
+    let code = query.split('&').next().unwrap();
+    let exchange = format!(
+        "grant_type=authorization_code&client_id=roster-console&code={code}&redirect_uri={url}/accept\
+         &code_verifier={VERIFIER}"
+    );
+    let tokens = world.nobody().sends(form(TOKEN, exchange.clone())).await;
+    assert_eq!(tokens.headers["cache-control"], "no-store");
+    let tokens = tokens.is(200);
+    world.nobody().sends(form(TOKEN, exchange)).await.is(400);
+
+    let new = world.nobody().with_token(tokens["access_token"].as_str().unwrap());
+    assert_eq!(new.accepts(&link).await.is(200)["email"], "new@partner.example");
     world.ends_well().await;
 }
 
@@ -361,26 +432,29 @@ async fn a_page_of_another_site_reaches_nothing() {
     world.ends_well().await;
 }
 
-/// What every page that the laptop serves is sent with.
+/// What every page that the laptop serves is sent with; gives its policy.
 #[track_caller]
-fn assert_is_page(headers: &HeaderMap) {
+fn assert_is_page(headers: &HeaderMap) -> Vec<String> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     assert!(header("content-type").starts_with("text/html"), "{headers:?}");
-    let policy: Vec<_> = header("content-security-policy").split("; ").collect();
+    let policy: Vec<_> = header("content-security-policy").split("; ").map(str::to_owned).collect();
     for directive in [
         "default-src 'none'",
         "base-uri 'none'",
-        "form-action 'none'",
         "frame-ancestors 'none'",
         "require-trusted-types-for 'script'",
-        "trusted-types 'none'",
     ] {
-        assert!(policy.contains(&directive), "{directive}: {policy:?}");
+        assert!(policy.contains(&directive.to_owned()), "{directive}: {policy:?}");
     }
+    let types = policy.iter().filter(|it| it.starts_with("trusted-types ")).map(String::as_str);
+    let types: Vec<_> = types.collect();
+    assert!(
+        [["trusted-types 'none'"], ["trusted-types lit-html"]].iter().any(|it| types == it),
+        "{policy:?}"
+    );
+    // A token stands in the accept page's address, and a code in that of both pages for a moment.
+    assert!(["no-referrer", "same-origin"].contains(&header("referrer-policy")), "{headers:?}");
     for (name, value) in [
-        // The token stands in the page's address.
-        ("referrer-policy", "no-referrer"),
-        ("cache-control", "no-store"),
         ("x-content-type-options", "nosniff"),
         ("strict-transport-security", "max-age=63072000"),
         ("cross-origin-opener-policy", "same-origin"),
@@ -388,4 +462,5 @@ fn assert_is_page(headers: &HeaderMap) {
     ] {
         assert_eq!(header(name), value, "{name}");
     }
+    policy
 }

@@ -83,7 +83,8 @@ async fn each_function_may_do_what_it_does_and_nothing_else() {
     let mut tried = 0;
     for role in template.functions().into_values().map(|function| function.role) {
         let path = format!("/Resources/{role}/Properties/Policies/0/PolicyDocument/Statement");
-        let statements = list(template.0.pointer(&path).unwrap()).len();
+        // What calls nothing has no policy of its own.
+        let statements = template.0.pointer(&path).map_or(0, |statements| list(statements).len());
         for place in 0..statements {
             let actions = |template: &Template| {
                 list(&template.0.pointer(&path).unwrap()[place]["Action"]).into_iter().cloned().collect()
@@ -114,7 +115,8 @@ fn lambda_may_read_the_stream_and_keep_what_failed() {
     for function in template.functions().into_values() {
         let properties = template.properties(&function.role);
         assert_eq!(properties["ManagedPolicyArns"], json!([{ "Ref": "Telemetry" }]), "{}", function.role);
-        assert_eq!(list(&properties["Policies"]).len(), 1, "{}", function.role);
+        let calls = usize::from(function.name != "console");
+        assert_eq!(list(&properties["Policies"]).len(), calls, "{}", function.role);
         let statements = list(&properties["Policies"][0]["PolicyDocument"]["Statement"]);
         let found: BTreeSet<_> =
             statements.into_iter().flat_map(|it| sentences(it, None)).filter(|it| is_lambdas(it)).collect();

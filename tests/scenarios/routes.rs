@@ -1,9 +1,9 @@
-//! The same routes in the document, in the template and at the laptop's gateway. (That those of
-//! `cargo lambda watch` are the gateway's is a test of the gateway.)
+//! The same routes in the document, in the template and at the laptop's gateway; and those of the pages, which are no
+//! part of the contract, in the two latter. (That those of `cargo lambda watch` are the gateway's is a test of the gateway.)
 
 use std::collections::BTreeSet;
 
-use dev::gateway::ROUTES;
+use dev::gateway::{PAGES, ROUTES, Route};
 use world::World;
 use world::document::{document, operations};
 use world::template::{Template, file};
@@ -13,21 +13,31 @@ const ONLY_HERE: &str = "/v1/openapi.yaml";
 
 #[test]
 fn document_template_and_gateway_have_the_same_routes() {
-    let gateway: BTreeSet<_> = ROUTES
-        .iter()
-        .map(|route| (route.method.to_string(), route.pattern.to_owned(), route.authorized))
-        .collect();
-    assert_eq!(operations().into_iter().collect::<BTreeSet<_>>(), gateway, "the document");
+    let asked = |route: &Route| (route.method.to_string(), route.pattern.to_owned(), route.authorized);
+    let contract: BTreeSet<_> = ROUTES.iter().map(asked).collect();
+    assert_eq!(operations().into_iter().collect::<BTreeSet<_>>(), contract, "the document");
+    let gateway: BTreeSet<_> = ROUTES.iter().chain(PAGES).map(asked).collect();
     let template = Template::load();
     assert_eq!(template.properties("Api")["Auth"]["DefaultAuthorizer"], "Issuer");
     let functions = template.functions();
     let deployed: BTreeSet<_> =
         functions.values().flat_map(|function| function.routes.iter().cloned()).collect();
     assert_eq!(deployed, gateway, "the template");
-    for route in ROUTES {
-        let asked = (route.method.to_string(), route.pattern.to_owned(), route.authorized);
-        assert!(functions[route.function].routes.contains(&asked), "{} is {}", route.key(), route.function);
+    for route in ROUTES.iter().chain(PAGES) {
+        let routes = &functions[route.function].routes;
+        assert!(routes.contains(&asked(route)), "{} is {}", route.key(), route.function);
     }
+    // What API Gateway has no route for must not have settings, or the deployment fails.
+    let keys: BTreeSet<_> = ROUTES.iter().chain(PAGES).map(Route::key).collect();
+    let settings = template.properties("Api")["RouteSettings"].as_object().unwrap();
+    assert!(settings.keys().all(|key| keys.contains(key)), "{settings:?}");
+}
+
+/// A page is told from the API by its path, and its name is nobody's id.
+#[test]
+fn the_contracts_routes_and_the_pages_do_not_meet() {
+    assert!(ROUTES.iter().all(|route| route.pattern.starts_with("/v1/")));
+    assert!(PAGES.iter().all(|route| !route.pattern.starts_with("/v1") && !route.pattern.starts_with("/_")));
 }
 
 #[tokio::test]

@@ -148,6 +148,12 @@ fn a_changed_parameter_makes_a_version() {
     let everybodys = &template.0["Globals"]["Function"]["Environment"];
     for id in template.resources("AWS::Serverless::Function") {
         let properties = template.properties(id);
+        if id == "ConsoleFunction" {
+            // It has no versions: what is changed is served at once.
+            assert_eq!(properties["AutoPublishAlias"], "");
+            assert_eq!(properties["DeploymentPreference"], json!({ "Enabled": false }));
+            continue;
+        }
         let (mut environment, mut described) = (BTreeSet::new(), BTreeSet::new());
         parameters(&template, everybodys, &mut environment);
         parameters(&template, &properties["Environment"], &mut environment);
@@ -171,6 +177,65 @@ fn a_changed_parameter_makes_a_version() {
         assert!(length <= 256, "{id}: {length}");
         assert_eq!(template.0["Resources"][id]["UpdateReplacePolicy"], "Retain", "{id}: to go back to");
         assert_eq!(properties["AutoPublishAliasAllProperties"], true, "{id}");
+    }
+}
+
+/// There is a console where a client is named for it, and then all of it.
+#[test]
+fn the_console_is_there_where_it_is_asked_for() {
+    let template = Template::load();
+    let resources = template.0["Resources"].as_object().unwrap();
+    let its = resources.iter().filter(|(name, _)| name.starts_with("Console"));
+    let conditions: Vec<_> = its.map(|(name, it)| (name.as_str(), it["Condition"].as_str())).collect();
+    let expected = [
+        ("ConsoleAlarm", Some("WatchesConsole")),
+        ("ConsoleFunction", Some("HasConsole")),
+        ("ConsoleRole", Some("HasConsole")),
+    ];
+    let mut found = conditions;
+    found.sort_unstable();
+    assert_eq!(found, expected);
+    let client = json!([{ "Fn::Equals": [{ "Ref": "ConsoleClientId" }, ""] }]);
+    assert_eq!(template.0["Conditions"]["HasConsole"]["Fn::Not"], client);
+    assert_eq!(template.0["Parameters"]["ConsoleClientId"]["Default"], "");
+    // Without them the function would not start.
+    let asserted = template.0["Rules"]["ConsoleIsWhole"]["Assertions"].to_string();
+    for needed in ["ConsoleAuthorizeUrl", "ConsoleTokenUrl"] {
+        assert!(asserted.contains(needed), "{asserted}");
+    }
+}
+
+/// Its URLs stand in the pages' policy: one is one source there, and of no other kind.
+#[test]
+fn a_url_of_the_console_is_one_source_of_a_policy() {
+    let template = Template::load();
+    for name in ["ConsoleAuthorizeUrl", "ConsoleTokenUrl", "ConsoleSignOutUrl"] {
+        let parameter = &template.0["Parameters"][name];
+        let pattern = format!("^(?:{})$", parameter["AllowedPattern"].as_str().unwrap());
+        let pattern = regex_lite::Regex::new(&pattern).unwrap();
+        for fine in [
+            "",
+            "https://login.example.com/oauth2/authorize",
+            "https://example.auth.eu-central-1.amazoncognito.com/oauth2/token",
+            "https://login.example.com:8443/realms/a/protocol/openid-connect/logout?client_id=a&b=%20",
+            "http://127.0.0.1:4000/_dev/authorize",
+        ] {
+            assert!(pattern.is_match(fine), "{name}: {fine}");
+        }
+        for wrong in [
+            "login.example.com",
+            "https://login.example.com",
+            "http://login.example.com/",
+            "https://*.example.com/",
+            "https://ada@login.example.com/",
+            "https://login.example.com;script-src/",
+            "https://login.example.com 'unsafe-inline'/",
+            "https://login.example.com/a b",
+            "https://login.example.com/#a",
+            "javascript:alert(1)",
+        ] {
+            assert!(!pattern.is_match(wrong), "{name}: {wrong}");
+        }
     }
 }
 

@@ -97,16 +97,24 @@ impl Site {
 
     /// Says how to build the console, at the address of every page.
     pub fn unbuilt() -> Result<Self, SiteError> {
-        Self::of_one_page(UNBUILT)
+        Self::of_one_page(UNBUILT, &[])
     }
 
-    /// `html`, which brings its own `<style>` and needs nothing else, at the address of every page.
-    pub fn of_one_page(html: &str) -> Result<Self, SiteError> {
+    /// `html`, which brings its own `<style>`, at the address of every page; and the `scripts` that it loads, by the
+    /// file's name below `/assets/`.
+    pub fn of_one_page(html: &str, scripts: &[(&str, &'static str)]) -> Result<Self, SiteError> {
         let styles = own_styles(html);
-        let page = Page::new(html.to_owned(), headers::Page { styles: &styles, ..headers::Page::default() })?;
+        let may = headers::Page {
+            styles: &styles,
+            scripts: if scripts.is_empty() { "" } else { "'self'" },
+            ..headers::Page::default()
+        };
+        let page = Page::new(html.to_owned(), may)?;
+        let asset =
+            |(name, text): &(&str, &'static str)| (format!("assets/{name}").into(), text.as_bytes().into());
         Ok(Self {
             pages: PAGES.into_iter().map(|(path, _)| (path, page.clone())).collect(),
-            assets: Files::default(),
+            assets: Files(scripts.iter().map(asset).collect()),
         })
     }
 

@@ -18,6 +18,9 @@ use crate::mailbox;
 pub const WEB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../functions/console/web");
 /// What is shown of a build that failed.
 const LINES_SHOWN: usize = 30;
+/// Has the page that waits look again. A `<meta>` would not do: with a token behind the address's `#` browsers take a
+/// refresh for a jump within the page.
+const LOOK_AGAIN: (&str, &str) = ("look-again-1.js", "setTimeout(() => location.reload(), 1000);\n");
 
 /// What the function `console` serves here.
 pub struct Console {
@@ -95,7 +98,8 @@ impl Console {
             Build::Running(line) => (Some(line), String::new()),
             Build::Failed(lines) => (None, lines.join("\n")),
         };
-        Ok(Site::of_one_page(&Waiting { progress, problem }.render()?)?)
+        let scripts = if progress.is_some() { &[LOOK_AGAIN][..] } else { &[] };
+        Ok(Site::of_one_page(&Waiting { progress, problem }.render()?, scripts)?)
     }
 
     fn embedded(&self) -> Result<Site, ConsoleError> {
@@ -255,12 +259,14 @@ mod tests {
         let console = console(web.path());
         *console.state() = Build::Running("console: <bundle> the pages".to_owned());
         let waiting = page(&console);
-        assert!(waiting.contains(r#"<meta http-equiv="refresh" content="1">"#), "{waiting}");
+        let script = r#"<script src="/assets/look-again-1.js" defer></script>"#;
+        assert!(waiting.contains(script), "{waiting}");
+        let answer = console.app().unwrap().site.answer("/assets/look-again-1.js", &http::HeaderMap::new());
+        assert_eq!(answer.body().as_ref(), LOOK_AGAIN.1.as_bytes());
         assert!(waiting.contains("console: &#60;bundle&#62; the pages"), "{waiting}");
-        assert!(!waiting.contains("<script"), "{waiting}");
         *console.state() = Build::Failed(vec!["error: a".to_owned(), "at b".to_owned()]);
         let failed = page(&console);
-        assert!(!failed.contains("http-equiv=\"refresh\""), "{failed}");
+        assert!(!failed.contains("<script"), "{failed}");
         assert!(failed.contains("error: a\nat b"), "{failed}");
         // What was built before is better than a page about a build.
         make(&web.path().join("dist/site"), "before");

@@ -137,7 +137,8 @@ impl SignIn {
     #[must_use]
     pub fn new(issuer: Issuer, others: &[HeaderValue], demo: bool) -> Self {
         let port = issuer.url.rsplit_once(':').map_or("80", |(_, port)| port);
-        let own = ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("http://{host}:{port}"));
+        // Not `[::1]`: nobody listens there, and no policy can name it.
+        let own = ["127.0.0.1", "localhost"].map(|host| format!("http://{host}:{port}"));
         let own = own.into_iter().filter_map(|origin| HeaderValue::try_from(origin).ok());
         let origins = own.chain(others.iter().cloned()).collect();
         let cookie = format!("{SESSION}-{port}");

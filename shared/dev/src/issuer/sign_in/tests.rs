@@ -367,7 +367,6 @@ async fn people_are_sent_back_to_pages_of_ours_only() {
     let fine = [
         "http://127.0.0.1:4000/",
         "http://localhost:4000/accept",
-        "http://[::1]:4000/",
         "https://app.example/",
         "https://app.example/?a=b",
     ];
@@ -385,6 +384,7 @@ async fn people_are_sent_back_to_pages_of_ours_only() {
         "//evil.example/",
         "https://evil.example/",
         "http://127.0.0.1:4001/",
+        "http://[::1]:4000/",
         "https://127.0.0.1:4000/",
         "http://127.0.0.1:4000@evil.example/",
         "http://ada@127.0.0.1:4000/",
