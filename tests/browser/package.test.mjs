@@ -37,6 +37,7 @@ test('the package holds the elements, their types, the guide and the example, an
     .map((file) => file.replace(/chunk-\w+/, 'chunk'));
   assert.deepEqual([...new Set(files)].sort(), [
     'README.md',
+    'dist/npm/LICENCES.txt',
     'dist/npm/accept.js',
     'dist/npm/chunk.js',
     'dist/npm/types/elements.d.ts',
