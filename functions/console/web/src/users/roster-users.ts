@@ -400,7 +400,9 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       const definite = error instanceof CallError && error.status >= 400 && error.status < 500;
       const key = definite ? newKey() : creating.key;
       const pointed = error instanceof CallError ? error.problem.errors?.[0]?.detail : undefined;
-      const reason = (this.language === 'en' && pointed) || this.problemText(error);
+      // What points at a field goes on after the field's name.
+      const text = (this.language === 'en' && pointed) || this.problemText(error);
+      const reason = text.charAt(0).toUpperCase() + text.slice(1);
       this.creating = { busy: false, reason, key };
       this.#focus('.create input');
     }
