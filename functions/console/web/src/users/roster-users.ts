@@ -498,7 +498,10 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       const pointed = this.language === 'en' ? problem.errors?.[0]?.detail : undefined;
       // Refused: whatever comes next is asked for anew. Lost: the same again, under the same key.
       const lost = code === 'unreachable' || code === 'unavailable' || code === 'signed_out';
-      this.founding = { name: lost ? name : '', key, busy: false, reason: pointed ?? this.problemText(error) };
+      // What points at a field goes on after the field's name.
+      const text = pointed ?? this.problemText(error);
+      const reason = text.charAt(0).toUpperCase() + text.slice(1);
+      this.founding = { name: lost ? name : '', key, busy: false, reason };
       if (code === 'signed_out') this.tell('roster-sign-in', { email: undefined, change: false });
       this.#focus('.create input');
     }
