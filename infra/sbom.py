@@ -4,7 +4,8 @@
     python infra/sbom.py DIR [--check]
 
 makes DIR/<function>.cdx.json of every package in functions/: the crates that its binary links on Linux on Arm, each with its
-version, licence, source and the checksum that Cargo.lock holds it to; neither macros nor what builds and tests. Every file
+version, licence, source and the checksum that Cargo.lock holds it to; neither macros nor what builds and tests. The console's
+has the npm packages in its pages, too, as the last build of them left their names (`node functions/console/web/build.mjs`). Every file
 is held against CycloneDX's own schema. Equal sources make equal files; --check makes all of them twice and compares.
 
 Needs cargo, cyclonedx-python-lib, and jsonschema: without the extras that its own extra asks for, which check the form of
@@ -12,7 +13,9 @@ every address in it, at half a minute a file.
 """
 
 import argparse
+import base64
 import datetime
+import json
 import os
 import pathlib
 import subprocess
@@ -31,6 +34,7 @@ from packageurl import PackageURL
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 TARGET = "aarch64-unknown-linux-gnu"
+PAGES = TOP / "functions/console/web/dist/site/.packages.json"
 
 
 def out(*command):
@@ -72,6 +76,30 @@ def component(name, version, licence, repository, checksum, kind=ComponentType.L
     return made
 
 
+def in_pages():
+    """Yields what the console's pages hold of others, with its SHA-512 in hexadecimal."""
+    if not PAGES.is_file():
+        sys.exit("console: its pages are not built: node functions/console/web/build.mjs")
+    for it in json.loads(PAGES.read_text()):
+        algorithm, digest = it["integrity"].split("-", 1)
+        assert algorithm == "sha512", it
+        yield it["name"], it["version"], it["license"], base64.b64decode(digest).hex()
+
+
+def package(name, version, licence, checksum):
+    group, _, bare = name.rpartition("/")
+    return Component(
+        type=ComponentType.LIBRARY,
+        group=group or None,
+        name=bare,
+        version=version,
+        purl=PackageURL("npm", group or None, bare, version),
+        bom_ref=f"npm {name}@{version}",
+        licenses=[LicenseExpression(licence)],
+        hashes=[HashType(alg=HashAlgorithm.SHA_512, content=checksum)],
+    )
+
+
 def moment():
     """Of the last commit, unless SOURCE_DATE_EPOCH says otherwise."""
     seconds = os.environ.get("SOURCE_DATE_EPOCH")
@@ -97,9 +125,15 @@ def bill(function, sums):
         if above:
             bom.register_dependency(components[above[-1]], [components[key]])
         above.append(key)
+    materials = [f"{name} {version} {sums[name, version]}" for name, version in components]
+    for name, version, licence, checksum in in_pages() if function == "console" else ():
+        components[f"npm {name}", version] = made = package(name, version, licence, checksum)
+        bom.components.add(made)
+        bom.register_dependency(bom.metadata.component, [made])
+        materials.append(f"npm {name} {version} {checksum}")
     bom.metadata.timestamp = moment()
     # Of the same materials the same number.
-    materials = "\n".join(sorted(f"{name} {version} {sums[name, version]}" for name, version in components))
+    materials = "\n".join(sorted(materials))
     bom.serial_number = uuid.uuid5(uuid.NAMESPACE_URL, f"{function}\n{materials}")
     return JsonV1Dot6(bom).output_as_string(indent=1) + "\n", len(components)
 

@@ -61,7 +61,8 @@ export class Site {
       } else if (TYPES[path.extname(file)] && file.startsWith(folder + path.sep) && existsSync(file)) {
         response.writeHead(200, { 'content-type': TYPES[path.extname(file)] }).end(readFileSync(file));
       } else {
-        response.writeHead(404).end();
+        // Browsers ask every site for an icon.
+        response.writeHead(pathname === '/favicon.ico' ? 204 : 404).end();
       }
     });
     await new Promise((resolve) => site.#server.listen(0, '127.0.0.1', resolve));

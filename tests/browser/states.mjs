@@ -605,6 +605,7 @@ export const SHELL = {
   },
   'shell-issuer-refused': async ({ open }) => {
     const tab = await open();
+    tab.expects(422);
     await tab.visits('/');
     await tab.button('Sign in').click();
     await tab.page.getByLabel('E-mail address').fill('nobody');

@@ -228,3 +228,22 @@ story(it, 'a member leaves, and founds something new', async ({ laptop, open }) 
   await tab.shows('1 of 1,000 seats used');
   assert.equal((await organization.owner.members(organization)).length, 1);
 });
+
+story(it, 'all 1,000 are reached page by page, and then it is full', async ({ laptop, open }) => {
+  const pending = Array.from({ length: 999 }, (_, number) => `guest-${number}@partner.example`);
+  const organization = await laptop.organization();
+  await organization.owner.invites(organization, pending);
+  const tab = await open();
+  await tab.signsIn(organization.owner, organization);
+  await tab.shows('1,000 of 1,000 seats used');
+  await tab.shows(/All 1,000 seats are taken/);
+  const seen = [];
+  for (let first = 1; first <= 1000; first += 50) {
+    const last = Math.min(first + 49, 1000);
+    await tab.shows(`${new Intl.NumberFormat('en-GB').format(first)}–${new Intl.NumberFormat('en-GB').format(last)} of 1,000`);
+    seen.push(...(await tab.page.locator('tbody .email').allTextContents()));
+    if (last < 1000) await tab.button('Next').click();
+  }
+  assert.deepEqual(seen.sort(), [organization.owner.email, ...pending].sort());
+  assert.equal(await tab.button('Invite people').getAttribute('aria-disabled'), 'true');
+});

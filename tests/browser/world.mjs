@@ -96,6 +96,15 @@ async function picturesOf(tabs, name) {
   }
 }
 
+/** In a page: what has the focus, whatever shadow it stands in; with a pattern, whether it is named so. */
+function focusIn(pattern) {
+  let active = document.activeElement;
+  while (active?.shadowRoot?.activeElement) active = active.shadowRoot.activeElement;
+  const label = active?.getAttribute('aria-label') ?? active?.labels?.[0]?.textContent ?? active?.textContent;
+  const name = !active || active === document.body ? 'body' : `${active.localName} "${label.replace(/\s+/g, ' ').trim()}"`;
+  return pattern === undefined ? name : new RegExp(pattern).test(name);
+}
+
 /** A tab in a browser of one's own: nobody is signed in, nothing is stored. */
 export class Tab {
   /** What the pages should not have done. */
@@ -278,15 +287,14 @@ export class Tab {
     await this.page.waitForFunction(condition, argument);
   }
 
-  /** What has the focus: its role and name, as `button "Keep"`; `body` if nothing has. */
+  /** What has the focus: its kind and name, as `button "Keep"`; `body` if nothing has. */
   async focused() {
-    return this.page.evaluate(() => {
-      let active = document.activeElement;
-      while (active?.shadowRoot?.activeElement) active = active.shadowRoot.activeElement;
-      if (!active || active === document.body) return 'body';
-      const label = active.getAttribute('aria-label') ?? active.labels?.[0]?.textContent ?? active.textContent;
-      return `${active.localName} "${label.replace(/\s+/g, ' ').trim()}"`;
-    });
+    return this.page.evaluate(focusIn);
+  }
+
+  /** Waits until what has the focus is named so. */
+  async focusesOn(pattern) {
+    await this.page.waitForFunction(focusIn, pattern.source);
   }
 
   /** Waits until that has the focus. */

@@ -50,14 +50,18 @@ function npmInstall() {
   const mark = path.join('node_modules', '.roster-lock');
   if (fs.existsSync(mark) && fs.readFileSync(mark, 'utf8') === lock) return;
   say('install the packages of package-lock.json');
+  fs.rmSync(mark, { force: true });
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-  // No package's own scripts: none of them needs one.
-  execFileSync(npm, ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
+  // No package's own scripts: none of them needs one. And all of them, also where NODE_ENV says production.
+  execFileSync(npm, ['ci', '--include=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
     stdio: ['ignore', 'inherit', 'inherit'],
     shell: process.platform === 'win32',
   });
   fs.writeFileSync(mark, lock);
 }
+
+/** Longer than any build takes, slow downloads and all. */
+const BUILD_MS_MAX = 10 * 60 * 1000;
 
 /** One build at a time: another one's lock is waited for, and a dead one's is taken. */
 async function locked(work) {
@@ -87,8 +91,11 @@ async function locked(work) {
 function isDead(lock) {
   try {
     const pid = Number(fs.readFileSync(lock, 'utf8'));
+    const age = Date.now() - fs.statSync(lock).mtimeMs;
     // Between making the file and writing the number it is empty.
-    if (!pid) return Date.now() - fs.statSync(lock).mtimeMs > 5_000;
+    if (!pid) return age > 5_000;
+    // After a restart the number may be somebody else's.
+    if (age > BUILD_MS_MAX) return true;
     process.kill(pid, 0);
     return false;
   } catch (error) {
@@ -146,6 +153,34 @@ function imports(metafile, entry, out) {
   return seen.map((name) => path.relative(out, name).split(path.sep).join('/'));
 }
 
+/** Whose code is in what was bundled: name, version, licence, and what the lock file holds the package to. */
+function bundled(metafile) {
+  const lock = JSON.parse(fs.readFileSync('package-lock.json', 'utf8')).packages;
+  const folders = Object.keys(metafile.inputs).map((input) => /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0]);
+  return [...new Set(folders.filter(Boolean))].sort().map((folder) => {
+    const { name, version, license } = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'));
+    return { name, version, license, integrity: lock[folder].integrity };
+  });
+}
+
+/** Their licences, which whoever gets the code has to get, too. */
+function licences(packages) {
+  return packages
+    .map(({ name, version }) => {
+      const folder = path.join('node_modules', name);
+      const file = fs.readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
+      return `${name} ${version}\n\n${fs.readFileSync(path.join(folder, file), 'utf8').trim()}\n`;
+    })
+    .join(`\n${'-'.repeat(80)}\n\n`);
+}
+
+/** A file of `assets` that is named by what it holds. */
+function asset(out, name, extension, content) {
+  const file = `assets/${name}-${hash(content).slice(0, 8).toUpperCase()}.${extension}`;
+  fs.writeFileSync(path.join(out, file), content);
+  return file;
+}
+
 async function site() {
   const target = path.join(dist, 'site');
   const stamp = sourceHash();
@@ -167,14 +202,15 @@ async function site() {
     publicPath: '/assets',
   });
   const style = imports(metafile, 'pages/page.css', path.relative(here, out))[0];
-  const drawing = fs.readFileSync('pages/icon.svg');
-  const icon = `assets/icon-${hash(drawing).slice(0, 8).toUpperCase()}.svg`;
-  fs.writeFileSync(path.join(out, icon), drawing);
+  const packages = bundled(metafile);
+  const icon = asset(out, 'icon', 'svg', fs.readFileSync('pages/icon.svg'));
+  const notices = asset(out, 'licences', 'txt', licences(packages));
   for (const [page, entry] of Object.entries(pages)) {
     const [script, ...chunks] = imports(metafile, entry, path.relative(here, out));
     const preloads = chunks.map((chunk) => `<link rel="modulepreload" href="/${chunk}">`);
     const html = fs
       .readFileSync(`pages/${page}.html`, 'utf8')
+      .replace('<!-- licences -->', `<!-- Whose code this is, too: /${notices} -->`)
       .replace('<!-- icon -->', `<link rel="icon" type="image/svg+xml" href="/${icon}">`)
       .replace('<!-- style -->', `<link rel="stylesheet" href="/${style}">`)
       .replace('<!-- script -->', [...preloads, `<script type="module" src="/${script}"></script>`].join('\n'));
@@ -184,6 +220,8 @@ async function site() {
     say(`${page}.html: script and style ${(gzip / 1000).toFixed(1)} kB gzip`);
   }
   for (const file of filesBelow(out)) compress(file);
+  // For the bill of materials, infra/sbom.py.
+  fs.writeFileSync(path.join(out, '.packages.json'), JSON.stringify(packages));
   fs.writeFileSync(path.join(out, '.stamp'), stamp);
   const old = path.join(dist, `old-${process.pid}`);
   if (fs.existsSync(target)) fs.renameSync(target, old);
@@ -223,11 +261,12 @@ async function npm() {
   await types();
   const out = path.join(dist, 'npm');
   fs.rmSync(out, { recursive: true, force: true });
-  await bundle({
+  const { metafile } = await bundle({
     entryPoints: { users: 'src/users/index.ts', accept: 'src/accept/index.ts' },
     outdir: out,
     chunkNames: 'chunk-[hash]',
   });
+  fs.writeFileSync(path.join(out, 'LICENCES.txt'), licences(bundled(metafile)));
   const tsc = path.join('node_modules', 'typescript', 'bin', 'tsc');
   const options = ['--noEmit', 'false', '--declaration', '--emitDeclarationOnly', '--outDir', path.join(out, 'types')];
   const strict = ['--target', 'ES2022', '--module', 'ESNext', '--moduleResolution', 'bundler', '--strict'];
@@ -260,8 +299,11 @@ if (!task) {
 try {
   await task();
 } catch (error) {
-  // esbuild and npm have said what is wrong, and where.
-  if (!error.errors && error.status === undefined) throw error;
-  console.error('console: not built, for the reason above');
+  if (error.code === 'ENOENT' && error.syscall?.startsWith('spawn')) {
+    console.error(`console: not built: there is no ${error.path}, which comes with Node.js, or in a package of its own`);
+  } else if (error.errors || typeof error.status === 'number') {
+    // esbuild, npm and tsc have said what is wrong, and where.
+    console.error('console: not built, for the reason above');
+  } else throw error;
   process.exit(1);
 }
