@@ -140,15 +140,16 @@ story(it, 'resending keeps the focus on the button that has to wait; revoking mo
   await manages(tab, organization);
   await presses(tab, `Resend to ${pending[0]}`);
   await tab.hears(`Sent again to ${pending[0]}`);
-  assert.match(await tab.focused(), /^button "Resend in \d+ s"$/);
+  await focuses(tab, 'button', `Resend to ${pending[0]}`);
+  await tab.shows(/^Possible in \d/, tab.row(pending[0]));
   // There, it does nothing.
   const sent = tab.sent('POST', /resend$/).length;
   await tab.page.keyboard.press('Enter');
-  await presses(tab, `Revoke the invitation of ${pending[0]}`);
+  await presses(tab, `Revoke the invitation to ${pending[0]}`);
   await focuses(tab, 'button', 'Keep');
   await presses(tab, 'Revoke invitation');
   await tab.row(pending[0]).waitFor({ state: 'detached' });
-  await focuses(tab, 'button', `Revoke the invitation of ${pending[1]}`);
+  await focuses(tab, 'button', `Revoke the invitation to ${pending[1]}`);
   assert.equal(tab.sent('POST', /resend$/).length, sent);
 });
 

@@ -173,9 +173,9 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   protected override update(properties: PropertyValues<this>): void {
     const focused = this.shadowRoot?.activeElement;
     super.update(properties);
-    // What had it is gone, and nothing else asks for it: it is not lost, but at the top.
+    // What had it is gone. Where nothing else asks for it by then, it is not lost, but at the top.
     if (focused && !focused.isConnected) {
-      queueMicrotask(() => this.shadowRoot?.activeElement ?? this.#focus('.head h2'));
+      setTimeout(() => this.shadowRoot?.activeElement ?? this.renderRoot.querySelector<HTMLElement>('.head h2')?.focus());
     }
   }
 
