@@ -168,6 +168,29 @@ async fn a_file_that_holds_something_gets_no_demo() {
     assert_eq!(laptop.table().check().await.unwrap().0, 1);
 }
 
+/// The one behind `getToken` of a page that is developed on another port.
+#[tokio::test]
+async fn a_page_of_this_machine_reads_a_token_only_if_it_is_on_the_list() {
+    let (page, elsewhere) = ("http://127.0.0.1:5173", "https://app.example.com");
+    let origins = [page, elsewhere].map(|origin| dev::cors::origin(origin).unwrap()).to_vec();
+    let world = World::with(Options { origins, ..Options::default() }).await;
+    let body = json!({ "sub": "ada", "email": "ada@example.com", "email_verified": true }).to_string();
+    for (origin, status, readable) in [
+        (page, 200, true),
+        ("http://127.0.0.1:5174", 200, false),
+        // On the list for the API, which asks for a token; here anybody may be anybody.
+        (elsewhere, 403, false),
+        ("https://evil.example", 403, false),
+    ] {
+        let request = Request::post("/_dev/token").header(header::ORIGIN, origin);
+        let answer = world.nobody().sends(request.body(Body::from(body.clone())).unwrap()).await;
+        assert_eq!(answer.status.as_u16(), status, "{origin}");
+        let told = answer.headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+        assert_eq!(told.is_some_and(|it| it == origin), readable, "{origin}");
+    }
+    world.ends_well().await;
+}
+
 #[tokio::test]
 async fn the_issuer_signs_for_anybody() {
     let world = World::start().await;

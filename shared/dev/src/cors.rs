@@ -11,7 +11,7 @@ pub const METHODS: [Method; 4] = [Method::GET, Method::POST, Method::PATCH, Meth
 pub const HEADERS: [HeaderName; 3] =
     [header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static("idempotency-key")];
 /// The headers that a page may read, beyond those that any may.
-pub const EXPOSED: [HeaderName; 1] = [header::RETRY_AFTER];
+pub const EXPOSED: [HeaderName; 2] = [header::DATE, header::RETRY_AFTER];
 /// How long a browser may go by an answer, in seconds.
 pub const MAX_AGE_SECONDS: u64 = 3600;
 

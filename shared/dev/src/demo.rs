@@ -41,6 +41,9 @@ const EXPIRED: [&str; 4] =
 /// An invitation that was withdrawn, and one that was turned down.
 const CLOSED: [&str; 2] = ["zoe@gone.example", "abel@gone.example"];
 
+/// What the addresses of the organization's people end in.
+const COLLEAGUES: &str = "@acme.example";
+
 const FIRST_NAMES: [&str; 20] = [
     "anna", "bela", "carla", "dan", "elif", "finn", "gita", "hugo", "ines", "jan", "kim", "lea", "milo",
     "nora", "otis", "pia", "ravi", "sara", "tom", "vera",
@@ -66,6 +69,18 @@ pub fn organization() -> OrganizationId {
     OrganizationId::from_random(*b"roster-demo-acme")
 }
 
+/// The id that the dev issuer knows somebody by whose address is `email`: the demo's people have short ones, and
+/// whoever else signs in is known by the address.
+#[must_use]
+pub fn user_id(email: &EmailAddress) -> String {
+    let email = email.as_str();
+    match email.strip_suffix(COLLEAGUES) {
+        _ if email == INVITEE.1 => INVITEE.0.to_owned(),
+        Some(name) => name.replace('.', "-"),
+        None => email.to_owned(),
+    }
+}
+
 /// Everything in the demo organization at `now`.
 pub fn records(policy: &Policy, now: Timestamp) -> Result<Vec<Record>, DemoError> {
     let mut history = History { ledger: Ledger::default(), policy: policy.clone(), id: organization() };
@@ -80,7 +95,7 @@ pub fn records(policy: &Policy, now: Timestamp) -> Result<Vec<Record>, DemoError
     for (number, (first, last)) in people.take(others).enumerate() {
         let day = 87 - i64::try_from(number / 4).map_err(failed)?;
         history.joins(
-            (&format!("{first}-{last}"), &format!("{first}.{last}@acme.example")),
+            (&format!("{first}-{last}"), &format!("{first}.{last}{COLLEAGUES}")),
             Role::Member,
             days_ago(day),
         )?;
@@ -194,5 +209,20 @@ mod tests {
         let organization = ledger.organization(&organization()).unwrap();
         assert_eq!((organization.seats.taken(), organization.owners), (312, 2));
         assert_eq!(ledger.violations(), []);
+    }
+
+    #[test]
+    fn the_demos_people_sign_in_as_who_they_are_there() {
+        let policy = Policy::default();
+        let ledger: Ledger =
+            records(&policy, Timestamp::from_unix(1_795_615_500)).unwrap().into_iter().collect();
+        let mut members = 0;
+        for member in ledger.members(&organization()) {
+            assert_eq!(user_id(&member.email), member.user.as_str(), "{}", member.email.as_str());
+            members += 1;
+        }
+        assert_eq!(members, 304);
+        let id = |email| user_id(&EmailAddress::parse(email).unwrap());
+        assert_eq!((id(INVITEE.1).as_str(), id("You@Example.com").as_str()), (INVITEE.0, "you@example.com"));
     }
 }

@@ -14,7 +14,7 @@ use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header, request
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
-use time::OffsetDateTime;
+use time::{OffsetDateTime, macros::format_description};
 
 use crate::{
     clock::DevClock,
@@ -80,6 +80,13 @@ pub const ROUTES: &[Route] = &[
     Route::signed_in(Method::DELETE, "/v1/organizations/{organization_id}/members/{user_id}", "remove"),
 ];
 
+/// The routes of the pages, which are none of the contract's.
+pub const PAGES: &[Route] = &[
+    Route::open(Method::GET, "/", "console"),
+    Route::open(Method::GET, "/accept", "console"),
+    Route::open(Method::GET, "/assets/{file}", "console"),
+];
+
 /// The gateway in front of the functions.
 pub struct Gateway {
     paths: matchit::Router<Vec<&'static Route>>,
@@ -95,14 +102,14 @@ struct Matched {
 }
 
 impl Gateway {
-    /// A gateway for [`ROUTES`].
+    /// A gateway for [`ROUTES`] and [`PAGES`].
     pub fn new(
         issuer: Issuer,
         functions: Arc<dyn Functions>,
         clock: DevClock,
     ) -> Result<Self, matchit::InsertError> {
         let mut by_pattern = BTreeMap::<_, Vec<_>>::new();
-        for route in ROUTES {
+        for route in ROUTES.iter().chain(PAGES) {
             by_pattern.entry(route.pattern).or_default().push(route);
         }
         let mut paths = matchit::Router::new();
@@ -129,6 +136,10 @@ impl Gateway {
         let mut answer = self.answer(request, &id).await.unwrap_or_else(Refusal::into_response);
         if let Ok(id) = HeaderValue::from_str(&id) {
             answer.headers_mut().insert("apigw-requestid", id);
+        }
+        // What pages count what is left of an invitation from.
+        if let Ok(date) = HeaderValue::from_str(&http_date(self.clock.now_unix())) {
+            answer.headers_mut().insert(header::DATE, date);
         }
         answer
     }
@@ -388,6 +399,15 @@ fn clock_time(millis: i64) -> String {
     let month = moment.month().to_string();
     let (hour, minute, second) = moment.to_hms();
     format!("{:02}/{}/{}:{hour:02}:{minute:02}:{second:02} +0000", moment.day(), &month[..3], moment.year())
+}
+
+/// As in a `Date`: `Thu, 12 Mar 2026 19:03:58 GMT`.
+fn http_date(unix: i64) -> String {
+    let moment = OffsetDateTime::from_unix_timestamp(unix).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let form = format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
+    moment.format(form).unwrap_or_default()
 }
 
 #[cfg(test)]

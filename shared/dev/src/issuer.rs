@@ -1,6 +1,8 @@
 //! The dev identity provider: signs tokens for any person, and checks them as API Gateway's JWT authorizer
 //! does. Written on `rsa` directly: an RS256 token is two lines of base64, and the authorizer's rules differ
-//! from what token libraries check (its clock is the laptop's).
+//! from what token libraries check (its clock is the laptop's). People get theirs by [`sign_in`], scripts by a call.
+
+pub mod sign_in;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -90,12 +92,14 @@ pub struct Person {
 #[derive(Serialize)]
 struct Claims<'a> {
     iss: &'a str,
-    aud: &'static str,
+    aud: &'a str,
     sub: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     email_verified: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<&'a str>,
     iat: i64,
     exp: i64,
 }
@@ -131,16 +135,28 @@ impl Issuer {
 
     /// An RS256 token for that person, good for an hour of the laptop's clock.
     pub async fn token(&self, person: &Person) -> Result<String, Arc<IssuerError>> {
+        self.signed(AUDIENCE, person, None, LIFETIME_SECONDS).await
+    }
+
+    /// A token about that person for `audience`, good for so many seconds.
+    async fn signed(
+        &self,
+        audience: &str,
+        person: &Person,
+        nonce: Option<&str>,
+        seconds: i64,
+    ) -> Result<String, Arc<IssuerError>> {
         let key = self.key().await?;
         let now = self.clock.now_unix();
         let claims = Claims {
             iss: &self.url,
-            aud: AUDIENCE,
+            aud: audience,
             sub: &person.sub,
             email: person.email.as_deref(),
             email_verified: person.email_verified,
+            nonce,
             iat: now,
-            exp: now + LIFETIME_SECONDS,
+            exp: now + seconds,
         };
         let unwritable = |e: serde_json::Error| Arc::new(IssuerError::Key(e.to_string()));
         key.sign(
@@ -170,11 +186,20 @@ impl Issuer {
         json!({
             "issuer": &*self.url,
             "jwks_uri": format!("{}/.well-known/jwks.json", self.url),
-            "token_endpoint": format!("{}/_dev/token", self.url),
-            "response_types_supported": ["token"],
-            "subject_types_supported": ["public"],
+            "authorization_endpoint": format!("{}{}", self.url, sign_in::AUTHORIZE),
+            "token_endpoint": format!("{}{}", self.url, sign_in::TOKEN),
+            "end_session_endpoint": format!("{}{}", self.url, sign_in::SIGN_OUT),
+            "authorization_response_iss_parameter_supported": true,
+            "claims_supported": ["iss", "aud", "sub", "email", "email_verified", "nonce", "iat", "exp"],
+            "code_challenge_methods_supported": ["S256"],
+            "grant_types_supported": ["authorization_code"],
             "id_token_signing_alg_values_supported": ["RS256"],
-            "claims_supported": ["iss", "aud", "sub", "email", "email_verified", "iat", "exp"],
+            "prompt_values_supported": ["none", "login", "select_account"],
+            "response_modes_supported": ["query"],
+            "response_types_supported": ["code"],
+            "scopes_supported": ["openid", "email"],
+            "subject_types_supported": ["public"],
+            "token_endpoint_auth_methods_supported": ["none"],
         })
     }
 
@@ -184,14 +209,22 @@ impl Issuer {
         Ok(json!({"keys": [key.jwk()]}))
     }
 
-    /// Discovery, keys and `POST /_dev/token`.
-    pub fn router(self) -> Router {
+    /// Discovery and keys, for whoever is to trust the tokens.
+    pub fn published<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         async fn discovery(extract::State(issuer): extract::State<Issuer>) -> Json<Value> {
             Json(issuer.discovery())
         }
         async fn keys(extract::State(issuer): extract::State<Issuer>) -> axum::response::Response {
             answer(issuer.key_set().await)
         }
+        Router::new()
+            .route("/.well-known/openid-configuration", routing::get(discovery))
+            .route("/.well-known/jwks.json", routing::get(keys))
+            .with_state(self)
+    }
+
+    /// `POST /_dev/token`: a token for anybody, without any of it.
+    pub fn router(self) -> Router {
         async fn token(
             extract::State(issuer): extract::State<Issuer>,
             // Not `Json`: it insists on a content type, which a curl line easily leaves out.
@@ -202,17 +235,7 @@ impl Issuer {
                 Err(e) => (StatusCode::BAD_REQUEST, format!("{e}\n")).into_response(),
             }
         }
-        fn answer(outcome: Result<Value, Arc<IssuerError>>) -> axum::response::Response {
-            match outcome {
-                Ok(value) => Json(value).into_response(),
-                Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{e}\n")).into_response(),
-            }
-        }
-        Router::new()
-            .route("/.well-known/openid-configuration", routing::get(discovery))
-            .route("/.well-known/jwks.json", routing::get(keys))
-            .route("/_dev/token", routing::post(token))
-            .with_state(self)
+        Router::new().route("/_dev/token", routing::post(token)).with_state(self)
     }
 
     async fn key(&self) -> Result<Arc<Key>, Arc<IssuerError>> {
@@ -248,6 +271,13 @@ impl Issuer {
             return Err(Unauthorized::Invalid("the token was issued in the future"));
         }
         Ok(())
+    }
+}
+
+fn answer(outcome: Result<Value, Arc<IssuerError>>) -> axum::response::Response {
+    match outcome {
+        Ok(value) => Json(value).into_response(),
+        Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{e}\n")).into_response(),
     }
 }
 

@@ -23,17 +23,19 @@ use tokio::task::JoinSet;
 use crate::asynchronous::Asynchronous;
 use crate::aws::{self, Aws};
 use crate::clock::{ClockError, DevClock};
+use crate::console::{Console, WEB};
 use crate::cors;
 use crate::dead_letters;
 use crate::demo::{self, DemoError};
+use crate::document;
 use crate::feedback;
 use crate::functions::{Functions, Remote};
 use crate::gateway::Gateway;
 use crate::guard::guard;
+use crate::issuer::sign_in::SignIn;
 use crate::issuer::{self, Issuer, IssuerError};
 use crate::local::Local;
 use crate::mailbox::Mailbox;
-use crate::pages;
 use crate::scheduler::Scheduler;
 use crate::state::{State, StateError};
 use crate::stream::{
@@ -83,6 +85,9 @@ pub struct Options {
     pub waits: bool,
     /// Batch size and retries of the stream's readers.
     pub stream: StreamPolicy,
+    /// Whether the pages are those of the folder that they are built in, for whoever works on them, and not those that
+    /// are embedded. See [`Laptop::build_console`].
+    pub console: bool,
 }
 
 /// A DynamoDB that is not the embedded one.
@@ -140,6 +145,7 @@ pub struct Laptop {
     url: String,
     shared: Arc<Shared>,
     router: Router,
+    console: Arc<Console>,
     /// Aborted when dropped.
     _tasks: JoinSet<()>,
 }
@@ -202,6 +208,8 @@ impl Laptop {
             ses: aws::ses::Ses::new(mailbox.clone()),
             scheduler: Arc::clone(&held),
         };
+        let web = options.console.then(|| WEB.into());
+        let console = Arc::new(Console::new(&url, clock.clone(), web));
         let functions: Arc<dyn Functions> = if let Some(invoke_api) = &options.functions {
             Arc::new(Remote::new(invoke_api))
         } else {
@@ -215,7 +223,8 @@ impl Laptop {
             let key = if options.kms { kms_key(&endpoint)? } else { process_key(secret)? };
             let accept_url = format!("{url}/accept");
             let local = Local::assembled(edge, key, &endpoint, &accept_url, options.language);
-            Arc::new(local.map_err(|error| StartError::Mail(error.to_string()))?)
+            let local = local.map_err(|error| StartError::Mail(error.to_string()))?;
+            Arc::new(local.with_console(Arc::clone(&console)))
         };
 
         let streams = aws_sdk_dynamodbstreams::Client::new(&dynamodb);
@@ -253,10 +262,11 @@ impl Laptop {
             consumers,
             stream: SdkSource::new(streams, stream_arn),
         });
+        let sign_in = SignIn::new(issuer.clone(), &options.origins, options.demo);
         let gateway = Gateway::new(issuer, functions, clock)?.router();
         let gateway =
             if options.origins.is_empty() { gateway } else { gateway.layer(cors::allow(&options.origins)) };
-        let router = router(&shared, services, gateway);
+        let router = router(&shared, services, sign_in, gateway, options.origins.into());
         let served = router.clone();
         tasks.spawn(async move {
             let service = served.into_make_service_with_connect_info::<SocketAddr>();
@@ -264,7 +274,7 @@ impl Laptop {
                 tracing::error!(%error, "the laptop serves no more");
             }
         });
-        Ok(Self { url, shared, router, _tasks: tasks })
+        Ok(Self { url, shared, router, console, _tasks: tasks })
     }
 
     /// Where it is served.
@@ -276,6 +286,14 @@ impl Laptop {
     /// Everything that is served there, for whoever is in the same process.
     pub fn router(&self) -> Router {
         self.router.clone()
+    }
+
+    /// Builds the pages, if they are served from their folder, telling `progress` what is being done. Nobody has to
+    /// wait for it: the pages that are not there yet say so.
+    pub fn build_console(&self, progress: impl FnMut(&str) + Send + 'static) -> io::Result<()> {
+        let console = Arc::clone(&self.console);
+        let build = move || console.build(progress);
+        std::thread::Builder::new().name("console".to_owned()).spawn(build).map(drop)
     }
 
     /// The clock.
@@ -336,6 +354,12 @@ impl Laptop {
     /// Moves the clock forward, and resolves once everything that fell due by that has run.
     pub async fn advance(&self, seconds: u64) -> Result<i64, AdvanceError> {
         self.shared.advance(seconds).await
+    }
+}
+
+impl Drop for Laptop {
+    fn drop(&mut self) {
+        self.console.stop();
     }
 }
 
@@ -454,23 +478,36 @@ fn process_key(secret: [u8; 32]) -> Result<Arc<dyn links::LinkKey>, StartError> 
     Ok(Arc::new(links::InProcess::new((id, secret), Vec::new())))
 }
 
-fn router(shared: &Arc<Shared>, services: Aws, gateway: Router) -> Router {
+fn router(
+    shared: &Arc<Shared>,
+    services: Aws,
+    sign_in: SignIn,
+    gateway: Router,
+    origins: Arc<[HeaderValue]>,
+) -> Router {
     let own = Router::new()
         .route("/_dev/clock", routing::get(clock).post(advance))
         .route("/_dev/idle", routing::get(idle))
         .route("/_dev/check", routing::get(check))
         .with_state(Arc::clone(shared));
+    // A page that is developed on another port of this machine has somebody to call the API as; the guard lets no other
+    // one through.
+    let mut tokens = shared.issuer.clone().router();
+    if !origins.is_empty() {
+        tokens = tokens.layer(cors::allow(&origins));
+    }
     Router::new()
         .merge(own)
-        .merge(shared.issuer.clone().router())
+        .merge(tokens)
+        .merge(sign_in.router())
         .merge(shared.mailbox.clone().router())
         .merge(feedback::router(shared.mailbox.clone(), shared.invoking.clone()))
-        .merge(pages::router())
+        .merge(document::router())
         .layer(middleware::map_response(complete))
         .merge(aws::router(services))
         .fallback_service(gateway)
         .layer(middleware::from_fn_with_state(Arc::clone(shared), wake))
-        .layer(middleware::from_fn(guard))
+        .layer(middleware::from_fn_with_state(origins, guard))
 }
 
 /// What is served here beyond the contract is no less personal: mails, links, tokens.

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::Value;
 
+use crate::console::Console;
 use crate::functions::{Functions, InvokeError};
 use crate::random;
 
@@ -32,6 +33,8 @@ pub struct Local {
     links: Arc<links::App>,
     mail: Arc<mail::App>,
     schedule: Arc<schedule::App>,
+    /// None where there is no laptop around the functions, whose pages these are.
+    console: Option<Arc<Console>>,
 }
 
 impl Local {
@@ -43,7 +46,14 @@ impl Local {
             links: Arc::new(links),
             mail: Arc::new(mail),
             schedule: Arc::new(schedule),
+            console: None,
         }
+    }
+
+    /// The same, and the pages.
+    #[must_use]
+    pub fn with_console(self, console: Arc<Console>) -> Self {
+        Self { console: Some(console), ..self }
     }
 
     /// All functions over `edge` and `key`, with SES and EventBridge Scheduler reached as `services` says, and mails in
@@ -84,8 +94,15 @@ impl Local {
         let event = LambdaEvent::new(event, context);
         let edge = || Arc::clone(&self.edge);
         let links = || Arc::clone(&self.links);
+        let failed = |message: String| InvokeError::Failed { kind: "Error".to_owned(), message };
         let answer = match function {
             "accept" => http::invoke("accept", links(), accept::handle, event).await,
+            "console" => {
+                let console =
+                    self.console.as_ref().ok_or_else(|| InvokeError::Unknown(function.to_owned()))?;
+                let app = console.app().map_err(|error| failed(edge::observe::chain(&error)))?;
+                http::invoke("console", Arc::new(app), console::handle, event).await
+            }
             "create" => http::invoke("create", edge(), create::handle, event).await,
             "decline" => http::invoke("decline", links(), decline::handle, event).await,
             "expire" => event::invoke("expire", edge(), expire::handle, event).await,
@@ -104,7 +121,7 @@ impl Local {
             }
             unknown => return Err(InvokeError::Unknown(unknown.to_owned())),
         };
-        answer.map_err(|error| InvokeError::Failed { kind: "Error".to_owned(), message: error.to_string() })
+        answer.map_err(|error| failed(error.to_string()))
     }
 }
 

@@ -22,6 +22,9 @@ use crate::{
     state::{State, StateError},
 };
 
+/// Where the mails are shown.
+pub const PATH: &str = "/_dev/mail";
+
 const KIND: &str = "mail";
 
 /// Mail HTML is shown in a sandboxed frame, which inherits this policy: it may style itself, and that is all.
@@ -136,7 +139,7 @@ impl Mailbox {
 
     /// `GET /_dev/mail`, as JSON or as a page.
     pub fn router(self) -> Router {
-        Router::new().route("/_dev/mail", routing::get(show)).with_state(self)
+        Router::new().route(PATH, routing::get(show)).with_state(self)
     }
 
     /// Ids of the form that SES gives.

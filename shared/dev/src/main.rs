@@ -42,6 +42,9 @@ struct Arguments {
     /// Let pages of this origin, such as `http://localhost:5173`, call the API (CORS); may be repeated
     #[arg(long, value_name = "ORIGIN", value_parser = cors::origin)]
     allow_origin: Vec<HeaderValue>,
+    /// Build no pages, and serve those that are embedded
+    #[arg(long)]
+    no_console: bool,
 }
 
 /// Where function processes beside the laptop read the clock's offset, as `infra/laptop.env` says too.
@@ -65,8 +68,17 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let started = Instant::now();
-    let Arguments { port, db, no_demo, no_limits, seats, language, functions, allow_origin: origins } =
-        arguments;
+    let Arguments {
+        port,
+        db,
+        no_demo,
+        no_limits,
+        seats,
+        language,
+        functions,
+        allow_origin: origins,
+        no_console,
+    } = arguments;
     let kept = db.as_ref().map_or("in memory".to_owned(), |file| format!("in {}", file.display()));
     let clock_file = functions.as_ref().map(|_| PathBuf::from(CLOCK_FILE));
     let limits = Policy::default().limits.filter(|_| !no_limits);
@@ -80,6 +92,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         functions,
         clock_file,
         origins,
+        console: !no_console,
         ..Options::default()
     };
     say(&format!(
@@ -89,6 +102,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         Laptop::start(options, |step| say(&format!("  {:>4} ms  {step}", started.elapsed().as_millis())))
             .await?;
     say(&welcome(laptop.url(), started.elapsed().as_millis(), !no_demo));
+    laptop.build_console(move |line| say(&format!("  {:>4} ms  {line}", started.elapsed().as_millis())))?;
     tokio::signal::ctrl_c().await?;
     say("stopped");
     Ok(())
@@ -98,6 +112,7 @@ fn welcome(url: &str, ready_ms: u128, with_demo: bool) -> String {
     let session = if with_demo { session(url) } else { String::new() };
     format!(
         "  {ready_ms:>4} ms  ready\n
+  Console  {url}/
   API      {url}/v1
   Mailbox  {url}/_dev/mail
   Clock    {url}/_dev/clock

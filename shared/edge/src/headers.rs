@@ -27,8 +27,8 @@ const PAGE: [(&str, &str); 2] =
     [("cross-origin-opener-policy", "same-origin"), ("cross-origin-resource-policy", "same-origin")];
 
 /// What no page can do without, whatever it may do.
-const EVERY_PAGE: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-                          require-trusted-types-for 'script'";
+const EVERY_PAGE: &str =
+    "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 
 /// Adds what every answer has, where it does not say otherwise itself.
 pub fn complete(headers: &mut HeaderMap) {
@@ -50,16 +50,19 @@ pub struct Page<'a> {
     pub frames: &'a str,
     /// What it may call.
     pub calls: &'a str,
+    /// Where its forms may go, and where whoever answers them may redirect to.
+    pub forms: &'a str,
     /// Which Trusted Types policies may be made: names, not sources. Without any, no text becomes HTML or a script.
     pub trusted_types: &'a str,
 }
 
-impl Page<'_> {
+impl<'a> Page<'a> {
     /// The headers of the page.
     ///
     /// # Errors
     /// A source list that cannot stand in a header.
     pub fn headers(&self) -> Result<HeaderMap, InvalidHeaderValue> {
+        let or_none = |sources: &'a str| if sources.is_empty() { "'none'" } else { sources };
         let mut policy = EVERY_PAGE.to_owned();
         for (directive, sources) in [
             ("script-src", self.scripts),
@@ -67,7 +70,9 @@ impl Page<'_> {
             ("img-src", self.images),
             ("frame-src", self.frames),
             ("connect-src", self.calls),
-            ("trusted-types", if self.trusted_types.is_empty() { "'none'" } else { self.trusted_types }),
+            // `default-src` says nothing of these two.
+            ("form-action", or_none(self.forms)),
+            ("trusted-types", or_none(self.trusted_types)),
         ] {
             if !sources.is_empty() {
                 policy.extend(["; ", directive, " ", sources]);
@@ -102,13 +107,17 @@ mod tests {
 
     #[test]
     fn a_page_that_asks_for_nothing_may_do_nothing() {
-        assert_eq!(policy(Page::default()), format!("{EVERY_PAGE}; trusted-types 'none'"));
+        assert_eq!(
+            policy(Page::default()),
+            format!("{EVERY_PAGE}; form-action 'none'; trusted-types 'none'")
+        );
     }
 
     #[test]
     fn a_page_may_do_what_it_asks_for_and_nothing_else() {
-        let page = Page { scripts: "'self'", trusted_types: "lit-html", ..Page::default() };
-        assert_eq!(policy(page), format!("{EVERY_PAGE}; script-src 'self'; trusted-types lit-html"));
+        let page = Page { scripts: "'self'", forms: "'self'", trusted_types: "lit-html", ..Page::default() };
+        let may = "script-src 'self'; form-action 'self'; trusted-types lit-html";
+        assert_eq!(policy(page), format!("{EVERY_PAGE}; {may}"));
         let headers = page.headers().unwrap();
         assert_eq!(headers.len(), ANSWER.len() + PAGE.len());
         assert_eq!(headers["referrer-policy"], "no-referrer");

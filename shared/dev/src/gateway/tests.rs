@@ -59,9 +59,9 @@ async fn fine() -> World {
 }
 
 #[tokio::test]
-async fn every_route_of_the_contract_reaches_its_function() {
+async fn every_route_reaches_its_function() {
     let world = fine().await;
-    for route in ROUTES {
+    for route in ROUTES.iter().chain(PAGES) {
         let path = route.pattern.replace(['{', '}'], "");
         let (function, event) = world.event(empty(world.request(route.method.as_str(), &path))).await;
         assert_eq!(function, route.function);
@@ -71,6 +71,7 @@ async fn every_route_of_the_contract_reaches_its_function() {
         assert_eq!(event["requestContext"].get("authorizer").is_some(), route.authorized, "{}", route.key());
     }
     assert_eq!(ROUTES.iter().filter(|route| !route.authorized).count(), 1);
+    assert!(PAGES.iter().all(|route| !route.authorized && route.function == "console"));
 }
 
 #[tokio::test]
@@ -165,7 +166,11 @@ async fn bodies_are_text_or_base64() {
 async fn what_has_no_route_is_not_found_before_anybody_asks_for_a_token() {
     let world = fine().await;
     for (method, path) in [
-        ("GET", "/"),
+        ("GET", "/index.html"),
+        ("HEAD", "/"),
+        ("POST", "/accept"),
+        ("GET", "/assets/"),
+        ("GET", "/assets/a/b"),
         ("GET", "/v1/organizations/"),
         ("PUT", "/v1/organizations"),
         ("GET", "/v1/invitations/preview"),
@@ -251,8 +256,9 @@ async fn an_answer_without_a_status_is_a_body() {
 }
 
 #[test]
-fn times_are_written_as_in_an_access_log() {
+fn times_are_written_as_in_an_access_log_and_as_in_a_date() {
     assert_eq!(clock_time(1_583_348_638_390), "04/Mar/2020:19:03:58 +0000");
+    assert_eq!(http_date(1_583_348_638), "Wed, 04 Mar 2020 19:03:58 GMT");
 }
 
 #[test]
@@ -268,7 +274,8 @@ fn cargo_lambda_knows_the_same_routes() {
             told.push((format!("{method} {pattern}"), text(&route["function"])));
         }
     }
-    let mut ours: Vec<_> = ROUTES.iter().map(|route| (route.key(), route.function.to_owned())).collect();
+    let ours = ROUTES.iter().chain(PAGES);
+    let mut ours: Vec<_> = ours.map(|route| (route.key(), route.function.to_owned())).collect();
     told.sort();
     ours.sort();
     assert_eq!(told, ours);

@@ -1,0 +1,9 @@
+//! The Lambda function `console`: wiring only.
+
+use lambda_http::Error;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    edge::observe::start("console");
+    edge::http::run("console", console::App::from_env()?, console::handle).await
+}

@@ -1,0 +1,267 @@
+// Builds what is never committed:
+//
+//   node build.mjs          dist/site: the pages that the function serves; at once where it is up to date
+//   node build.mjs types    src/openapi.d.ts: the contract's types, from infra/openapi.yaml
+//   node build.mjs npm      dist/npm: the elements as a package, with their types
+//   node build.mjs tests    dist/tests: the unit tests
+//
+// Packages from npm are installed, exactly as package-lock.json says, where they are missing.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as zlib from 'node:zlib';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const dist = path.join(here, 'dist');
+const contract = path.join(here, '../../../infra/openapi.yaml');
+const started = performance.now();
+
+process.chdir(here);
+
+function say(text) {
+  console.log(`console: ${text}`);
+}
+
+function hash(...parts) {
+  const digest = createHash('sha256');
+  for (const part of parts) digest.update(part).update('\0');
+  return digest.digest('hex').slice(0, 16);
+}
+
+function filesBelow(folder) {
+  return fs
+    .readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.join(entry.parentPath ?? entry.path, entry.name))
+    .sort();
+}
+
+/** Of everything that the site is made from. */
+function sourceHash() {
+  const files = [...filesBelow('src'), ...filesBelow('pages'), 'package-lock.json', 'tsconfig.json', 'build.mjs'];
+  const made = (file) => file.endsWith('.d.ts') || file.endsWith('.test.ts');
+  return hash(...files.filter((file) => !made(file)).flatMap((file) => [file, fs.readFileSync(file)]));
+}
+
+function npmInstall() {
+  const lock = hash(fs.readFileSync('package-lock.json'));
+  const mark = path.join('node_modules', '.roster-lock');
+  if (fs.existsSync(mark) && fs.readFileSync(mark, 'utf8') === lock) return;
+  say('install the packages of package-lock.json');
+  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
+  // No package's own scripts: none of them needs one.
+  execFileSync(npm, ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    shell: process.platform === 'win32',
+  });
+  fs.writeFileSync(mark, lock);
+}
+
+/** One build at a time: another one's lock is waited for, and a dead one's is taken. */
+async function locked(work) {
+  fs.mkdirSync(dist, { recursive: true });
+  const lock = path.join(dist, '.lock');
+  for (let told = false; ; ) {
+    try {
+      fs.writeFileSync(lock, String(process.pid), { flag: 'wx' });
+      break;
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+    }
+    if (isDead(lock)) {
+      fs.rmSync(lock, { force: true });
+      continue;
+    }
+    if (!told) say('another build is running: wait for it');
+    told = true;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  const unlock = () => fs.rmSync(lock, { force: true });
+  process.once('exit', unlock);
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+  await work();
+}
+
+function isDead(lock) {
+  try {
+    const pid = Number(fs.readFileSync(lock, 'utf8'));
+    // Between making the file and writing the number it is empty.
+    if (!pid) return Date.now() - fs.statSync(lock).mtimeMs > 5_000;
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return error.code === 'ESRCH';
+  }
+}
+
+/** Style sheets are text, minified, which the elements adopt. */
+function cssText(esbuild) {
+  return {
+    name: 'css-text',
+    setup(build) {
+      build.onLoad({ filter: /[\\/]src[\\/].*\.css$/ }, async ({ path: file }) => {
+        const source = await fs.promises.readFile(file, 'utf8');
+        const { code } = await esbuild.transform(source, { loader: 'css', minify: true, target: TARGET });
+        return { contents: code.trim(), loader: 'text' };
+      });
+    },
+  };
+}
+
+// What all browsers of the last two years know: `light-dark()`, container queries, `<dialog>`.
+const TARGET = ['es2022', 'chrome123', 'firefox120', 'safari17.5'];
+
+async function bundle(options) {
+  const esbuild = await import('esbuild');
+  return esbuild.build({
+    bundle: true,
+    format: 'esm',
+    splitting: true,
+    minify: true,
+    target: TARGET,
+    charset: 'utf8',
+    legalComments: 'none',
+    metafile: true,
+    conditions: ['production'],
+    logLevel: 'warning',
+    plugins: [cssText(esbuild)],
+    ...options,
+  });
+}
+
+/** What `entry` loads before it runs: its own file first. */
+function imports(metafile, entry, out) {
+  const output = Object.keys(metafile.outputs).find((name) => metafile.outputs[name].entryPoint === entry);
+  const seen = [];
+  const visit = (name) => {
+    if (seen.includes(name)) return;
+    seen.push(name);
+    for (const { path: next, kind } of metafile.outputs[name].imports) {
+      if (kind === 'import-statement') visit(next);
+    }
+  };
+  visit(output);
+  return seen.map((name) => path.relative(out, name).split(path.sep).join('/'));
+}
+
+async function site() {
+  const target = path.join(dist, 'site');
+  const stamp = sourceHash();
+  const stampOf = () => {
+    const file = path.join(target, '.stamp');
+    return fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : undefined;
+  };
+  if (stampOf() === stamp) return say('up to date');
+  npmInstall();
+  const out = path.join(dist, `site-${process.pid}`);
+  fs.rmSync(out, { recursive: true, force: true });
+  say('bundle the pages');
+  const pages = { index: 'src/app/console.ts', accept: 'src/app/accept.ts' };
+  const { metafile } = await bundle({
+    entryPoints: [...Object.values(pages), 'pages/page.css'],
+    outdir: path.join(out, 'assets'),
+    entryNames: '[name]-[hash]',
+    chunkNames: '[name]-[hash]',
+    publicPath: '/assets',
+  });
+  const style = imports(metafile, 'pages/page.css', path.relative(here, out))[0];
+  const drawing = fs.readFileSync('pages/icon.svg');
+  const icon = `assets/icon-${hash(drawing).slice(0, 8).toUpperCase()}.svg`;
+  fs.writeFileSync(path.join(out, icon), drawing);
+  for (const [page, entry] of Object.entries(pages)) {
+    const [script, ...chunks] = imports(metafile, entry, path.relative(here, out));
+    const preloads = chunks.map((chunk) => `<link rel="modulepreload" href="/${chunk}">`);
+    const html = fs
+      .readFileSync(`pages/${page}.html`, 'utf8')
+      .replace('<!-- icon -->', `<link rel="icon" type="image/svg+xml" href="/${icon}">`)
+      .replace('<!-- style -->', `<link rel="stylesheet" href="/${style}">`)
+      .replace('<!-- script -->', [...preloads, `<script type="module" src="/${script}"></script>`].join('\n'));
+    fs.writeFileSync(path.join(out, `${page}.html`), html);
+    const files = [script, ...chunks, style].map((file) => fs.readFileSync(path.join(out, file)));
+    const gzip = files.reduce((sum, file) => sum + zlib.gzipSync(file, { level: 9 }).length, 0);
+    say(`${page}.html: script and style ${(gzip / 1000).toFixed(1)} kB gzip`);
+  }
+  for (const file of filesBelow(out)) compress(file);
+  fs.writeFileSync(path.join(out, '.stamp'), stamp);
+  const old = path.join(dist, `old-${process.pid}`);
+  if (fs.existsSync(target)) fs.renameSync(target, old);
+  fs.renameSync(out, target);
+  fs.rmSync(old, { recursive: true, force: true });
+  for (const entry of fs.readdirSync(dist)) {
+    // Left by builds that were killed; only one runs at a time.
+    if (/^(site|old)-\d+$/.test(entry)) fs.rmSync(path.join(dist, entry), { recursive: true, force: true });
+  }
+  say(`built in ${Math.round(performance.now() - started)} ms`);
+}
+
+/** Siblings that are served as they are, where they are smaller. */
+function compress(file) {
+  const body = fs.readFileSync(file);
+  const brotli = zlib.brotliCompressSync(body, {
+    params: {
+      [zlib.constants.BROTLI_PARAM_QUALITY]: zlib.constants.BROTLI_MAX_QUALITY,
+      [zlib.constants.BROTLI_PARAM_SIZE_HINT]: body.length,
+    },
+  });
+  const gzip = zlib.gzipSync(body, { level: 9 });
+  if (brotli.length < body.length) fs.writeFileSync(`${file}.br`, brotli);
+  if (gzip.length < body.length) fs.writeFileSync(`${file}.gz`, gzip);
+}
+
+async function types() {
+  npmInstall();
+  const { default: openapi, astToString } = await import('openapi-typescript');
+  const ast = await openapi(new URL(`file://${contract}`), { silent: true });
+  const text = `// Made by build.mjs from infra/openapi.yaml.\n${astToString(ast)}`;
+  const file = 'src/openapi.d.ts';
+  if (!fs.existsSync(file) || fs.readFileSync(file, 'utf8') !== text) fs.writeFileSync(file, text);
+}
+
+async function npm() {
+  await types();
+  const out = path.join(dist, 'npm');
+  fs.rmSync(out, { recursive: true, force: true });
+  await bundle({
+    entryPoints: { users: 'src/users/index.ts', accept: 'src/accept/index.ts' },
+    outdir: out,
+    chunkNames: 'chunk-[hash]',
+  });
+  const tsc = path.join('node_modules', 'typescript', 'bin', 'tsc');
+  const options = ['--noEmit', 'false', '--declaration', '--emitDeclarationOnly', '--outDir', path.join(out, 'types')];
+  const strict = ['--target', 'ES2022', '--module', 'ESNext', '--moduleResolution', 'bundler', '--strict'];
+  execFileSync(process.execPath, [tsc, ...options, ...strict, 'src/elements.ts'], { stdio: ['ignore', 'inherit', 'inherit'] });
+  fs.copyFileSync('src/openapi.d.ts', path.join(out, 'types', 'openapi.d.ts'));
+  say(`dist/npm: ${fs.readdirSync(out).join(' ')}`);
+}
+
+async function tests() {
+  npmInstall();
+  const out = path.join(dist, 'tests');
+  fs.rmSync(out, { recursive: true, force: true });
+  await bundle({
+    entryPoints: filesBelow('src').filter((file) => file.endsWith('.test.ts')),
+    outdir: out,
+    platform: 'node',
+    minify: false,
+    target: 'node20',
+    entryNames: '[name]',
+    chunkNames: 'chunk-[hash]',
+  });
+}
+
+const tasks = { site: () => locked(site), types, npm: () => locked(npm), tests };
+const task = tasks[process.argv[2] ?? 'site'];
+if (!task) {
+  console.error(`console: there is no task ${process.argv[2]}; there are ${Object.keys(tasks).join(', ')}`);
+  process.exit(2);
+}
+try {
+  await task();
+} catch (error) {
+  // esbuild and npm have said what is wrong, and where.
+  if (!error.errors && error.status === undefined) throw error;
+  console.error('console: not built, for the reason above');
+  process.exit(1);
+}

@@ -1,0 +1,4 @@
+/** Defines `<roster-accept>`. */
+import { RosterAccept } from './roster-accept';
+
+if (!customElements.get('roster-accept')) customElements.define('roster-accept', RosterAccept);

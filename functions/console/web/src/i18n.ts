@@ -1,0 +1,69 @@
+/** Languages: which one, its messages, its dates and numbers. */
+
+/** Languages with messages. */
+export type Language = 'en' | 'de';
+
+/** The messages of one element: English at once, others when they are needed. */
+export interface Catalogue<Messages> {
+  readonly en: Messages;
+  readonly de: () => Promise<{ default: Messages }>;
+}
+
+/** The first of the tags that there are messages for, and its language. */
+export function negotiate(tags: readonly string[]): { tag: string; language: Language } {
+  for (const tag of tags) {
+    const language = tag.split('-')[0]?.toLowerCase();
+    if (language === 'en' || language === 'de') return { tag, language };
+  }
+  return { tag: 'en', language: 'en' };
+}
+
+/** The tags that are asked for at an element: the nearest `lang` around it, then what the browser prefers. */
+export function tagsAt(element: Element): string[] {
+  for (let at: Node | null = element; at; ) {
+    const marked: Element | null = at instanceof Element ? at.closest('[lang]') : null;
+    const tag = marked?.getAttribute('lang');
+    if (tag) return [tag];
+    const root = at.getRootNode();
+    at = root instanceof ShadowRoot ? root.host : null;
+  }
+  return [...navigator.languages];
+}
+
+/** How a locale writes numbers and moments. */
+export class Formats {
+  readonly #number: Intl.NumberFormat;
+  readonly #day: Intl.DateTimeFormat;
+  readonly #moment: Intl.DateTimeFormat;
+  readonly #list: Intl.ListFormat;
+
+  constructor(readonly tag: string) {
+    this.#number = new Intl.NumberFormat(tag);
+    this.#day = new Intl.DateTimeFormat(tag, { dateStyle: 'medium' });
+    this.#moment = new Intl.DateTimeFormat(tag, { dateStyle: 'full', timeStyle: 'short' });
+    this.#list = new Intl.ListFormat(tag);
+  }
+
+  number(value: number): string {
+    return this.#number.format(value);
+  }
+
+  /** `3 Sep 2026` */
+  day(moment: string): string {
+    return this.#day.format(new Date(moment));
+  }
+
+  /** `Thursday, 26 November 2026 at 15:05`, in the viewer's time zone. */
+  moment(moment: string): string {
+    return this.#moment.format(new Date(moment));
+  }
+
+  list(items: readonly string[]): string {
+    return this.#list.format(items);
+  }
+}
+
+/** Hours that are left, rounded up, as the mail says them. */
+export function hoursLeft(until: string, now: number): number {
+  return Math.max(0, Math.ceil((Date.parse(until) - now) / 3_600_000));
+}

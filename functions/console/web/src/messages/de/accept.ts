@@ -1,0 +1,114 @@
+import type { AcceptMessages } from '../en/accept';
+
+const messages: AcceptMessages = {
+  screens: {
+    loading: { title: () => 'Ihre Einladung wird gesucht …', text: () => '' },
+    no_token: {
+      title: () => 'Dieser Link ist nicht vollständig',
+      text: () => 'Öffnen Sie den Link in der Einladungsmail noch einmal, oder kopieren Sie ihn ganz in die Adresszeile.',
+    },
+    invalid_token: {
+      title: () => 'Dieser Link ist nicht gültig',
+      text: () =>
+        'Vielleicht wurde er unterwegs abgeschnitten. Öffnen Sie den Link in der Einladungsmail noch einmal, oder kopieren Sie ihn ganz in die Adresszeile.',
+    },
+    open: {
+      title: ({ organization }) => `${organization} beitreten`,
+      text: ({ sender }) => `${sender} hat Sie eingeladen.`,
+    },
+    sign_in: {
+      title: ({ organization }) => `${organization} beitreten`,
+      text: ({ sender }) =>
+        `${sender} hat Sie eingeladen. Melden Sie sich mit der eingeladenen Adresse an, um anzunehmen oder abzulehnen.`,
+    },
+    other_account: {
+      title: () => 'Sie sind mit einem anderen Konto angemeldet',
+      text: ({ invited, viewer }) =>
+        viewer
+          ? `Diese Einladung ging an ${invited}, Sie sind als ${viewer} angemeldet.`
+          : `Diese Einladung ging an ${invited}, nicht an das Konto, mit dem Sie angemeldet sind.`,
+    },
+    expired: {
+      title: () => 'Diese Einladung ist abgelaufen',
+      text: ({ organization, sender }) =>
+        sender
+          ? `Sie wurde nicht rechtzeitig angenommen. Bitten Sie ${sender} oder ein anderes Mitglied von ${organization}, sie noch einmal zu senden.`
+          : 'Sie wurde nicht rechtzeitig angenommen. Bitten Sie die Person, die Sie eingeladen hat, sie noch einmal zu senden.',
+    },
+    revoked: {
+      title: () => 'Diese Einladung wurde zurückgezogen',
+      text: ({ sender }) =>
+        `Wenn Sie das nicht erwartet haben, fragen Sie ${sender || 'die Person, die Sie eingeladen hat'}.`,
+    },
+    superseded: {
+      title: () => 'Es gibt einen neueren Link',
+      text: () =>
+        'Diese Einladung wurde noch einmal gesendet, und nur der Link in der neuesten Mail gilt. Sehen Sie in Ihrem Postfach nach.',
+    },
+    accepted: {
+      title: () => 'Diese Einladung wurde schon angenommen',
+      text: ({ organization }) =>
+        organization
+          ? `Wenn Sie das waren, sind Sie Mitglied von ${organization}.`
+          : 'Sie gilt nur einmal.',
+    },
+    declined: {
+      title: () => 'Diese Einladung wurde abgelehnt',
+      text: ({ sender }) =>
+        `Wenn Sie es sich anders überlegt haben, bitten Sie ${sender || 'die Person, die Sie eingeladen hat'} um eine neue Einladung.`,
+    },
+    removed: {
+      title: ({ organization }) => `Sie sind kein Mitglied von ${organization} mehr`,
+      text: ({ organization }) =>
+        `Diese Einladung wurde angenommen, die Mitgliedschaft ist aber beendet. Für eine neue Einladung wenden Sie sich an einen Inhaber von ${organization}.`,
+    },
+    sender_lost_authority: {
+      title: () => 'Diese Einladung kann gerade nicht angenommen werden',
+      text: ({ organization, sender }) =>
+        `${sender} darf diese Rolle nicht mehr vergeben. Bitten Sie einen Inhaber von ${organization}, die Einladung noch einmal zu senden.`,
+    },
+    email_not_verified: {
+      title: () => 'Bestätigen Sie zuerst Ihre Adresse',
+      text: ({ viewer }) =>
+        `Eine Einladung kann nur mit einer bestätigten Adresse beantwortet werden. Bestätigen Sie ${viewer || 'Ihre Adresse'} dort, wo Sie sich registriert haben, und melden Sie sich dann erneut an.`,
+    },
+    already_member: {
+      title: ({ organization }) => `Sie sind schon Mitglied von ${organization}`,
+      text: () => 'Sie sind durch eine andere Einladung beigetreten. Hier ist nichts mehr zu tun.',
+    },
+    joined: {
+      title: ({ organization }) => `Sie sind Mitglied von ${organization}`,
+      text: () => 'Willkommen. Sehen Sie nach, wer noch dabei ist.',
+    },
+    refused: {
+      title: () => 'Sie haben abgelehnt',
+      text: ({ organization }) =>
+        `Sie sind ${organization} nicht beigetreten, und der Link gilt nicht mehr. Sie können diese Seite schließen.`,
+    },
+    unreachable: {
+      title: () => 'Keine Verbindung',
+      text: () => 'Ihre Einladung konnte nicht abgerufen werden. Prüfen Sie Ihre Verbindung und versuchen Sie es erneut.',
+    },
+    problem: { title: () => 'Ihre Einladung konnte nicht abgerufen werden', text: () => '' },
+  },
+  role: 'Rolle',
+  roleMeans: {
+    owner: 'darf Mitglieder und ihre Rollen verwalten und Inhaber einladen',
+    member: 'darf alle in der Organisation sehen und Mitglieder einladen',
+  },
+  invited: 'Gesendet an',
+  valid: 'Gültig',
+  until: (moment) => `bis ${moment}`,
+  hoursLeft: (hours) => `noch ${hours} Std.`,
+  accept: 'Einladung annehmen',
+  decline: 'Ablehnen',
+  signInToAccept: 'Anmelden, um anzunehmen',
+  signedInAs: (viewer) => `Angemeldet als ${viewer}`,
+  useAnother: 'Anderes Konto verwenden',
+  open: (organization) => `${organization} öffnen`,
+  declineTitle: (organization) => `Die Einladung zu ${organization} ablehnen?`,
+  declineText: 'Der Link gilt dann sofort nicht mehr. Um später beizutreten, müssten Sie neu eingeladen werden.',
+  keep: 'Behalten',
+};
+
+export default messages;

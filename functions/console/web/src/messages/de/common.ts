@@ -1,0 +1,43 @@
+import type { CommonMessages } from '../en/common';
+
+const messages: CommonMessages = {
+  roles: { owner: 'Inhaber', member: 'Mitglied' },
+  cancel: 'Abbrechen',
+  close: 'Schließen',
+  tryAgain: 'Erneut versuchen',
+  signIn: 'Anmelden',
+  signInAgain: 'Erneut anmelden',
+  loading: 'Wird geladen …',
+  problems: {
+    unreachable: 'Die Verbindung ist abgebrochen. Bitte prüfen Sie sie und versuchen Sie es erneut.',
+    signed_out: 'Sie sind abgemeldet.',
+    unavailable: 'Der Dienst ist ausgelastet. Bitte versuchen Sie es gleich noch einmal.',
+    conflict: 'Gerade wurde dort zu viel auf einmal geändert. Bitte versuchen Sie es erneut.',
+    too_large: 'Das ist zu viel auf einmal.',
+    invalid_email: 'Diese Adresse ist keine gültige E-Mail-Adresse.',
+    invalid_name: 'Dieser Name geht nicht: 1 bis 60 Zeichen, ohne Adressen von Seiten oder E-Mails.',
+    role_not_grantable: 'Diese Rolle dürfen Sie nicht vergeben.',
+    owner_required: 'Das dürfen nur Inhaber.',
+    email_not_verified: 'Ihre E-Mail-Adresse ist noch nicht bestätigt.',
+    email_mismatch: 'Die Einladung ging an eine andere Adresse.',
+    organization_not_found: 'Diese Organisation gibt es nicht, oder Sie gehören ihr nicht an.',
+    invitation_not_found: 'Diese Einladung gibt es nicht mehr.',
+    member_not_found: 'Dieses Mitglied gibt es nicht mehr.',
+    seats_exhausted: 'Es sind nicht genug Plätze frei.',
+    last_owner: 'Die Organisation braucht mindestens einen Inhaber.',
+    invitation_not_pending: 'Die Einladung ist nicht mehr offen.',
+    already_member: 'Sie gehören dieser Organisation schon an.',
+    sender_lost_authority: 'Wer Sie eingeladen hat, darf diese Rolle nicht mehr vergeben.',
+    invitation_expired: 'Die Einladung ist abgelaufen.',
+    invitation_revoked: 'Die Einladung wurde zurückgezogen.',
+    invitation_declined: 'Die Einladung wurde abgelehnt.',
+    invitation_superseded: 'Es gibt einen neueren Link für diese Einladung.',
+    invitation_accepted: 'Die Einladung wurde schon angenommen.',
+    invalid_token: 'Das ist kein gültiger Einladungslink.',
+    too_many_invitations: 'Für den Moment wurden genug Einladungen verschickt. Bitte versuchen Sie es später.',
+    resend_too_soon: 'Diese Adresse hat gerade erst eine Mail bekommen.',
+  },
+  unknownProblem: (status) => `Etwas ist schiefgegangen (${status}). Bitte versuchen Sie es erneut.`,
+};
+
+export default messages;

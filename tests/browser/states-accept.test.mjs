@@ -1,0 +1,4 @@
+import { hold } from './held.mjs';
+import { ACCEPT } from './states.mjs';
+
+hold(ACCEPT);

@@ -1,0 +1,4 @@
+import { hold } from './held.mjs';
+import { INVITE } from './states.mjs';
+
+hold(INVITE);

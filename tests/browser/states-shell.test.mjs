@@ -1,0 +1,4 @@
+import { hold } from './held.mjs';
+import { SHELL } from './states.mjs';
+
+hold(SHELL);

@@ -1,0 +1,4 @@
+import { hold } from './held.mjs';
+import { USERS } from './states.mjs';
+
+hold(USERS);
