@@ -176,6 +176,35 @@ async fn s07_an_unknown_role_is_refused() {
 }
 
 #[tokio::test]
+async fn only_the_exact_words_are_languages() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    for language in [
+        json!(""),
+        json!("EN"),
+        json!("De"),
+        json!("en-US"),
+        json!("de_DE"),
+        json!("en,de"),
+        json!("fr"),
+        json!(" de"),
+        json!(null),
+        json!(0),
+        json!(["de"]),
+        json!({ "de": null }),
+    ] {
+        let body = json!({ "emails": ["eve@example.com"], "role": "member", "language": language });
+        assert_malformed(&ada, &acme.path("/invitations"), &body, "/language").await;
+    }
+    let body = json!({ "emails": ["eve@example.com"], "role": "member", "language": "fr" });
+    let answer = ada.posts(&acme.path("/invitations"), &body).await;
+    assert_eq!(answer.body["errors"][0]["detail"], "a language is `en` or `de`");
+    assert_eq!(ada.counts_seats(&acme).await, (1, 999));
+    world.ends_well().await;
+}
+
+#[tokio::test]
 async fn s32_a_body_has_up_to_64_kib() {
     let world = World::start().await;
     let ada = world.person("ada");

@@ -34,6 +34,23 @@ async fn an_invite_that_is_sent_again_mails_nobody_again() {
 }
 
 #[tokio::test]
+async fn an_invite_in_another_language_is_another_request() {
+    let world = World::start().await;
+    let acme = world.founded_by(&world.person("ada")).await;
+    let ada = world.person("ada").with_key("k");
+    let first = ada.invites_in(&acme, &[BOB], "member", "de").await;
+    assert_same(&first, &ada.invites_in(&acme, &[BOB], "member", "de").await);
+    ada.invites_in(&acme, &[BOB], "member", "en").await.refused(422, "idempotency_key_reused");
+    ada.invites(&acme, &[BOB], "member").await.refused(422, "idempotency_key_reused");
+    let ada = ada.with_key("without");
+    ada.invites(&acme, &["eve@example.com"], "member").await.is(200);
+    let other = ada.invites_in(&acme, &["eve@example.com"], "member", "en").await;
+    other.refused(422, "idempotency_key_reused");
+    assert_eq!(world.mails_to(BOB).await.len(), 1);
+    world.ends_well().await;
+}
+
+#[tokio::test]
 async fn a_resend_that_is_sent_again_makes_no_further_link() {
     let world = World::start().await;
     let ada = world.person("ada");

@@ -10,9 +10,9 @@ use domain::idempotency::{Answer, AnswerId, Fingerprint, Scope};
 use domain::ledger::{GuardFailed, Ledger, Record};
 use domain::{
     AnswerChange, CHANGES_MAX, Change, Closed, Counting, Day, Delivery, EmailAddress, Generation, Invitation,
-    InvitationChange, InvitationId, Mail, MailId, Member, MemberChange, Organization, OrganizationChange,
-    OrganizationId, OrganizationName, Plan, Recipient, RecipientChange, Revision, Role, Seats, Sender,
-    Standing, State, Status, Tally, Timestamp, UserId,
+    InvitationChange, InvitationId, Language, Mail, MailId, Member, MemberChange, Organization,
+    OrganizationChange, OrganizationId, OrganizationName, Plan, Recipient, RecipientChange, Revision, Role,
+    Seats, Sender, Standing, State, Status, Tally, Timestamp, UserId,
 };
 use proptest::prelude::*;
 use proptest::sample::{SizeRange, select, subsequence};
@@ -167,19 +167,23 @@ fn invitation(of: u8, person: usize, stored: Option<Revision>) -> impl Strategy<
         1 => Just(stored + 2),
     ];
     let counts = (revision, 0_u32..3);
-    (role(), counts, 0..FEW, moment(), moment(), state(person), mail()).prop_map(
-        move |(role, (revision, generation), sender, created_at, expires_at, state, mail)| Invitation {
-            id: invitation_id(of, person),
-            organization: id(of),
-            email: address(person),
-            role,
-            generation: Generation(generation),
-            revision: Revision(revision),
-            sender: Sender { user: user(sender), email: address(sender) },
-            created_at,
-            expires_at,
-            state,
-            mail,
+    let offer = (role(), proptest::option::of(select(&Language::ALL[..])));
+    (offer, counts, 0..FEW, moment(), moment(), state(person), mail()).prop_map(
+        move |((role, language), (revision, generation), sender, created_at, expires_at, state, mail)| {
+            Invitation {
+                id: invitation_id(of, person),
+                organization: id(of),
+                email: address(person),
+                role,
+                language,
+                generation: Generation(generation),
+                revision: Revision(revision),
+                sender: Sender { user: user(sender), email: address(sender) },
+                created_at,
+                expires_at,
+                state,
+                mail,
+            }
         },
     )
 }

@@ -58,16 +58,15 @@ async fn s29_a_scanner_that_opens_or_submits_what_a_mail_holds_does_nothing() {
     let (link, token) = (mail["link"].as_str().unwrap(), mail["token"].as_str().unwrap());
     for part in ["text", "html"] {
         let part = mail[part].as_str().unwrap();
-        assert_eq!(part.matches("http").count(), part.matches(link).count(), "no other link: {part}");
-        for word in ["<form", "<script", "<img", "action=", "mailto:"] {
+        // The name of a dialect of HTML, which nobody fetches.
+        let part = part.replace("xmlns=\"http://www.w3.org/1999/xhtml\"", "");
+        assert_eq!(part.matches("//").count(), part.matches(link).count(), "no other link: {part}");
+        for word in ["<form", "<script", "<img", "<link", "src=", "url(", "@import", "action=", "mailto:"] {
             assert!(!part.contains(word), "{word}: {part}");
         }
     }
-    assert_eq!(
-        mail["headers"],
-        json!({ "Auto-Submitted": "auto-generated" }),
-        "no List-Unsubscribe to follow"
-    );
+    let headers: Vec<_> = mail["headers"].as_object().unwrap().keys().collect();
+    assert_eq!(headers, ["Auto-Submitted", "In-Reply-To", "References"], "no List-Unsubscribe to follow");
     let before = world.ledger().await;
     drop(world.wire().take());
     let paths = ["/accept", "/v1/invitations/accept", "/v1/invitations/decline", "/v1/invitations/preview"];

@@ -98,6 +98,18 @@ impl Person {
         self.posts(&organization.path("/invitations"), &body).await
     }
 
+    /// Invites addresses, with their mails in that language.
+    pub async fn invites_in(
+        &self,
+        organization: &Organization,
+        emails: &[&str],
+        role: &str,
+        language: &str,
+    ) -> Answer {
+        let body = json!({ "emails": emails, "role": role, "language": language });
+        self.posts(&organization.path("/invitations"), &body).await
+    }
+
     /// Resends an invitation.
     pub async fn resends(&self, organization: &Organization, invitation: &str) -> Answer {
         let path = organization.path(&format!("/invitations/{}/resend", encoded(invitation)));

@@ -1,10 +1,11 @@
-//! `POST /v1/organizations/{organization_id}/invitations`: a member invites addresses, all with one role.
+//! `POST /v1/organizations/{organization_id}/invitations`: a member invites addresses, all with one role and in one
+//! language.
 
 use std::sync::Arc;
 
 use domain::idempotency::{Attempt, Scope, once};
 use domain::invite::{self, ADDRESSES_MAX, Facts, Outcome};
-use domain::{Clock, EmailAddress, Role, Timestamp};
+use domain::{Clock, EmailAddress, Language, Role, Timestamp};
 use edge::http::{Failure, said, worded};
 use edge::request::{caller, idempotency_key, json, organization, verified};
 use edge::view::InvitationView;
@@ -20,6 +21,8 @@ struct InviteBody {
     emails: Vec<String>,
     #[serde(deserialize_with = "edge::request::role")]
     role: Role,
+    #[serde(default, deserialize_with = "edge::request::language")]
+    language: Option<Language>,
 }
 
 #[derive(Serialize)]
@@ -64,7 +67,7 @@ pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, F
     let caller = caller(&request)?;
     let key = idempotency_key(&request)?;
     let body: InviteBody = json(&request)?;
-    let asked = invite::Request::new(addresses(&body.emails)?, body.role);
+    let asked = invite::Request::new(addresses(&body.emails)?, body.role).in_language(body.language);
     verified(&caller)?;
     let organization = organization(&request)?;
     let attempt = key.map(|key| {

@@ -4,6 +4,7 @@
 //! between sending and marking makes a second, equal mail, never a lost one.
 
 pub mod letter;
+mod phrases;
 pub mod ses;
 
 use std::sync::Arc;
@@ -78,17 +79,21 @@ impl Clock for App {
 }
 
 impl App {
-    /// As the environment says: `TABLE_NAME`, `LINK_KEYS`, `MAIL_FROM`, `PRODUCT_NAME`, `ACCEPT_URL`,
-    /// `MAIL_CONFIGURATION_SET` if there is one, and [`env::policy`].
+    /// As the environment says: `TABLE_NAME`, `LINK_KEYS`, `MAIL_FROM`, `PRODUCT_NAME`, `ACCEPT_URL`, `MAIL_LANGUAGE`
+    /// (`en` if there is none), `MAIL_CONFIGURATION_SET` if there is one, and [`env::policy`].
+    ///
+    /// Not `LANGUAGE`: gettext reads that, so a process beside the laptop may well inherit a desktop's.
     pub async fn from_env() -> Result<Self, Error> {
         let config = aws::config().await;
         let from = env::required("MAIL_FROM")?;
+        let (product, accept_url) = (env::required("PRODUCT_NAME")?, env::required("ACCEPT_URL")?);
+        let language = env::parsed("MAIL_LANGUAGE")?.unwrap_or_default();
         Ok(Self {
             store: Store::new(&config, env::required("TABLE_NAME")?),
             clock: Arc::new(SystemClock),
             key: Arc::new(Kms::new(&config, &env::required("LINK_KEYS")?)?),
-            letterhead: Letterhead::new(env::required("PRODUCT_NAME")?, env::required("ACCEPT_URL")?)?,
-            ses: Ses::new(&config, from, env::optional("MAIL_CONFIGURATION_SET")?),
+            letterhead: Letterhead::new(product, accept_url, language)?,
+            ses: Ses::new(&config, from, env::optional("MAIL_CONFIGURATION_SET")?)?,
             policy: env::policy()?,
         })
     }

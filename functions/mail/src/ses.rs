@@ -14,8 +14,15 @@ use crate::letter::Letter;
 pub struct Ses {
     client: Client,
     from: String,
+    /// The part of `from` behind its `@`.
+    domain: String,
     configuration_set: Option<String>,
 }
+
+/// Mail cannot come from there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("MAIL_FROM must be an address, like no-reply@mail.example or \"Example\" <no-reply@mail.example>")]
+pub struct InvalidSender;
 
 /// Why SES did not take a mail. SES's own words may hold addresses, so none of them are kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,14 +37,20 @@ pub enum SendError {
 
 impl Ses {
     /// Sends from `from`; `configuration_set` says where SES reports what becomes of the mails.
-    #[must_use]
-    pub fn new(config: &SdkConfig, from: impl Into<String>, configuration_set: Option<String>) -> Self {
-        Self { client: Client::new(config), from: from.into(), configuration_set }
+    pub fn new(
+        config: &SdkConfig,
+        from: impl Into<String>,
+        configuration_set: Option<String>,
+    ) -> Result<Self, InvalidSender> {
+        let from = from.into();
+        let domain = domain(&from).ok_or(InvalidSender)?.to_owned();
+        Ok(Self { client: Client::new(config), from, domain, configuration_set })
     }
 
     /// Sends `letter`, tagged with what feedback on it is matched by.
     pub async fn send(&self, letter: &Letter, link: &Link) -> Result<(), SendError> {
-        let message = message(letter).map_err(|_| SendError::NotNow("an incomplete message".to_owned()))?;
+        let message = message(letter, &self.domain)
+            .map_err(|_| SendError::NotNow("an incomplete message".to_owned()))?;
         let tags = tags(link).map_err(|_| SendError::NotNow("incomplete tags".to_owned()))?;
         self.client
             .send_email()
@@ -53,12 +66,32 @@ impl Ses {
     }
 }
 
-fn message(letter: &Letter) -> Result<Message, BuildError> {
+/// The part behind the `@` of an address with or without a display name.
+fn domain(from: &str) -> Option<&str> {
+    let (_, domain) = from.rsplit_once('@')?;
+    let domain = domain.strip_suffix('>').unwrap_or(domain);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    (!domain.is_empty() && domain.bytes().all(is_plain)).then_some(domain)
+}
+
+/// There is no `Reply-To`. The sender's address would make answering easy, but it would also have the product's domain
+/// vouch for whatever address a user of the product has, and filters hold replies to another domain against a mail. The
+/// letter shows the address, and whoever wants to ask can write to it.
+fn message(letter: &Letter, domain: &str) -> Result<Message, BuildError> {
     let content = |data: &str| Content::builder().data(data).charset("UTF-8").build();
     let body = Body::builder().text(content(&letter.text)?).html(content(&letter.html)?).build();
-    // Nobody's vacation notice has to answer it (RFC 3834).
-    let header = MessageHeader::builder().name("Auto-Submitted").value("auto-generated").build()?;
-    Ok(Message::builder().subject(content(&letter.subject)?).body(body).headers(header).build())
+    let header = |name, value: &str| MessageHeader::builder().name(name).value(value).build();
+    // SES chooses each mail's own id, so none can name the one before. They all answer one that was never sent, and so
+    // are a thread.
+    let thread = format!("<{}@{domain}>", letter.thread);
+    let message = Message::builder()
+        .subject(content(&letter.subject)?)
+        .body(body)
+        // Nobody's vacation notice has to answer it (RFC 3834).
+        .headers(header("Auto-Submitted", "auto-generated")?)
+        .headers(header("In-Reply-To", &thread)?)
+        .headers(header("References", &thread)?);
+    Ok(message.build())
 }
 
 fn tags(link: &Link) -> Result<Vec<MessageTag>, BuildError> {
@@ -127,7 +160,8 @@ mod tests {
                 .retry_config(RetryConfig::disabled())
                 .http_client(http_client_fn(move |_, _| SharedHttpConnector::new(answering.clone())))
                 .build();
-            Ses::new(&config, "Example <no-reply@example.com>", configuration_set.map(str::to_owned))
+            let set = configuration_set.map(str::to_owned);
+            Ses::new(&config, "Example <no-reply@example.com>", set).unwrap()
         }
     }
 
@@ -154,6 +188,7 @@ mod tests {
             subject: "You are invited to Example".to_owned(),
             text: "text".to_owned(),
             html: "<p>html</p>".to_owned(),
+            thread: "inv_1.1795529100".to_owned(),
         }
     }
 
@@ -168,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_letter_goes_out_tagged_and_marked_as_automatic() {
+    async fn a_letter_goes_out_tagged_marked_as_automatic_and_in_its_thread() {
         let answering = Answering::with(200, "");
         answering.ses(Some("roster")).send(&letter(), &link()).await.unwrap();
         let asked = answering.asked.lock().unwrap().clone();
@@ -182,7 +217,11 @@ mod tests {
                 "Content": { "Simple": {
                     "Subject": text("You are invited to Example"),
                     "Body": { "Text": text("text"), "Html": text("<p>html</p>") },
-                    "Headers": [{ "Name": "Auto-Submitted", "Value": "auto-generated" }],
+                    "Headers": [
+                        { "Name": "Auto-Submitted", "Value": "auto-generated" },
+                        { "Name": "In-Reply-To", "Value": "<inv_1.1795529100@example.com>" },
+                        { "Name": "References", "Value": "<inv_1.1795529100@example.com>" },
+                    ],
                 } },
                 "EmailTags": [
                     { "Name": "organization", "Value": link().organization.as_str() },
@@ -192,6 +231,22 @@ mod tests {
                 ],
             })
         );
+    }
+
+    #[test]
+    fn mail_comes_from_an_address_with_or_without_a_name() {
+        for (from, expected) in [
+            ("no-reply@mail.example", Some("mail.example")),
+            ("\"Example\" <no-reply@mail.example>", Some("mail.example")),
+            ("Ex@mple <no-reply@mail.example>", Some("mail.example")),
+            ("", None),
+            ("mail.example", None),
+            ("Example <no-reply@>", None),
+            ("no-reply@mail.example\r\nBcc: eve", None),
+            ("no-reply@mail.example>>", None),
+        ] {
+            assert_eq!(domain(from), expected, "{from:?}");
+        }
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub struct Options {
     pub demo: bool,
     /// The configured numbers.
     pub policy: domain::Policy,
+    /// What mails are written in whose sender has not chosen a language.
+    pub language: domain::Language,
     /// Lambda's invoke API, where the functions run instead of in this process.
     pub functions: Option<String>,
     /// The file that function processes read the clock's offset from.
@@ -218,7 +220,8 @@ impl Laptop {
                 policy: options.policy.clone(),
             };
             let key = if options.kms { kms_key(&endpoint)? } else { process_key(secret)? };
-            let local = Local::assembled(edge, key, &endpoint, &format!("{url}/accept"));
+            let accept_url = format!("{url}/accept");
+            let local = Local::assembled(edge, key, &endpoint, &accept_url, options.language);
             let local = local.map_err(|error| StartError::Mail(error.to_string()))?;
             Arc::new(local.with_console(Arc::clone(&console)))
         };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
+use domain::Language;
 use edge::{event, http};
 use futures_util::future::BoxFuture;
 use lambda_runtime::{Context, LambdaEvent};
@@ -55,20 +56,22 @@ impl Local {
         Self { console: Some(console), ..self }
     }
 
-    /// All functions over `edge` and `key`, with SES and EventBridge Scheduler reached as `services` says.
+    /// All functions over `edge` and `key`, with SES and EventBridge Scheduler reached as `services` says, and mails in
+    /// `language` where their senders have not chosen one.
     pub fn assembled(
         edge: edge::App,
         key: Arc<dyn links::LinkKey>,
         services: &SdkConfig,
         accept_url: &str,
-    ) -> Result<Self, mail::letter::InvalidAcceptUrl> {
+        language: Language,
+    ) -> Result<Self, lambda_runtime::Error> {
         let links = links::App { edge: edge.clone(), key };
         let mail = mail::App {
             store: edge.store.clone(),
             clock: Arc::clone(&edge.clock),
             key: Arc::clone(&links.key),
-            letterhead: mail::letter::Letterhead::new("Roster".to_owned(), accept_url)?,
-            ses: mail::ses::Ses::new(services, MAIL_FROM, Some("roster".to_owned())),
+            letterhead: mail::letter::Letterhead::new("Roster".to_owned(), accept_url, language)?,
+            ses: mail::ses::Ses::new(services, MAIL_FROM, Some("roster".to_owned()))?,
             policy: edge.policy.clone(),
         };
         let arrangement = schedule::scheduler::Arrangement {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use clap::Parser;
 use dev::laptop::{Laptop, Options};
 use dev::{console, cors, demo};
-use domain::Policy;
+use domain::{Language, Policy};
 use http::HeaderValue;
 use tracing_subscriber::EnvFilter;
 
@@ -33,6 +33,9 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = Policy::default().seats, requires = "no_demo",
           value_parser = clap::value_parser!(u32).range(1..))]
     seats: u32,
+    /// The language of mails whose sender has not chosen one: `en` or `de`
+    #[arg(long, value_name = "LANGUAGE", default_value_t)]
+    language: Language,
     /// Run the functions behind Lambda's invoke API at this URL (`cargo lambda watch`), not in this process
     #[arg(long, value_name = "URL")]
     functions: Option<String>,
@@ -65,8 +68,17 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let started = Instant::now();
-    let Arguments { port, db, no_demo, no_limits, seats, functions, allow_origin: origins, no_console } =
-        arguments;
+    let Arguments {
+        port,
+        db,
+        no_demo,
+        no_limits,
+        seats,
+        language,
+        functions,
+        allow_origin: origins,
+        no_console,
+    } = arguments;
     let kept = db.as_ref().map_or("in memory".to_owned(), |file| format!("in {}", file.display()));
     let clock_file = functions.as_ref().map(|_| PathBuf::from(CLOCK_FILE));
     let limits = Policy::default().limits.filter(|_| !no_limits);
@@ -76,6 +88,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         db,
         demo: !no_demo,
         policy,
+        language,
         functions,
         clock_file,
         origins,

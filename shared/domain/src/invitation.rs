@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    EmailAddress, Enough, InvitationId, Link, OrganizationId, Policy, Role, Timestamp, TooSoon, UserId,
+    EmailAddress, Enough, InvitationId, Language, Link, OrganizationId, Policy, Role, Timestamp, TooSoon,
+    UserId,
 };
 
 /// Mail still queued after this long needs a look (DESIGN section 5, Outbox).
@@ -26,6 +27,8 @@ pub struct Invitation {
     pub email: EmailAddress,
     /// What they are offered.
     pub role: Role,
+    /// What their mail is written in, if the sender has chosen; else it is the deployment's choice.
+    pub language: Option<Language>,
     /// Which mail's link works.
     pub generation: Generation,
     /// How often the record was written.
@@ -260,6 +263,7 @@ impl Invitation {
             organization: organization.clone(),
             email: email.clone(),
             role,
+            language: None,
             generation: before
                 .filter(|before| !before.may_be_deleted(now))
                 .map_or(Generation(1), |before| before.generation.next()),
@@ -284,6 +288,7 @@ impl Invitation {
             organization: organization.clone(),
             email: email.clone(),
             role: Role::Owner,
+            language: None,
             generation: Generation(0),
             revision: Revision::FIRST,
             sender: Sender { user: founder.clone(), email: email.clone() },
@@ -294,11 +299,16 @@ impl Invitation {
         }
     }
 
+    /// The same invitation with its mail in that language; in the deployment's, if nobody chose.
+    pub(crate) fn in_language(self, language: Option<Language>) -> Self {
+        Self { language, ..self }
+    }
+
     /// The same offer with a new link and a new deadline, in `sender`'s name.
     pub(crate) fn resent(&self, sender: Sender, now: Timestamp, policy: &Policy) -> Self {
         let created_at = self.created_at;
         let again = Self::sent(Some(self), &self.organization, &self.email, self.role, sender, now, policy);
-        Self { created_at, ..again }
+        Self { created_at, ..again.in_language(self.language) }
     }
 
     /// What the newest mail's link says.

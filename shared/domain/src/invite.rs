@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use crate::idempotency::Fingerprint;
 use crate::plan::{InvitationChange, Standing};
 use crate::{
-    Caller, Change, Counting, Decision, EmailAddress, Invitation, InvitationId, Member, Organization, Plan,
-    Policy, Role, Seats, Sender, Status, Tallied, Timestamp, TooMany, TooSoon,
+    Caller, Change, Counting, Decision, EmailAddress, Invitation, InvitationId, Language, Member,
+    Organization, Plan, Policy, Role, Seats, Sender, Status, Tallied, Timestamp, TooMany, TooSoon,
 };
 
 /// One call invites no more (DESIGN section 3); with organization and sender that is half a transaction.
@@ -21,6 +21,8 @@ pub struct Request {
     places: Vec<usize>,
     /// The role offered to all of them.
     pub role: Role,
+    /// What their mails are written in, if the caller chose.
+    language: Option<Language>,
 }
 
 impl Request {
@@ -30,14 +32,22 @@ impl Request {
         let mut seen = HashSet::new();
         let first = emails.into_iter().enumerate().filter(|(_, email)| seen.insert(email.clone()));
         let (places, emails) = first.unzip();
-        Self { emails, places, role }
+        Self { emails, places, role, language: None }
+    }
+
+    /// The same request, with the mails in that language; without one, in the deployment's.
+    #[must_use]
+    pub fn in_language(self, language: Option<Language>) -> Self {
+        Self { language, ..self }
     }
 
     /// What tells it from other requests.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         let emails = self.emails.iter().map(EmailAddress::as_str);
-        Fingerprint::of("invite", [self.role.as_str()].into_iter().chain(emails))
+        // No address is a language, so one that is left out leaves nothing that can be mistaken.
+        let language = self.language.map(Language::as_str);
+        Fingerprint::of("invite", [self.role.as_str()].into_iter().chain(language).chain(emails))
     }
 
     /// The addresses, each once.
@@ -136,7 +146,8 @@ pub fn decide(
                 }
                 let sender = Sender { user: caller.user.clone(), email: email.clone() };
                 let invitation =
-                    Invitation::sent(before, &organization.id, invitee, request.role, sender, now, policy);
+                    Invitation::sent(before, &organization.id, invitee, request.role, sender, now, policy)
+                        .in_language(request.language);
                 records.push(Change::write(invitation.clone()));
                 outcomes.push(Outcome::Invited(Box::new(invitation)));
             }
@@ -187,13 +198,16 @@ mod tests {
             emails: &[EmailAddress],
             role: Role,
         ) -> Result<Decision<Vec<Outcome>>, Refusal> {
+            self.asking(&Request::new(emails.iter().cloned(), role))
+        }
+
+        fn asking(&self, request: &Request) -> Result<Decision<Vec<Outcome>>, Refusal> {
             let facts = Facts {
                 caller: self.member.clone(),
                 organization: self.organization.clone(),
                 invitations: self.invitation.iter().cloned().collect(),
             };
-            let request = Request::new(emails.iter().cloned(), role);
-            decide(&self.caller, &request, &facts, &self.policy, self.now)
+            decide(&self.caller, request, &facts, &self.policy, self.now)
         }
 
         fn inviting(&self, names: &[&str], role: Role) -> Result<Decision<Vec<Outcome>>, Refusal> {
@@ -277,6 +291,21 @@ mod tests {
         let record = writes(&decision).next().unwrap();
         assert_eq!((record.generation, record.revision), (Generation(4), Revision(8)));
         assert_eq!((record.role, record.created_at), (Role::Member, NOON), "the old offer is no part of it");
+    }
+
+    #[test]
+    fn the_mail_is_in_the_language_that_this_call_names_and_no_other_ones() {
+        let languages = [None, Some(Language::En), Some(Language::De)];
+        for before in languages {
+            let given = given().status(Status::Revoked).in_language(before);
+            for chosen in languages {
+                let request =
+                    Request::new([address("ivy"), address("bob")], Role::Member).in_language(chosen);
+                let decision = given.asking(&request).unwrap();
+                let written: Vec<_> = writes(&decision).map(|it| it.language).collect();
+                assert_eq!(written, [chosen, chosen], "{before:?}");
+            }
+        }
     }
 
     #[test]
@@ -424,17 +453,22 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_told_apart_by_role_and_addresses() {
-        let of = |names: &[&str], role| Request::new(names.iter().copied().map(address), role).fingerprint();
+    fn requests_are_told_apart_by_role_language_and_addresses() {
+        let request = |names: &[&str], role| Request::new(names.iter().copied().map(address), role);
+        let of = |names: &[&str], role| request(names, role).fingerprint();
         let one = of(&["bob", "cyd"], Role::Member);
+        let in_language = |it| request(&["bob", "cyd"], Role::Member).in_language(Some(it)).fingerprint();
         assert_eq!(one, of(&["bob", "cyd", "bob"], Role::Member), "it is the same request in other words");
         for other in [
             of(&["bob", "cyd"], Role::Owner),
             of(&["cyd", "bob"], Role::Member),
             of(&["bob"], Role::Member),
             of(&["bob", "cyd", "dan"], Role::Member),
+            in_language(Language::En),
+            in_language(Language::De),
         ] {
             assert_ne!(one, other);
         }
+        assert_ne!(in_language(Language::En), in_language(Language::De));
     }
 }

@@ -27,6 +27,7 @@ mod email;
 mod hash;
 mod id;
 mod invitation;
+mod language;
 mod limits;
 mod link;
 mod member;
@@ -46,6 +47,7 @@ pub use id::{InvalidId, InvitationId, OrganizationId, UserId};
 pub use invitation::{
     Closed, Delivery, Generation, Invitation, Mail, NotPending, Pending, Revision, Sender, State, Status,
 };
+pub use language::{Language, UnknownLanguage};
 pub use limits::{Counting, Enough, Limits, Tallied, Tally, TooMany, TooSoon};
 pub use link::{DeadLink, InvalidToken, KeyId, Link, Mac, Opened, Token};
 pub use member::Member;

@@ -97,7 +97,7 @@ mod tests {
     use crate::testing::{
         Given, HOUR, NOON, SECOND, YESTERDAY, address, asserts_grant, counts, given, id_of, user, written,
     };
-    use crate::{Counting, Delivery, Enough, Generation, MemberChange, Revision, Role};
+    use crate::{Counting, Delivery, Enough, Generation, Language, MemberChange, Revision, Role};
 
     impl Given {
         fn resending(&self) -> Result<Decision<Invitation>, Refusal> {
@@ -184,6 +184,16 @@ mod tests {
         assert_eq!((mail.delivery, mail.sent_at, &mail.detail), (Delivery::Queued, None, &None));
         assert_eq!(again.created_at, before.invitation.unwrap().created_at, "it is still the same offer");
         assert_eq!(decision.answer, *again);
+    }
+
+    #[test]
+    fn a_resend_keeps_the_language_that_was_chosen() {
+        for language in [None, Some(Language::En), Some(Language::De)] {
+            for status in [Status::Pending, Status::Expired] {
+                let decision = given().status(status).in_language(language).resending().unwrap();
+                assert_eq!(written(&decision).language, language, "{status}");
+            }
+        }
     }
 
     #[test]

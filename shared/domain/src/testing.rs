@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::{
     Caller, Change, Closed, Decision, Delivery, EmailAddress, Generation, Invitation, InvitationId, Item,
-    Mail, Member, MemberChange, Organization, OrganizationId, OrganizationName, Policy, Revision, Role,
-    Seats, Sender, State, Status, Tally, Timestamp, UserId,
+    Language, Mail, Member, MemberChange, Organization, OrganizationId, OrganizationName, Policy, Revision,
+    Role, Seats, Sender, State, Status, Tally, Timestamp, UserId,
 };
 
 /// A moment: 2026-11-24T12:00:00Z.
@@ -73,6 +73,7 @@ pub(crate) fn invitation(name: &str, status: Status) -> Invitation {
         organization: acme(),
         email: address(name),
         role: Role::Member,
+        language: None,
         generation: Generation(3),
         revision: Revision(7),
         sender: Sender { user: user("ada"), email: address("ada") },
@@ -184,6 +185,11 @@ impl Given {
 
     pub fn invited_as(mut self, role: Role) -> Self {
         self.invitation.as_mut().unwrap().role = role;
+        self
+    }
+
+    pub fn in_language(mut self, language: Option<Language>) -> Self {
+        self.invitation.as_mut().unwrap().language = language;
         self
     }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::str::FromStr;
 
 use domain::idempotency::{IdempotencyKey, InvalidIdempotencyKey};
-use domain::{Caller, EmailAddress, InvitationId, OrganizationId, Role, Token, UserId};
+use domain::{Caller, EmailAddress, InvitationId, Language, OrganizationId, Role, Token, UserId};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt};
 use serde::Deserialize;
@@ -177,6 +177,12 @@ pub fn parameter<T: FromStr>(request: &Request, name: &str, expected: &str) -> R
 pub fn role<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Role, D::Error> {
     let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
     text.parse().map_err(D::Error::custom)
+}
+
+/// Reads a language in a body, as [`role`] reads a role. It may be left out, by `serde(default)`, but not be null.
+pub fn language<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Language>, D::Error> {
+    let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(D::Error::custom)
 }
 
 /// 400 for a cursor that is not one of this list.

@@ -1,6 +1,6 @@
 //! Answers as the contract writes them.
 
-use domain::{Delivery, Invitation, Member, Organization, Role, Seats, Status, Timestamp};
+use domain::{Delivery, Invitation, Language, Member, Organization, Role, Seats, Status, Timestamp};
 use serde::Serialize;
 
 /// Timestamps as RFC 3339 text.
@@ -31,6 +31,8 @@ pub struct InvitationView {
     id: String,
     email: String,
     role: Role,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<Language>,
     status: Status,
     generation: u32,
     sender: SenderView,
@@ -57,6 +59,7 @@ impl InvitationView {
             id: invitation.id.to_string(),
             email: invitation.email.to_string(),
             role: invitation.role,
+            language: invitation.language,
             status: invitation.status_at(now),
             generation: invitation.generation.0,
             sender: SenderView {

@@ -7,9 +7,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::idempotency::{Answer, Fingerprint};
 use domain::ledger::Record;
 use domain::{
-    Closed, Delivery, EmailAddress, Generation, Invitation, InvitationId, Mail, MailId, Member, Organization,
-    OrganizationId, OrganizationName, RecipientDay, Revision, Role, Seats, Sender, State, Status, Tally,
-    Timestamp, UserId,
+    Closed, Delivery, EmailAddress, Generation, Invitation, InvitationId, Language, Mail, MailId, Member,
+    Organization, OrganizationId, OrganizationName, RecipientDay, Revision, Role, Seats, Sender, State,
+    Status, Tally, Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
@@ -60,6 +60,8 @@ struct SenderRecord {
 struct InvitationRecord {
     email: EmailAddress,
     role: Role,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<Language>,
     status: Status,
     generation: Generation,
     revision: Revision,
@@ -159,6 +161,7 @@ pub(crate) fn invitation_item(invitation: &Invitation) -> Result<Attributes, Err
         InvitationRecord {
             email: invitation.email.clone(),
             role: invitation.role,
+            language: invitation.language,
             status: invitation.status(),
             generation: invitation.generation,
             revision: invitation.revision,
@@ -305,6 +308,7 @@ pub(crate) fn invitation(item: Attributes) -> Result<Invitation, Broken> {
         organization,
         email: record.email,
         role: record.role,
+        language: record.language,
         generation: record.generation,
         revision: record.revision,
         sender: Sender { user: record.sender.user_id, email: record.sender.email },
@@ -402,6 +406,7 @@ mod tests {
             organization,
             email: email.clone(),
             role: Role::Member,
+            language: None,
             generation: Generation(2),
             revision: Revision(5),
             sender: Sender { user: UserId::parse("auth0|1").unwrap(), email },
@@ -429,6 +434,20 @@ mod tests {
             assert_eq!(item.contains_key("ttl"), !stored.holds_seat());
             assert_eq!(invitation(item).unwrap(), stored);
         }
+    }
+
+    #[test]
+    fn an_invitation_reads_back_in_every_language_and_an_older_one_names_none() {
+        let pending = || sample(State::Pending { due_at: Timestamp::MAX }, None);
+        for language in Language::ALL {
+            let stored = Invitation { language: Some(language), ..pending() };
+            let item = invitation_item(&stored).unwrap();
+            assert_eq!(item["language"], text(language.as_str()));
+            assert_eq!(invitation(item).unwrap(), stored);
+        }
+        let item = invitation_item(&pending()).unwrap();
+        assert!(!item.contains_key("language"));
+        assert_eq!(invitation(item).unwrap(), pending());
     }
 
     #[test]

@@ -21,7 +21,8 @@ use dev::table::Table;
 use domain::delivery::Mark;
 use domain::ledger::Ledger;
 use domain::{
-    Clock, EmailAddress, Generation, Invitation, KeyId, Link, OrganizationId, Policy, Role, Timestamp, Token,
+    Clock, EmailAddress, Generation, Invitation, KeyId, Language, Link, OrganizationId, Policy, Role,
+    Timestamp, Token,
 };
 use links::InProcess;
 use serde_json::{Value, json};
@@ -263,7 +264,8 @@ impl Site {
         store.mark(&furnished.ivy().link(), &Mark::Sent, &Noon).await.expect("a mail can be marked");
         let policy = Policy { seats: 12, ..Policy::default() };
         let edge = edge::App { store, clock: Arc::new(Noon), policy };
-        let functions = Local::assembled(edge, Arc::new(key()), &config, "https://product.example/accept");
+        let accept_url = "https://product.example/accept";
+        let functions = Local::assembled(edge, Arc::new(key()), &config, accept_url, Language::En);
         let functions = functions.expect("the functions can be set up");
         let before = services.engine.ledger().expect("the table can be read");
         Self { services, functions, before }

@@ -4,8 +4,8 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use domain::{
-    EmailAddress, Generation, Invitation, InvitationId, KeyId, Link, Mac, OrganizationId, OrganizationName,
-    Role, Status, Timestamp, Token, UserId,
+    EmailAddress, Generation, Invitation, InvitationId, KeyId, Language, Link, Mac, OrganizationId,
+    OrganizationName, Role, Status, Timestamp, Token, UserId,
 };
 use mail::letter::{Letter, Letterhead};
 
@@ -72,7 +72,8 @@ fn letter(name: &str) -> Letter {
     IVY.with(|invitation| {
         let key = KeyId::parse("fuzz").expect("a key's id");
         let token = Token { key, link: invitation.link(), mac: Mac([7; 32]) };
-        let letterhead = Letterhead::new("Example", "https://product.example/accept").expect("a page");
+        let letterhead =
+            Letterhead::new("Example", "https://product.example/accept", Language::En).expect("a page");
         let name = OrganizationName::parse(name).expect("a name");
         let pending = invitation.pending_at(noon()).expect("it is open");
         letterhead.write(&name, pending, &token, noon()).expect("a letter can be written")
@@ -111,6 +112,7 @@ pub fn id(bytes: &[u8]) {
         assert!(!user.as_str().chars().any(char::is_control) && user.as_str().len() <= UserId::BYTES_MAX);
     }
     again::<Role>(text);
+    again::<Language>(text);
     again::<Status>(text);
     if let Ok(key) = KeyId::parse(text) {
         assert_eq!(key.as_str(), text);

@@ -15,8 +15,8 @@ use dev::local::Local;
 use dev::table::Table;
 use domain::ledger::Ledger;
 use domain::{
-    Caller, Clock, Delivery, EmailAddress, KeyId, Limits, Link, OrganizationId, OrganizationName, Policy,
-    State, Tally, Timestamp, UserId, create,
+    Caller, Clock, Delivery, EmailAddress, KeyId, Language, Limits, Link, OrganizationId, OrganizationName,
+    Policy, State, Tally, Timestamp, UserId, create,
 };
 use fastrand::Rng;
 use serde_json::{Value, json};
@@ -158,7 +158,7 @@ impl World {
             policy: policy.clone(),
         };
         let key = links::InProcess::new((KeyId::parse("sim").expect("a key's id"), [7; 32]), Vec::new());
-        Local::assembled(edge, Arc::new(key), config, "https://product.example/accept")
+        Local::assembled(edge, Arc::new(key), config, "https://product.example/accept", Language::En)
             .expect("the functions can be set up")
     }
 

@@ -130,6 +130,8 @@ fn message(text: &str) -> EmailContent {
         .subject(content("Subject"))
         .body(body)
         .headers(header("Auto-Submitted", "auto-generated"))
+        .headers(header("In-Reply-To", "<inv_1.1@roster.example>"))
+        .headers(header("References", "<inv_1.1@roster.example>"))
         .build();
     EmailContent::builder().simple(message).build()
 }
@@ -157,6 +159,8 @@ async fn ses_takes_a_mail_into_the_mailbox() {
     assert_eq!(mail.letter.tags["invitation"], "inv_1");
     assert_eq!(mail.letter.configuration_set.as_deref(), Some("roster"));
     assert_eq!(mail.letter.headers["Auto-Submitted"], "auto-generated");
+    assert_eq!(mail.letter.headers["In-Reply-To"], "<inv_1.1@roster.example>");
+    assert_eq!(mail.letter.headers["References"], "<inv_1.1@roster.example>");
     assert_eq!(world.mailbox.items(None)[0].token.as_deref(), Some("token"));
 }
 
