@@ -106,6 +106,17 @@ function layout() {
     if (!inline && near) problems.push(`a target of ${Math.round(width)} x ${Math.round(height)} px beside another: ${named(element)}`);
   });
 
+  // What is in a cell stays there.
+  for (const element of controls) {
+    const cell = ancestors(element).find((at) => at.matches('td, th'));
+    if (!cell) continue;
+    const { paddingLeft, paddingRight } = getComputedStyle(cell);
+    const [box, room] = [element.getBoundingClientRect(), cell.getBoundingClientRect()];
+    if (box.left < room.left + parseFloat(paddingLeft) - 1 || box.right > room.right - parseFloat(paddingRight) + 1) {
+      problems.push(`it sticks out of its cell: ${named(element)}`);
+    }
+  }
+
   // Text that its box, a box around it or the window cuts off.
   for (const element of every) {
     if (hidden(element) || inert(element)) continue;

@@ -37,6 +37,7 @@ test('the package holds the elements, their types, the guide and the example, an
     .map((file) => file.replace(/chunk-\w+/, 'chunk'));
   assert.deepEqual([...new Set(files)].sort(), [
     'README.md',
+    'dist/npm/LICENCES.txt',
     'dist/npm/accept.js',
     'dist/npm/chunk.js',
     'dist/npm/types/elements.d.ts',
@@ -100,7 +101,7 @@ test('a product that is written in TypeScript knows elements, properties and eve
   symlinkSync(unpacked, path.join(consumer, 'node_modules/roster-elements'), 'dir');
   writeFileSync(path.join(consumer, 'right.ts'), RIGHT);
   writeFileSync(path.join(consumer, 'wrong.ts'), WRONG);
-  const options = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--target', 'ES2022', '--module', 'ESNext', '--moduleResolution', 'bundler'];
+  const options = ['--noEmit', '--skipDefaultLibCheck', '--strict', '--exactOptionalPropertyTypes', '--target', 'ES2022', '--module', 'ESNext', '--moduleResolution', 'bundler'];
   const tsc = path.join(web, 'node_modules/typescript/bin/tsc');
   const { stdout } = spawnSync(process.execPath, [tsc, ...options, 'right.ts', 'wrong.ts'], { cwd: consumer, encoding: 'utf8' });
   const told = stdout.split('\n').filter((line) => /^\S/.test(line));
