@@ -33,6 +33,9 @@ async fn s21_logs_hold_no_address_and_no_token() {
     ada.resends(&acme, invitation["id"].as_str().unwrap()).await.is(200);
     let token = world.token_for("canary.ivy@example.com").await;
 
+    // Whatever somebody makes of the link, the page is only a page.
+    world.nobody().gets(&format!("/accept?token={token}")).await.is(200);
+
     // Everybody tries everything that is refused.
     let forged = format!("{}AAAA", &token[..token.len() - 4]);
     for (token, status) in [(&first, 410), (&token, 403), (&forged, 400)] {
