@@ -100,7 +100,8 @@ fn embed(site: &Path) -> Outcome<()> {
         let mut names = Vec::new();
         for entry in fs::read_dir(site.join(below))? {
             let entry = entry?;
-            let name = entry.file_name().into_string().map_err(|name| format!("{name:?} is not UTF-8"))?;
+            let name =
+                entry.file_name().into_string().map_err(|name| format!("{} is not UTF-8", name.display()))?;
             if entry.file_type()?.is_file() && !name.starts_with('.') {
                 names.push(name);
             }
@@ -109,7 +110,8 @@ fn embed(site: &Path) -> Outcome<()> {
         for name in names {
             let path = format!("{below}{name}");
             fs::copy(site.join(&path), copies.join(&path))?;
-            writeln!(list, "    ({path:?}, include_bytes!({:?})),", copies.join(&path))?;
+            let copy = format!("/site/{path}");
+            writeln!(list, "    ({path:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), {copy:?}))),")?;
         }
     }
     let text = format!(

@@ -70,7 +70,7 @@ impl FromStr for Token {
 impl Config {
     /// As the environment says: `CONSOLE_ISSUER`, `CONSOLE_CLIENT_ID`, `CONSOLE_AUTHORIZE_URL`, `CONSOLE_TOKEN_URL`,
     /// `CONSOLE_SIGN_OUT_URL` (none if left out), `CONSOLE_SCOPE` (`openid email`), `CONSOLE_TOKEN`
-    /// (`access_token`), `PRODUCT_NAME`, and `LANGUAGE` (`en`).
+    /// (`access_token`), `PRODUCT_NAME`, and `CONSOLE_LANGUAGE` (`en`).
     pub fn from_env() -> Result<Self, ConfigError> {
         let url = |name| {
             let url = env::required(name)?;
@@ -89,7 +89,7 @@ impl Config {
             scope: env::optional("CONSOLE_SCOPE")?.unwrap_or_else(|| "openid email".to_owned()),
             token: env::parsed("CONSOLE_TOKEN")?.unwrap_or_default(),
             product: env::required("PRODUCT_NAME")?,
-            language: env::optional("LANGUAGE")?.unwrap_or_else(|| "en".to_owned()),
+            language: env::optional("CONSOLE_LANGUAGE")?.unwrap_or_else(|| "en".to_owned()),
             mailbox: None,
         })
     }

@@ -129,7 +129,9 @@ impl Console {
                 Build::None
             }
             Err(BuildError::Failed(lines)) => {
-                lines.iter().for_each(|line| progress(line));
+                for line in &lines {
+                    progress(line);
+                }
                 Build::Failed(lines)
             }
         };

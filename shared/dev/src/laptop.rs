@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use crate::asynchronous::Asynchronous;
 use crate::aws::{self, Aws};
 use crate::clock::{ClockError, DevClock};
-use crate::console::{Console, WEB};
+use crate::console::Console;
 use crate::cors;
 use crate::dead_letters;
 use crate::demo::{self, DemoError};
@@ -83,9 +83,9 @@ pub struct Options {
     pub waits: bool,
     /// Batch size and retries of the stream's readers.
     pub stream: StreamPolicy,
-    /// Whether the pages are those of the folder that they are built in, for whoever works on them, and not those that
-    /// are embedded. See [`Laptop::build_console`].
-    pub console: bool,
+    /// The folder of the pages' sources ([`crate::console::WEB`]), which they are served from as they are built; as they
+    /// are embedded if left out. See [`Laptop::build_console`].
+    pub console: Option<PathBuf>,
 }
 
 /// A DynamoDB that is not the embedded one.
@@ -206,8 +206,7 @@ impl Laptop {
             ses: aws::ses::Ses::new(mailbox.clone()),
             scheduler: Arc::clone(&held),
         };
-        let web = options.console.then(|| WEB.into());
-        let console = Arc::new(Console::new(&url, clock.clone(), web));
+        let console = Arc::new(Console::new(&url, clock.clone(), options.console.clone()));
         let functions: Arc<dyn Functions> = if let Some(invoke_api) = &options.functions {
             Arc::new(Remote::new(invoke_api))
         } else {
@@ -259,11 +258,8 @@ impl Laptop {
             consumers,
             stream: SdkSource::new(streams, stream_arn),
         });
-        let sign_in = SignIn::new(issuer.clone(), &options.origins, options.demo);
         let gateway = Gateway::new(issuer, functions, clock)?.router();
-        let gateway =
-            if options.origins.is_empty() { gateway } else { gateway.layer(cors::allow(&options.origins)) };
-        let router = router(&shared, services, sign_in, gateway, options.origins.into());
+        let router = router(&shared, services, gateway, &options);
         let served = router.clone();
         tasks.spawn(async move {
             let service = served.into_make_service_with_connect_info::<SocketAddr>();
@@ -475,13 +471,12 @@ fn process_key(secret: [u8; 32]) -> Result<Arc<dyn links::LinkKey>, StartError> 
     Ok(Arc::new(links::InProcess::new((id, secret), Vec::new())))
 }
 
-fn router(
-    shared: &Arc<Shared>,
-    services: Aws,
-    sign_in: SignIn,
-    gateway: Router,
-    origins: Arc<[HeaderValue]>,
-) -> Router {
+fn router(shared: &Arc<Shared>, services: Aws, gateway: Router, options: &Options) -> Router {
+    let origins = options.origins.as_slice();
+    let allowing = |router: Router| {
+        if origins.is_empty() { router } else { router.layer(cors::allow(origins)) }
+    };
+    let sign_in = SignIn::new(shared.issuer.clone(), origins, options.demo);
     let own = Router::new()
         .route("/_dev/clock", routing::get(clock).post(advance))
         .route("/_dev/idle", routing::get(idle))
@@ -489,10 +484,7 @@ fn router(
         .with_state(Arc::clone(shared));
     // A page that is developed on another port of this machine has somebody to call the API as; the guard lets no other
     // one through.
-    let mut tokens = shared.issuer.clone().router();
-    if !origins.is_empty() {
-        tokens = tokens.layer(cors::allow(&origins));
-    }
+    let tokens = allowing(shared.issuer.clone().router());
     Router::new()
         .merge(own)
         .merge(tokens)
@@ -502,9 +494,9 @@ fn router(
         .merge(document::router())
         .layer(middleware::map_response(complete))
         .merge(aws::router(services))
-        .fallback_service(gateway)
+        .fallback_service(allowing(gateway))
         .layer(middleware::from_fn_with_state(Arc::clone(shared), wake))
-        .layer(middleware::from_fn_with_state(origins, guard))
+        .layer(middleware::from_fn_with_state(Arc::<[_]>::from(origins), guard))
 }
 
 /// What is served here beyond the contract is no less personal: mails, links, tokens.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use dev::laptop::{Laptop, Options};
-use dev::{cors, demo};
+use dev::{console, cors, demo};
 use domain::Policy;
 use http::HeaderValue;
 use tracing_subscriber::EnvFilter;
@@ -79,7 +79,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         functions,
         clock_file,
         origins,
-        console: !no_console,
+        console: (!no_console).then(|| console::WEB.into()),
         ..Options::default()
     };
     say(&format!(

@@ -71,6 +71,11 @@ export class Api {
     return Date.now() + this.#offset;
   }
 
+  /** Who is signed in, as far as their token says. */
+  async viewer(): Promise<Viewer | undefined> {
+    return viewerOf(await this.#token(false));
+  }
+
   organizations(): Promise<OrganizationItem[]> {
     return this.#all('/v1/organizations?');
   }
@@ -161,7 +166,13 @@ export class Api {
   }
 
   async #token(refresh: boolean): Promise<string> {
-    const token = await this.getToken?.({ refresh });
+    let token: string | null | undefined;
+    try {
+      token = await this.getToken?.({ refresh });
+    } catch {
+      // Whoever signs people in could not be asked.
+      unreachable();
+    }
     if (!token) throw new CallError('signed_out', 401, '');
     return token;
   }
@@ -190,19 +201,26 @@ function unreachable(): never {
 }
 
 function refusal(answer: Response, text: string): CallError {
-  let body: Partial<Problem> & { message?: string } = {};
+  let body: Partial<Problem> = {};
   try {
     body = JSON.parse(text) ?? {};
   } catch {
     // Whatever stands between the page and the API may say anything.
   }
   const seconds = Number(answer.headers.get('retry-after') ?? NaN);
-  const detail = body.detail ?? body.message ?? '';
+  // What API Gateway says itself is a status in other words.
+  const detail = body.detail ?? '';
   return new CallError(body.code ?? 'gateway', answer.status, detail, body, Number.isNaN(seconds) ? undefined : seconds);
 }
 
+/** Whom a token is about. */
+export interface Viewer {
+  readonly sub: string;
+  readonly email: string;
+}
+
 /** Who a token is about, for showing it. The API alone decides what it is worth. */
-export function viewerOf(token: string | null): { sub: string; email: string } | undefined {
+export function viewerOf(token: string | null): Viewer | undefined {
   try {
     const part = token?.split('.')[1]?.replace(/-/g, '+').replace(/_/g, '/') ?? '';
     const bytes = Uint8Array.from(atob(part), (character) => character.charCodeAt(0));

@@ -32,6 +32,12 @@ export abstract class Base<Messages extends object> extends LitElement implement
   protected language: Language = 'en';
   protected formats = new Formats('en');
   #api: Api | undefined;
+  #asked: symbol | undefined;
+  #speaks: () => void = () => {};
+  /** Resolves when there are messages. */
+  protected readonly spoken = new Promise<void>((resolve) => (this.#speaks = resolve));
+  /** What the browser's log holds already. */
+  readonly #reported = new WeakSet<object>();
 
   constructor() {
     super();
@@ -49,16 +55,27 @@ export abstract class Base<Messages extends object> extends LitElement implement
     if (name === 'lang' && this.isConnected && old !== value) void this.#speak();
   }
 
-  /** Loads the messages of the language that is asked for here. */
+  /** Loads the messages of the language that is asked for here; English where they cannot be had. */
   async #speak(): Promise<void> {
     const { tag, language } = negotiate(tagsAt(this));
-    const [shared, own] =
-      language === 'en'
-        ? [common.en, this.catalogue.en]
-        : (await Promise.all([common[language](), this.catalogue[language]()])).map((module) => module.default);
-    this.language = language;
-    this.formats = new Formats(tag);
-    this.words = { ...shared, ...own } as Messages & CommonMessages;
+    const asked = (this.#asked = Symbol());
+    const loaded = language === 'en' ? undefined : await this.#others(language);
+    // Another one was asked for meanwhile.
+    if (asked !== this.#asked) return;
+    this.language = loaded ? language : 'en';
+    this.formats = new Formats(this.language === language ? tag : 'en');
+    this.words = { ...common.en, ...this.catalogue.en, ...loaded } as Messages & CommonMessages;
+    this.#speaks();
+  }
+
+  async #others(language: Exclude<Language, 'en'>): Promise<object | undefined> {
+    try {
+      const [shared, own] = await Promise.all([common[language](), this.catalogue[language]()]);
+      return { ...shared.default, ...own.default };
+    } catch (error) {
+      reportError(error);
+      return undefined;
+    }
   }
 
   /** The API, for whoever is signed in. */
@@ -72,7 +89,9 @@ export abstract class Base<Messages extends object> extends LitElement implement
   protected problemText(error: unknown): string {
     const words = this.words;
     if (!(error instanceof CallError)) {
-      reportError(error);
+      const object = Object(error);
+      if (!this.#reported.has(object)) reportError(error);
+      this.#reported.add(object);
       return words?.unknownProblem(0) ?? '';
     }
     // The API speaks English.

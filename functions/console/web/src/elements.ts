@@ -19,7 +19,7 @@ export type InviteResult = Schemas['InviteResults']['results'][number];
  * Gives the access token that the API is called with, or null where nobody is signed in.
  *
  * It is asked before every call, so it should keep the token that it has. With `refresh` the API has just refused that
- * one: get another.
+ * one: get another. Where nobody can be asked for one it rejects: that is shown as a lost connection.
  */
 export type GetToken = (options: { refresh: boolean }) => string | null | Promise<string | null>;
 

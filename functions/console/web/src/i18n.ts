@@ -34,14 +34,14 @@ export function tagsAt(element: Element): string[] {
 export class Formats {
   readonly #number: Intl.NumberFormat;
   readonly #day: Intl.DateTimeFormat;
+  readonly #short: Intl.DateTimeFormat;
   readonly #moment: Intl.DateTimeFormat;
-  readonly #list: Intl.ListFormat;
 
   constructor(readonly tag: string) {
     this.#number = new Intl.NumberFormat(tag);
     this.#day = new Intl.DateTimeFormat(tag, { dateStyle: 'medium' });
+    this.#short = new Intl.DateTimeFormat(tag, { dateStyle: 'medium', timeStyle: 'short' });
     this.#moment = new Intl.DateTimeFormat(tag, { dateStyle: 'full', timeStyle: 'short' });
-    this.#list = new Intl.ListFormat(tag);
   }
 
   number(value: number): string {
@@ -58,8 +58,16 @@ export class Formats {
     return this.#moment.format(new Date(moment));
   }
 
-  list(items: readonly string[]): string {
-    return this.#list.format(items);
+  /** `26 Nov 2026, 15:05`, in the viewer's time zone. */
+  short(moment: string): string {
+    return this.#short.format(new Date(moment));
+  }
+
+  /** `45 sec`, `2 min`, `17 hr`: rounded up, as far as that matters to whoever waits. */
+  wait(seconds: number): string {
+    const units = [['hour', 3600], ['minute', 60], ['second', 1]] as const;
+    const [unit, size] = units.find(([, size]) => seconds > 1.5 * size) ?? units[2];
+    return new Intl.NumberFormat(this.tag, { style: 'unit', unit }).format(Math.ceil(seconds / size));
   }
 }
 

@@ -52,7 +52,7 @@ class ConsolePage extends Page {
     if (session.failure) {
       await this.updateComplete;
       this.ready = true;
-      this.sayFailure();
+      await this.sayFailure();
     }
   }
 
@@ -96,9 +96,11 @@ class ConsolePage extends Page {
     await this.renderRoot.querySelector('roster-users')?.refresh();
   }
 
-  #signOut(): void {
-    // Whoever is next at this machine is not told.
+  async #signOut(): Promise<void> {
+    // Whoever is next at this machine is not told; neither by the page as the browser keeps it for its back button.
     this.#remember('');
+    this.viewer = undefined;
+    await this.updateComplete;
     session?.signOut();
   }
 

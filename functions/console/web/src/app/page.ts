@@ -42,12 +42,13 @@ export abstract class Page extends Base<AppMessages> {
     if (!session || this.busy) return;
     this.busy = true;
     await session.signIn(departure);
-    if (session.failure) this.sayFailure();
+    if (session.failure) await this.sayFailure();
   }
 
   /** For a screen reader; the notice is for everybody else. */
-  protected sayFailure(): void {
+  protected async sayFailure(): Promise<void> {
     this.busy = false;
+    await this.spoken;
     this.announce(this.#failureText());
     this.requestUpdate();
   }

@@ -233,19 +233,24 @@ export class Session {
     }
   }
 
-  /** Gets another token by the refresh token, if the identity provider gave one; without, nobody is signed in any more. */
+  /**
+   * Gets another token by the refresh token, if the identity provider gave one; without, nobody is signed in any more. Where
+   * there was no answer the refresh token is kept: the next call tries again.
+   */
   async #refresh(): Promise<void> {
     const { refresh } = this.#tokens ?? {};
-    this.#tokens = undefined;
-    if (!refresh) return;
+    if (!refresh) {
+      this.#tokens = undefined;
+      return;
+    }
     try {
       const { oauth, server, client, options } = await this.#provider();
       const response = await oauth.refreshTokenGrantRequest(server, client, oauth.None(), refresh, options());
       const tokens = await oauth.processRefreshTokenResponse(server, client, response);
       this.#keep({ refresh_token: refresh, ...tokens }, oauth.getValidatedIdTokenClaims(tokens));
     } catch (error) {
-      // The elements say that the session has ended; why, is for the log.
-      failureOf(error);
+      if (failureOf(error).trouble === 'unreachable') throw error;
+      this.#tokens = undefined;
     }
   }
 

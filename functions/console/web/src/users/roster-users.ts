@@ -2,16 +2,32 @@
 import { html, nothing, unsafeCSS, type PropertyValues, type TemplateResult } from 'lit';
 import { live } from 'lit/directives/live.js';
 import { repeat } from 'lit/directives/repeat.js';
-import { CallError, newKey, viewerOf, type OrganizationItem } from '../api';
+import { CallError, newKey, type OrganizationItem } from '../api';
 import { Base } from '../element';
-import type { Invitation, Member, Organization, Role, RosterEventMap, RosterUsersElement } from '../elements';
+import type { Organization, Role, RosterEventMap, RosterUsersElement } from '../elements';
 import { hoursLeft, type Catalogue } from '../i18n';
 import * as icons from '../icons';
+import type { CommonMessages } from '../messages/en/common';
 import en, { type UsersMessages } from '../messages/en/users';
-import { FILTERS, counts, grantable, matching, pageOf, rowsOf, type Filter, type InvitationRow, type MemberRow, type Row } from './rows';
+import {
+  FILTERS,
+  changed,
+  counts,
+  grantable,
+  matching,
+  pageOf,
+  rowsOf,
+  without,
+  type Change,
+  type Filter,
+  type InvitationRow,
+  type MemberRow,
+  type Row,
+  type Users,
+} from './rows';
 import style from './users.css';
 
-/** What a resend waits for where the API has not said how long: the pause that a deployment has if it sets none. */
+/** The pause before a resend that a deployment has if it sets none; the API says so where it has another one. */
 const COOLDOWN_SECONDS = 60;
 /** An invitation with no more hours left than these is about to expire. */
 const SOON_HOURS = 6;
@@ -39,21 +55,39 @@ interface Question {
   act: () => void;
 }
 
+/** An organization that is being founded: the key is for that name. */
+interface Founding {
+  reason: string;
+  busy: boolean;
+  name: string;
+  key: string;
+}
+
+/** What is to be done about a row. */
+interface Task {
+  /** What shows until the API has answered. */
+  change?: Change;
+  /** The action whose button gets the focus: of the row after this one, or of this one where it comes back. */
+  action?: string;
+  /** Calls the API, and says what of the users is another than before; the organization is the one that was shown then. */
+  call: (organization: string) => Promise<(users: Users) => Users>;
+  /** Once it is done. */
+  done?: (organization: string) => void;
+}
+
 export class RosterUsers extends Base<UsersMessages> implements RosterUsersElement {
   static override styles = [super.styles, unsafeCSS(style)];
   static override properties = {
     organization: {},
     switch: { type: Boolean },
     phase: { state: true },
-    held: { state: true },
-    members: { state: true },
-    invitations: { state: true },
+    told: { state: true },
     choices: { state: true },
     filter: { state: true },
     search: { state: true },
     page: { state: true },
     question: { state: true },
-    creating: { state: true },
+    founding: { state: true },
     notice: { state: true },
     inviting: { state: true },
   };
@@ -61,17 +95,15 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   declare organization: string;
   declare switch: boolean;
   declare private phase: Phase;
-  /** The organization whose users are shown. */
-  declare private held: Organization | undefined;
-  declare private members: readonly Member[];
-  declare private invitations: readonly Invitation[];
+  /** What the API has told; what shows is `#users`. */
+  declare private told: Users | undefined;
   /** The viewer's organizations, for switching. */
   declare private choices: readonly OrganizationItem[] | undefined;
   declare private filter: Filter;
   declare private search: string;
   declare private page: number;
   declare private question: Question | undefined;
-  declare private creating: { reason: string; busy: boolean; key: string } | undefined;
+  declare private founding: Founding | undefined;
   /** What went well, or not, and belongs to no row. */
   declare private notice: { text: string; bad: boolean } | undefined;
   /** Whether the invite dialog has been asked for, and so is there. */
@@ -83,14 +115,26 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   };
 
   #viewer: string | undefined;
-  /** What is wrong with a row, by its key. */
+  /** The organization that is shown, or asked for. */
+  #asked = '';
+  /** Those that the viewer is not in, whatever a list that lags says. */
+  readonly #foreign = new Set<string>();
+  /** What is on its way to the API, by the key of its row. */
+  readonly #changes = new Map<string, Change>();
+  /** The last task of each row that has one under way. */
+  readonly #busy = new Map<string, Promise<void>>();
+  /** What is wrong with a row. */
   readonly #troubles = new Map<string, string>();
-  /** Rows with a call in flight. */
-  readonly #busy = new Set<string>();
-  /** When an invitation may be sent again, by its row's key, on the server's clock. */
+  /** When an invitation may be sent again, on the server's clock, where the API has said so. */
   readonly #cooling = new Map<string, number>();
+  /** The key of a resend whose answer was lost. */
+  readonly #keys = new Map<string, string>();
+  /** Counts organizations shown: what was asked of an earlier one is nothing to this one. */
+  #showing = 0;
   /** The number of the newest load: answers of older ones come too late. */
   #load = 0;
+  /** Whether a load is under way. */
+  #asking = false;
   #loadedAt = 0;
   #looks = 0;
   #ticking: ReturnType<typeof setInterval> | undefined;
@@ -100,8 +144,6 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     this.organization = '';
     this.switch = false;
     this.phase = { is: 'loading' };
-    this.members = [];
-    this.invitations = [];
     this.filter = 'everyone';
     this.search = '';
     this.page = 0;
@@ -120,9 +162,21 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     document.removeEventListener('visibilitychange', this.#looked);
   }
 
-  protected override willUpdate(changed: PropertyValues<this>): void {
-    const asked = changed.has('organization') && this.organization !== this.held?.id;
-    if ((asked || changed.has('getToken') || changed.has('apiBase')) && this.getToken) void this.#start();
+  protected override willUpdate(properties: PropertyValues<this>): void {
+    if (!this.getToken) return;
+    const other = properties.has('organization') && this.organization !== this.#asked;
+    // Another function for the same person is nothing to start over for: frameworks make one at each render.
+    const signedIn = properties.has('getToken') && (!this.#load || this.phase.is === 'signed_out');
+    if (other || signedIn || properties.has('apiBase') || (properties.has('switch') && !this.told)) this.#start(this.organization);
+  }
+
+  protected override update(properties: PropertyValues<this>): void {
+    const focused = this.shadowRoot?.activeElement;
+    super.update(properties);
+    // What had it is gone, and nothing else asks for it: it is not lost, but at the top.
+    if (focused && !focused.isConnected) {
+      queueMicrotask(() => this.shadowRoot?.activeElement ?? this.#focus('.head h2'));
+    }
   }
 
   /** Asks for everything again; what is shown stays until it is there. */
@@ -132,10 +186,13 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
 
   /** Once a minute what is left of invitations changes, and once a second while one cools down. */
   #tick(): void {
-    if (this.phase.is !== 'ready' || document.hidden) return;
-    const cooling = [...this.#cooling.values()].some((until) => until > this.api.now() - 1000);
-    if (cooling || new Date().getSeconds() === 0) this.requestUpdate();
-    const sending = this.invitations.some(({ delivery, status }) => delivery === 'queued' && status === 'pending');
+    if (this.phase.is !== 'ready' || document.hidden || !this.told) return;
+    const now = this.api.now();
+    const cooling = [...this.#cooling.values()].some((until) => until > now - 1000);
+    const { invitations } = this.told;
+    const fresh = invitations.some(({ sent_at }) => sent_at && Date.parse(sent_at) + (COOLDOWN_SECONDS + 1) * 1000 > now);
+    if (cooling || fresh || new Date().getSeconds() === 0) this.requestUpdate();
+    const sending = invitations.some(({ delivery, status }) => delivery === 'queued' && status === 'pending');
     if (sending && !this.#busy.size && this.#looks < LOOKS_MAX && Date.now() - this.#loadedAt > LOOK_MS << this.#looks) {
       this.#looks++;
       void this.#fetch();
@@ -149,32 +206,49 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
 
   // What is shown.
 
-  async #start(): Promise<void> {
+  /** Shows that organization; with `switch`, the first one of the viewer's if it is empty. */
+  #start(organization: string): void {
+    this.#showing++;
+    this.#asked = this.organization = organization;
     this.phase = { is: 'loading' };
-    this.held = undefined;
-    this.members = this.invitations = [];
-    this.#troubles.clear();
-    this.page = 0;
-    await this.#fetch();
+    this.told = this.notice = undefined;
+    this.filter = 'everyone';
+    this.search = '';
+    this.page = this.#looks = 0;
+    for (const kept of [this.#changes, this.#busy, this.#troubles, this.#cooling, this.#keys]) kept.clear();
+    void this.#fetch();
+  }
+
+  #switchTo(organization: string): void {
+    this.#start(organization);
+    if (organization) this.tell('roster-organization-change', { organization });
+  }
+
+  /** The viewer's organizations, without those that they are not in any more. */
+  async #organizations(): Promise<OrganizationItem[]> {
+    return (await this.api.organizations()).filter(({ id }) => !this.#foreign.has(id));
   }
 
   async #fetch(): Promise<void> {
     const load = ++this.#load;
     const { api } = this;
+    this.#asking = true;
     try {
-      this.#viewer = viewerOf((await this.getToken?.({ refresh: false })) ?? null)?.sub;
-      const choices = this.switch ? api.organizations() : undefined;
+      this.#viewer = (await api.viewer())?.sub;
+      const choices = this.switch ? this.#organizations() : undefined;
       // Waited for below, or not at all.
       choices?.catch(() => {});
-      const id = this.held?.id || this.organization || (await choices)?.[0]?.id;
+      const id = this.#asked || (await choices)?.[0]?.id;
+      if (load !== this.#load) return;
       if (!id) {
-        if (load === this.#load) {
+        // Without `switch` whoever embeds this has yet to say which.
+        if (choices) {
           this.choices = [];
           this.phase = { is: 'none' };
         }
         return;
       }
-      const [held, members, pending, expired] = await Promise.all([
+      const [organization, members, pending, expired] = await Promise.all([
         api.organization(id),
         api.members(id),
         api.invitations(id, 'pending'),
@@ -182,276 +256,309 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       ]);
       const others = await choices;
       if (load !== this.#load) return;
-      const first = this.held?.id !== id;
-      this.held = held;
-      this.members = members;
-      this.invitations = [...pending, ...expired];
+      const first = !this.told;
+      this.told = { organization, members, invitations: [...pending, ...expired] };
       this.choices = others;
-      this.organization = id;
+      this.#asked = this.organization = id;
       this.#loadedAt = Date.now();
       this.phase = { is: 'ready' };
-      if (first) this.tell('roster-loaded', { organization: held });
+      if (first) this.tell('roster-loaded', { organization });
     } catch (error) {
-      if (load === this.#load) await this.#failed(error);
+      if (load === this.#load) await this.#failed(error, load);
+    } finally {
+      if (load === this.#load) this.#asking = false;
     }
   }
 
-  async #failed(error: unknown): Promise<void> {
+  async #failed(error: unknown, load: number): Promise<void> {
     const code = error instanceof CallError ? error.code : undefined;
     if (code === 'signed_out') this.phase = { is: 'signed_out' };
     else if (code === 'organization_not_found' || (code === 'gateway' && (error as CallError).status === 404)) {
-      const missing = this.organization;
-      if (this.switch) this.choices = await this.api.organizations().catch(() => undefined);
-      const first = this.choices?.[0]?.id;
+      this.#foreign.add(this.#asked);
+      const choices = this.switch ? await this.#organizations().catch(() => undefined) : undefined;
+      if (load !== this.#load) return;
+      this.choices = choices;
+      const [first] = choices ?? [];
       // One that was left since, or somebody else's: whoever is in another one gets to work there.
-      if (first && first !== missing && this.organization === missing) {
-        this.#switchTo(first);
-        this.notice = { text: this.words?.notFound ?? '', bad: true };
-      } else this.phase = this.choices?.length === 0 ? { is: 'none' } : { is: 'not_found' };
-    } else if (this.phase.is === 'ready') this.notice = { text: this.problemText(error), bad: true };
+      if (first) {
+        this.#switchTo(first.id);
+        this.#notify(this.words?.notFound, true);
+      } else this.phase = choices ? { is: 'none' } : { is: 'not_found' };
+    } else if (this.phase.is === 'ready') this.#notify(this.problemText(error), true);
     else this.phase = { is: 'failed', reason: this.problemText(error) };
+    this.#announcePhase();
   }
 
-  #switchTo(id: string): void {
-    this.notice = undefined;
-    this.search = '';
-    this.filter = 'everyone';
-    this.held = undefined;
-    this.organization = id;
-    void this.#start();
-    if (id) this.tell('roster-organization-change', { organization: id });
+  #announcePhase(): void {
+    const { words } = this;
+    const texts = { none: words?.noOrganization, not_found: words?.notFound, signed_out: words?.signedOutTitle };
+    const text = texts[this.phase.is as keyof typeof texts];
+    if (text) this.announce(text);
+  }
+
+  #notify(text = '', bad = false): void {
+    this.notice = { text, bad };
+    this.announce(text);
+  }
+
+  /** What shows: what the API has told, with what is on its way to it. */
+  get #users(): Users | undefined {
+    return this.told && changed(this.told, this.#changes);
   }
 
   get #rows(): Row[] {
-    return this.held ? rowsOf(this.held, this.members, this.invitations, this.#viewer, this.api.now()) : [];
+    const users = this.#users;
+    return users ? rowsOf(users, this.#viewer, this.api.now()) : [];
   }
 
-  // What is done. Everything but a resend shows at once, and is undone if the API refuses.
+  // What is done. Roles, removals and revocations show at once, and are undone if the API refuses.
 
-  async #attempt(row: Row, what: { show?: () => () => void; call: () => Promise<void> }): Promise<void> {
+  /** Does it once what is under way for that row is done. */
+  #attempt(row: Row, task: Task): void {
     const { key } = row;
-    if (this.#busy.has(key)) return;
-    this.#busy.add(key);
+    const { change, action } = task;
+    const before = this.#busy.get(key);
+    const showing = this.#showing;
+    const moved = change === 'gone' && action ? this.#neighbour(row, action) : undefined;
     this.#troubles.delete(key);
     this.notice = undefined;
-    const undo = what.show?.();
+    if (change) this.#changes.set(key, change);
     this.requestUpdate();
-    try {
-      await what.call();
-    } catch (error) {
-      const gone = error instanceof CallError && (error.code === 'member_not_found' || error.code === 'invitation_not_found');
-      if (!gone) {
-        undo?.();
-        this.#refused(row, error, Boolean(undo));
+    const focused = moved?.();
+    const work = async (): Promise<void> => {
+      await before;
+      if (showing !== this.#showing) return;
+      const organization = this.#asked;
+      try {
+        const apply = await task.call(organization);
+        if (showing !== this.#showing) return;
+        if (this.told) this.told = apply(this.told);
+        this.#settled(key, change);
+      } catch (error) {
+        if (showing !== this.#showing) return;
+        this.#settled(key, change);
+        await this.#refused(row, error, change, action, focused);
+        return;
       }
-      // What is shown is not what is there.
-      if (error instanceof CallError && [403, 404, 409].includes(error.status)) void this.#fetch();
-    } finally {
-      this.#busy.delete(key);
+      task.done?.(organization);
+    };
+    const working = work().finally(() => {
+      if (this.#busy.get(key) === working) this.#busy.delete(key);
       this.requestUpdate();
+    });
+    this.#busy.set(key, working);
+  }
+
+  #settled(key: string, change: Change | undefined): void {
+    // Another one may be waiting, which shows instead.
+    if (change && this.#changes.get(key) === change) this.#changes.delete(key);
+    // What was asked for before this was done may lack it.
+    if (this.#asking) void this.#fetch();
+  }
+
+  async #refused(
+    row: Row,
+    error: unknown,
+    change: Change | undefined,
+    action: string | undefined,
+    focused: Promise<Element | null> | undefined,
+  ): Promise<void> {
+    const { code, status } = error instanceof CallError ? error : { code: undefined, status: 0 };
+    // Somebody else was faster, and what was wanted is so.
+    if (code === 'member_not_found' || code === 'invitation_not_found') {
+      this.#notify(this.words?.gone(row.email));
+      if (this.told) this.told = without(this.told, row.key);
+    } else {
+      const reason = this.problemText(error);
+      this.#troubles.set(row.key, reason);
+      this.announce(change ? (this.words?.undone(reason) ?? '') : reason);
+    }
+    if (code === 'signed_out') this.tell('roster-sign-in', { email: undefined, change: false });
+    // What is shown is not what is there.
+    if ([403, 404, 409].includes(status)) void this.#fetch();
+    // Back to where it came from, unless the person has gone on meanwhile.
+    const to = await focused;
+    await this.updateComplete;
+    if (action && to && to === this.shadowRoot?.activeElement) {
+      this.#rowElement(row.key)?.querySelector<HTMLElement>(`[data-do=${action}]`)?.focus();
     }
   }
 
-  #refused(row: Row, error: unknown, undone: boolean): void {
-    if (error instanceof CallError && error.code === 'signed_out') {
-      this.tell('roster-sign-in', { email: undefined, change: false });
-    }
-    const reason = this.problemText(error);
-    this.#troubles.set(row.key, reason);
-    this.announce(undone ? (this.words?.undone(reason) ?? '') : reason);
-  }
-
-  #editRole(row: MemberRow, role: Role): void {
-    const { member } = row;
-    const put = (is: Member, owners: number): void => {
-      this.members = this.members.map((other) => (other.user_id === is.user_id ? is : other));
-      if (this.held) this.held = { ...this.held, owners: this.held.owners + owners };
-    };
-    const step = role === 'owner' ? 1 : -1;
-    void this.#attempt(row, {
-      show: () => {
-        put({ ...member, role }, step);
-        return () => put(member, -step);
-      },
-      call: async () => {
-        const edited = await this.api.editRole(this.organization, member.user_id, role);
-        put(edited, 0);
-        if (this.words) this.announce(this.words.roleEdited(member.email, this.words.roles[role]));
-        this.tell('roster-role-edited', { organization: this.organization, member: edited });
-      },
-    });
-  }
-
-  /** One more seat taken, or one given back. */
-  #seat(taken: 1 | -1): void {
-    if (!this.held) return;
-    const { seats } = this.held;
-    this.held = { ...this.held, seats: { ...seats, taken: seats.taken + taken, free: seats.free - taken } };
-  }
-
-  #remove(row: MemberRow): void {
-    const { member } = row;
-    const owners = member.role === 'owner' ? 1 : 0;
-    const count = (by: number): void => {
-      if (this.held) this.held = { ...this.held, owners: this.held.owners + by * owners };
-    };
-    void this.#attempt(row, {
-      show: () => {
-        const focus = this.#neighbour(row, 'remove');
-        this.members = this.members.filter((other) => other !== member);
-        this.#seat(-1);
-        count(-1);
-        const moved = focus();
-        return () => {
-          void moved.then((to) => this.#back(row.key, 'remove', to));
-          this.members = [...this.members.filter((other) => other.user_id !== member.user_id), member];
-          this.#seat(1);
-          count(1);
+  #editRole({ member, ...row }: MemberRow, role: Role): void {
+    this.#attempt({ member, ...row }, {
+      change: { role },
+      call: async (organization) => {
+        const edited = await this.api.editRole(organization, member.user_id, role);
+        this.tell('roster-role-edited', { organization, member: edited });
+        return (users) => {
+          const { organization, invitations } = changed(users, new Map([[row.key, { role: edited.role }]]));
+          const members = users.members.map((other) => (other.user_id === edited.user_id ? edited : other));
+          return { organization, members, invitations };
         };
       },
-      call: async () => {
-        await this.api.remove(this.organization, member.user_id);
-        this.announce(this.words?.removed(member.email) ?? '');
-        this.tell('roster-removed', { organization: this.organization, member });
-      },
+      done: () => this.announce(this.words?.roleEdited(member.email, this.words.roles[role]) ?? ''),
     });
   }
 
-  #revoke(row: InvitationRow): void {
-    const { invitation } = row;
-    void this.#attempt(row, {
-      show: () => {
-        const focus = this.#neighbour(row, 'revoke');
-        this.invitations = this.invitations.filter((other) => other !== invitation);
-        this.#seat(-1);
-        const moved = focus();
-        return () => {
-          void moved.then((to) => this.#back(row.key, 'revoke', to));
-          this.invitations = [...this.invitations.filter((other) => other.id !== invitation.id), invitation];
-          this.#seat(1);
-        };
+  #remove({ member, ...row }: MemberRow): void {
+    this.#attempt({ member, ...row }, {
+      change: 'gone',
+      action: 'remove',
+      call: async (organization) => {
+        await this.api.remove(organization, member.user_id);
+        this.tell('roster-removed', { organization, member });
+        return (users) => without(users, row.key);
       },
-      call: async () => {
-        await this.api.revoke(this.organization, invitation.id);
-        this.announce(this.words?.revoked(invitation.email) ?? '');
-        this.tell('roster-revoked', { organization: this.organization, invitation: { ...invitation, status: 'revoked' } });
-      },
+      done: () => this.announce(this.words?.removed(member.email) ?? ''),
     });
   }
 
-  #resend(row: InvitationRow): void {
-    const { key, invitation } = row;
-    const cool = (seconds: number): unknown => this.#cooling.set(key, this.api.now() + seconds * 1000);
-    void this.#attempt(row, {
-      call: async () => {
+  #revoke({ invitation, ...row }: InvitationRow): void {
+    this.#attempt({ invitation, ...row }, {
+      change: 'gone',
+      action: 'revoke',
+      call: async (organization) => {
+        await this.api.revoke(organization, invitation.id);
+        this.tell('roster-revoked', { organization, invitation: { ...invitation, status: 'revoked' } });
+        return (users) => without(users, row.key);
+      },
+      done: () => this.announce(this.words?.revoked(invitation.email) ?? ''),
+    });
+  }
+
+  #resend({ invitation, ...row }: InvitationRow): void {
+    const { key } = row;
+    this.#attempt({ invitation, ...row }, {
+      call: async (organization) => {
+        const idempotency = this.#keys.get(key) ?? newKey();
+        this.#keys.set(key, idempotency);
         try {
-          const sent = await this.api.resend(this.organization, invitation.id, newKey());
-          cool(COOLDOWN_SECONDS);
+          const sent = await this.api.resend(organization, invitation.id, idempotency);
+          this.#cool(key, COOLDOWN_SECONDS);
+          this.#keys.delete(key);
           this.#looks = 0;
           this.#loadedAt = Date.now();
-          // One whose seat had been freed took one again; which that was, only the API knows.
-          if (row.expired) void this.api.organization(this.organization).then((held) => (this.held = held), () => {});
-          this.invitations = this.invitations.map((other) => (other.id === sent.id ? sent : other));
           this.announce(this.words?.resent(sent.email, this.formats.moment(sent.expires_at)) ?? '');
-          this.tell('roster-resent', { organization: this.organization, invitation: sent });
+          this.tell('roster-resent', { organization, invitation: sent });
+          return (users) => ({
+            ...users,
+            invitations: users.invitations.map((other) => (other.id === sent.id ? sent : other)),
+          });
         } catch (error) {
-          if (error instanceof CallError && error.status === 429) cool(error.retryAfter ?? COOLDOWN_SECONDS);
+          if (error instanceof CallError && error.code === 'resend_too_soon') this.#cool(key, error.retryAfter ?? COOLDOWN_SECONDS);
+          // Refused: the next one is another one. Lost: the same again.
+          if (error instanceof CallError && error.status >= 400 && error.status < 500) this.#keys.delete(key);
           throw error;
         }
       },
+      // One whose seat had been freed took one again; which that was, only the API knows.
+      done: () => void (row.expired && this.#fetch()),
     });
   }
 
+  #cool(key: string, seconds: number): void {
+    this.#cooling.set(key, this.api.now() + seconds * 1000);
+  }
+
   #leave(row: MemberRow): void {
-    const { id = '', name = '' } = this.held ?? {};
-    void this.#attempt(row, {
-      call: async () => {
-        await this.api.remove(id, row.member.user_id);
-        this.tell('roster-left', { organization: id });
-        const text = this.words?.left(name) ?? '';
-        if (this.switch) this.#switchTo('');
+    this.#attempt(row, {
+      call: async (organization) => {
+        await this.api.remove(organization, row.member.user_id);
+        this.#foreign.add(organization);
+        this.tell('roster-left', { organization });
+        return (users) => users;
+      },
+      done: () => {
+        const text = this.words?.left(this.told?.organization.name ?? '');
+        this.choices = this.choices?.filter(({ id }) => !this.#foreign.has(id));
+        if (this.switch) this.#switchTo(this.choices?.[0]?.id ?? '');
         else this.phase = { is: 'not_found' };
-        this.notice = { text, bad: false };
-        this.announce(text);
-        await this.updateComplete;
+        this.#notify(text);
         this.#focus('.head h2');
       },
     });
   }
 
-  async #create(event: SubmitEvent): Promise<void> {
+  async #found(event: SubmitEvent): Promise<void> {
     event.preventDefault();
-    const { creating } = this;
-    if (!creating || creating.busy) return;
+    const { founding } = this;
+    if (!founding || founding.busy) return;
     const name = String(new FormData(event.target as HTMLFormElement).get('name') ?? '').trim();
-    this.creating = { ...creating, busy: true, reason: '' };
+    const key = name === founding.name ? founding.key : newKey();
+    this.founding = { name, key, busy: true, reason: '' };
     try {
-      const organization = await this.api.create(name, creating.key);
+      const organization = await this.api.create(name, key);
       this.#dialog('.create')?.close();
       this.tell('roster-created', { organization });
       this.#switchTo(organization.id);
-      const text = this.words?.created(organization.name) ?? '';
-      this.notice = { text, bad: false };
-      this.announce(text);
-      await this.updateComplete;
+      this.#notify(this.words?.created(organization.name));
       this.#focus('.head h2');
     } catch (error) {
-      // What the API has refused may be asked anew, under another key; what got lost, under the same.
-      const definite = error instanceof CallError && error.status >= 400 && error.status < 500;
-      const key = definite ? newKey() : creating.key;
-      const pointed = error instanceof CallError ? error.problem.errors?.[0]?.detail : undefined;
+      const { code = '', problem = {} } = error instanceof CallError ? error : {};
+      const pointed = this.language === 'en' ? problem.errors?.[0]?.detail : undefined;
+      // Refused: whatever comes next is asked for anew. Lost: the same again, under the same key.
+      const lost = code === 'unreachable' || code === 'unavailable' || code === 'signed_out';
       // What points at a field goes on after the field's name.
-      const text = (this.language === 'en' && pointed) || this.problemText(error);
+      const text = pointed ?? this.problemText(error);
       const reason = text.charAt(0).toUpperCase() + text.slice(1);
-      this.creating = { busy: false, reason, key };
+      this.founding = { name: lost ? name : '', key, busy: false, reason };
+      if (code === 'signed_out') this.tell('roster-sign-in', { email: undefined, change: false });
       this.#focus('.create input');
     }
   }
 
   async #invite(): Promise<void> {
-    if (!this.held?.seats.free) return;
-    await import('../invite/roster-invite-dialog');
+    if (!this.told?.organization.seats.free) return;
+    try {
+      await import('../invite/roster-invite-dialog');
+    } catch {
+      // Gone with the deployment that this page is from, or no connection.
+      return this.#notify(this.words?.notLoaded, true);
+    }
     this.inviting = true;
     await this.updateComplete;
     this.renderRoot.querySelector('roster-invite-dialog')?.open();
   }
 
+  /** Some were invited; the dialog may go on with others. */
   #invited(event: RosterEventMap['roster-invited']): void {
+    const { told } = this;
+    if (!told || event.detail.organization !== told.organization.id) return;
     const fresh = event.detail.results.flatMap((result) => (result.outcome === 'invited' ? [result.invitation] : []));
     const ids = new Set(fresh.map(({ id }) => id));
-    const before = new Set(this.invitations.filter((other) => other.status === 'pending').map(({ id }) => id));
-    this.invitations = [...fresh, ...this.invitations.filter(({ id }) => !ids.has(id))];
-    for (const { id } of fresh) if (!before.has(id)) this.#seat(1);
+    const known = told.invitations.filter(({ id, status }) => ids.has(id) && status === 'pending').length;
+    const { seats } = told.organization;
+    const taken = fresh.length - known;
+    this.told = {
+      ...told,
+      organization: { ...told.organization, seats: { ...seats, taken: seats.taken + taken, free: seats.free - taken } },
+      invitations: [...fresh, ...told.invitations.filter(({ id }) => !ids.has(id))],
+    };
   }
 
   /** Said once the dialog is gone: behind it nobody hears it, and many addresses are several calls. */
-  #inviteClosed(event: Event): void {
+  async #inviteClosed(event: Event): Promise<void> {
     const { invited } = event.target as HTMLElementTagNameMap['roster-invite-dialog'];
-    if (!invited) return;
-    this.filter = 'everyone';
-    this.search = '';
-    this.page = this.#looks = 0;
-    const text = this.words?.invited(invited) ?? '';
-    this.notice = { text, bad: false };
-    this.announce(text);
-    void this.#fetch();
+    if (invited) {
+      this.filter = 'everyone';
+      this.search = '';
+      this.page = this.#looks = 0;
+      this.#notify(this.words?.invited(invited, this.formats.number(invited)));
+      void this.#fetch();
+    }
+    await this.updateComplete;
+    // The button that opened it may have gone with an empty list.
+    if (!this.shadowRoot?.activeElement) this.#focus('.invite');
   }
 
   // Where the focus goes.
 
   #focus(selector: string): void {
-    this.renderRoot.querySelector<HTMLElement>(selector)?.focus();
+    void this.updateComplete.then(() => this.renderRoot.querySelector<HTMLElement>(selector)?.focus());
   }
 
   #rowElement(key: string): HTMLElement | undefined {
     return [...this.renderRoot.querySelectorAll<HTMLElement>('tr[data-key]')].find((tr) => tr.dataset['key'] === key);
-  }
-
-  /** Puts the focus on that action of a row that is back, unless the person has gone on meanwhile. */
-  async #back(key: string, action: string, from: Element | null): Promise<void> {
-    await this.updateComplete;
-    const now = this.shadowRoot?.activeElement ?? null;
-    if (now === from) this.#rowElement(key)?.querySelector<HTMLElement>(`[data-do=${action}]`)?.focus();
   }
 
   /**
@@ -466,7 +573,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       await this.updateComplete;
       const found = next && this.#rowElement(next.key);
       const to = found?.querySelector<HTMLElement>(`[data-do=${action}]`) ?? found;
-      (to ?? this.renderRoot.querySelector<HTMLElement>('input[type=search]'))?.focus();
+      (to ?? this.renderRoot.querySelector<HTMLElement>('input[type=search], .head h2'))?.focus();
       return this.shadowRoot?.activeElement ?? null;
     };
   }
@@ -482,7 +589,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   }
 
   async #askForName(): Promise<void> {
-    this.creating = { reason: '', busy: false, key: newKey() };
+    this.founding = { reason: '', busy: false, name: '', key: '' };
     await this.updateComplete;
     this.#dialog('.create')?.showModal();
   }
@@ -494,7 +601,8 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     return html`${words ? this.#everything(words) : nothing}${this.liveRegion()}`;
   }
 
-  #everything(words: UsersMessages & { loading: string }): TemplateResult {
+  #everything(words: UsersMessages & CommonMessages): TemplateResult {
+    const users = this.#users;
     const body = {
       loading: () => this.#loading(words),
       ready: () => this.#list(),
@@ -502,7 +610,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
         this.#empty(icons.people, words.noOrganization, words.noOrganizationText, words.create, () => void this.#askForName()),
       not_found: () => this.#empty(icons.lock, words.notFoundTitle, words.notFound),
       signed_out: () =>
-        this.#empty(icons.lock, words.signedOutTitle, words.signedOutText, this.words!.signInAgain, () =>
+        this.#empty(icons.lock, words.signedOutTitle, words.signedOutText, words.signInAgain, () =>
           this.tell('roster-sign-in', { email: undefined, change: false }),
         ),
       failed: () => this.#failure(),
@@ -511,16 +619,17 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
         ${this.#head()} ${this.#notice()} ${body()}
       </section>
       ${this.#questionDialog()} ${this.switch ? this.#createDialog() : nothing}
-      ${this.inviting && this.held
+      ${this.inviting && users
         ? html`<roster-invite-dialog
+            lang=${this.formats.tag}
             .apiBase=${this.apiBase}
             .getToken=${this.getToken}
-            .organization=${this.held.id}
-            .organizationName=${this.held.name}
-            .roles=${grantable(this.held.role)}
-            .seatsFree=${this.held.seats.free}
-            .members=${this.members}
-            .invitations=${this.invitations}
+            .organization=${users.organization.id}
+            .organizationName=${users.organization.name}
+            .roles=${grantable(users.organization.role)}
+            .seatsFree=${users.organization.seats.free}
+            .members=${users.members}
+            .invitations=${users.invitations}
             @roster-invited=${this.#invited}
             @close=${this.#inviteClosed}
           ></roster-invite-dialog>`
@@ -529,8 +638,9 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
 
   #head(): TemplateResult {
     const words = this.words!;
-    const { held, choices } = this;
-    const several = this.switch && choices && (choices.length > 1 || (choices.length && !held));
+    const held = this.#users?.organization;
+    const choices = this.#choices;
+    const several = this.switch && (choices.length > 1 || (choices.length && !held && this.phase.is !== 'loading'));
     const full = held?.seats.free === 0;
     return html`<header class="head">
       <div class="title">
@@ -540,8 +650,8 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
               aria-label=${words.organization}
               @change=${(event: Event) => this.#switchTo((event.target as HTMLSelectElement).value)}
             >
-              ${held ? nothing : html`<option value="" selected></option>`}
-              ${choices.map(({ id, name }) => html`<option value=${id} .selected=${live(id === held?.id)}>${name}</option>`)}
+              ${choices.some(({ id }) => id === this.#asked) ? nothing : html`<option value="" selected></option>`}
+              ${choices.map(({ id, name }) => html`<option value=${id} .selected=${live(id === this.#asked)}>${name}</option>`)}
             </select>`
           : nothing}
         ${this.switch && this.phase.is !== 'none' && this.phase.is !== 'loading'
@@ -554,13 +664,20 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
               class="primary invite"
               aria-disabled=${full}
               aria-describedby=${full ? 'full' : nothing}
-              @pointerenter=${() => void import('../invite/roster-invite-dialog')}
+              @pointerenter=${() => void import('../invite/roster-invite-dialog').catch(() => {})}
               @click=${this.#invite}
             >
               ${icons.plus}${words.invite}
             </button>`
         : nothing}
     </header>`;
+  }
+
+  /** With the one that is shown, which a list that lags may lack. */
+  get #choices(): readonly { id: string; name: string }[] {
+    const { choices = [], told } = this;
+    const { id, name } = told?.organization ?? {};
+    return id && name && !choices.some((choice) => choice.id === id) ? [...choices, { id, name }] : choices;
   }
 
   #seats({ seats }: Organization): TemplateResult {
@@ -574,10 +691,10 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
 
   #notice(): unknown {
     const words = this.words!;
-    const full = this.phase.is === 'ready' && this.held?.seats.free === 0;
+    const seats = this.phase.is === 'ready' ? this.#users?.organization.seats : undefined;
     const { notice } = this;
-    return html`${full
-      ? html`<p class="notice warn" id="full">${icons.alert}<span>${words.seatsFull(this.formats.number(this.held!.seats.total))}</span></p>`
+    return html`${seats?.free === 0
+      ? html`<p class="notice warn" id="full">${icons.alert}<span>${words.seatsFull(this.formats.number(seats.total))}</span></p>`
       : nothing}
     ${notice
       ? html`<div class="notice ${notice.bad ? 'bad' : 'good'}">
@@ -603,7 +720,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       ${icons.alert}
       <h3>${words.loadFailed}</h3>
       <p class="soft">${reason}</p>
-      <button @click=${() => void this.#start()}>${words.tryAgain}</button>
+      <button @click=${() => this.#start(this.#asked)}>${words.tryAgain}</button>
     </div>`;
   }
 
@@ -618,21 +735,24 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
 
   #list(): TemplateResult {
     const words = this.words!;
-    const { number } = { number: (value: number) => this.formats.number(value) };
+    const number = (value: number): string => this.formats.number(value);
     const all = this.#rows;
     const found = matching(all, this.filter, this.search);
     const { page, first, rows, last } = pageOf(found, this.page);
     const count = counts(all);
     if (all.length === 1 && all[0]?.kind === 'member') {
-      return html`${this.#table(rows)}${this.#empty(icons.people, words.alone, words.aloneText, words.invite, () => void this.#invite())}`;
+      return html`${this.#table(all)}${this.#empty(icons.people, words.alone, words.aloneText, words.invite, () => void this.#invite())}`;
     }
     const turn = (by: number) => (event: Event) => {
       // At an end the button is still there, so that the focus is.
       if ((event.currentTarget as HTMLElement).ariaDisabled === 'true') return;
       this.page = page + by;
+      const turned = pageOf(found, this.page);
+      this.announce(range(turned.first, turned.rows.length));
       void this.updateComplete.then(() => this.renderRoot.querySelector('table')?.scrollIntoView({ block: 'nearest' }));
     };
-    const range = words.shown(number(rows.length && first + 1), number(first + rows.length), number(found.length));
+    const range = (first: number, length: number): string =>
+      words.shown(number(length && first + 1), number(first + length), number(found.length));
     return html`<div class="tools">
         <div class="search">
           ${icons.search}
@@ -669,7 +789,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       ${rows.length ? this.#table(rows) : this.#nobody()}
       ${found.length
         ? html`<nav class="pages" aria-label=${words.pages}>
-            <span class="soft">${range}</span>
+            <span class="soft">${range(first, rows.length)}</span>
             ${found.length > rows.length
               ? html`<button aria-disabled=${page === 0} @click=${turn(-1)}>${words.previous}</button>
                   <button aria-disabled=${last} @click=${turn(1)}>${words.next}</button>`
@@ -759,7 +879,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
 
   #role(row: Row): TemplateResult {
     const words = this.words!;
-    const viewer = this.held!.role;
+    const viewer = this.told!.organization.role;
     if (row.kind === 'invitation' || viewer !== 'owner') return html`<span>${words.roles[row.role]}</span>`;
     if (row.lock) {
       const reason = row.lock === 'own' ? words.ownRole : words.lastOwner;
@@ -780,22 +900,24 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     const until = html`<time datetime=${expires_at} title=${this.formats.moment(expires_at)}
       >${row.expired ? this.formats.day(expires_at) : words.expiresIn(left)}</time
     >`;
+    const exact = words.until(this.formats.short(expires_at));
     const why = { bounced: words.bouncedWhy, complained: words.complainedWhy, failed: words.failedWhy }[delivery as string] ?? '';
     return html`${row.expired
       ? html`<span class="badge muted">${icons.clock}${words.expired} ${until}</span>`
       : html`<span class="badge ${left > SOON_HOURS ? 'open' : 'warn'}">${icons.clock}${until}</span>`}
     ${delivery && row.bounced
       ? html`<span class="badge bad">${icons.alert}${words.delivery[delivery]}</span>
-          <span class="reason soft">${delivery_detail ?? why}</span>`
-      : delivery && !row.expired
-        ? html`<span class="reason soft">${words.delivery[delivery]}</span>`
-        : nothing}`;
+          <span class="reason soft">${(this.language === 'en' && delivery_detail) || why}</span>`
+      : nothing}
+    ${row.expired
+      ? nothing
+      : html`<span class="reason soft">${delivery && !row.bounced ? `${words.delivery[delivery]} · ${exact}` : exact}</span>`}`;
   }
 
   #memberActions(row: MemberRow): unknown {
     const words = this.words!;
     const { email } = row;
-    const organization = this.held!.name;
+    const organization = this.told!.organization.name;
     if (row.own) {
       const stuck = row.lock === 'last_owner';
       const ask = (): void => {
@@ -822,7 +944,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
         ${words.leave}
       </button>`;
     }
-    if (this.held!.role !== 'owner') return nothing;
+    if (this.told!.organization.role !== 'owner') return nothing;
     const ask = (): void =>
       void this.#ask({
         title: words.removeAsk(email, organization),
@@ -837,8 +959,9 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   #invitationActions(row: InvitationRow): unknown {
     const words = this.words!;
     const { email, key } = row;
-    if (!grantable(this.held!.role).includes(row.role)) return nothing;
-    const wait = Math.ceil(((this.#cooling.get(key) ?? 0) - this.api.now()) / 1000);
+    if (!grantable(this.told!.organization.role).includes(row.role)) return nothing;
+    const sent = Date.parse(row.invitation.sent_at ?? '') + COOLDOWN_SECONDS * 1000;
+    const wait = Math.ceil(((this.#cooling.get(key) ?? (sent || 0)) - this.api.now()) / 1000);
     const ask = (): void =>
       void this.#ask({
         title: words.revokeAsk(email),
@@ -847,15 +970,17 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
         go: words.revokeDo,
         act: () => this.#revoke(row),
       });
+    // The name stays while the time runs, or a screen reader would read it every second.
     return html`<button
         class="quiet"
         data-do="resend"
-        aria-label=${wait > 0 ? nothing : words.resendTo(email)}
+        aria-label=${words.resendTo(email)}
         aria-disabled=${wait > 0 || this.#busy.has(key)}
-        @click=${() => wait > 0 || this.#resend(row)}
+        @click=${() => wait > 0 || this.#busy.has(key) || this.#resend(row)}
       >
-        ${wait > 0 ? words.resendIn(wait) : words.resend}
+        ${words.resend}
       </button>
+      ${wait > 0 ? html`<span class="wait soft">${words.resendIn(this.formats.wait(wait))}</span>` : nothing}
       ${row.expired
         ? nothing
         : html`<button class="quiet danger" data-do="revoke" aria-label=${words.revokeOf(email)} @click=${ask}>${words.revoke}</button>`}`;
@@ -884,10 +1009,10 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
 
   #createDialog(): TemplateResult {
     const words = this.words!;
-    const { creating } = this;
-    return html`<dialog class="create" aria-labelledby="naming" @close=${() => (this.creating = undefined)}>
-      ${creating
-        ? html`<form @submit=${this.#create} novalidate>
+    const { founding } = this;
+    return html`<dialog class="create" aria-labelledby="naming" @close=${() => (this.founding = undefined)}>
+      ${founding
+        ? html`<form @submit=${this.#found} novalidate>
             <div class="body">
               <h2 id="naming">${words.createTitle}</h2>
               <div class="field">
@@ -898,17 +1023,17 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
                   maxlength="60"
                   autocomplete="organization"
                   autofocus
-                  aria-invalid=${Boolean(creating.reason)}
+                  aria-invalid=${Boolean(founding.reason)}
                   aria-describedby="hint reason"
                 />
                 <p id="hint" class="soft">${words.nameHint}</p>
-                <p id="reason" class="bad-text" role="alert">${creating.reason ? html`${icons.alert} ${creating.reason}` : nothing}</p>
+                <p id="reason" class="bad-text" role="alert">${founding.reason ? html`${icons.alert} ${founding.reason}` : nothing}</p>
               </div>
             </div>
             <div class="foot">
               <button type="button" @click=${() => this.#dialog('.create')?.close()}>${words.cancel}</button>
-              <button class="primary" aria-disabled=${creating.busy}>
-                ${creating.busy ? html`<span class="spin" aria-hidden="true"></span>` : nothing}${words.create}
+              <button class="primary" aria-disabled=${founding.busy}>
+                ${founding.busy ? html`<span class="spin" aria-hidden="true"></span>` : nothing}${words.create}
               </button>
             </div>
           </form>`

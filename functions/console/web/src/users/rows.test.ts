@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Invitation, Member, Organization } from '../elements';
-import { counts, grantable, matching, pageOf, rowsOf, type MemberRow, type Row } from './rows';
+import { changed, counts, grantable, matching, pageOf, rowsOf, type Change, type MemberRow, type Row, type Users } from './rows';
 
 const NOW = Date.parse('2026-11-24T14:05:00Z');
 const organization: Organization = {
@@ -33,13 +33,20 @@ function invitation(name: string, rest: Partial<Invitation> = {}): Invitation {
   };
 }
 
+const users = (members: Member[], invitations: Invitation[] = [], owners = 2): Users => ({
+  organization: { ...organization, owners },
+  members,
+  invitations,
+});
+
 const emails = (rows: readonly Row[]) => rows.map((row) => row.email.split('@')[0]);
 
 test('invitations come first, the youngest at the top, then members by address', () => {
   const rows = rowsOf(
-    organization,
-    [member('zoe'), member('ada', 'owner')],
-    [invitation('old', { created_at: '2026-11-20T12:00:00Z' }), invitation('b'), invitation('a')],
+    users(
+      [member('zoe'), member('ada', 'owner')],
+      [invitation('old', { created_at: '2026-11-20T12:00:00Z' }), invitation('b'), invitation('a')],
+    ),
     'ada',
     NOW,
   );
@@ -48,17 +55,17 @@ test('invitations come first, the youngest at the top, then members by address',
 
 test("one's own row and the last owner's are locked, and nobody else's", () => {
   const locks = (owners: number) =>
-    rowsOf({ ...organization, owners }, [member('ada', 'owner'), member('bo', 'owner'), member('cy')], [], 'cy', NOW).map(
+    rowsOf(users([member('ada', 'owner'), member('bo', 'owner'), member('cy')], [], owners), 'cy', NOW).map(
       (row) => (row as MemberRow).lock,
     );
   assert.deepEqual(locks(2), [undefined, undefined, 'own']);
-  const alone = rowsOf({ ...organization, owners: 1 }, [member('ada', 'owner'), member('cy')], [], 'ada', NOW);
+  const alone = rowsOf(users([member('ada', 'owner'), member('cy')], [], 1), 'ada', NOW);
   assert.deepEqual(alone.map((row) => (row as MemberRow).lock), ['last_owner', undefined]);
 });
 
 test('an invitation is expired from its instant on, whatever its status said', () => {
   const at = (expires_at: string, status: Invitation['status'] = 'pending') => {
-    const [row] = rowsOf(organization, [], [invitation('a', { expires_at, status })], undefined, NOW);
+    const [row] = rowsOf(users([], [invitation('a', { expires_at, status })]), undefined, NOW);
     return row?.kind === 'invitation' && row.expired;
   };
   assert.equal(at('2026-11-24T14:05:01Z'), false);
@@ -67,19 +74,14 @@ test('an invitation is expired from its instant on, whatever its status said', (
 });
 
 test('filters and their counts agree', () => {
-  const rows = rowsOf(
-    organization,
-    [member('ada', 'owner'), member('bo')],
-    [
-      invitation('fresh'),
-      invitation('bounced', { delivery: 'bounced' }),
-      invitation('spam', { delivery: 'complained' }),
-      invitation('failed', { delivery: 'failed', status: 'expired' }),
-      invitation('late', { status: 'expired' }),
-    ],
-    'ada',
-    NOW,
-  );
+  const invitations = [
+    invitation('fresh'),
+    invitation('bounced', { delivery: 'bounced' }),
+    invitation('spam', { delivery: 'complained' }),
+    invitation('failed', { delivery: 'failed', status: 'expired' }),
+    invitation('late', { status: 'expired' }),
+  ];
+  const rows = rowsOf(users([member('ada', 'owner'), member('bo')], invitations), 'ada', NOW);
   const expected = { everyone: 7, members: 2, pending: 3, expired: 2, bounced: 3 };
   assert.deepEqual(counts(rows), expected);
   for (const [filter, count] of Object.entries(expected)) {
@@ -88,14 +90,14 @@ test('filters and their counts agree', () => {
 });
 
 test('a search asks for every word of it, in any case', () => {
-  const rows = rowsOf(organization, [member('anna.berg'), member('anna.cruz')], [], undefined, NOW);
+  const rows = rowsOf(users([member('anna.berg'), member('anna.cruz')]), undefined, NOW);
   assert.deepEqual(emails(matching(rows, 'everyone', ' ANNA  cruz ')), ['anna.cruz']);
   assert.deepEqual(emails(matching(rows, 'everyone', '')), ['anna.berg', 'anna.cruz']);
   assert.deepEqual(emails(matching(rows, 'pending', 'anna')), []);
 });
 
 test('every row is on one page, and a page beyond the last is the last', () => {
-  const rows = rowsOf(organization, Array.from({ length: 101 }, (_, n) => member(`m${n + 1000}`)), [], undefined, NOW);
+  const rows = rowsOf(users(Array.from({ length: 101 }, (_, n) => member(`m${n + 1000}`))), undefined, NOW);
   const pages = [0, 1, 2].map((page) => pageOf(rows, page));
   assert.deepEqual(pages.map(({ rows, last }) => [rows.length, last]), [[50, false], [50, false], [1, true]]);
   assert.deepEqual(pages.flatMap(({ rows }) => rows), rows);
@@ -106,4 +108,20 @@ test('every row is on one page, and a page beyond the last is the last', () => {
 test('a member grants member only', () => {
   assert.deepEqual(grantable('member'), ['member']);
   assert.deepEqual(grantable('owner'), ['member', 'owner']);
+});
+
+test('what is on its way shows already, and counts', () => {
+  const before = users([member('ada', 'owner'), member('bo', 'owner'), member('cy')], [invitation('a'), invitation('b')]);
+  const after = (...changes: [string, Change][]) => {
+    const { organization, members, invitations } = changed(before, new Map(changes));
+    const { owners, seats } = organization;
+    return [members.map(({ user_id, role }) => `${user_id} ${role}`), invitations.length, owners, seats.taken, seats.free];
+  };
+  const all = ['ada owner', 'bo owner', 'cy member'];
+  assert.deepEqual(after(), [all, 2, 2, 3, 997]);
+  assert.deepEqual(after(['user cy', { role: 'owner' }]), [['ada owner', 'bo owner', 'cy owner'], 2, 3, 3, 997]);
+  assert.deepEqual(after(['user bo', { role: 'member' }]), [['ada owner', 'bo member', 'cy member'], 2, 1, 3, 997]);
+  assert.deepEqual(after(['user bo', 'gone'], ['inv_a', 'gone']), [['ada owner', 'cy member'], 1, 1, 1, 999]);
+  // Answers may have overtaken them: then there is nothing left to change.
+  assert.deepEqual(after(['user bo', { role: 'owner' }], ['user dan', 'gone'], ['inv_c', 'gone']), [all, 2, 2, 3, 997]);
 });

@@ -39,14 +39,44 @@ export function grantable(role: Role): Role[] {
   return role === 'owner' ? ['member', 'owner'] : ['member'];
 }
 
+/** An organization's users, as the API told them. */
+export interface Users {
+  readonly organization: Organization;
+  readonly members: readonly Member[];
+  readonly invitations: readonly Invitation[];
+}
+
+/** What is on its way to the API for a row, and shows already. */
+export type Change = { readonly role: Role } | 'gone';
+
+export const keyOfMember = ({ user_id }: Member): string => `user ${user_id}`;
+
+/** The users with these changes done, by the keys of their rows; seats and owners follow. */
+export function changed({ organization, members, invitations }: Users, changes: ReadonlyMap<string, Change>): Users {
+  let { owners, seats } = organization;
+  const one = (role: Role): number => (role === 'owner' ? 1 : 0);
+  const free = (): void => void (seats = { ...seats, taken: seats.taken - 1, free: seats.free + 1 });
+  const others = members.flatMap((member) => {
+    const change = changes.get(keyOfMember(member));
+    if (!change) return member;
+    owners -= one(member.role);
+    if (change === 'gone') {
+      free();
+      return [];
+    }
+    owners += one(change.role);
+    return { ...member, role: change.role };
+  });
+  const open = invitations.filter((invitation) => {
+    if (changes.get(invitation.id) !== 'gone') return true;
+    free();
+    return false;
+  });
+  return { organization: { ...organization, owners, seats }, members: others, invitations: open };
+}
+
 /** Open invitations by their age, the youngest first; then members by address. */
-export function rowsOf(
-  organization: Organization,
-  members: readonly Member[],
-  invitations: readonly Invitation[],
-  viewer: string | undefined,
-  now: number,
-): Row[] {
+export function rowsOf({ organization, members, invitations }: Users, viewer: string | undefined, now: number): Row[] {
   const byAge = invitations.map((invitation): InvitationRow => {
     const { id, email, role, status, expires_at, delivery } = invitation;
     return {
@@ -65,7 +95,7 @@ export function rowsOf(
     const { user_id, email, role } = member;
     const own = user_id === viewer;
     const last = role === 'owner' && organization.owners < 2;
-    return { kind: 'member', key: `user ${user_id}`, email, role, member, own, lock: last ? 'last_owner' : own ? 'own' : undefined };
+    return { kind: 'member', key: keyOfMember(member), email, role, member, own, lock: last ? 'last_owner' : own ? 'own' : undefined };
   });
   byAddress.sort((a, b) => order(a.email, b.email) || order(a.key, b.key));
   return [...byAge, ...byAddress];
@@ -99,4 +129,9 @@ export function pageOf(rows: readonly Row[], page: number): { page: number; firs
   const at = Math.max(0, Math.min(page, Math.ceil(rows.length / PAGE_ROWS) - 1));
   const first = at * PAGE_ROWS;
   return { page: at, first, rows: rows.slice(first, first + PAGE_ROWS), last: first + PAGE_ROWS >= rows.length };
+}
+
+/** The users without the row of that key; seats and owners follow. */
+export function without(users: Users, key: string): Users {
+  return changed(users, new Map([[key, 'gone']]));
 }

@@ -1,7 +1,7 @@
 import type { AppMessages } from '../en/app';
 
 const messages: AppMessages = {
-  title: 'Personen in der Organisation',
+  title: 'Benutzer der Organisation',
   invitation: 'Einladung',
   lead: 'Sehen Sie, wer zu Ihrer Organisation gehört, laden Sie Personen ein und legen Sie fest, was sie dürfen.',
   signingIn: 'Sie werden angemeldet …',

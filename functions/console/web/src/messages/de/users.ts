@@ -29,6 +29,7 @@ const messages: UsersMessages = {
 
   active: 'Aktiv',
   expiresIn: (hours) => `Läuft in ${hours} h ab`,
+  until: (moment) => `bis ${moment}`,
   expired: 'Abgelaufen',
   delivery: {
     queued: 'Mail wird gesendet',
@@ -44,9 +45,9 @@ const messages: UsersMessages = {
 
   resend: 'Erneut senden',
   resendTo: (email) => `Erneut senden an ${email}`,
-  resendIn: (seconds) => `Erneut senden in ${seconds} s`,
+  resendIn: (wait) => `Möglich in ${wait}`,
   revoke: 'Zurückziehen',
-  revokeOf: (email) => `Zurückziehen der Einladung von ${email}`,
+  revokeOf: (email) => `Zurückziehen der Einladung an ${email}`,
   remove: 'Entfernen',
   removeOf: (email) => `Entfernen von ${email}`,
   leave: 'Verlassen',
@@ -55,7 +56,7 @@ const messages: UsersMessages = {
 
   keep: 'Behalten',
   stay: 'Bleiben',
-  revokeAsk: (email) => `Die Einladung von ${email} zurückziehen?`,
+  revokeAsk: (email) => `Die Einladung an ${email} zurückziehen?`,
   revokeEffect: 'Der Link in der Mail gilt sofort nicht mehr, und der Platz ist wieder frei.',
   revokeDo: 'Einladung zurückziehen',
   removeAsk: (email, organization) => `${email} aus ${organization} entfernen?`,
@@ -65,14 +66,15 @@ const messages: UsersMessages = {
   leaveEffect: 'Ihr Zugang endet sofort. Zurück geht es nur mit einer Einladung.',
   leaveDo: 'Organisation verlassen',
 
-  invited: (count) => (count === 1 ? '1 Person wurde eingeladen.' : `${count} Personen wurden eingeladen.`),
+  invited: (count, shown) => (count === 1 ? '1 Person wurde eingeladen.' : `${shown} Personen wurden eingeladen.`),
   resent: (email, until) => `Erneut an ${email} gesendet. Die Einladung gilt bis ${until}.`,
-  revoked: (email) => `Die Einladung von ${email} wurde zurückgezogen.`,
+  revoked: (email) => `Die Einladung an ${email} wurde zurückgezogen.`,
   removed: (email) => `${email} wurde entfernt.`,
   roleEdited: (email, role) => `${email}: ${role}.`,
+  gone: (email) => `${email} war schon nicht mehr da.`,
   undone: (reason) => `Rückgängig gemacht: ${reason}`,
   left: (organization) => `Sie haben ${organization} verlassen.`,
-  created: (organization) => `${organization} ist angelegt. Laden Sie ein, mit wem Sie arbeiten.`,
+  created: (organization) => `${organization} wurde angelegt. Laden Sie ein, mit wem Sie arbeiten.`,
   dismiss: 'Ausblenden',
 
   loadFailed: 'Die Benutzer konnten nicht geladen werden',

@@ -10,6 +10,7 @@ const messages = {
   signIn: 'Sign in',
   signInAgain: 'Sign in again',
   loading: 'Loading…',
+  notLoaded: 'A part of this page could not be loaded. Check your connection, or reload the page.',
   /** In place of what the API says itself, in English, or where it says nothing. */
   problems: {
     unreachable: 'The connection was lost. Check it, and try again.',

@@ -28,6 +28,7 @@ const messages = {
 
   active: 'Active',
   expiresIn: (hours: number) => `Expires in ${hours} h`,
+  until: (moment: string) => `until ${moment}`,
   expired: 'Expired',
   delivery: {
     queued: 'Mail is being sent',
@@ -43,9 +44,9 @@ const messages = {
 
   resend: 'Resend',
   resendTo: (email: string) => `Resend to ${email}`,
-  resendIn: (seconds: number) => `Resend in ${seconds} s`,
+  resendIn: (wait: string) => `Possible in ${wait}`,
   revoke: 'Revoke',
-  revokeOf: (email: string) => `Revoke the invitation of ${email}`,
+  revokeOf: (email: string) => `Revoke the invitation to ${email}`,
   remove: 'Remove',
   removeOf: (email: string) => `Remove ${email}`,
   leave: 'Leave',
@@ -54,7 +55,7 @@ const messages = {
 
   keep: 'Keep',
   stay: 'Stay',
-  revokeAsk: (email: string) => `Revoke the invitation of ${email}?`,
+  revokeAsk: (email: string) => `Revoke the invitation to ${email}?`,
   revokeEffect: 'The link in the mail stops working at once, and the seat is free again.',
   revokeDo: 'Revoke invitation',
   removeAsk: (email: string, organization: string) => `Remove ${email} from ${organization}?`,
@@ -64,14 +65,15 @@ const messages = {
   leaveEffect: 'You lose access at once. To come back you need an invitation.',
   leaveDo: 'Leave organization',
 
-  invited: (count: number) => (count === 1 ? '1 person was invited.' : `${count} people were invited.`),
+  invited: (count: number, shown: string) => (count === 1 ? '1 person was invited.' : `${shown} people were invited.`),
   resent: (email: string, until: string) => `Sent again to ${email}. It can be accepted until ${until}.`,
-  revoked: (email: string) => `The invitation of ${email} was revoked.`,
+  revoked: (email: string) => `The invitation to ${email} was revoked.`,
   removed: (email: string) => `${email} was removed.`,
   roleEdited: (email: string, role: string) => `${email}: ${role}.`,
+  gone: (email: string) => `${email} was gone already.`,
   undone: (reason: string) => `Undone: ${reason}`,
   left: (organization: string) => `You left ${organization}.`,
-  created: (organization: string) => `${organization} is there. Invite the people you work with.`,
+  created: (organization: string) => `${organization} was created. Invite the people you work with.`,
   dismiss: 'Dismiss',
 
   loadFailed: 'The users could not be loaded',
@@ -93,7 +95,7 @@ const messages = {
   aloneText: 'Invite the people you work with. They get a mail with a link to accept.',
 
   noOrganization: 'You are in no organization yet',
-  noOrganizationText: 'Found one for your team, or open the link in the mail of an invitation.',
+  noOrganizationText: 'Create one for your team, or open the link in the mail of an invitation.',
   create: 'Create organization',
   createTitle: 'New organization',
   name: 'Name',
