@@ -7,20 +7,31 @@ const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 /** Experimental, and worth it: names that do not hold what is seen. */
 const RULES = { 'label-content-name-mismatch': { enabled: true } };
+/** What the colour scheme has a part in. */
+const COLOUR_RULES = ['color-contrast', 'link-in-text-block'];
 /** Steps that the keyboard takes through a page. */
 const STEPS_MAX = 25;
 
 /** Whatever is wrong with the page as it stands, as texts. */
 export async function audit(page) {
-  const found = [...(await violations(page)), ...(await page.evaluate(layout)), ...(await glued(page))];
+  const found = [
+    ...(await violations(page, { runOnly: { type: 'tag', values: TAGS }, rules: RULES })),
+    ...(await page.evaluate(layout)),
+    ...(await glued(page)),
+  ];
   return [...new Set(found)];
 }
 
-async function violations(page) {
+/** Whatever is wrong with its colours alone: of a page that was audited in another scheme. */
+export function auditColours(page) {
+  return violations(page, { runOnly: { type: 'rule', values: COLOUR_RULES } });
+}
+
+async function violations(page, options) {
   if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(axe);
   const results = await page.evaluate(
-    ([values, rules]) =>
-      globalThis.axe.run(document, { runOnly: { type: 'tag', values }, rules, resultTypes: ['violations'] }).then((run) =>
+    (options) =>
+      globalThis.axe.run(document, { ...options, resultTypes: ['violations'] }).then((run) =>
         run.violations.flatMap(({ id, nodes }) =>
           nodes.map(({ target, html, any, all, none }) => {
             const why = [...any, ...all, ...none].map(({ message }) => message).join('; ');
@@ -28,7 +39,7 @@ async function violations(page) {
           }),
         ),
       ),
-    [TAGS, RULES],
+    options,
   );
   return results;
 }

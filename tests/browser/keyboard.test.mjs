@@ -213,7 +213,7 @@ story(it, 'addresses in the dialog: among them by arrows, edited by Enter, remov
   await presses(tab, 'Invite people');
   const field = tab.dialog().getByRole('textbox');
   await tab.focuses(field);
-  await tab.page.keyboard.type('one@partner.example, two@partner.example, three@partner.exampel, ');
+  await tab.page.keyboard.type('one@partner.example, two@partner.example, three@partner.exampel,');
   const chips = tab.dialog().getByRole('listitem');
   await chips.nth(2).waitFor();
   await tab.page.keyboard.press('Backspace');

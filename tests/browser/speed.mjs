@@ -42,20 +42,20 @@ async function visit({ prepare, address, ready, argument }) {
   await session.send('Network.clearBrowserCache');
   await session.send('Network.emulateNetworkConditions', SLOW_4G);
   await session.send('Emulation.setCPUThrottlingRate', { rate: CPU_TIMES_SLOWER });
-  const kinds = new Map();
   const sizes = { bytes: 0, requests: 0 };
   session.on('Network.requestWillBeSent', () => sizes.requests++);
-  session.on('Network.responseReceived', ({ requestId, type }) => kinds.set(requestId, type));
   session.on('Network.loadingFinished', ({ encodedDataLength }) => (sizes.bytes += encodedDataLength));
-  const parts = [];
+  // By address: signing in loads the page twice, the second time from the cache.
+  const parts = new Map();
   page.on('response', (response) => {
-    if (['script', 'stylesheet'].includes(response.request().resourceType())) parts.push(response.body().catch(() => Buffer.alloc(0)));
+    if (!['script', 'stylesheet'].includes(response.request().resourceType()) || parts.has(response.url())) return;
+    parts.set(response.url(), response.body().catch(() => Buffer.alloc(0)));
   });
   const started = performance.now();
   await page.goto(address, { waitUntil: 'commit' });
   await page.waitForFunction(ready, argument, { polling: 'raf' });
   const ms = performance.now() - started;
-  const gzip = (await Promise.all(parts)).reduce((sum, body) => sum + gzipSync(body, { level: 9 }).length, 0);
+  const gzip = (await Promise.all(parts.values())).reduce((sum, body) => sum + gzipSync(body, { level: 9 }).length, 0);
   await context.close();
   return { ms, gzip, ...sizes };
 }
