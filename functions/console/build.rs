@@ -26,6 +26,8 @@ fn main() -> Outcome<()> {
             return embed(&site);
         }
         println!("cargo::rerun-if-env-changed=PATH");
+        // What is not there counts as changed each time: Node may be where PATH looks already.
+        println!("cargo::rerun-if-changed={}", dist.join("node").display());
         println!(
             "cargo::warning=there is no Node: the console is embedded as it was built before, if it was"
         );

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use domain::Language;
 use edge::env::{self, ConfigError};
 use http::Uri;
 use serde::Serialize;
@@ -28,7 +29,7 @@ pub struct Config {
     /// The product's name.
     pub product: String,
     /// The language of people whose browser asks for none that there is.
-    pub language: String,
+    pub language: Language,
     /// The path of the mailbox, on the laptop only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mailbox: Option<String>,
@@ -89,7 +90,7 @@ impl Config {
             scope: env::optional("CONSOLE_SCOPE")?.unwrap_or_else(|| "openid email".to_owned()),
             token: env::parsed("CONSOLE_TOKEN")?.unwrap_or_default(),
             product: env::required("PRODUCT_NAME")?,
-            language: env::optional("CONSOLE_LANGUAGE")?.unwrap_or_else(|| "en".to_owned()),
+            language: env::parsed("CONSOLE_LANGUAGE")?.unwrap_or_default(),
             mailbox: None,
         })
     }

@@ -32,9 +32,12 @@ pub struct App {
 impl App {
     /// What is built into the binary, told what the environment says ([`Config::from_env`]).
     pub fn from_env() -> Result<Self, Error> {
-        let site = match Files::embedded() {
-            Some(files) => Site::new(files, &Config::from_env()?)?,
-            None => Site::unbuilt()?,
+        let site = if let Some(files) = Files::embedded() {
+            Site::new(files, &Config::from_env()?)?
+        } else {
+            // What the build says of it is not always shown to whoever deploys.
+            tracing::error!("the console was built without its pages: only how to build them is served");
+            Site::unbuilt()?
         };
         Ok(Self { clock: Arc::new(SystemClock), site })
     }

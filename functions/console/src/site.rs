@@ -219,8 +219,9 @@ fn accepts(asked: &HeaderMap, coding: &str) -> bool {
     let mut any = false;
     for item in items(asked, &ACCEPT_ENCODING) {
         let (name, weight) = item.split_once(';').unwrap_or((item, ""));
-        let weight = weight.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse::<f32>);
-        let taken = weight.is_ok_and(|weight| weight > 0.0);
+        let weight = weight.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
+        let taken =
+            weight.is_none_or(|(_, weight)| weight.trim().parse().is_ok_and(|weight: f32| weight > 0.0));
         if name.trim().eq_ignore_ascii_case(coding) {
             return taken;
         }

@@ -9,6 +9,7 @@ use std::thread;
 
 use ::console::{App, Config, Files, Site, SiteError, Token};
 use askama::Template;
+use domain::Language;
 
 use crate::clock::DevClock;
 use crate::issuer::sign_in;
@@ -67,7 +68,7 @@ pub enum ConsoleError {
 impl Console {
     /// The console of the laptop at `url`, from `web`, or as it is embedded.
     #[must_use]
-    pub fn new(url: &str, clock: DevClock, web: Option<PathBuf>) -> Self {
+    pub fn new(url: &str, clock: DevClock, language: Language, web: Option<PathBuf>) -> Self {
         let config = Config {
             issuer: url.to_owned(),
             client_id: sign_in::CLIENT.to_owned(),
@@ -77,7 +78,7 @@ impl Console {
             scope: "openid email".to_owned(),
             token: Token::AccessToken,
             product: "Roster".to_owned(),
-            language: "en".to_owned(),
+            language,
             mailbox: Some(mailbox::PATH.to_owned()),
         };
         Self { config, clock, web, build: Mutex::default(), node: Mutex::default() }
@@ -199,7 +200,7 @@ mod tests {
     const URL: &str = "http://127.0.0.1:4000";
 
     fn console(web: &Path) -> Console {
-        Console::new(URL, DevClock::new(), Some(web.to_owned()))
+        Console::new(URL, DevClock::new(), Language::default(), Some(web.to_owned()))
     }
 
     fn page(console: &Console) -> String {
@@ -311,7 +312,7 @@ mod tests {
 
     #[test]
     fn what_is_embedded_is_served_without_a_folder_and_nothing_is_built() {
-        let console = Console::new(URL, DevClock::new(), None);
+        let console = Console::new(URL, DevClock::new(), Language::default(), None);
         console.build(|line| panic!("{line}"));
         let served = page(&console);
         assert_eq!(served.contains("roster-config"), Files::embedded().is_some(), "{served}");

@@ -74,11 +74,14 @@ pub fn organization() -> OrganizationId {
 #[must_use]
 pub fn user_id(email: &EmailAddress) -> String {
     let email = email.as_str();
-    match email.strip_suffix(COLLEAGUES) {
-        _ if email == INVITEE.1 => INVITEE.0.to_owned(),
-        Some(name) => name.replace('.', "-"),
-        None => email.to_owned(),
+    let mut named = [OWNER, OTHER_OWNER, MEMBER, INVITEE].into_iter();
+    if let Some((id, _)) = named.find(|(_, address)| *address == email) {
+        return id.to_owned();
     }
+    // No more than are there, or two addresses would be one person.
+    let name = email.strip_suffix(COLLEAGUES).and_then(|name| name.split_once('.'));
+    let name = name.filter(|(first, last)| FIRST_NAMES.contains(first) && LAST_NAMES.contains(last));
+    name.map_or_else(|| email.to_owned(), |(first, last)| format!("{first}-{last}"))
 }
 
 /// Everything in the demo organization at `now`.
@@ -224,5 +227,8 @@ mod tests {
         assert_eq!(members, 304);
         let id = |email| user_id(&EmailAddress::parse(email).unwrap());
         assert_eq!((id(INVITEE.1).as_str(), id("You@Example.com").as_str()), (INVITEE.0, "you@example.com"));
+        for stranger in ["ivy@acme.example", "anna-abt@acme.example", "ada@example.com"] {
+            assert_eq!(id(stranger), stranger);
+        }
     }
 }

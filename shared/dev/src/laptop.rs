@@ -208,7 +208,7 @@ impl Laptop {
             ses: aws::ses::Ses::new(mailbox.clone()),
             scheduler: Arc::clone(&held),
         };
-        let console = Arc::new(Console::new(&url, clock.clone(), options.console.clone()));
+        let console = Arc::new(Console::new(&url, clock.clone(), options.language, options.console.clone()));
         let functions: Arc<dyn Functions> = if let Some(invoke_api) = &options.functions {
             Arc::new(Remote::new(invoke_api))
         } else {

@@ -194,13 +194,18 @@ async fn choose(Extract(SignIn(it)): Extract<SignIn>, headers: HeaderMap, body: 
     if value("cancel").is_some() {
         return it.refused(asked.refusal("access_denied", "the person did not sign in"));
     }
+    let last = it.signed_in(&headers).await;
     let (email, verified) = match value("as") {
-        Some(email) => (email, true),
+        // Whoever was signed in without a verified address is so again.
+        Some(email) => {
+            let again = last.as_ref().filter(|person| person.email.as_deref() == Some(email));
+            (email, again.and_then(|person| person.email_verified).unwrap_or(true))
+        }
         None => (value("email").unwrap_or_default(), value("verified").is_some()),
     };
     let Ok(address) = EmailAddress::parse(email.trim()) else {
         let problem = format!("“{email}” is no e-mail address.");
-        return it.page(&pairs, it.signed_in(&headers).await.as_ref(), email, Some(problem));
+        return it.page(&pairs, last.as_ref(), email, Some(problem));
     };
     let sub = demo::user_id(&address);
     let person = Person { sub, email: Some(address.as_str().to_owned()), email_verified: Some(verified) };

@@ -233,6 +233,20 @@ async fn anybody_else_is_known_by_the_address() {
 }
 
 #[tokio::test]
+async fn whoever_is_signed_in_without_a_verified_address_stays_so() {
+    let world = World::new();
+    let (_, headers, _) = world.posts(AUTHORIZE, &with(&asking(), &[("email", "new@partner.example")])).await;
+    let cookie = headers["set-cookie"].to_str().unwrap().split(';').next().unwrap();
+    for (chosen, verified) in [("new@partner.example", false), ("ada@acme.example", true)] {
+        let body = form(&with(&asking(), &[("as", chosen)]));
+        let request = Request::post(AUTHORIZE).header("cookie", cookie).body(Body::from(body)).unwrap();
+        let (_, headers, _) = send(world.router.clone(), request).await;
+        let (_, tokens) = world.exchanges(&exchange(&parameter(&headers, "code").unwrap())).await;
+        assert_eq!(claims(&tokens["access_token"])["email_verified"], verified, "{chosen}");
+    }
+}
+
+#[tokio::test]
 async fn whoever_cancels_goes_back_without_a_code() {
     let world = World::new();
     let (status, headers, _) = world.posts(AUTHORIZE, &with(&asking(), &[("cancel", "yes")])).await;
