@@ -35,6 +35,17 @@ story(it, 'more than 50 go in calls of 50, each with a key of its own', async (w
   assert.equal((await organization.owner.invitations(organization)).length, 120);
 });
 
+story(it, 'a mail is written in the language that was chosen for it', async (world) => {
+  const { tab } = await inviting(world);
+  await enters(tab, 'heidi@partner.example');
+  await tab.dialog().getByRole('combobox', { name: 'Language of the mail' }).selectOption('Deutsch');
+  await tab.button('Invite 1 person').click();
+  await tab.shows('1 person was invited.');
+  assert.deepEqual(calls(tab).map(({ language }) => language), ['de']);
+  const [mail] = await world.laptop.mails('heidi@partner.example');
+  assert.match(mail.text, /^olga.* lädt Sie ein/);
+});
+
 story(it, 'an answer that was lost is asked for again under the same key, and mails once', async (world) => {
   const { tab } = await inviting(world);
   tab.expects(/net::ERR_FAILED/);

@@ -97,7 +97,7 @@ export abstract class Base<Messages extends object> extends LitElement implement
     // The API speaks English.
     const said = words?.problems[error.code];
     const texts = this.language === 'en' ? [error.detail, said] : [said, error.detail];
-    return texts.find(Boolean) ?? words?.unknownProblem(error.status) ?? '';
+    return plain(texts.find(Boolean) ?? words?.unknownProblem(error.status) ?? '');
   }
 
   /** Says `text` to a screen reader, also where it is what was said last. */
@@ -113,4 +113,9 @@ export abstract class Base<Messages extends object> extends LitElement implement
   protected tell<Name extends keyof RosterEventMap>(name: Name, detail: RosterEventMap[Name]['detail']): void {
     this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
   }
+}
+
+/** What the API says, without the marks that it puts around code. */
+export function plain(text: string): string {
+  return text.replaceAll('`', '');
 }

@@ -3,7 +3,7 @@ import { html, nothing, unsafeCSS, type PropertyValues, type TemplateResult } fr
 import { live } from 'lit/directives/live.js';
 import { repeat } from 'lit/directives/repeat.js';
 import { CallError, newKey, type OrganizationItem } from '../api';
-import { Base } from '../element';
+import { Base, plain } from '../element';
 import type { Organization, Role, RosterEventMap, RosterUsersElement } from '../elements';
 import { hoursLeft, type Catalogue } from '../i18n';
 import * as icons from '../icons';
@@ -499,7 +499,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       // Refused: whatever comes next is asked for anew. Lost: the same again, under the same key.
       const lost = code === 'unreachable' || code === 'unavailable' || code === 'signed_out';
       // What points at a field goes on after the field's name.
-      const text = pointed ?? this.problemText(error);
+      const text = pointed ? plain(pointed) : this.problemText(error);
       const reason = text.charAt(0).toUpperCase() + text.slice(1);
       this.founding = { name: lost ? name : '', key, busy: false, reason };
       if (code === 'signed_out') this.tell('roster-sign-in', { email: undefined, change: false });
