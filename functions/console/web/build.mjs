@@ -138,9 +138,9 @@ async function bundle(options) {
   });
 }
 
-/** What `entry` loads before it runs: its own file first. */
-function imports(metafile, entry, out) {
-  const output = Object.keys(metafile.outputs).find((name) => metafile.outputs[name].entryPoint === entry);
+/** What `entries` load before they run: the first one's own file first. */
+function imports(metafile, entries, out) {
+  const outputOf = (entry) => Object.keys(metafile.outputs).find((name) => metafile.outputs[name].entryPoint === entry);
   const seen = [];
   const visit = (name) => {
     if (seen.includes(name)) return;
@@ -149,7 +149,7 @@ function imports(metafile, entry, out) {
       if (kind === 'import-statement') visit(next);
     }
   };
-  visit(output);
+  entries.map(outputOf).forEach(visit);
   return seen.map((name) => path.relative(out, name).split(path.sep).join('/'));
 }
 
@@ -193,20 +193,24 @@ async function site() {
   const out = path.join(dist, `site-${process.pid}`);
   fs.rmSync(out, { recursive: true, force: true });
   say('bundle the pages');
-  const pages = { index: 'src/app/console.ts', accept: 'src/app/accept.ts' };
+  // Each with the module that it begins by loading.
+  const pages = {
+    index: ['src/app/enter-console.ts', 'src/app/console.ts'],
+    accept: ['src/app/enter-accept.ts', 'src/app/accept.ts'],
+  };
   const { metafile } = await bundle({
-    entryPoints: [...Object.values(pages), 'pages/page.css'],
+    entryPoints: [...Object.values(pages).map(([entry]) => entry), 'pages/page.css'],
     outdir: path.join(out, 'assets'),
     entryNames: '[name]-[hash]',
     chunkNames: '[name]-[hash]',
     publicPath: '/assets',
   });
-  const style = imports(metafile, 'pages/page.css', path.relative(here, out))[0];
+  const style = imports(metafile, ['pages/page.css'], path.relative(here, out))[0];
   const packages = bundled(metafile);
   const icon = asset(out, 'icon', 'svg', fs.readFileSync('pages/icon.svg'));
   const notices = asset(out, 'licences', 'txt', licences(packages));
-  for (const [page, entry] of Object.entries(pages)) {
-    const [script, ...chunks] = imports(metafile, entry, path.relative(here, out));
+  for (const [page, entries] of Object.entries(pages)) {
+    const [script, ...chunks] = imports(metafile, entries, path.relative(here, out));
     const preloads = chunks.map((chunk) => `<link rel="modulepreload" href="/${chunk}">`);
     const html = fs
       .readFileSync(`pages/${page}.html`, 'utf8')
