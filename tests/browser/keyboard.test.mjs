@@ -141,7 +141,7 @@ story(it, 'resending keeps the focus on the button that has to wait; revoking mo
   await presses(tab, `Resend to ${pending[0]}`);
   await tab.hears(`Sent again to ${pending[0]}`);
   await focuses(tab, 'button', `Resend to ${pending[0]}`);
-  await tab.shows(/^Possible in \d/, tab.row(pending[0]));
+  await tab.shows(/^Resend in \d/, tab.row(pending[0]));
   // There, it does nothing.
   const sent = tab.sent('POST', /resend$/).length;
   await tab.page.keyboard.press('Enter');

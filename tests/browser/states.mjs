@@ -150,7 +150,7 @@ export const USERS = {
     const tab = await open();
     await tab.lists(organization);
     await tab.button('Resend to ann@partner.example').click();
-    await tab.shows(/^Possible in \d/, tab.row('ann@partner.example'));
+    await tab.shows(/^Resend in \d/, tab.row('ann@partner.example'));
     return tab;
   },
   'users-resend-too-soon': async ({ laptop, open }) => {

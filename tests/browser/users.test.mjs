@@ -112,7 +112,7 @@ story(it, 'an address that was mailed a moment ago waits as long as the API says
   tab.expects(429);
   await tab.manages(organization);
   // Known from when its mail went out, without a call.
-  const wait = /^Possible in (\d+) (secs?|mins?)$/;
+  const wait = /^Resend in (\d+) (secs?|mins?)$/;
   await tab.shows(wait, tab.row(pending));
   // It looks unavailable, and does nothing.
   await tab.button(`Resend to ${pending}`).click({ force: true });

@@ -235,6 +235,9 @@ async fn every_action_tells_who_what_and_how_it_ended() {
     assert!(world.invokes("expire", json!({ "invitation_id": BOB })).await.is_err());
     is(one("expire"), json!({ "outcome": "malformed", "organization": null }));
 
+    assert_eq!(world.nobody().gets("/").await.status, 200);
+    is(one("console"), json!({ "outcome": "ok", "status": 200, "actor": null, "organization": null }));
+
     for (line, expected) in fed_back_and_reconciled(&world, &dan).await {
         is(line, expected);
     }

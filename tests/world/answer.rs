@@ -81,11 +81,12 @@ impl Answer {
         self.body["code"].as_str().unwrap_or_default()
     }
 
-    /// All that the function has answered: status, headers and body, without the gateway's own number of the call.
+    /// All that the function has answered: status, headers and body, without the gateway's own number and moment of the call.
     #[must_use]
     pub fn whole(&self) -> (StatusCode, HeaderMap, &str) {
         let mut headers = self.headers.clone();
         headers.remove("apigw-requestid");
+        headers.remove("date");
         (self.status, headers, &self.text)
     }
 

@@ -980,10 +980,10 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       >
         ${words.resend}
       </button>
-      ${wait > 0 ? html`<span class="wait soft">${words.resendIn(this.formats.wait(wait))}</span>` : nothing}
       ${row.expired
         ? nothing
-        : html`<button class="quiet danger" data-do="revoke" aria-label=${words.revokeOf(email)} @click=${ask}>${words.revoke}</button>`}`;
+        : html`<button class="quiet danger" data-do="revoke" aria-label=${words.revokeOf(email)} @click=${ask}>${words.revoke}</button>`}
+      ${wait > 0 ? html`<span class="wait soft">${words.resendIn(this.formats.wait(wait))}</span>` : nothing}`;
   }
 
   #questionDialog(): TemplateResult {

@@ -45,7 +45,7 @@ const messages: UsersMessages = {
 
   resend: 'Erneut senden',
   resendTo: (email) => `Erneut senden an ${email}`,
-  resendIn: (wait) => `Möglich in ${wait}`,
+  resendIn: (wait) => `Erneut senden in ${wait}`,
   revoke: 'Zurückziehen',
   revokeOf: (email) => `Zurückziehen der Einladung an ${email}`,
   remove: 'Entfernen',

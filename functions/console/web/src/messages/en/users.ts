@@ -44,7 +44,7 @@ const messages = {
 
   resend: 'Resend',
   resendTo: (email: string) => `Resend to ${email}`,
-  resendIn: (wait: string) => `Possible in ${wait}`,
+  resendIn: (wait: string) => `Resend in ${wait}`,
   revoke: 'Revoke',
   revokeOf: (email: string) => `Revoke the invitation to ${email}`,
   remove: 'Remove',
