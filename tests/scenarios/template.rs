@@ -169,11 +169,19 @@ fn a_changed_parameter_makes_a_version() {
                     let bound = pattern.rsplit(['{', ',']).next().and_then(|it| it.strip_suffix('}'));
                     bound.and_then(|it| it.parse().ok()).unwrap_or_else(|| panic!("{name} has no bound"))
                 }
-                // Numbers, and the names of keys.
-                (None, None) => 4,
+                // Numbers, and words of a list.
+                (None, None) => {
+                    let listed = parameter["AllowedValues"].as_array().map_or(&[][..], Vec::as_slice);
+                    let values =
+                        listed.iter().cloned().chain(parameter["MaxValue"].as_u64().map(Value::from));
+                    let written = values.map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned));
+                    let longest = written.map(|it| it.len()).max();
+                    longest.unwrap_or_else(|| panic!("{name} has no bound")).try_into().unwrap()
+                }
             }
         };
-        let length: u64 = described.iter().map(|name| longest(name) + 1).sum();
+        // With a space between them.
+        let length = described.iter().map(|name| longest(name) + 1).sum::<u64>() - 1;
         assert!(length <= 256, "{id}: {length}");
         assert_eq!(template.0["Resources"][id]["UpdateReplacePolicy"], "Retain", "{id}: to go back to");
         assert_eq!(properties["AutoPublishAliasAllProperties"], true, "{id}");
