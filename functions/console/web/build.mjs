@@ -223,7 +223,8 @@ async function site() {
     const gzip = files.reduce((sum, file) => sum + zlib.gzipSync(file, { level: 9 }).length, 0);
     say(`${page}.html: script and style ${(gzip / 1000).toFixed(1)} kB gzip`);
   }
-  for (const file of filesBelow(out)) compress(file);
+  // Pages are told their configuration when they are served, and so are not compressed here.
+  for (const file of filesBelow(path.join(out, 'assets'))) compress(file);
   // For the bill of materials, infra/sbom.py.
   fs.writeFileSync(path.join(out, '.packages.json'), JSON.stringify(packages));
   fs.writeFileSync(path.join(out, '.stamp'), stamp);

@@ -30,6 +30,14 @@ export function tagsAt(element: Element): string[] {
   return [...navigator.languages];
 }
 
+const UNITS = [['day', 86_400], ['hour', 3_600], ['minute', 60], ['second', 1]] as const;
+
+/** In the largest unit that says it well enough. */
+function rounded(seconds: number): { count: number; unit: (typeof UNITS)[number][0] } {
+  const [unit, size] = UNITS.find(([, size]) => seconds > 1.5 * size) ?? UNITS[3];
+  return { count: Math.ceil(seconds / size), unit };
+}
+
 /** How a locale writes numbers and moments. */
 export class Formats {
   readonly #number: Intl.NumberFormat;
@@ -65,9 +73,14 @@ export class Formats {
 
   /** `45 sec`, `2 min`, `17 hr`: rounded up, as far as that matters to whoever waits. */
   wait(seconds: number): string {
-    const units = [['hour', 3600], ['minute', 60], ['second', 1]] as const;
-    const [unit, size] = units.find(([, size]) => seconds > 1.5 * size) ?? units[2];
-    return new Intl.NumberFormat(this.tag, { style: 'unit', unit }).format(Math.ceil(seconds / size));
+    const { count, unit } = rounded(seconds);
+    return new Intl.NumberFormat(this.tag, { style: 'unit', unit }).format(count);
+  }
+
+  /** `in 45 seconds`, `in 17 hours`, rounded alike. */
+  after(seconds: number): string {
+    const { count, unit } = rounded(seconds);
+    return new Intl.RelativeTimeFormat(this.tag).format(count, unit);
   }
 }
 

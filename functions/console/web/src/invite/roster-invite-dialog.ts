@@ -460,10 +460,7 @@ export class RosterInviteDialog extends Base<InviteMessages> {
   #again(error: unknown): string {
     const { words } = this;
     if (this.language === 'en' || !words || !(error instanceof CallError) || !error.retryAfter) return '';
-    const seconds = error.retryAfter;
-    const units = [['day', 86_400], ['hour', 3_600], ['minute', 60], ['second', 1]] as const;
-    const [unit, size] = units.find(([, size]) => seconds > 1.5 * size) ?? units[3];
-    return words.again(new Intl.RelativeTimeFormat(this.formats.tag).format(Math.ceil(seconds / size), unit));
+    return words.again(this.formats.after(error.retryAfter));
   }
 
   #done(): void {

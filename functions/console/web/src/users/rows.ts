@@ -52,7 +52,10 @@ export type Change = { readonly role: Role } | 'gone';
 export const keyOfMember = ({ user_id }: Member): string => `user ${user_id}`;
 
 /** The users with these changes done, by the keys of their rows; seats and owners follow. */
-export function changed({ organization, members, invitations }: Users, changes: ReadonlyMap<string, Change>): Users {
+export function changed(users: Users, changes: ReadonlyMap<string, Change>): Users {
+  // Nearly always, and asked for several times a rendering.
+  if (!changes.size) return users;
+  const { organization, members, invitations } = users;
   let { owners, seats } = organization;
   const one = (role: Role): number => (role === 'owner' ? 1 : 0);
   const free = (): void => void (seats = { ...seats, taken: seats.taken - 1, free: seats.free + 1 });
