@@ -306,12 +306,19 @@ fn endpoint() -> Option<String> {
     std::env::var("ROSTER_TEST_DYNAMODB").ok().filter(|endpoint| !endpoint.is_empty())
 }
 
+/// The real AWS, as whoever runs the tests reaches it: profiles and all.
+async fn developers() -> aws_config::SdkConfig {
+    let defaults = aws_config::defaults(BehaviorVersion::v2026_01_12());
+    let defaults = defaults.http_client(store::aws::http().expect("certificates"));
+    defaults.timeout_config(store::aws::timeouts()).load().await
+}
+
 /// The DynamoDB that `ROSTER_TEST_DYNAMODB` names, with a table that no other world has.
 async fn external() -> Option<External> {
     static AWS: OnceCell<aws_config::SdkConfig> = OnceCell::const_new();
     let endpoint = endpoint()?;
     let config = match endpoint.as_str() {
-        "aws" => AWS.get_or_init(store::aws::config).await.clone(),
+        "aws" => AWS.get_or_init(developers).await.clone(),
         url => aws_config::SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new("us-east-1"))

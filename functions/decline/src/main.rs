@@ -5,6 +5,6 @@ use lambda_http::Error;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     edge::observe::start("decline");
-    let app = links::App::from_env().await?;
+    let app = links::App::from_env()?;
     edge::http::run("decline", app, decline::handle).await
 }

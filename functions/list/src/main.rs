@@ -5,6 +5,6 @@ use lambda_http::Error;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     edge::observe::start("list");
-    let app = edge::App::from_env().await?;
+    let app = edge::App::from_env()?;
     edge::http::run("list", app, list::handle).await
 }

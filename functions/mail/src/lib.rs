@@ -83,8 +83,8 @@ impl App {
     /// (`en` if there is none), `MAIL_CONFIGURATION_SET` if there is one, and [`env::policy`].
     ///
     /// Not `LANGUAGE`: gettext reads that, so a process beside the laptop may well inherit a desktop's.
-    pub async fn from_env() -> Result<Self, Error> {
-        let config = aws::config().await;
+    pub fn from_env() -> Result<Self, Error> {
+        let config = aws::config()?;
         let from = env::required("MAIL_FROM")?;
         let (product, accept_url) = (env::required("PRODUCT_NAME")?, env::required("ACCEPT_URL")?);
         let language = env::parsed("MAIL_LANGUAGE")?.unwrap_or_default();

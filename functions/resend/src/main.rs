@@ -5,6 +5,6 @@ use lambda_http::Error;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     edge::observe::start("resend");
-    let app = edge::App::from_env().await?;
+    let app = edge::App::from_env()?;
     edge::http::run("resend", app, resend::handle).await
 }

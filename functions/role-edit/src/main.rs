@@ -5,6 +5,6 @@ use lambda_http::Error;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     edge::observe::start("role-edit");
-    let app = edge::App::from_env().await?;
+    let app = edge::App::from_env()?;
     edge::http::run("role-edit", app, role_edit::handle).await
 }

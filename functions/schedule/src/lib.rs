@@ -58,8 +58,8 @@ impl Clock for App {
 impl App {
     /// As the environment says: `TABLE_NAME`, `SCHEDULE_GROUP`, `EXPIRE_FUNCTION_ARN`, `SCHEDULE_ROLE_ARN`,
     /// and `SCHEDULE_DEAD_LETTER_ARN` if there is a queue.
-    pub async fn from_env() -> Result<Self, Error> {
-        let config = aws::config().await;
+    pub fn from_env() -> Result<Self, Error> {
+        let config = aws::config()?;
         let arrangement = Arrangement {
             group: env::required("SCHEDULE_GROUP")?,
             expire_arn: env::required("EXPIRE_FUNCTION_ARN")?,

@@ -22,8 +22,8 @@ pub struct App {
 
 impl App {
     /// As the environment says: `TABLE_NAME`, and [`env::policy`].
-    pub async fn from_env() -> Result<Self, Error> {
-        Self::with_config(&config().await)
+    pub fn from_env() -> Result<Self, Error> {
+        Self::with_config(&config()?)
     }
 
     /// As [`App::from_env`], with an SDK configuration that the function shares with other clients.

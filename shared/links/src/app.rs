@@ -31,8 +31,8 @@ pub enum OpenError {
 
 impl App {
     /// As the environment says: what [`edge::App::from_env`] needs, and `LINK_KEYS`.
-    pub async fn from_env() -> Result<Self, Error> {
-        let config = store::aws::config().await;
+    pub fn from_env() -> Result<Self, Error> {
+        let config = store::aws::config()?;
         let keys = required("LINK_KEYS")?;
         Ok(Self { edge: edge::App::with_config(&config)?, key: Arc::new(Kms::new(&config, &keys)?) })
     }
