@@ -94,12 +94,14 @@ impl Store {
     /// Commits `plan` under guard. The plan is fixed: what changes between attempts is the token alone, and
     /// that only while it is certain that no earlier attempt can still be carried out.
     pub(crate) async fn commit(&self, plan: &Plan, pauses: &mut Pauses) -> Result<Outcome, CommitError> {
-        let items: Result<Vec<_>, Error> = plan.changes().iter().map(|it| lower(&self.table, it)).collect();
-        let items = items.map_err(|error| CommitError::Refused(error.into()))?;
         let mut token = fresh_token();
         let mut answer_lost = false;
         loop {
-            let Err(error) = self.send(items.clone(), &token).await else {
+            // Made anew for each attempt: nearly always there is one, and the request takes them.
+            let items: Result<Vec<_>, Error> =
+                plan.changes().iter().map(|it| lower(&self.table, it)).collect();
+            let items = items.map_err(|error| CommitError::Refused(error.into()))?;
+            let Err(error) = self.send(items, &token).await else {
                 return Ok(Outcome::Committed);
             };
             let reasons = distinct(reasons(&error), error.code());

@@ -1,6 +1,6 @@
 //! Snapshots: several items as they were at one moment.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_dynamodb::operation::transact_get_items::TransactGetItemsError;
@@ -64,12 +64,8 @@ impl Snapshot {
 impl Store {
     /// Reads `keys` in one request and as of one moment; keys that repeat are read once.
     pub(crate) async fn snapshot(&self, keys: impl IntoIterator<Item = Key>) -> Result<Snapshot, Error> {
-        let mut distinct: Vec<Key> = Vec::new();
-        for key in keys {
-            if !distinct.contains(&key) {
-                distinct.push(key);
-            }
-        }
+        let mut seen = HashSet::new();
+        let distinct: Vec<Key> = keys.into_iter().filter(|key| seen.insert(key.clone())).collect();
         let items = match distinct.as_slice() {
             [key] => vec![self.item(key).await?],
             keys => self.items(keys).await?,
@@ -85,15 +81,10 @@ impl Store {
     }
 
     async fn items(&self, keys: &[Key]) -> Result<Vec<Option<Attributes>>, Error> {
-        let mut gets = Vec::with_capacity(keys.len());
-        for key in keys {
-            let get = Get::builder().table_name(&self.table).set_key(Some(key.attributes())).build();
-            let get = get.map_err(|error| Error::Refused(error.into()))?;
-            gets.push(TransactGetItem::builder().get(get).build());
-        }
         let mut pauses = Pauses::new(self.patience);
         loop {
-            let request = self.reads.transact_get_items().set_transact_items(Some(gets.clone()));
+            let gets = keys.iter().map(|key| self.get(key)).collect::<Result<_, _>>()?;
+            let request = self.reads.transact_get_items().set_transact_items(Some(gets));
             match request.send().await {
                 Ok(output) => {
                     let responses = output.responses.unwrap_or_default();
@@ -112,6 +103,12 @@ impl Store {
                 }
             }
         }
+    }
+
+    fn get(&self, key: &Key) -> Result<TransactGetItem, Error> {
+        let get = Get::builder().table_name(&self.table).set_key(Some(key.attributes())).build();
+        let get = get.map_err(|error| Error::Refused(error.into()))?;
+        Ok(TransactGetItem::builder().get(get).build())
     }
 }
 
