@@ -6,5 +6,6 @@ use lambda_http::Error;
 async fn main() -> Result<(), Error> {
     edge::observe::start("decline");
     let app = links::App::from_env()?;
+    app.edge.store.connect().await;
     edge::http::run("decline", app, decline::handle).await
 }

@@ -6,5 +6,6 @@ use lambda_http::Error;
 async fn main() -> Result<(), Error> {
     edge::observe::start("resend");
     let app = edge::App::from_env()?;
+    app.store.connect().await;
     edge::http::run("resend", app, resend::handle).await
 }

@@ -6,5 +6,6 @@ use lambda_http::Error;
 async fn main() -> Result<(), Error> {
     edge::observe::start("revoke");
     let app = edge::App::from_env()?;
+    app.store.connect().await;
     edge::http::run("revoke", app, revoke::handle).await
 }

@@ -14,7 +14,7 @@ use aws_smithy_http_client::{Builder, HttpClientError};
 use crate::error::Cause;
 
 /// A connection within a Region takes a few milliseconds; after this long it never will.
-const CONNECT_MAX: Duration = Duration::from_secs(1);
+pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(1);
 /// One attempt of one call. Functions have 10 s (DESIGN, infra), so that two attempts and a pause fit.
 const ATTEMPT_MAX: Duration = Duration::from_secs(3);
 

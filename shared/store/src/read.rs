@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_dynamodb::operation::transact_get_items::TransactGetItemsError;
+use aws_sdk_dynamodb::operation::transact_get_items::builders::TransactGetItemsFluentBuilder;
 use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use aws_sdk_dynamodb::types::{Get, TransactGetItem};
 use domain::idempotency::{Answer, AnswerId, Attempt};
@@ -12,6 +13,7 @@ use domain::{
 };
 
 use crate::Store;
+use crate::aws::CONNECT_MAX;
 use crate::commit::{Pauses, distinct, in_order};
 use crate::effort::count;
 use crate::error::Error;
@@ -62,6 +64,15 @@ impl Snapshot {
 }
 
 impl Store {
+    /// Opens the connection that the first call will need, by reading an item that never is: in the init phase, which
+    /// has a whole processor where the invocation has a seventh, and which nobody may be waiting for. Half a read unit;
+    /// whatever comes of it, the first call will find out for itself.
+    pub async fn connect(&self) {
+        let nothing = Key { pk: "CONNECT".to_owned(), sk: "CONNECT".to_owned() };
+        let get = self.reads.get_item().table_name(&self.table).set_key(Some(nothing.attributes()));
+        let _ = tokio::time::timeout(CONNECT_MAX, get.send()).await;
+    }
+
     /// Reads `keys` in one request and as of one moment; keys that repeat are read once.
     pub(crate) async fn snapshot(&self, keys: impl IntoIterator<Item = Key>) -> Result<Snapshot, Error> {
         let mut seen = HashSet::new();
@@ -83,9 +94,7 @@ impl Store {
     async fn items(&self, keys: &[Key]) -> Result<Vec<Option<Attributes>>, Error> {
         let mut pauses = Pauses::new(self.patience);
         loop {
-            let gets = keys.iter().map(|key| self.get(key)).collect::<Result<_, _>>()?;
-            let request = self.reads.transact_get_items().set_transact_items(Some(gets));
-            match request.send().await {
+            match self.reading(keys)?.send().await {
                 Ok(output) => {
                     let responses = output.responses.unwrap_or_default();
                     return Ok(responses.into_iter().map(|response| response.item).collect());
@@ -105,10 +114,14 @@ impl Store {
         }
     }
 
-    fn get(&self, key: &Key) -> Result<TransactGetItem, Error> {
-        let get = Get::builder().table_name(&self.table).set_key(Some(key.attributes())).build();
-        let get = get.map_err(|error| Error::Refused(error.into()))?;
-        Ok(TransactGetItem::builder().get(get).build())
+    fn reading(&self, keys: &[Key]) -> Result<TransactGetItemsFluentBuilder, Error> {
+        let get = |key: &Key| {
+            let get = Get::builder().table_name(&self.table).set_key(Some(key.attributes())).build();
+            let get = get.map_err(|error| Error::Refused(error.into()))?;
+            Ok(TransactGetItem::builder().get(get).build())
+        };
+        let gets = keys.iter().map(get).collect::<Result<_, Error>>()?;
+        Ok(self.reads.transact_get_items().set_transact_items(Some(gets)))
     }
 }
 
