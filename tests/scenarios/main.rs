@@ -6,6 +6,7 @@ mod accept;
 mod attacks;
 mod canary;
 mod contract;
+mod costs;
 mod create;
 mod decline;
 mod ear;

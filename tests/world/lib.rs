@@ -16,6 +16,7 @@
 
 mod answer;
 mod conflicts;
+pub mod costs;
 pub mod document;
 mod forgery;
 mod furniture;
@@ -49,7 +50,7 @@ pub use person::{Organization, Person};
 pub use remote::NoAnswer;
 pub use shape::{assert_fields, assert_invitation, assert_member, assert_organization, id, moment};
 pub use stage::Stage;
-pub use wire::{Call, Fault, Held, WORDS, Wire};
+pub use wire::{Call, Fault, Held, Metered, WORDS, Wire};
 pub use works::timer;
 
 /// After so many seconds an invitation has expired.

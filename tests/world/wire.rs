@@ -11,6 +11,8 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -40,6 +42,27 @@ pub struct Call {
     pub path: String,
     /// The body.
     pub body: Value,
+}
+
+/// One request to AWS, by what it costs. Bytes and units are known of DynamoDB's only.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metered {
+    /// As the SDK names it.
+    pub operation: String,
+    /// Whether a person's call has led to it, and not the stream or a timer.
+    pub action: bool,
+    /// The function that sends it, if one in this process does.
+    pub function: Option<String>,
+    /// Bytes of the body.
+    pub sent: usize,
+    /// Bytes of the answer's body.
+    pub received: usize,
+    /// Read units, of the table and of its indexes.
+    pub read: f64,
+    /// Write units of the table.
+    pub write: f64,
+    /// Write units of its indexes.
+    pub index_write: f64,
 }
 
 /// What happens to a request instead of what should.
@@ -160,6 +183,8 @@ struct Script {
     scripted: Vec<Scripted>,
     /// If transactions are to get into each other's way.
     conflicts: Option<Conflicts>,
+    /// If it is to be known what requests cost: what those since the last time have.
+    metered: Option<Vec<Metered>>,
 }
 
 /// The wire between the functions and AWS.
@@ -227,6 +252,21 @@ impl Wire {
     /// From now on transactions get into each other's way.
     pub fn conflict(&self) {
         self.with(|script| script.conflicts = Some(Conflicts::default()));
+    }
+
+    /// From now on DynamoDB is asked what each request has cost.
+    pub fn meter(&self) {
+        self.with(|script| script.metered = Some(Vec::new()));
+    }
+
+    /// Takes what requests have cost since the last time, in the order of their answers.
+    #[must_use]
+    pub fn take_metered(&self) -> Vec<Metered> {
+        self.with(|script| script.metered.as_mut().map(std::mem::take)).unwrap_or_default()
+    }
+
+    fn is_metered(&self) -> bool {
+        self.with(|script| script.metered.is_some())
     }
 
     fn hold(&self, operation: &'static str, whose: Whose) -> Held {
@@ -350,6 +390,7 @@ impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let lost = || ConnectorError::io("the connection was lost, on purpose".into());
         let fault = match self.wire.passes(&request) {
+            None if self.wire.is_metered() => return self.metered(request),
             None => return self.inner.call(request),
             Some(Met::Gate(gate)) => {
                 let inner = self.inner.clone();
@@ -383,6 +424,71 @@ impl HttpConnector for Connector {
                 refusal(&request, "TransactionCanceledException", &more)
             }
             Fault::Refused(code) => refusal(&request, code, &json!({})),
+        }
+    }
+}
+
+impl Connector {
+    /// Sends the request, and writes down what it costs.
+    fn metered(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+        let mut metered = Metered {
+            operation: operation(&request),
+            action: ACTION.try_with(|()| ()).is_ok(),
+            function: dev::local::running(),
+            sent: 0,
+            received: 0,
+            read: 0.0,
+            write: 0.0,
+            index_write: 0.0,
+        };
+        let answers_what = target(&request).is_some_and(|target| target.starts_with("DynamoDB_"));
+        if answers_what {
+            let body = request.body().bytes().unwrap_or_default();
+            metered.sent = body.len();
+            let mut asking: Value = serde_json::from_slice(body).expect("DynamoDB is sent JSON");
+            asking["ReturnConsumedCapacity"] = json!("INDEXES");
+            let asking = asking.to_string();
+            request.headers_mut().insert("content-length", asking.len().to_string());
+            *request.body_mut() = asking.into();
+        }
+        let (answered, wire) = (self.inner.call(request), self.wire.clone());
+        HttpConnectorFuture::new(async move {
+            let mut response = answered.await?;
+            if answers_what {
+                let body = std::mem::replace(response.body_mut(), SdkBody::taken());
+                let body = body.collect().await.map_err(ConnectorError::io)?.to_bytes();
+                metered.reads(&body);
+                *response.body_mut() = SdkBody::from(body);
+            }
+            wire.with(|script| script.metered.get_or_insert_default().push(metered));
+            Ok(response)
+        })
+    }
+}
+
+impl Metered {
+    /// Takes in what DynamoDB says.
+    fn reads(&mut self, body: &[u8]) {
+        let mut answer: Value = serde_json::from_slice(body).expect("DynamoDB answers JSON");
+        let consumed = answer.as_object_mut().and_then(|answer| answer.remove("ConsumedCapacity"));
+        self.received = answer.to_string().len();
+        let consumed = consumed.unwrap_or_default();
+        let tables = match &consumed {
+            Value::Array(tables) => tables.as_slice(),
+            Value::Null => &[],
+            table => std::slice::from_ref(table),
+        };
+        let is_write = matches!(self.operation.as_str(), "TransactWriteItems" | "PutItem" | "UpdateItem");
+        for table in tables {
+            let all = table["CapacityUnits"].as_f64().expect("units");
+            if !is_write {
+                self.read += all;
+                continue;
+            }
+            let of_table = table["Table"]["WriteCapacityUnits"].as_f64();
+            let of_table = of_table.or(table["Table"]["CapacityUnits"].as_f64()).expect("units of the table");
+            self.write += of_table;
+            self.index_write += all - of_table;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Expressions as values. This file alone spells DynamoDB's expression language.
 
 use std::collections::HashMap;
+use std::mem;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -113,14 +114,14 @@ pub(crate) struct Placeholders {
 }
 
 impl Placeholders {
-    /// The names, or nothing where there are none: DynamoDB refuses empty maps.
-    pub fn names(&self) -> Option<HashMap<String, String>> {
-        (!self.names.is_empty()).then(|| self.names.clone())
+    /// Gives the names away, or nothing where there are none: DynamoDB refuses empty maps.
+    pub fn names(&mut self) -> Option<HashMap<String, String>> {
+        Some(mem::take(&mut self.names)).filter(|names| !names.is_empty())
     }
 
-    /// The values, or nothing.
-    pub fn values(&self) -> Option<HashMap<String, AttributeValue>> {
-        (!self.values.is_empty()).then(|| self.values.clone())
+    /// Gives the values away, or nothing.
+    pub fn values(&mut self) -> Option<HashMap<String, AttributeValue>> {
+        Some(mem::take(&mut self.values)).filter(|values| !values.is_empty())
     }
 
     fn name(&mut self, attribute: Attr) -> String {
