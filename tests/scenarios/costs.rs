@@ -21,5 +21,16 @@ async fn the_page_of_costs_says_what_each_action_costs() {
         std::fs::write(path, &page).unwrap();
     }
     let committed = std::fs::read_to_string(path).unwrap_or_default();
+    if world::is_elsewhere() {
+        // Emulators agree about the requests, and not about what they cost.
+        assert_eq!(requests(&page), requests(&committed));
+        return;
+    }
     assert!(committed == page, "what it costs has changed; ROSTER_COSTS=write writes it down:\n{page}");
+}
+
+/// Each row's first two cells.
+fn requests(page: &str) -> Vec<Vec<&str>> {
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    rows.map(|row| row.split(" | ").take(2).collect()).collect()
 }

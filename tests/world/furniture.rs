@@ -44,7 +44,16 @@ impl Furniture {
     /// If the rules do not allow it, as everything here does.
     #[must_use]
     pub fn founds(&mut self, founder: &str) -> Organization {
-        let id = OrganizationId::from_random(fastrand::u128(..).to_be_bytes());
+        self.founds_as(founder, fastrand::u128(..))
+    }
+
+    /// The same, with an id made of `number`: ids order lists.
+    ///
+    /// # Panics
+    /// As [`Self::founds`].
+    #[must_use]
+    pub fn founds_as(&mut self, founder: &str, number: u128) -> Organization {
+        let id = OrganizationId::from_random(number.to_be_bytes());
         let name = OrganizationName::parse("Acme").expect("a name");
         let request = create::Request { id: id.clone(), name };
         let decision = create::decide(&caller(founder), &request, &self.policy, self.now);

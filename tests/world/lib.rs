@@ -307,6 +307,11 @@ fn endpoint() -> Option<String> {
     std::env::var("ROSTER_TEST_DYNAMODB").ok().filter(|endpoint| !endpoint.is_empty())
 }
 
+/// Whether worlds have another DynamoDB than the embedded engine.
+pub fn is_elsewhere() -> bool {
+    endpoint().is_some()
+}
+
 /// The real AWS, as whoever runs the tests reaches it: profiles and all.
 async fn developers() -> aws_config::SdkConfig {
     let defaults = aws_config::defaults(BehaviorVersion::v2026_01_12());

@@ -480,13 +480,13 @@ impl Metered {
         };
         let is_write = matches!(self.operation.as_str(), "TransactWriteItems" | "PutItem" | "UpdateItem");
         for table in tables {
-            let all = table["CapacityUnits"].as_f64().expect("units");
+            let all = table["CapacityUnits"].as_f64().unwrap_or_default();
             if !is_write {
                 self.read += all;
                 continue;
             }
             let of_table = table["Table"]["WriteCapacityUnits"].as_f64();
-            let of_table = of_table.or(table["Table"]["CapacityUnits"].as_f64()).expect("units of the table");
+            let of_table = of_table.or(table["Table"]["CapacityUnits"].as_f64()).unwrap_or(all);
             self.write += of_table;
             self.index_write += all - of_table;
         }
