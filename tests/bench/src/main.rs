@@ -5,14 +5,19 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
 mod contention;
 mod growth;
+mod lambda;
 mod laptop;
 mod overhead;
 mod page;
+mod peers;
+mod process;
+mod scenes;
 mod start;
 mod wire;
 
@@ -30,6 +35,9 @@ struct Arguments {
     #[arg(long)]
     print: bool,
 }
+
+/// No section takes that long, unless something waits for what never comes.
+const SECTION_MAX: Duration = Duration::from_mins(15);
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -96,7 +104,8 @@ async fn measure(Arguments { sections, binaries, print }: Arguments) -> Result<(
     for section in sections {
         println!("== {}", section.heading());
         let conditions = page::conditions()?;
-        let results = section.measure(&binaries).await?;
+        let measured = tokio::time::timeout(SECTION_MAX, section.measure(&binaries)).await;
+        let results = measured.map_err(|_| format!("{} hangs", section.heading()))??;
         println!("{results}");
         page.put(section.heading(), &conditions, &results);
         if !print {

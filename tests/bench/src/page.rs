@@ -66,6 +66,11 @@ pub fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// Where Cargo builds.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| top().join("target"), PathBuf::from)
+}
+
 /// Builds the release binaries, and says where they are.
 pub fn built() -> Result<PathBuf, String> {
     let mut build = Command::new(env!("CARGO"));
@@ -77,8 +82,7 @@ pub fn built() -> Result<PathBuf, String> {
     if !status.success() {
         return Err("the release binaries do not build".to_owned());
     }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| top().join("target"), PathBuf::from);
-    Ok(target.join("release"))
+    Ok(target().join("release"))
 }
 
 /// Every function's name.

@@ -1,7 +1,193 @@
-//! To be measured.
+//! Starts of the functions' processes, their memory and their size, beside the same write by other means.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt::Write as _;
+use std::fs;
 use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
-pub async fn measure(_binaries: &Path) -> Result<String, String> {
-    Err("not there yet".to_owned())
+use world::World;
+
+use crate::lambda::{Invocation, Lambda, Launch, Start};
+use crate::page::{functions, target};
+use crate::peers::{self, PEERS};
+use crate::process::{Memory, median, mib, ms};
+use crate::scenes::{Scene, ended, scenes, world};
+
+/// Starts of each process; the one in the middle is told.
+const STARTS: usize = 15;
+/// Invocations before memory is looked at.
+const INVOCATIONS: usize = 100;
+
+/// The bounds.
+const INIT_MAX: Duration = Duration::from_millis(4);
+const NODE_TIMES_MIN: f64 = 40.0;
+const PYTHON_TIMES_MIN: f64 = 100.0;
+const ZIP_BYTES_MAX: u64 = 3_000_000;
+const RESIDENT_MAX: u64 = 10 * 1024 * 1024;
+
+/// What is known of a process.
+struct Measured {
+    starts: Vec<Start>,
+    first: Vec<Invocation>,
+    memory: Option<Memory>,
+}
+
+impl Measured {
+    fn init(&self) -> Duration {
+        median(self.starts.iter().map(|start| start.cpu).collect()).unwrap_or_default()
+    }
+
+    fn row(&self, name: &str) -> String {
+        let wall = median(self.starts.iter().map(|start| start.wall).collect()).unwrap_or_default();
+        let of_first = |part: fn(&Invocation) -> Duration| {
+            median(self.first.iter().map(part).collect()).map_or(String::new(), ms)
+        };
+        let memory = self.memory.map_or(String::new(), |memory| mib(memory.resident));
+        let (cpu, first_cpu, first_outside) =
+            (ms(self.init()), of_first(|first| first.cpu), of_first(Invocation::outside));
+        format!("| {name} | {cpu} | {} | {first_cpu} | {first_outside} | {memory} |", ms(wall))
+    }
+}
+
+/// Measures.
+pub async fn measure(binaries: &Path) -> Result<String, String> {
+    let (others, versions) = peers::installed()?;
+    let lambda = Lambda::start(Launch { binaries: binaries.to_owned(), under: None, others }).await?;
+    let world = world(&lambda).await;
+    let all = all(&lambda, &world).await;
+    let all = ended(world, all).await?;
+    page(binaries, &all, &versions)
+}
+
+async fn all(lambda: &Lambda, world: &World) -> Result<BTreeMap<String, Measured>, String> {
+    peers::make_table(world).await?;
+    let mut all = BTreeMap::new();
+    for scene in &mut scenes(world, STARTS + INVOCATIONS).await {
+        if !all.contains_key(scene.function) && scene.left() >= STARTS + INVOCATIONS {
+            println!("{}", scene.what);
+            all.insert(scene.function.to_owned(), of_scene(lambda, world, scene).await?);
+        }
+    }
+    for function in functions()? {
+        if let Entry::Vacant(place) = all.entry(function) {
+            let starts = starts(lambda, place.key()).await?;
+            place.insert(Measured { starts, first: Vec::new(), memory: None });
+        }
+    }
+    for peer in PEERS {
+        println!("{peer}");
+        let mut measured = Measured { starts: Vec::new(), first: Vec::new(), memory: None };
+        for _ in 0..STARTS {
+            measured.starts.push(lambda.restarts(peer).await?);
+            lambda.invokes(peer, peers::event()).await?;
+            measured.first.extend(lambda.takes(peer));
+        }
+        for _ in 1..INVOCATIONS {
+            lambda.invokes(peer, peers::event()).await?;
+        }
+        measured.memory = Some(lambda.memory(peer)?);
+        lambda.ends(peer);
+        all.insert(peer.to_owned(), measured);
+    }
+    Ok(all)
+}
+
+async fn of_scene(lambda: &Lambda, world: &World, scene: &mut Scene) -> Result<Measured, String> {
+    let mut measured = Measured { starts: Vec::new(), first: Vec::new(), memory: None };
+    for _ in 0..STARTS {
+        measured.starts.push(lambda.restarts(scene.function).await?);
+        scene.plays(world).await?;
+        measured.first.extend(lambda.takes(scene.function));
+    }
+    for _ in 1..INVOCATIONS {
+        scene.plays(world).await?;
+    }
+    measured.memory = Some(lambda.memory(scene.function)?);
+    Ok(measured)
+}
+
+async fn starts(lambda: &Lambda, function: &str) -> Result<Vec<Start>, String> {
+    let mut starts = Vec::with_capacity(STARTS);
+    for _ in 0..STARTS {
+        starts.push(lambda.restarts(function).await?);
+    }
+    lambda.ends(function);
+    Ok(starts)
+}
+
+fn page(
+    binaries: &Path,
+    all: &BTreeMap<String, Measured>,
+    versions: &BTreeMap<&str, String>,
+) -> Result<String, String> {
+    let mut text = format!(
+        "From the process' start to its first question for an event, and its first invocation; medians of {STARTS} starts, in \
+         milliseconds. Resident memory after {INVOCATIONS} invocations, in MiB. AWS is at the other end of a loopback connection \
+         without TLS; a function that answers people has opened it before it asks. The two others write what `create` writes.\n\n\
+         | process | init, CPU | init, wall | first invocation, CPU | outside the store, wall | resident |\n\
+         | --- | --- | --- | --- | --- | --- |\n"
+    );
+    for (name, measured) in all {
+        let name = versions.get(name.as_str()).unwrap_or(name);
+        writeln!(text, "{}", measured.row(name)).map_err(|error| error.to_string())?;
+    }
+    text.push_str(
+        "\n| function | binary, bytes | zip, bytes | zip for arm64, bytes |\n| --- | --- | --- | --- |\n",
+    );
+    let (mut zip_max, mut arm64_max) = (0, 0);
+    for function in functions()? {
+        let binary = binaries.join(&function);
+        let bytes = length(&binary)?;
+        let zipped = zipped(&binary)?;
+        zip_max = zip_max.max(zipped);
+        let arm64 = target().join("lambda").join(&function).join("bootstrap.zip");
+        let arm64 = if arm64.exists() { length(&arm64)? } else { 0 };
+        arm64_max = arm64_max.max(arm64);
+        let arm64 = if arm64 == 0 { "not built".to_owned() } else { arm64.to_string() };
+        writeln!(text, "| {function} | {bytes} | {zipped} | {arm64} |").map_err(|error| error.to_string())?;
+    }
+    text.push_str("\n| bound | measured | kept |\n| --- | --- | --- |\n");
+    let mut bound = |what: &str, measured: String, kept: bool| {
+        let kept = if kept { "yes" } else { "**no**" };
+        let _ = writeln!(text, "| {what} | {measured} | {kept} |");
+    };
+    let of = |name: &str| all.get(name).map(Measured::init).unwrap_or_default();
+    let ours = all.iter().filter(|(name, one)| !one.first.is_empty() && !PEERS.contains(&name.as_str()));
+    let slowest = ours.clone().map(|(_, one)| one.init()).max().unwrap_or_default();
+    let largest =
+        ours.filter_map(|(_, one)| one.memory).map(|memory| memory.resident).max().unwrap_or_default();
+    bound("init of every function that answers people: at most 4 ms CPU", ms(slowest), slowest <= INIT_MAX);
+    for (peer, least) in [("node", NODE_TIMES_MIN), ("python", PYTHON_TIMES_MIN)] {
+        let times = of(peer).as_secs_f64() / slowest.as_secs_f64();
+        let what = format!("init of the slowest of them: at most 1/{least} of that of {}", versions[peer]);
+        bound(&what, format!("1/{times:.0}"), times >= least);
+    }
+    let resident = format!("{} MiB", mib(largest));
+    bound("at most 10 MiB resident after 100 invocations", resident, largest <= RESIDENT_MAX);
+    bound("every zip at most 3 MB, here", zip_max.to_string(), zip_max <= ZIP_BYTES_MAX);
+    if arm64_max > 0 {
+        bound("every zip at most 3 MB, for arm64", arm64_max.to_string(), arm64_max <= ZIP_BYTES_MAX);
+    }
+    Ok(text)
+}
+
+fn length(path: &Path) -> Result<u64, String> {
+    fs::metadata(path).map(|data| data.len()).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// How large the binary is in a zip, as Python's standard library makes it.
+fn zipped(binary: &Path) -> Result<u64, String> {
+    const MAKE: &str = "import sys, zipfile, tempfile, os
+with tempfile.TemporaryDirectory() as folder:
+    path = os.path.join(folder, 'bootstrap.zip')
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as made:
+        made.write(sys.argv[1], 'bootstrap')
+    print(os.path.getsize(path))";
+    let output = Command::new("python3").args(["-c", MAKE]).arg(binary).output();
+    let output = output.map_err(|error| format!("python3 does not run: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.trim().parse().map_err(|_| format!("{} cannot be zipped", binary.display()))
 }

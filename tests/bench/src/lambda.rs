@@ -1,0 +1,359 @@
+//! Lambda on this machine: it starts functions' processes, hands them events by the Runtime API, and stands between
+//! them and AWS, so that it knows what each invocation takes, and how much of that is not the function's own.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path as Segments, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use http::{Request, StatusCode, Uri};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tower::ServiceExt as _;
+
+use crate::page::top;
+use crate::process::{self, Memory};
+
+/// How long a process may take to ask for its first event, under valgrind too.
+const START_MAX: Duration = Duration::from_secs(60);
+
+/// What a start takes: from the process' first instruction to its asking for an event.
+#[derive(Debug, Clone, Copy)]
+pub struct Start {
+    /// Processor time of all of its threads.
+    pub cpu: Duration,
+    /// By the clock.
+    pub wall: Duration,
+}
+
+/// What one invocation takes: from the event's being handed out to the answer's being there.
+#[derive(Debug, Clone, Copy)]
+pub struct Invocation {
+    /// Processor time of all threads.
+    pub cpu: Duration,
+    /// By the clock.
+    pub wall: Duration,
+    /// The part of it in which a request to AWS was being answered.
+    pub in_aws: Duration,
+}
+
+impl Invocation {
+    /// What AWS does not answer for.
+    pub fn outside(&self) -> Duration {
+        self.wall.saturating_sub(self.in_aws)
+    }
+}
+
+/// An event, and whom its answer goes to.
+struct Event {
+    body: Bytes,
+    answer: oneshot::Sender<Bytes>,
+}
+
+/// A function's process.
+struct Function {
+    child: Child,
+    spawned: Instant,
+    /// Whom its first question for an event is told.
+    started: Option<oneshot::Sender<Start>>,
+    events: mpsc::UnboundedSender<Event>,
+    waiting: Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>>,
+    running: Option<Running>,
+    invocations: Vec<Invocation>,
+}
+
+struct Running {
+    answer: oneshot::Sender<Bytes>,
+    begun: Instant,
+    cpu: Duration,
+    in_aws: Duration,
+    /// Requests to AWS under way, and since when there is one.
+    open: u32,
+    since: Instant,
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How functions are started.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// Where the binaries are.
+    pub binaries: PathBuf,
+    /// A function, and what runs its binary instead of the system: a tool and its arguments.
+    pub under: Option<(String, Vec<OsString>)>,
+    /// Programs that are no binaries of Roster, by the name of their function.
+    pub others: BTreeMap<String, Vec<OsString>>,
+}
+
+struct Shared {
+    url: OnceLock<String>,
+    laptop: OnceLock<(String, Router)>,
+    launch: Mutex<Launch>,
+    functions: Mutex<BTreeMap<String, Function>>,
+}
+
+/// The service; its processes end with it.
+#[derive(Clone)]
+pub struct Lambda(Arc<Shared>);
+
+impl Lambda {
+    /// Starts the service; nothing of it runs yet.
+    pub async fn start(launch: Launch) -> Result<Self, String> {
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| error.to_string())?;
+        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        let shared = Arc::new(Shared {
+            url: OnceLock::new(),
+            laptop: OnceLock::new(),
+            launch: Mutex::new(launch),
+            functions: Mutex::default(),
+        });
+        let _ = shared.url.set(address.to_string());
+        let lambda = Self(shared);
+        let router = Router::new()
+            .route("/2015-03-31/functions/{function}/invocations", post(invoke))
+            .route("/.rt/{function}/2018-06-01/runtime/invocation/next", get(next))
+            .route("/.rt/{function}/2018-06-01/runtime/invocation/{id}/{what}", post(answered))
+            .route("/.rt/{function}/2018-06-01/runtime/init/error", post(|| async { StatusCode::ACCEPTED }))
+            .route("/aws/{function}/{*path}", any(forward))
+            .route("/aws/{function}/", any(forward_root))
+            .route("/aws/{function}", any(forward_root))
+            .with_state(lambda.clone());
+        let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
+            let _ = stream.set_nodelay(true);
+        });
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Ok(lambda)
+    }
+
+    /// Where functions are invoked.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    fn address(&self) -> &str {
+        self.0.url.get().map_or("", String::as_str)
+    }
+
+    /// AWS, as functions know it, is at this laptop.
+    pub fn is_beside(&self, laptop: &dev::laptop::Laptop) {
+        let _ = self.0.laptop.set((laptop.url().to_owned(), laptop.router()));
+    }
+
+    /// From now on `function` is started under this.
+    pub fn launches_under(&self, under: Vec<OsString>, function: &str) {
+        let under = (function.to_owned(), under);
+        self.0.launch.lock().unwrap_or_else(PoisonError::into_inner).under = Some(under);
+    }
+
+    /// Starts the function's process anew, and tells what that took.
+    pub async fn restarts(&self, function: &str) -> Result<Start, String> {
+        let (sender, receiver) = oneshot::channel();
+        self.ends(function);
+        let started = self.spawn(function, sender)?;
+        self.with(|functions| functions.insert(function.to_owned(), started));
+        let start = tokio::time::timeout(START_MAX, receiver).await;
+        start.ok().and_then(Result::ok).ok_or_else(|| format!("{function} asks for no event"))
+    }
+
+    /// Ends the function's process.
+    pub fn ends(&self, function: &str) {
+        self.with(|functions| functions.remove(function));
+    }
+
+    /// Asks the function's process to end by itself, so that a tool around it can write down what it has seen.
+    pub fn leaves(&self, function: &str) {
+        if let Some(mut function) = self.with(|functions| functions.remove(function)) {
+            let _ = Command::new("kill").arg(function.child.id().to_string()).status();
+            let _ = function.child.wait();
+        }
+    }
+
+    /// Invokes a function; its answer.
+    pub async fn invokes(&self, function: &str, event: Bytes) -> Result<Bytes, String> {
+        if !self.with(|functions| functions.contains_key(function)) {
+            self.restarts(function).await?;
+        }
+        let (answer, answered) = oneshot::channel();
+        let queue = self.with(|functions| functions.get(function).map(|function| function.events.clone()));
+        let queue = queue.ok_or_else(|| format!("{function} is gone"))?;
+        queue.send(Event { body: event, answer }).map_err(|_| format!("{function} is gone"))?;
+        answered.await.map_err(|_| format!("{function} has ended without an answer"))
+    }
+
+    /// What the function's invocations have taken since the last time.
+    pub fn takes(&self, function: &str) -> Vec<Invocation> {
+        let taken = self.with(|functions| {
+            functions.get_mut(function).map(|function| std::mem::take(&mut function.invocations))
+        });
+        taken.unwrap_or_default()
+    }
+
+    /// The memory of the function's process.
+    pub fn memory(&self, function: &str) -> Result<Memory, String> {
+        let id = self.with(|functions| functions.get(function).map(|function| function.child.id()));
+        process::memory(id.ok_or_else(|| format!("{function} does not run"))?)
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut BTreeMap<String, Function>) -> T) -> T {
+        look(&mut self.0.functions.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn spawn(&self, name: &str, started: oneshot::Sender<Start>) -> Result<Function, String> {
+        let Launch { binaries, under, others } =
+            self.0.launch.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let own = [binaries.join(name).into_os_string()];
+        let program = others.get(name).map_or(&own[..], Vec::as_slice);
+        let under = under.filter(|(function, _)| function == name).map(|(_, under)| under);
+        let whole: Vec<_> = under.iter().flatten().chain(program).collect();
+        let (laptop, _) = self.0.laptop.get().ok_or("no laptop stands behind Lambda")?;
+        let address = self.address();
+        let mut command = Command::new(whole[0]);
+        command.args(&whole[1..]).env_clear().envs(environment()?);
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("AWS_ENDPOINT_URL", format!("http://{address}/aws/{name}"));
+        command.env("AWS_LAMBDA_RUNTIME_API", format!("http://{address}/.rt/{name}"));
+        command.env("AWS_LAMBDA_FUNCTION_NAME", name).env("AWS_LAMBDA_FUNCTION_VERSION", "1");
+        command.env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256");
+        // Lambda sets both, and boto3 reads this one alone.
+        command.env("AWS_DEFAULT_REGION", "eu-central-1");
+        command.env("ACCEPT_URL", format!("{laptop}/accept")).env("CONSOLE_ISSUER", laptop);
+        // Hundreds of calls are to be let through in a minute.
+        for limit in ["INVITEES_PER_DAY", "MAILS_PER_HOUR", "MAILS_PER_INVITATION", "MAILS_PER_RECIPIENT"] {
+            command.env(limit, "1000000");
+        }
+        command.env("MAIL_PAUSE_SECONDS", "1");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let spawned = Instant::now();
+        let child =
+            command.spawn().map_err(|error| format!("{} does not start: {error}", whole[0].display()))?;
+        let (events, waiting) = mpsc::unbounded_channel();
+        let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
+        let started = Some(started);
+        Ok(Function { child, spawned, started, events, waiting, running: None, invocations: Vec::new() })
+    }
+}
+
+/// What `infra/laptop.env` sets.
+fn environment() -> Result<Vec<(String, String)>, String> {
+    let path: &Path = &top().join("infra/laptop.env");
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let lines = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
+    Ok(lines.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect())
+}
+
+async fn invoke(
+    State(lambda): State<Lambda>,
+    Segments(function): Segments<String>,
+    event: Bytes,
+) -> Response {
+    match lambda.invokes(&function, event).await {
+        Ok(answer) => answer.into_response(),
+        Err(why) => {
+            println!("{why}");
+            (StatusCode::BAD_GATEWAY, why).into_response()
+        }
+    }
+}
+
+async fn next(State(lambda): State<Lambda>, Segments(name): Segments<String>) -> Response {
+    let waiting = lambda.with(|functions| {
+        let function = functions.get_mut(&name)?;
+        if let Some(told) = function.started.take() {
+            let cpu = process::cpu(function.child.id()).unwrap_or_default();
+            let _ = told.send(Start { cpu, wall: function.spawned.elapsed() });
+        }
+        Some(Arc::clone(&function.waiting))
+    });
+    let Some(waiting) = waiting else { return StatusCode::GONE.into_response() };
+    let Some(Event { body, answer }) = waiting.lock().await.recv().await else {
+        return StatusCode::GONE.into_response();
+    };
+    lambda.with(|functions| {
+        let Some(function) = functions.get_mut(&name) else { return };
+        let cpu = process::cpu(function.child.id()).unwrap_or_default();
+        let begun = Instant::now();
+        let in_aws = Duration::ZERO;
+        function.running = Some(Running { answer, begun, cpu, in_aws, open: 0, since: begun });
+    });
+    let headers = [
+        ("lambda-runtime-aws-request-id", "00000000-0000-4000-8000-000000000000"),
+        ("lambda-runtime-deadline-ms", "9999999999999"),
+        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-central-1:000000000000:function:bench"),
+    ];
+    (headers, body).into_response()
+}
+
+async fn answered(
+    State(lambda): State<Lambda>,
+    Segments((name, _, _)): Segments<(String, String, String)>,
+    body: Bytes,
+) -> StatusCode {
+    lambda.with(|functions| {
+        let Some(function) = functions.get_mut(&name) else { return };
+        let Some(running) = function.running.take() else { return };
+        let wall = running.begun.elapsed();
+        let cpu = process::cpu(function.child.id()).unwrap_or_default().saturating_sub(running.cpu);
+        function.invocations.push(Invocation { cpu, wall, in_aws: running.in_aws });
+        let _ = running.answer.send(body);
+    });
+    StatusCode::ACCEPTED
+}
+
+async fn forward_root(
+    lambda: State<Lambda>,
+    Segments(name): Segments<String>,
+    request: Request<Body>,
+) -> Response {
+    forward(lambda, Segments((name, String::new())), request).await
+}
+
+async fn forward(
+    State(lambda): State<Lambda>,
+    Segments((name, path)): Segments<(String, String)>,
+    request: Request<Body>,
+) -> Response {
+    let Some((_, router)) = lambda.0.laptop.get() else { return StatusCode::BAD_GATEWAY.into_response() };
+    let (mut parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    lambda.with(|functions| {
+        if let Some(running) = functions.get_mut(&name).and_then(|function| function.running.as_mut()) {
+            if running.open == 0 {
+                running.since = Instant::now();
+            }
+            running.open += 1;
+        }
+    });
+    // What this router knows of the request is not for the next one.
+    parts.extensions.clear();
+    let query = parts.uri.query().map_or_else(String::new, |query| format!("?{query}"));
+    parts.uri = format!("/_aws/{path}{query}").parse().unwrap_or_else(|_| Uri::from_static("/"));
+    let answer = router.clone().oneshot(Request::from_parts(parts, Body::from(body))).await;
+    let answer = answer.unwrap_or_else(|never| match never {});
+    let (parts, body) = answer.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    lambda.with(|functions| {
+        if let Some(running) = functions.get_mut(&name).and_then(|function| function.running.as_mut()) {
+            running.open = running.open.saturating_sub(1);
+            if running.open == 0 {
+                running.in_aws += running.since.elapsed();
+            }
+        }
+    });
+    Response::from_parts(parts, Body::from(body))
+}
