@@ -13,6 +13,7 @@ mod contention;
 mod growth;
 mod lambda;
 mod laptop;
+mod load;
 mod overhead;
 mod page;
 mod peers;

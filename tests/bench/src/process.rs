@@ -23,6 +23,16 @@ pub fn cpu(id: u32) -> Result<Duration, String> {
     Ok(Duration::from_nanos(tasks.flatten().filter_map(|task| of(task.path())).sum()))
 }
 
+/// Processor time of all threads that a process has ever had, in hundredths of a second.
+pub fn cpu_ever(id: u32) -> Result<Duration, String> {
+    let path = format!("/proc/{id}/stat");
+    let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+    // Behind the name, which may have anything in it: user and system time are the twelfth and the thirteenth field.
+    let fields = text.rsplit_once(") ").map_or("", |(_, fields)| fields).split(' ').skip(11).take(2);
+    let ticks: u64 = fields.filter_map(|field| field.parse::<u64>().ok()).sum();
+    Ok(Duration::from_millis(ticks * 10))
+}
+
 /// The memory of a process.
 pub fn memory(id: u32) -> Result<Memory, String> {
     let path = format!("/proc/{id}/status");

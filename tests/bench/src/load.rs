@@ -1,0 +1,264 @@
+//! A laptop of one's own as a process, and many calls of it at once.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::Method;
+use serde_json::{Value, json};
+use world::{Organization, Person};
+
+use crate::process::{self, Memory, percentile};
+
+/// How long it may take to be ready, with a large table too.
+const READY_MAX: Duration = Duration::from_mins(2);
+/// Between two looks whether it is.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// A laptop; it ends with this.
+pub struct Laptop {
+    child: Child,
+    url: String,
+}
+
+impl Laptop {
+    /// Starts the laptop `roster` of the release binaries, with its state in `db`, and without the limits of rule 11.
+    pub async fn start(binaries: &Path, db: &Path) -> Result<Self, String> {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr());
+        let port = port.map_err(|error| error.to_string())?.port();
+        let binary = binaries.join("roster");
+        let mut command = Command::new(&binary);
+        command
+            .args(["--no-demo", "--no-limits", "--no-console", "--port", &port.to_string(), "--db"])
+            .arg(db);
+        let log = File::create(db.with_extension("log")).map_err(|error| error.to_string())?;
+        let child = command.stdin(Stdio::null()).stderr(Stdio::null()).stdout(log).spawn();
+        let child = child.map_err(|error| format!("{} does not start: {error}", binary.display()))?;
+        let laptop = Self { child, url: format!("http://127.0.0.1:{port}") };
+        let deadline = Instant::now() + READY_MAX;
+        while std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            if Instant::now() > deadline {
+                return Err(format!("{} does not listen", binary.display()));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(laptop)
+    }
+
+    /// Somebody who is not signed in.
+    pub fn visitor(&self) -> Person {
+        Person::at(&self.url)
+    }
+
+    /// Resolves once nothing is left to do.
+    pub async fn idle(&self) {
+        self.visitor().gets("/_dev/idle").await.is(200);
+    }
+
+    /// Processor time so far, in hundredths of a second: of all threads that there have been.
+    pub fn cpu(&self) -> Result<Duration, String> {
+        process::cpu_ever(self.child.id())
+    }
+
+    /// Its memory.
+    pub fn memory(&self) -> Result<Memory, String> {
+        process::memory(self.child.id())
+    }
+
+    /// Whether rules 1, 2 and 5 hold.
+    pub async fn check(&self) -> Result<(), String> {
+        let check = self.visitor().gets("/_dev/check").await.is(200);
+        let violations = check["violations"].as_array().map_or(usize::MAX, Vec::len);
+        if violations == 0 { Ok(()) } else { Err(format!("the rules are broken: {check}")) }
+    }
+
+    /// Everybody of these names, signed in.
+    pub async fn people(&self, names: &[String]) -> Vec<Person> {
+        let visitor = self.visitor();
+        let mut people = Vec::with_capacity(names.len());
+        for name in names {
+            people.push(visitor.signs_in_as(name).await);
+        }
+        people
+    }
+
+    /// An organization of `owner`'s, where all of these are invited; their tokens, in the order of their names.
+    pub async fn invites(&self, owner: &Person, names: &[String]) -> (Organization, Vec<Value>) {
+        let created = owner.creates("Acme").await.is(201);
+        let organization = Organization::new(created["id"].as_str().unwrap_or_default());
+        let mut invitations = Vec::with_capacity(names.len());
+        for fifty in names.chunks(50) {
+            let emails: Vec<_> = fifty.iter().map(|name| format!("{name}@example.com")).collect();
+            let emails: Vec<_> = emails.iter().map(String::as_str).collect();
+            let answer = owner.invites(&organization, &emails, "member").await.is(200);
+            let results = answer["results"].as_array().into_iter().flatten();
+            invitations.extend(results.map(|result| result["invitation"].clone()));
+        }
+        self.idle().await;
+        (organization, invitations)
+    }
+
+    /// The newest token of each of these names.
+    pub async fn tokens(&self, names: &[String]) -> Vec<String> {
+        let mails = self.visitor().gets("/_dev/mail").await.is(200);
+        let mut tokens = BTreeMap::new();
+        for mail in mails["items"].as_array().into_iter().flatten() {
+            // The newest is the first.
+            tokens.entry(mail["to"].as_str()).or_insert(mail["token"].as_str());
+        }
+        let of = |name: &String| tokens.get(&Some(&*format!("{name}@example.com"))).copied().flatten();
+        names.iter().map(|name| of(name).unwrap_or_default().to_owned()).collect()
+    }
+
+    /// An organization of `owner`'s with all of these as members.
+    pub async fn joins(&self, owner: &Person, names: &[String]) -> Result<Organization, String> {
+        let (organization, _) = self.invites(owner, names).await;
+        let accepts = accepting(&self.people(names).await, &self.tokens(names).await);
+        self.load(accepts, 8).await?;
+        Ok(organization)
+    }
+
+    /// Makes the calls, `at_once` of them at any time; every one has to be answered well.
+    pub async fn load(&self, calls: Vec<Call>, at_once: usize) -> Result<Load, String> {
+        self.idle().await;
+        let (cpu, own_cpu, begun) = (self.cpu()?, process::cpu_ever(std::process::id())?, Instant::now());
+        let count = calls.len();
+        let calls = Arc::new(Mutex::new(calls));
+        let mut callers = tokio::task::JoinSet::new();
+        for _ in 0..at_once {
+            let calls = Arc::clone(&calls);
+            callers.spawn(async move {
+                let mut latencies = Vec::new();
+                loop {
+                    let call = calls.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                    let Some(Call { person, method, path, body }) = call else { return Ok(latencies) };
+                    let sent = Instant::now();
+                    let answer = person.calls(method, &path, body).await;
+                    latencies.push(sent.elapsed());
+                    if !answer.status.is_success() {
+                        return Err(format!("{path} is answered {}: {}", answer.status, answer.text));
+                    }
+                }
+            });
+        }
+        let mut latencies = Vec::with_capacity(count);
+        while let Some(done) = callers.join_next().await {
+            latencies.extend(done.map_err(|error| error.to_string())??);
+        }
+        let answered = begun.elapsed();
+        self.idle().await;
+        let done = begun.elapsed();
+        latencies.sort_unstable();
+        Ok(Load {
+            count,
+            answered,
+            done,
+            p50: percentile(&latencies, 500).unwrap_or_default(),
+            p99: percentile(&latencies, 990).unwrap_or_default(),
+            cpu: self.cpu()?.saturating_sub(cpu),
+            own_cpu: process::cpu_ever(std::process::id())?.saturating_sub(own_cpu),
+        })
+    }
+}
+
+impl Drop for Laptop {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One call.
+pub struct Call {
+    person: Person,
+    method: Method,
+    path: String,
+    body: Option<String>,
+}
+
+impl Call {
+    /// By this person.
+    pub fn new(person: &Person, method: Method, path: String, body: Option<&Value>) -> Self {
+        Self { person: person.clone(), method, path, body: body.map(Value::to_string) }
+    }
+}
+
+/// What many calls took.
+pub struct Load {
+    count: usize,
+    /// Until the last answer.
+    pub answered: Duration,
+    /// Until everything that follows was done, too.
+    pub done: Duration,
+    /// Half of the answers took at most that long.
+    pub p50: Duration,
+    /// All but one in a hundred took at most that long.
+    pub p99: Duration,
+    /// The laptop's processor time, with what follows.
+    cpu: Duration,
+    /// The caller's.
+    own_cpu: Duration,
+}
+
+impl Load {
+    /// Answers a second.
+    pub fn rate(&self) -> f64 {
+        f64::from(u32::try_from(self.count).unwrap_or(u32::MAX)) / self.answered.as_secs_f64()
+    }
+
+    /// The laptop's processor time for one call.
+    pub fn cpu(&self) -> Duration {
+        self.cpu / u32::try_from(self.count).unwrap_or(u32::MAX)
+    }
+
+    /// The caller's processor time for one call.
+    pub fn own_cpu(&self) -> Duration {
+        self.own_cpu / u32::try_from(self.count).unwrap_or(u32::MAX)
+    }
+}
+
+/// `count` names that nobody else has.
+pub fn names(what: &str, count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("{what}-{number:03}")).collect()
+}
+
+/// Everybody accepts by their token.
+pub fn accepting(people: &[Person], tokens: &[String]) -> Vec<Call> {
+    let calls = people.iter().zip(tokens).map(|(person, token)| {
+        let path = "/v1/invitations/accept".to_owned();
+        Call::new(person, Method::POST, path, Some(&json!({ "token": token })))
+    });
+    calls.collect()
+}
+
+/// `owner` invites each of these names by a call of its own.
+pub fn inviting(owner: &Person, organization: &Organization, names: &[String]) -> Vec<Call> {
+    let calls = names.iter().map(|name| {
+        let body = json!({ "emails": [format!("{name}@example.com")], "role": "member" });
+        Call::new(owner, Method::POST, organization.path("/invitations"), Some(&body))
+    });
+    calls.collect()
+}
+
+/// `owner` makes each of these members an owner.
+pub fn editing(owner: &Person, organization: &Organization, names: &[String]) -> Vec<Call> {
+    let body = json!({ "role": "owner" });
+    let path = |name| organization.path(&format!("/members/{name}"));
+    names.iter().map(|name| Call::new(owner, Method::PATCH, path(name), Some(&body))).collect()
+}
+
+/// `owner` removes each of these members.
+pub fn removing(owner: &Person, organization: &Organization, names: &[String]) -> Vec<Call> {
+    let path = |name| organization.path(&format!("/members/{name}"));
+    names.iter().map(|name| Call::new(owner, Method::DELETE, path(name), None)).collect()
+}
+
+/// The list of members, again and again.
+pub fn listing(member: &Person, organization: &Organization, limit: usize, count: usize) -> Vec<Call> {
+    let path = organization.path(&format!("/members?limit={limit}"));
+    (0..count).map(|_| Call::new(member, Method::GET, path.clone(), None)).collect()
+}
