@@ -101,40 +101,69 @@ pub struct Item {
 pub struct Mailbox {
     state: State,
     clock: DevClock,
-    /// In the order of sending. What the state holds is the same.
-    mails: Arc<RwLock<Vec<Arc<Mail>>>>,
+    /// In the order of sending: what the state holds is asked for by it, since thousands of mails would fill the memory.
+    sent: Arc<RwLock<Vec<Sent>>>,
+}
+
+/// What is remembered of a mail.
+struct Sent {
+    message_id: String,
+    to: Vec<String>,
+}
+
+impl Sent {
+    fn of(mail: &Mail) -> Self {
+        Self { message_id: mail.message_id.clone(), to: mail.letter.to.clone() }
+    }
+
+    fn is_to(&self, address: &str) -> bool {
+        self.to.iter().any(|to| bare(to).eq_ignore_ascii_case(bare(address)))
+    }
 }
 
 impl Mailbox {
     /// Opens the mailbox with what the state holds.
     pub fn open(state: State, clock: DevClock) -> Result<Self, StateError> {
-        let kept = state.list::<Mail>(KIND)?.into_iter().map(|(_, mail)| Arc::new(mail)).collect();
-        Ok(Self { state, clock, mails: Arc::new(RwLock::new(kept)) })
+        let kept = state.list::<Mail>(KIND)?.iter().map(|(_, mail)| Sent::of(mail)).collect();
+        Ok(Self { state, clock, sent: Arc::new(RwLock::new(kept)) })
     }
 
     /// Takes a mail in and gives its message id. It is on disk when this returns.
     pub fn deliver(&self, letter: Letter) -> Result<String, StateError> {
-        let mut mails = self.mails.write().unwrap_or_else(PoisonError::into_inner);
+        let mut sent = self.sent.write().unwrap_or_else(PoisonError::into_inner);
         let mail = Mail { message_id: self.message_id(), sent_at: self.clock.now_unix(), letter };
         // The order is the number's, not the clock's: the clock can be wherever it likes.
-        self.state.put(KIND, &format!("{:012}", mails.len()), &mail)?;
-        let id = mail.message_id.clone();
-        mails.push(Arc::new(mail));
-        Ok(id)
+        self.state.put(KIND, &id(sent.len()), &mail)?;
+        sent.push(Sent::of(&mail));
+        Ok(mail.message_id)
     }
 
     /// The mails to that address, or all of them, newest first.
     #[must_use]
     pub fn items(&self, to: Option<&str>) -> Vec<Item> {
-        let mails = self.mails.read().unwrap_or_else(PoisonError::into_inner);
-        mails.iter().rev().filter(|mail| to.is_none_or(|to| mail.is_to(to))).map(|mail| mail.item()).collect()
+        let wanted = self.numbers(|sent| to.is_none_or(|to| sent.is_to(to)));
+        wanted.into_iter().filter_map(|number| Some(self.read(number)?.item())).collect()
     }
 
     /// The mail of that message id.
     #[must_use]
-    pub fn find(&self, message_id: &str) -> Option<Arc<Mail>> {
-        let mails = self.mails.read().unwrap_or_else(PoisonError::into_inner);
-        mails.iter().rev().find(|mail| mail.message_id == message_id).cloned()
+    pub fn find(&self, message_id: &str) -> Option<Mail> {
+        let wanted = self.numbers(|sent| sent.message_id == message_id);
+        self.read(*wanted.first()?)
+    }
+
+    /// The numbers of the mails that are wanted, newest first.
+    fn numbers(&self, wanted: impl Fn(&Sent) -> bool) -> Vec<usize> {
+        let sent = self.sent.read().unwrap_or_else(PoisonError::into_inner);
+        (0..sent.len()).rev().filter(|number| wanted(&sent[*number])).collect()
+    }
+
+    fn read(&self, number: usize) -> Option<Mail> {
+        let read = self.state.get(KIND, &id(number));
+        read.unwrap_or_else(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "a mail cannot be shown");
+            None
+        })
     }
 
     /// `GET /_dev/mail`, as JSON or as a page.
@@ -177,10 +206,11 @@ impl Mail {
             sent_at: rfc3339(self.sent_at),
         }
     }
+}
 
-    fn is_to(&self, address: &str) -> bool {
-        self.letter.to.iter().any(|to| bare(to).eq_ignore_ascii_case(bare(address)))
-    }
+/// What the state calls the mail of that number.
+fn id(number: usize) -> String {
+    format!("{number:012}")
 }
 
 /// The address without a display name.

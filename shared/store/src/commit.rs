@@ -199,13 +199,16 @@ pub(crate) fn in_order(cancelled: &TransactionCanceledException) -> Vec<&str> {
 }
 
 /// Pauses between attempts: exponential, with full jitter, within one budget.
-pub(crate) struct Pauses {
+#[derive(Debug)]
+pub struct Pauses {
     until: Instant,
     longest: Duration,
     pause_max: Duration,
 }
 
 impl Pauses {
+    /// The first attempt is made now.
+    #[must_use]
     pub fn new(Patience { budget, pause_first, pause_max }: Patience) -> Self {
         Self { until: Instant::now() + budget, longest: pause_first.min(pause_max), pause_max }
     }

@@ -21,7 +21,7 @@ mod page;
 mod read;
 mod settle;
 
-pub use commit::{CommitError, Outcome, Patience};
+pub use commit::{CommitError, Outcome, Patience, Pauses};
 pub use effort::{Effort, with_effort};
 pub use error::{Broken, Error};
 pub use facts::{AcceptFacts, LetterFacts, Once, OrganizationFacts};

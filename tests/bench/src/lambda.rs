@@ -23,7 +23,7 @@ use crate::page::top;
 use crate::process::{self, Memory};
 
 /// How long a process may take to ask for its first event, under valgrind too.
-const START_MAX: Duration = Duration::from_secs(60);
+const START_MAX: Duration = Duration::from_mins(1);
 
 /// What a start takes: from the process' first instruction to its asking for an event.
 #[derive(Debug, Clone, Copy)]

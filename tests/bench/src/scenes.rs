@@ -2,7 +2,7 @@
 
 use domain::{Policy, Role};
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use world::{Furniture, Options, Organization, Person, World};
 
 use crate::lambda::Lambda;
@@ -59,60 +59,34 @@ pub async fn ended<T>(world: World, measured: Result<T, String>) -> Result<T, St
     measured
 }
 
-/// Every scene, each with `times` calls; at most 900, since each has an organization of its own.
-pub async fn scenes(world: &World, times: usize) -> Vec<Scene> {
-    let mut furniture = Furniture::new(Policy::default(), world.now());
-    let names: Vec<_> = (0..times).map(|number| format!("guest-{number:03}")).collect();
-    let mut founded = |members: usize, invited: usize| {
-        let organization = furniture.founds("ada");
-        for name in &names[..members.min(times)] {
-            furniture.joins(&organization, "ada", name, Role::Member);
-        }
-        for member in times..members {
-            furniture.joins(&organization, "ada", &format!("guest-{member:03}"), Role::Member);
-        }
-        for name in &names[..invited] {
-            furniture.invites(&organization, "ada", name, Role::Member);
-        }
-        organization
-    };
-    let [one, accepting, declining, resending, revoking] =
-        [(0, 0), (0, times), (0, times), (0, times), (0, times)]
-            .map(|(members, invited)| founded(members, invited));
-    let [editing, removing, listing] = [times, times, 999].map(|members| founded(members, 0));
-    // Eighteen of those fill an organization; each has fifty mails sent.
-    let times_fifty = times.div_ceil(5);
-    let fifties: Vec<_> = (0..times_fifty.div_ceil(18)).map(|_| founded(0, 0)).collect();
-    let invitation_of = |organization: &Organization, name: &str| {
-        let invitation = furniture.invitation(organization, name);
-        invitation["id"].as_str().unwrap_or_default().to_owned()
-    };
-    let resent: Vec<_> = names.iter().map(|name| invitation_of(&resending, name)).collect();
-    let revoked: Vec<_> = names.iter().map(|name| invitation_of(&revoking, name)).collect();
-    world.is_furnished_with(&furniture).await;
+/// The organizations that the scenes play in.
+struct Stage {
+    names: Vec<String>,
+    inviting: Organization,
+    fifties: Vec<Organization>,
+    accepting: Vec<String>,
+    declining: Vec<String>,
+    resending: Vec<String>,
+    revoking: Vec<String>,
+    editing: Organization,
+    removing: Organization,
+    listing: Organization,
+}
 
+/// Every scene, each with `times` calls (those of fifty addresses with a fifth of that); at most 900, since each has an
+/// organization of its own.
+pub async fn scenes(world: &World, times: usize) -> Vec<Scene> {
+    let stage = furnish(world, times).await;
     let ada = world.person("ada");
-    let by_ada = |method: Method, path: String, body: Option<serde_json::Value>| Call {
+    let call = |method: &Method, path: String, body: Option<Value>| Call {
         person: ada.clone(),
-        method,
+        method: method.clone(),
         path,
         body: body.map(|body| body.to_string()),
     };
-    let tokens_of = |organization: &Organization| {
-        let links = organization.id.clone();
-        names
-            .iter()
-            .map(|name| {
-                let mails = world.laptop().mailbox().items(Some(&format!("{name}@example.com")));
-                let tokens = mails.iter().filter_map(|mail| serde_json::to_value(mail).ok());
-                let tokens = tokens.filter_map(|mail| mail["token"].as_str().map(str::to_owned));
-                let mut tokens = tokens.filter(|token| token.contains(&links));
-                tokens.next().unwrap_or_default()
-            })
-            .collect::<Vec<_>>()
-    };
-    let by_guests = |tokens: Vec<String>, path: &str| {
-        let calls = names.iter().zip(tokens).map(|(name, token)| Call {
+    let (get, post, patch, delete) = (&Method::GET, &Method::POST, &Method::PATCH, &Method::DELETE);
+    let guests = |tokens: &[String], path: &str| {
+        let calls = stage.names.iter().zip(tokens).map(|(name, token)| Call {
             person: world.person(name),
             method: Method::POST,
             path: path.to_owned(),
@@ -120,75 +94,83 @@ pub async fn scenes(world: &World, times: usize) -> Vec<Scene> {
         });
         calls.collect::<Vec<_>>()
     };
-    let (accept, decline) = (tokens_of(&accepting), tokens_of(&declining));
-    let preview = vec![decline[0].clone(); times];
+    let each = |of: &dyn Fn(&String) -> Call| stage.names.iter().map(of).collect::<Vec<_>>();
+    let invite_of = |organization: &Organization, emails: Vec<String>| {
+        let body = json!({ "emails": emails, "role": "member" });
+        call(post, organization.path("/invitations"), Some(body))
+    };
+    let fifties = stage.names.iter().take(times.div_ceil(5)).enumerate().map(|(number, name)| {
+        let emails = (0..50).map(|nth| format!("{nth}-{name}@example.com")).collect();
+        invite_of(&stage.fifties[number / FIFTIES], emails)
+    });
+    let member = |organization: &Organization, name: &str| organization.path(&format!("/members/{name}"));
+    let owner = json!({ "role": "owner" });
     let scene = |what, function, calls| Scene { what, function, calls };
-    let all = |of: &dyn Fn(&str) -> Call| -> Vec<Call> { names.iter().map(|name| of(name)).collect() };
+    let create = |_: &String| call(post, "/v1/organizations".to_owned(), Some(json!({ "name": "Acme" })));
+    let list = |query: &str| each(&|_| call(get, stage.listing.path(&format!("/members{query}")), None));
+    let paths =
+        |method, paths: &[String]| paths.iter().map(|path| call(method, path.clone(), None)).collect();
+    let previewed = vec![stage.declining[0].clone(); times];
     vec![
-        scene(
-            "create",
-            "create",
-            all(&|_| by_ada(Method::POST, "/v1/organizations".to_owned(), Some(json!({ "name": "Acme" })))),
-        ),
+        scene("create", "create", each(&create)),
         scene(
             "invite of 1",
             "invite",
-            all(&|name| {
-                let body = json!({ "emails": [format!("one-{name}@example.com")], "role": "member" });
-                by_ada(Method::POST, one.path("/invitations"), Some(body))
-            }),
+            each(&|name| invite_of(&stage.inviting, vec![format!("one-{name}@example.com")])),
         ),
-        scene(
-            "invite of 50",
-            "invite",
-            names
-                .iter()
-                .take(times_fifty)
-                .enumerate()
-                .map(|(number, name)| {
-                    let emails: Vec<_> = (0..50).map(|nth| format!("{nth}-{name}@example.com")).collect();
-                    let body = json!({ "emails": emails, "role": "member" });
-                    by_ada(Method::POST, fifties[number / 18].path("/invitations"), Some(body))
-                })
-                .collect(),
-        ),
-        scene(
-            "resend",
-            "resend",
-            resent
-                .iter()
-                .map(|id| by_ada(Method::POST, resending.path(&format!("/invitations/{id}/resend")), None))
-                .collect(),
-        ),
-        scene("preview", "preview", by_guests(preview, "/v1/invitations/preview")),
-        scene("accept", "accept", by_guests(accept, "/v1/invitations/accept")),
-        scene("decline", "decline", by_guests(decline, "/v1/invitations/decline")),
-        scene(
-            "revoke",
-            "revoke",
-            revoked
-                .iter()
-                .map(|id| by_ada(Method::DELETE, revoking.path(&format!("/invitations/{id}")), None))
-                .collect(),
-        ),
+        scene("invite of 50", "invite", fifties.collect()),
+        scene("resend", "resend", paths(post, &stage.resending)),
+        scene("preview", "preview", guests(&previewed, "/v1/invitations/preview")),
+        scene("accept", "accept", guests(&stage.accepting, "/v1/invitations/accept")),
+        scene("decline", "decline", guests(&stage.declining, "/v1/invitations/decline")),
+        scene("revoke", "revoke", paths(delete, &stage.revoking)),
         scene(
             "role-edit",
             "role-edit",
-            all(&|name| {
-                let path = editing.path(&format!("/members/{name}"));
-                by_ada(Method::PATCH, path, Some(json!({ "role": "owner" })))
-            }),
+            each(&|name| call(patch, member(&stage.editing, name), Some(owner.clone()))),
         ),
-        scene(
-            "remove",
-            "remove",
-            all(&|name| by_ada(Method::DELETE, removing.path(&format!("/members/{name}")), None)),
-        ),
-        scene("list of 50 members", "list", all(&|_| by_ada(Method::GET, listing.path("/members"), None))),
-        scene(
-            "list of all 1,000 members",
-            "list",
-            all(&|_| by_ada(Method::GET, listing.path("/members?limit=1000"), None)),
-        ),
+        scene("remove", "remove", each(&|name| call(delete, member(&stage.removing, name), None))),
+        scene("list of 50 members", "list", list("")),
+        scene("list of all 1,000 members", "list", list("?limit=1000")),
     ]
+}
+
+/// Invites of fifty that an organization has seats for.
+const FIFTIES: usize = 18;
+
+/// Puts the organizations into the table, and gathers what calls will need.
+async fn furnish(world: &World, times: usize) -> Stage {
+    let mut furniture = Furniture::new(Policy::default(), world.now());
+    let names: Vec<_> = (0..999).map(|number| format!("guest-{number:03}")).collect();
+    let mut founded = |members: usize, invited: usize| {
+        let organization = furniture.founds("ada");
+        names[..members].iter().for_each(|name| furniture.joins(&organization, "ada", name, Role::Member));
+        names[..invited].iter().for_each(|name| furniture.invites(&organization, "ada", name, Role::Member));
+        organization
+    };
+    let fifties = (0..times.div_ceil(5).div_ceil(FIFTIES)).map(|_| founded(0, 0)).collect();
+    let inviting = founded(0, 0);
+    let [accepting, declining, resending, revoking] = [(); 4].map(|()| founded(0, times));
+    let [editing, removing, listing] = [times, times, 999].map(|members| founded(members, 0));
+    let names = names[..times].to_vec();
+    let paths = |organization: &Organization, below: &str| {
+        let path = |name: &String| {
+            let invitation = furniture.invitation(organization, name);
+            let id = invitation["id"].as_str().unwrap_or_default();
+            organization.path(&format!("/invitations/{id}{below}"))
+        };
+        names.iter().map(path).collect::<Vec<_>>()
+    };
+    let (resending, revoking) = (paths(&resending, "/resend"), paths(&revoking, ""));
+    world.is_furnished_with(&furniture).await;
+    let tokens = |organization: &Organization| {
+        let token = |name: &String| {
+            let mails = world.laptop().mailbox().items(Some(&format!("{name}@example.com")));
+            let mut tokens = mails.into_iter().filter_map(|mail| mail.token);
+            tokens.find(|token| token.contains(&organization.id)).unwrap_or_default()
+        };
+        names.iter().map(token).collect::<Vec<_>>()
+    };
+    let (accepting, declining) = (tokens(&accepting), tokens(&declining));
+    Stage { names, inviting, fifties, accepting, declining, resending, revoking, editing, removing, listing }
 }

@@ -12,7 +12,7 @@ use world::World;
 
 use crate::lambda::{Invocation, Lambda, Launch, Start};
 use crate::page::{functions, target};
-use crate::peers::{self, PEERS};
+use crate::peers::{self, Installed, PEERS};
 use crate::process::{Memory, median, mib, ms};
 use crate::scenes::{Scene, ended, scenes, world};
 
@@ -54,7 +54,7 @@ impl Measured {
 
 /// Measures.
 pub async fn measure(binaries: &Path) -> Result<String, String> {
-    let (others, versions) = peers::installed()?;
+    let Installed { launch: others, versions } = peers::installed()?;
     let lambda = Lambda::start(Launch { binaries: binaries.to_owned(), under: None, others }).await?;
     let world = world(&lambda).await;
     let all = all(&lambda, &world).await;
