@@ -152,6 +152,26 @@ async fn accept_is_one_read_and_one_write_and_again_one_read() {
 }
 
 #[tokio::test]
+async fn accept_looks_at_a_sender_only_who_has_lost_authority() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let zoe = world.joined(&acme, &ada, "zoe", "owner").await;
+    world.invited(&acme, &zoe, "bob@example.com", "member").await;
+    let token = world.token_for("bob@example.com").await;
+    let (answer, sent) = costs(&world, ada.edits(&acme, "zoe", "member")).await;
+    answer.is(200);
+    assert_eq!(sent, READ_AND_WRITE, "a lapse in every lane is one transaction");
+    let (answer, sent) = costs(&world, world.person("bob").accepts(&token)).await;
+    assert_eq!(answer.is(200)["role"], "member");
+    assert_eq!(sent, [READ_AND_WRITE, READ_AND_WRITE].concat(), "once on trust, and once not");
+    let (answer, sent) = costs(&world, ada.removes(&acme, "zoe")).await;
+    answer.is(204);
+    assert_eq!(sent, READ_AND_WRITE);
+    world.ends_well().await;
+}
+
+#[tokio::test]
 async fn decline_is_one_read_and_one_write() {
     let world = World::start().await;
     let (.., token) = with_an_invitation(&world).await;

@@ -186,6 +186,15 @@ async fn of_members() -> Vec<Cost> {
     let mut costs = vec![meter(&world, "role-edit", ada.edits(&acme, "bob", "owner")).await.0];
     costs.push(meter(&world, "remove, of a member", ada.removes(&acme, "eve")).await.0);
     costs.push(meter(&world, "remove, of an owner", ada.removes(&acme, "bob")).await.0);
+    let zoe = world.joined(&acme, &ada, "zoe", "owner").await;
+    world.invited(&acme, &zoe, "max@example.com", "member").await;
+    let token = world.token_for("max@example.com").await;
+    let what = "role-edit, of an owner who has sent invitations, to member";
+    costs.push(meter(&world, what, ada.edits(&acme, "zoe", "member")).await.0);
+    let what = "accept, its sender having lost authority, but not all";
+    costs.push(meter(&world, what, world.person("max").accepts(&token)).await.0);
+    let what = "remove, of a member who has sent invitations";
+    costs.push(meter(&world, what, ada.removes(&acme, "zoe")).await.0);
     world.ends_well().await;
     costs
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Role, role_edit};
+use domain::{Clock as _, Role, role_edit};
 use edge::http::Failure;
 use edge::request::{caller, json, member, no_member, organization};
 use edge::view::MemberView;
@@ -26,7 +26,7 @@ pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, F
         return Err(app.not_found(&organization, &caller.user, no_member()).await.into());
     };
     let read = async |_| app.store.role_edit_facts(&organization, &caller.user, &member).await;
-    let decide = |facts: &_| role_edit::decide(&caller, facts, body.role);
+    let decide = |facts: &_| role_edit::decide(&caller, facts, body.role, app.now());
     let member = app.store.settle(read, decide).await.map_err(Problem::from)?;
     edge::http::ok(&MemberView::from(&member))
 }

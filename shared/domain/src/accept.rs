@@ -19,7 +19,7 @@ pub struct Facts {
 /// them in the same snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Authority {
-    /// Not read: taken on trust, and vouched for by the guard of the plan.
+    /// Not read: taken on trust, and vouched for by the guard of the plan, that their authority has never lapsed.
     #[default]
     Trusted,
     /// Read in the same snapshot.
@@ -70,18 +70,19 @@ pub fn decide(caller: &Caller, facts: &Facts, now: Timestamp) -> Result<Decision
         return Err(Refusal::AlreadyMember);
     }
     let sender = &invitation.sender.user;
-    let has_authority = match &facts.sender {
+    let organization = &invitation.organization;
+    let authority = match &facts.sender {
         // The caller is no member, so if they sent it themselves, its sender is none.
-        _ if *sender == caller.user => false,
-        Authority::Read { user, role } if user == sender => {
-            role.is_some_and(|role| role.may_grant(invitation.role))
-        }
+        _ if *sender == caller.user => None,
+        Authority::Read { user, role } if user == sender => role
+            .is_some_and(|role| role.may_grant(invitation.role))
+            .then(|| Change::may_grant(organization, sender, invitation.role)),
         // The sender has changed since they were read: the guard vouches once more.
-        Authority::Read { .. } | Authority::Trusted => true,
+        Authority::Read { .. } | Authority::Trusted => {
+            Some(Change::no_lapse(organization, sender, &invitation.id))
+        }
     };
-    if !has_authority {
-        return Err(Refusal::SenderLostAuthority);
-    }
+    let Some(authority) = authority else { return Err(Refusal::SenderLostAuthority) };
     let member = Member {
         organization: invitation.organization.clone(),
         user: caller.user.clone(),
@@ -90,12 +91,10 @@ pub fn decide(caller: &Caller, facts: &Facts, now: Timestamp) -> Result<Decision
         invitation: invitation.id.clone(),
         joined_at: now,
         mailed: None,
+        sent: false,
     };
-    let mut changes = vec![
-        Change::write(pending.accepted(&caller.user, now)),
-        Change::join(member.clone()),
-        Change::may_grant(&invitation.organization, sender, invitation.role),
-    ];
+    let mut changes =
+        vec![Change::write(pending.accepted(&caller.user, now)), Change::join(member.clone()), authority];
     if invitation.role == Role::Owner {
         changes.push(Change::count(&invitation.organization, 0, 1));
     }
@@ -117,8 +116,8 @@ fn again(caller: &Caller, facts: &Facts) -> Result<Decision<Member>, Refusal> {
 mod tests {
     use super::*;
     use crate::testing::{
-        Given, NOON, SECOND, acme, address, asserts_grant, counts, given_invitee, id_of, items, member, user,
-        written,
+        Given, NOON, SECOND, acme, address, asserts_grant, asserts_no_lapse, counts, given_invitee, id_of,
+        items, member, user, written,
     };
     use crate::{Generation, InvalidToken, Item};
 
@@ -167,7 +166,7 @@ mod tests {
             assert_eq!(decision.answer, joined);
             assert_eq!(written(&decision).state, State::Accepted { by: user("ivy"), at: NOON });
             assert_eq!(counts(&decision), (0, owners), "no seat moves as {role}");
-            assert!(asserts_grant(&decision, "ada", role), "the commit asserts the sender's authority");
+            assert!(asserts_no_lapse(&decision, "ada"), "the commit asserts the sender's authority");
         }
     }
 
@@ -256,13 +255,20 @@ mod tests {
     #[test]
     fn a_sender_on_trust_is_vouched_for_by_the_guard() {
         let decision = given_invitee().invited_as(Role::Owner).sent_by("bob").accepting().unwrap();
-        assert!(asserts_grant(&decision, "bob", Role::Owner));
+        assert!(asserts_no_lapse(&decision, "bob"));
+    }
+
+    #[test]
+    fn a_sender_who_was_read_is_vouched_for_by_their_own_item() {
+        let decision =
+            given_invitee().invited_as(Role::Owner).accepting_from("ada", Some(Role::Owner)).unwrap();
+        assert!(asserts_grant(&decision, "ada", Role::Owner) && !asserts_no_lapse(&decision, "ada"));
     }
 
     #[test]
     fn a_sender_read_before_a_resend_says_nothing_of_the_new_one() {
         let decision = given_invitee().sent_by("bob").accepting_from("ada", None).unwrap();
-        assert!(asserts_grant(&decision, "bob", Role::Member));
+        assert!(asserts_no_lapse(&decision, "bob"));
     }
 
     #[test]

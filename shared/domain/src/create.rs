@@ -56,6 +56,7 @@ pub fn decide(
         invitation: invitation.id.clone(),
         joined_at: now,
         mailed: None,
+        sent: false,
     };
     let found = OrganizationChange::Found(organization.clone());
     Ok(Decision {

@@ -14,9 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::idempotency::{Answer, AnswerId};
 use crate::{
-    AnswerChange, Change, Day, Invitation, InvitationChange, InvitationId, Item, Member, MemberChange,
-    Organization, OrganizationChange, OrganizationId, Plan, Recipient, RecipientChange, RecipientDay, Role,
-    Standing, State, Status, UserId,
+    AnswerChange, Change, Day, Invitation, InvitationChange, InvitationId, Item, Lane, Lapse, LapseChange,
+    Member, MemberChange, Organization, OrganizationChange, OrganizationId, Plan, Recipient, RecipientChange,
+    RecipientDay, Role, Standing, State, Status, Timestamp, UserId,
 };
 
 pub use conduct::{Deed, Misdeed};
@@ -27,6 +27,7 @@ pub struct Ledger {
     organizations: BTreeMap<OrganizationId, Organization>,
     members: BTreeMap<(OrganizationId, UserId), Member>,
     invitations: BTreeMap<(OrganizationId, InvitationId), Invitation>,
+    lapses: BTreeMap<(OrganizationId, UserId), BTreeMap<Lane, Timestamp>>,
     recipients: BTreeMap<(Recipient, Day), RecipientDay>,
     answers: BTreeMap<AnswerId, Answer>,
 }
@@ -40,6 +41,8 @@ pub enum Record {
     Member(Member),
     /// An invitation.
     Invitation(Invitation),
+    /// A lapse in one of a sender's lanes.
+    Lapse(Lapse),
     /// A recipient's day.
     Recipient(RecipientDay),
     /// A kept answer.
@@ -105,6 +108,9 @@ impl FromIterator<Record> for Ledger {
                 Record::Invitation(it) => {
                     drop(ledger.invitations.insert((it.organization.clone(), it.id.clone()), it));
                 }
+                Record::Lapse(Lapse { organization, sender, lane, purge_at }) => {
+                    ledger.lapses.entry((organization, sender)).or_default().insert(lane, purge_at);
+                }
                 Record::Recipient(it) => {
                     drop(ledger.recipients.insert((it.recipient.clone(), it.day), it));
                 }
@@ -152,6 +158,13 @@ impl Ledger {
         self.answers.get(id)
     }
 
+    /// The lapse in a sender's lane.
+    #[must_use]
+    pub fn lapse(&self, organization: &OrganizationId, sender: &UserId, lane: Lane) -> Option<Lapse> {
+        let purge_at = *self.lapses.get(&(organization.clone(), sender.clone()))?.get(&lane)?;
+        Some(Lapse { organization: organization.clone(), sender: sender.clone(), lane, purge_at })
+    }
+
     /// What a recipient is sent in a day.
     #[must_use]
     pub fn recipient_day(&self, recipient: &Recipient, day: Day) -> Option<&RecipientDay> {
@@ -163,9 +176,18 @@ impl Ledger {
         let organizations = self.organizations.values().cloned().map(Record::Organization);
         let members = self.members.values().cloned().map(Record::Member);
         let invitations = self.invitations.values().cloned().map(Record::Invitation);
+        let lapses = self.lapses.iter().flat_map(|((organization, sender), lanes)| {
+            lanes.iter().map(|(lane, purge_at)| Lapse {
+                organization: organization.clone(),
+                sender: sender.clone(),
+                lane: *lane,
+                purge_at: *purge_at,
+            })
+        });
+        let lapses = lapses.map(Record::Lapse);
         let recipients = self.recipients.values().cloned().map(Record::Recipient);
         let answers = self.answers.values().cloned().map(Record::Answer);
-        organizations.chain(members).chain(invitations).chain(recipients).chain(answers)
+        organizations.chain(members).chain(invitations).chain(lapses).chain(recipients).chain(answers)
     }
 
     /// All organizations.
@@ -214,13 +236,15 @@ impl Ledger {
                 match change {
                     MemberChange::Join(_) => stored.is_none(),
                     MemberChange::MayGrant(role) => stored.is_some_and(|it| it.role.may_grant(*role)),
-                    MemberChange::Mail(role, counting) => {
-                        stored.is_some_and(|it| it.role.may_grant(*role) && counting.holds(it.mailed))
+                    MemberChange::Mail(role, counting) => stored.is_some_and(|it| {
+                        it.role.may_grant(*role) && counting.is_none_or(|counting| counting.holds(it.mailed))
+                    }),
+                    MemberChange::SetRole { from, unsent, .. } => {
+                        stored.is_some_and(|it| it.role == *from && !(*unsent && it.sent))
                     }
-                    MemberChange::SetRole { from, .. } => stored.is_some_and(|it| it.role == *from),
-                    MemberChange::Leave { role, invitation } => {
-                        stored.is_some_and(|it| it.role == *role && it.invitation == *invitation)
-                    }
+                    MemberChange::Leave { role, invitation, unsent } => stored.is_some_and(|it| {
+                        it.role == *role && it.invitation == *invitation && !(*unsent && it.sent)
+                    }),
                 }
             }
             Change::Invitation(organization, id, change) => {
@@ -236,6 +260,10 @@ impl Ledger {
                     }
                 }
             }
+            Change::Lapse(organization, sender, lane, LapseChange::Absent) => {
+                self.lapse(organization, sender, *lane).is_none()
+            }
+            Change::Lapse(_, _, _, LapseChange::Mark { .. }) => true,
             Change::Recipient(recipient, day, RecipientChange::Mail { mail, limit }) => {
                 let stored = self.recipient_day(recipient, *day);
                 stored.is_none_or(|it| {
@@ -272,7 +300,10 @@ impl Ledger {
                     MemberChange::MayGrant(_) => {}
                     MemberChange::Mail(_, counting) => {
                         if let Some(stored) = self.members.get_mut(&key) {
-                            stored.mailed = Some(counting.counted(stored.mailed));
+                            stored.sent = true;
+                            if let Some(counting) = counting {
+                                stored.mailed = Some(counting.counted(stored.mailed));
+                            }
                         }
                     }
                     MemberChange::SetRole { to, .. } => {
@@ -298,6 +329,11 @@ impl Ledger {
                         }
                     }
                 }
+            }
+            Change::Lapse(_, _, _, LapseChange::Absent) => {}
+            Change::Lapse(organization, sender, lane, LapseChange::Mark { purge_at }) => {
+                let lanes = self.lapses.entry((organization.clone(), sender.clone())).or_default();
+                lanes.insert(*lane, *purge_at);
             }
             Change::Recipient(recipient, day, RecipientChange::Mail { mail, .. }) => {
                 let none = RecipientDay { recipient: recipient.clone(), day: *day, mails: BTreeSet::new() };

@@ -28,6 +28,7 @@ mod hash;
 mod id;
 mod invitation;
 mod language;
+mod lapse;
 mod limits;
 mod link;
 mod member;
@@ -48,14 +49,15 @@ pub use invitation::{
     Closed, Delivery, Generation, Invitation, Mail, NotPending, Pending, Revision, Sender, State, Status,
 };
 pub use language::{Language, UnknownLanguage};
+pub use lapse::{LANES, Lane, Lapse};
 pub use limits::{Counting, Enough, Limits, Tallied, Tally, TooMany, TooSoon};
 pub use link::{DeadLink, InvalidToken, KeyId, Link, Mac, Opened, Token};
 pub use member::Member;
 pub use name::{InvalidName, OrganizationName};
 pub use organization::{Organization, Seats};
 pub use plan::{
-    AnswerChange, CHANGES_MAX, Change, Decision, InvitationChange, Item, MemberChange, OrganizationChange,
-    Plan, RecipientChange, Standing,
+    AnswerChange, CHANGES_MAX, Change, Decision, InvitationChange, Item, LapseChange, MemberChange,
+    OrganizationChange, Plan, RecipientChange, Standing,
 };
 pub use policy::Policy;
 pub use recipient::{Day, MailId, Recipient, RecipientDay};

@@ -19,4 +19,6 @@ pub struct Member {
     pub joined_at: Timestamp,
     /// The addresses that were mailed in their name within the hour (rule 11).
     pub mailed: Option<Tally>,
+    /// Whether an invitation was ever sent in their name, as the member they are now.
+    pub sent: bool,
 }

@@ -2,8 +2,8 @@
 
 use crate::idempotency::{Answer, AnswerId};
 use crate::{
-    Counting, Day, Invitation, InvitationId, MailId, Member, Organization, OrganizationId, Recipient, Role,
-    Timestamp, UserId,
+    Counting, Day, Invitation, InvitationId, Lane, Lapse, MailId, Member, Organization, OrganizationId,
+    Recipient, Role, Timestamp, UserId,
 };
 
 /// One transaction takes no more (the limit of DynamoDB's `TransactWriteItems`).
@@ -76,6 +76,8 @@ pub enum Change {
     Member(OrganizationId, UserId, MemberChange),
     /// Of an invitation.
     Invitation(OrganizationId, InvitationId, InvitationChange),
+    /// Of one of a sender's lanes.
+    Lapse(OrganizationId, UserId, Lane, LapseChange),
     /// Of a recipient's day.
     Recipient(Recipient, Day, RecipientChange),
     /// Of a kept answer.
@@ -91,6 +93,8 @@ pub enum Item {
     Member(OrganizationId, UserId),
     /// An invitation.
     Invitation(OrganizationId, InvitationId),
+    /// One of a sender's lanes.
+    Lapse(OrganizationId, UserId, Lane),
     /// A recipient's day.
     Recipient(Recipient, Day),
     /// A kept answer.
@@ -121,15 +125,17 @@ pub enum MemberChange {
     Join(Member),
     /// Nothing changes. Guard: they are a member who may grant this role.
     MayGrant(Role),
-    /// Mails are counted to their hour. Guard: they are a member who may grant this role; and as the counting
-    /// says.
-    Mail(Role, Counting),
+    /// Invitations are sent in their name, and counted to their hour if that is limited. Guard: they are a member who may
+    /// grant this role; and as the counting says.
+    Mail(Role, Option<Counting>),
     /// Their role changes. Guard: it is `from`.
     SetRole {
         /// The role they have.
         from: Role,
         /// The role they get.
         to: Role,
+        /// Guard, too: no invitation was ever sent in their name.
+        unsent: bool,
     },
     /// They go. Guard: they have this role, and hold their seat by this invitation.
     Leave {
@@ -137,6 +143,8 @@ pub enum MemberChange {
         role: Role,
         /// The invitation they joined with.
         invitation: InvitationId,
+        /// Guard, too: no invitation was ever sent in their name.
+        unsent: bool,
     },
 }
 
@@ -153,6 +161,18 @@ pub enum InvitationChange {
         /// When.
         at: Timestamp,
         /// When the record may be deleted.
+        purge_at: Timestamp,
+    },
+}
+
+/// A change of one of a sender's lanes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum LapseChange {
+    /// Nothing changes. Guard: there is no lapse.
+    Absent,
+    /// There is a lapse from now on, whether there was one or not.
+    Mark {
+        /// When it may be deleted.
         purge_at: Timestamp,
     },
 }
@@ -200,6 +220,9 @@ impl Change {
             Self::Invitation(organization, invitation, _) => {
                 Item::Invitation(organization.clone(), invitation.clone())
             }
+            Self::Lapse(organization, sender, lane, _) => {
+                Item::Lapse(organization.clone(), sender.clone(), *lane)
+            }
             Self::Recipient(recipient, day, _) => Item::Recipient(recipient.clone(), *day),
             Self::Answer(answer, _) => Item::Answer(answer.clone()),
         }
@@ -212,6 +235,9 @@ impl Change {
             (Self::Member(one, user, _), Self::Member(other, others, _)) => user == others && one == other,
             (Self::Invitation(one, invitation, _), Self::Invitation(other, others, _)) => {
                 invitation == others && one == other
+            }
+            (Self::Lapse(one, sender, lane, _), Self::Lapse(other, others, theirs, _)) => {
+                lane == theirs && sender == others && one == other
             }
             (Self::Recipient(one, day, _), Self::Recipient(other, others, _)) => {
                 day == others && one == other
@@ -228,6 +254,7 @@ impl Change {
             self,
             Self::Member(_, _, MemberChange::MayGrant(_))
                 | Self::Invitation(_, _, InvitationChange::Stands(_))
+                | Self::Lapse(_, _, _, LapseChange::Absent)
         )
     }
 
@@ -241,6 +268,23 @@ impl Change {
 
     pub(crate) fn may_grant(organization: &OrganizationId, member: &UserId, role: Role) -> Self {
         Self::Member(organization.clone(), member.clone(), MemberChange::MayGrant(role))
+    }
+
+    /// What `sender` could grant when they sent `invitation`, they have been able to grant ever since.
+    pub(crate) fn no_lapse(
+        organization: &OrganizationId,
+        sender: &UserId,
+        invitation: &InvitationId,
+    ) -> Self {
+        Self::Lapse(organization.clone(), sender.clone(), Lane::of(invitation), LapseChange::Absent)
+    }
+
+    /// `member` loses authority: what leaves a trace of it, if they have ever made use of it.
+    pub(crate) fn lapses(member: &Member, now: Timestamp) -> impl Iterator<Item = Self> {
+        let lapses = member.sent.then(|| Lapse::everywhere(&member.organization, &member.user, now));
+        lapses.into_iter().flatten().map(|Lapse { organization, sender, lane, purge_at }| {
+            Self::Lapse(organization, sender, lane, LapseChange::Mark { purge_at })
+        })
     }
 
     pub(crate) fn join(member: Member) -> Self {
@@ -259,15 +303,14 @@ impl Change {
         Self::Organization(organization.clone(), change)
     }
 
-    /// `member` may grant `role`, and their mails are counted.
+    /// `member` may grant `role`, and sends; their mails are counted, if that is limited.
     pub(crate) fn mail(
         organization: &OrganizationId,
         member: &UserId,
         role: Role,
         mailed: Option<Counting>,
     ) -> Self {
-        let change = mailed.map_or(MemberChange::MayGrant(role), |it| MemberChange::Mail(role, it));
-        Self::Member(organization.clone(), member.clone(), change)
+        Self::Member(organization.clone(), member.clone(), MemberChange::Mail(role, mailed))
     }
 
     pub(crate) fn keep(answer: Answer, now: Timestamp) -> Self {
@@ -312,7 +355,7 @@ mod tests {
         let organization = OrganizationId::from_random([1; 16]);
         let user = UserId::parse("ada").unwrap();
         let set = || {
-            let change = MemberChange::SetRole { from: Role::Owner, to: Role::Member };
+            let change = MemberChange::SetRole { from: Role::Owner, to: Role::Member, unsent: false };
             Change::Member(organization.clone(), user.clone(), change)
         };
         let check = |role| Change::may_grant(&organization, &user, role);

@@ -51,7 +51,11 @@ pub fn decide(
         Role::Member => 0,
     };
     let id = &organization.id;
-    let leave = MemberChange::Leave { role: member.role, invitation: member.invitation.clone() };
+    let leave = MemberChange::Leave {
+        role: member.role,
+        invitation: member.invitation.clone(),
+        unsent: !member.sent,
+    };
     let remove = InvitationChange::Remove { at: now, purge_at: now + policy.retention };
     let goes = [
         Change::Member(id.clone(), member.user.clone(), leave),
@@ -59,12 +63,14 @@ pub fn decide(
         Change::count(id, 1, owners),
     ];
     let authority = (!leaves).then(|| Change::may_grant(id, &caller.user, Role::Owner));
-    Ok(Decision { plan: authority.into_iter().chain(goes).collect::<Plan>(), answer: () })
+    let plan = authority.into_iter().chain(goes).chain(Change::lapses(member, now));
+    Ok(Decision { plan: plan.collect::<Plan>(), answer: () })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Item;
     use crate::testing::{Given, NOON, acme, asserts_grant, counts, given, id_of, items, member, user};
 
     impl Given {
@@ -138,8 +144,21 @@ mod tests {
     fn the_commit_asserts_the_removers_role_and_that_the_member_is_as_seen() {
         let decision = given().removing(Some(member("bob", Role::Member))).unwrap();
         assert!(asserts_grant(&decision, "ada", Role::Owner));
-        let leave = MemberChange::Leave { role: Role::Member, invitation: id_of("bob") };
+        let leave = MemberChange::Leave { role: Role::Member, invitation: id_of("bob"), unsent: true };
         assert!(decision.plan.changes().contains(&Change::Member(acme(), user("bob"), leave)));
+    }
+
+    #[test]
+    fn who_has_sent_leaves_a_lapse_in_every_lane_and_others_none() {
+        for (sent, lapses) in [(false, 0), (true, usize::from(crate::LANES))] {
+            let bob = Member { sent, ..member("bob", Role::Member) };
+            let decision = given().removing(Some(bob.clone())).unwrap();
+            let of_bob = |item: &Item| matches!(item, Item::Lapse(_, sender, _) if *sender == bob.user);
+            assert_eq!(items(&decision).iter().filter(|item| of_bob(item)).count(), lapses);
+            assert!(items(&decision).len() <= crate::CHANGES_MAX, "it is one transaction");
+            let leave = MemberChange::Leave { role: Role::Member, invitation: id_of("bob"), unsent: !sent };
+            assert!(decision.plan.changes().contains(&Change::Member(acme(), user("bob"), leave)));
+        }
     }
 
     #[test]

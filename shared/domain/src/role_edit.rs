@@ -1,6 +1,6 @@
 //! Role-edit: an owner changes a member's role; an organization keeps at least one owner.
 
-use crate::{Caller, Change, Decision, Member, MemberChange, Organization, Role};
+use crate::{Caller, Change, Decision, Member, MemberChange, Organization, Role, Timestamp};
 
 /// What was true when we looked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,12 @@ pub enum Refusal {
 }
 
 /// Decides. Editing a role to what it is changes nothing.
-pub fn decide(caller: &Caller, facts: &Facts, role: Role) -> Result<Decision<Member>, Refusal> {
+pub fn decide(
+    caller: &Caller,
+    facts: &Facts,
+    role: Role,
+    now: Timestamp,
+) -> Result<Decision<Member>, Refusal> {
     let editor = facts.caller.as_ref().ok_or(Refusal::NoSuchOrganization)?;
     let organization = facts.organization.as_ref().ok_or(Refusal::NoSuchOrganization)?;
     let member = facts.member.as_ref().ok_or(Refusal::NoSuchMember)?;
@@ -46,15 +51,16 @@ pub fn decide(caller: &Caller, facts: &Facts, role: Role) -> Result<Decision<Mem
         Role::Member if organization.owners < 2 => return Err(Refusal::LastOwner),
         Role::Member => -1,
     };
-    let set = MemberChange::SetRole { from: member.role, to: role };
+    let loses = !role.may_grant(member.role);
+    let set = MemberChange::SetRole { from: member.role, to: role, unsent: loses && !member.sent };
+    let changes = [
+        Change::may_grant(&organization.id, &caller.user, Role::Owner),
+        Change::Member(organization.id.clone(), member.user.clone(), set),
+        Change::count(&organization.id, 0, owners),
+    ];
+    let lapses = loses.then(|| Change::lapses(member, now)).into_iter().flatten();
     Ok(Decision {
-        plan: [
-            Change::may_grant(&organization.id, &caller.user, Role::Owner),
-            Change::Member(organization.id.clone(), member.user.clone(), set),
-            Change::count(&organization.id, 0, owners),
-        ]
-        .into_iter()
-        .collect(),
+        plan: changes.into_iter().chain(lapses).collect(),
         answer: Member { role, ..member.clone() },
     })
 }
@@ -62,6 +68,7 @@ pub fn decide(caller: &Caller, facts: &Facts, role: Role) -> Result<Decision<Mem
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Item;
     use crate::testing::{Given, acme, asserts_grant, counts, given, items, member, user};
 
     impl Given {
@@ -71,7 +78,7 @@ mod tests {
                 organization: self.organization.clone(),
                 member: target,
             };
-            decide(&self.caller, &facts, role)
+            decide(&self.caller, &facts, role, self.now)
         }
     }
 
@@ -130,14 +137,29 @@ mod tests {
     fn the_commit_asserts_the_editors_role_and_the_edited_one() {
         let decision = given().editing(Some(member("bob", Role::Member)), Role::Owner).unwrap();
         assert!(asserts_grant(&decision, "ada", Role::Owner));
-        let set = MemberChange::SetRole { from: Role::Member, to: Role::Owner };
+        let set = MemberChange::SetRole { from: Role::Member, to: Role::Owner, unsent: false };
         assert!(decision.plan.changes().contains(&Change::Member(acme(), user("bob"), set)));
+    }
+
+    #[test]
+    fn who_has_sent_and_loses_authority_leaves_a_lapse_in_every_lane() {
+        for (has, gets, sent, lapses) in [
+            (Role::Owner, Role::Member, true, usize::from(crate::LANES)),
+            (Role::Owner, Role::Member, false, 0),
+            (Role::Member, Role::Owner, true, 0),
+        ] {
+            let bob = Member { sent, ..member("bob", has) };
+            let items = items(&given().editing(Some(bob), gets).unwrap());
+            let of_bob = |item: &&Item| matches!(item, Item::Lapse(_, sender, _) if *sender == user("bob"));
+            assert_eq!(items.iter().filter(of_bob).count(), lapses, "{has} to {gets}");
+            assert!(items.len() <= crate::CHANGES_MAX, "it is one transaction");
+        }
     }
 
     #[test]
     fn demoting_oneself_is_one_change_of_one_member() {
         let decision = given().editing(Some(member("ada", Role::Owner)), Role::Member).unwrap();
-        let set = MemberChange::SetRole { from: Role::Owner, to: Role::Member };
+        let set = MemberChange::SetRole { from: Role::Owner, to: Role::Member, unsent: true };
         assert_eq!(decision.plan.changes()[0], Change::Member(acme(), user("ada"), set));
         assert_eq!(items(&decision).len(), 2);
     }

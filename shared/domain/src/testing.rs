@@ -50,6 +50,7 @@ pub(crate) fn member(name: &str, role: Role) -> Member {
         invitation: id_of(name),
         joined_at: Timestamp::from_unix(0),
         mailed: None,
+        sent: false,
     }
 }
 
@@ -253,6 +254,16 @@ pub(crate) fn asserts_grant<A>(decision: &Decision<A>, name: &str, role: Role) -
     decision.plan.changes().iter().any(|change| match change {
         Change::Member(organization, member, MemberChange::MayGrant(it) | MemberChange::Mail(it, _)) => {
             (organization, member.as_str(), *it) == (&acme(), name, role)
+        }
+        _ => false,
+    })
+}
+
+/// Whether the plan asserts that nothing of `name`'s authority has lapsed.
+pub(crate) fn asserts_no_lapse<A>(decision: &Decision<A>, name: &str) -> bool {
+    decision.plan.changes().iter().any(|change| match change {
+        Change::Lapse(organization, sender, lane, crate::LapseChange::Absent) => {
+            (organization, sender.as_str(), *lane) == (&acme(), name, crate::Lane::of(&id_of("ivy")))
         }
         _ => false,
     })

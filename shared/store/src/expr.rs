@@ -23,6 +23,7 @@ pub(crate) enum Attr {
     Mailed,
     MailedSince,
     Mails,
+    Sent,
     AcceptedBy,
     AcceptedAt,
     ClosedAt,
@@ -49,6 +50,7 @@ impl Attr {
             Self::Mailed => "mailed",
             Self::MailedSince => "mailed_since",
             Self::Mails => "mails",
+            Self::Sent => "sent",
             Self::AcceptedBy => "accepted_by",
             Self::AcceptedAt => "accepted_at",
             Self::ClosedAt => "closed_at",
@@ -78,6 +80,8 @@ pub(crate) fn texts(value: impl Into<String>) -> AttributeValue {
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub(crate) enum Condition {
+    /// Nothing has to.
+    Nothing,
     /// There is no such item.
     Absent,
     /// There is such an item.
@@ -136,9 +140,10 @@ impl Placeholders {
         name
     }
 
-    /// `condition` as an expression.
+    /// `condition` as an expression; an empty one where nothing has to hold.
     pub fn condition(&mut self, condition: Condition) -> String {
         match condition {
+            Condition::Nothing => String::new(),
             Condition::Absent => format!("attribute_not_exists({})", self.name(Attr::Pk)),
             Condition::Exists => format!("attribute_exists({})", self.name(Attr::Pk)),
             Condition::Lacks(attribute) => format!("attribute_not_exists({})", self.name(attribute)),

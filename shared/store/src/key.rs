@@ -1,7 +1,7 @@
 //! Keys: one function per kind of item, and nowhere else.
 
 use domain::idempotency::{AnswerId, Scope};
-use domain::{Day, InvitationId, Item, OrganizationId, Recipient, UserId};
+use domain::{Day, InvitationId, Item, Lane, OrganizationId, Recipient, UserId};
 
 use crate::expr::{Attr, text};
 use crate::record::Attributes;
@@ -14,6 +14,7 @@ const USER: &str = "USER#";
 const RECIPIENT: &str = "RECIPIENT#";
 const DAY: &str = "DAY#";
 const ANSWER: &str = "KEY#";
+const LAPSE: &str = "LAPSE#";
 
 /// The primary key of an item.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -33,6 +34,11 @@ impl Key {
 
     pub fn invitation(organization: &OrganizationId, invitation: &InvitationId) -> Self {
         Self { pk: partition(organization), sk: format!("{INVITATION}{invitation}") }
+    }
+
+    /// The lane comes first, since a user may be called anything.
+    pub fn lapse(organization: &OrganizationId, sender: &UserId, lane: Lane) -> Self {
+        Self { pk: partition(organization), sk: format!("{LAPSE}{:02}#{sender}", lane.number()) }
     }
 
     pub fn recipient_day(recipient: &Recipient, day: Day) -> Self {
@@ -72,6 +78,13 @@ impl Key {
         (self.sk == ORGANIZATION_ITEM).then(|| OrganizationId::parse(organization).ok())?
     }
 
+    /// Which of a sender's lanes this is the key of.
+    pub fn as_lapse(&self) -> Option<(OrganizationId, UserId, Lane)> {
+        let organization = OrganizationId::parse(self.pk.strip_prefix(ORGANIZATION)?).ok()?;
+        let (lane, sender) = self.sk.strip_prefix(LAPSE)?.split_once('#')?;
+        Some((organization, UserId::parse(sender).ok()?, Lane::stored(lane.parse().ok()?)?))
+    }
+
     /// Which recipient's day this is the key of.
     pub fn as_recipient_day(&self) -> Option<(Recipient, Day)> {
         let recipient = self.pk.strip_prefix(RECIPIENT)?.to_owned();
@@ -99,6 +112,7 @@ impl From<&Item> for Key {
             Item::Organization(organization) => Self::organization(organization),
             Item::Member(organization, user) => Self::member(organization, user),
             Item::Invitation(organization, invitation) => Self::invitation(organization, invitation),
+            Item::Lapse(organization, sender, lane) => Self::lapse(organization, sender, *lane),
             Item::Recipient(recipient, day) => Self::recipient_day(recipient, *day),
             Item::Answer(answer) => Self::answer(answer),
         }
@@ -123,4 +137,22 @@ pub(crate) fn invitations() -> &'static str {
 /// The partition of a user's memberships in the index by person, and of the answers kept for them.
 pub(crate) fn person(user: &UserId) -> String {
     format!("{USER}{user}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_is_told_whatever_its_sender_is_called() {
+        let organization = OrganizationId::from_random([1; 16]);
+        for user in ["ada", "07#ada", "#", "auth0|1", "LAPSE#00#x"] {
+            let user = UserId::parse(user).unwrap();
+            for lane in Lane::all() {
+                let key = Key::lapse(&organization, &user, lane);
+                assert_eq!(key.as_lapse(), Some((organization.clone(), user.clone(), lane)), "{key:?}");
+                assert!(key.as_member().is_none() && !key.is_invitation());
+            }
+        }
+    }
 }

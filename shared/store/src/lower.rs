@@ -1,16 +1,16 @@
 //! Each change of a plan as one guarded item of a transaction: one exhaustive match.
 
 use aws_sdk_dynamodb::error::BuildError;
-use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use domain::{
-    AnswerChange, Change, Counting, Day, InvitationChange, MemberChange, OrganizationChange, RecipientChange,
-    Role, Standing, Status,
+    AnswerChange, Change, Counting, Day, InvitationChange, Lapse, LapseChange, MemberChange,
+    OrganizationChange, RecipientChange, Role, Standing, Status,
 };
 
 use crate::error::Error;
 use crate::expr::{Action, Attr, Condition, Placeholders, number, text, texts};
 use crate::key::Key;
-use crate::record::{Attributes, answer_item, invitation_item, member_item, organization_item};
+use crate::record::{Attributes, answer_item, invitation_item, lapse_item, member_item, organization_item};
 
 /// A change, taken apart into what DynamoDB knows.
 struct Lowered {
@@ -32,6 +32,14 @@ pub(crate) fn lower(table: &str, change: &Change) -> Result<TransactWriteItem, E
         Change::Organization(_, change) => organization(change)?,
         Change::Member(_, _, change) => member(change)?,
         Change::Invitation(_, _, change) => invitation(change)?,
+        Change::Lapse(organization, sender, lane, change) => match change {
+            LapseChange::Absent => Lowered { guard: Condition::Absent, effect: Effect::Check },
+            LapseChange::Mark { purge_at } => {
+                let (organization, sender) = (organization.clone(), sender.clone());
+                let lapse = Lapse { organization, sender, lane: *lane, purge_at: *purge_at };
+                Lowered { guard: Condition::Nothing, effect: Effect::Put(lapse_item(&lapse)) }
+            }
+        },
         Change::Recipient(_, day, change) => recipient(*day, change),
         Change::Answer(_, change) => answer(change)?,
     };
@@ -96,24 +104,34 @@ fn member(change: &MemberChange) -> Result<Lowered, Error> {
         let able = Role::ALL.into_iter().filter(|role| role.may_grant(granted)).map(has);
         Condition::Any(able.collect())
     };
+    let if_unsent = |unsent: bool, mut guards: Vec<Condition>| {
+        guards.extend(unsent.then_some(Condition::Lacks(Attr::Sent)));
+        Condition::All(guards)
+    };
     Ok(match change {
         MemberChange::Join(member) => {
             Lowered { guard: Condition::Absent, effect: Effect::Put(member_item(member)?) }
         }
         MemberChange::MayGrant(role) => Lowered { guard: may_grant(*role), effect: Effect::Check },
         MemberChange::Mail(role, counting) => {
-            let (guard, counted) = count(*counting, Attr::Mailed, Attr::MailedSince);
-            Lowered { guard: Condition::All(vec![may_grant(*role), guard]), effect: Effect::Update(counted) }
+            let (mut guards, mut actions) = (vec![may_grant(*role)], Vec::new());
+            if let Some(counting) = counting {
+                let (guard, counted) = count(*counting, Attr::Mailed, Attr::MailedSince);
+                guards.push(guard);
+                actions.extend(counted);
+            }
+            actions.push(Action::Set(Attr::Sent, AttributeValue::Bool(true)));
+            Lowered { guard: Condition::All(guards), effect: Effect::Update(actions) }
         }
-        MemberChange::SetRole { from, to } => Lowered {
-            guard: has(*from),
+        MemberChange::SetRole { from, to, unsent } => Lowered {
+            guard: if_unsent(*unsent, vec![has(*from)]),
             effect: Effect::Update(vec![Action::Set(Attr::Role, text(to.as_str()))]),
         },
-        MemberChange::Leave { role, invitation } => Lowered {
-            guard: Condition::All(vec![
-                has(*role),
-                Condition::Equals(Attr::Invitation, text(invitation.as_str())),
-            ]),
+        MemberChange::Leave { role, invitation, unsent } => Lowered {
+            guard: if_unsent(
+                *unsent,
+                vec![has(*role), Condition::Equals(Attr::Invitation, text(invitation.as_str()))],
+            ),
             effect: Effect::Delete,
         },
     })
@@ -202,7 +220,7 @@ fn assemble(
             let put = Put::builder()
                 .table_name(table)
                 .set_item(Some(attributes))
-                .condition_expression(guard)
+                .set_condition_expression((!guard.is_empty()).then_some(guard))
                 .set_expression_attribute_names(placeholders.names())
                 .set_expression_attribute_values(placeholders.values());
             item.put(put.build()?)

@@ -7,9 +7,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::idempotency::{Answer, Fingerprint};
 use domain::ledger::Record;
 use domain::{
-    Closed, Delivery, EmailAddress, Generation, Invitation, InvitationId, Language, Mail, MailId, Member,
-    Organization, OrganizationId, OrganizationName, RecipientDay, Revision, Role, Seats, Sender, State,
-    Status, Tally, Timestamp, UserId,
+    Closed, Delivery, EmailAddress, Generation, Invitation, InvitationId, Language, Lapse, Mail, MailId,
+    Member, Organization, OrganizationId, OrganizationName, RecipientDay, Revision, Role, Seats, Sender,
+    State, Status, Tally, Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
@@ -48,6 +48,8 @@ struct MemberRecord {
     mailed: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mailed_since: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent: Option<bool>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -133,6 +135,7 @@ pub(crate) fn member_item(member: &Member) -> Result<Attributes, Error> {
             person: person(&member.user),
             mailed: member.mailed.map(|it| it.count),
             mailed_since: member.mailed.map(|it| it.since),
+            sent: member.sent.then_some(true),
         },
     )
 }
@@ -225,6 +228,7 @@ pub(crate) fn member(item: Attributes) -> Result<Member, Broken> {
         invitation: record.invitation,
         joined_at: record.joined_at,
         mailed: tally(record.mailed, record.mailed_since),
+        sent: record.sent == Some(true),
     })
 }
 
@@ -232,6 +236,23 @@ pub(crate) fn member(item: Attributes) -> Result<Member, Broken> {
 fn tally(count: Option<u32>, since: Option<Timestamp>) -> Option<Tally> {
     let (count, since) = count.zip(since)?;
     Some(Tally { since, count })
+}
+
+pub(crate) fn lapse_item(lapse: &Lapse) -> Attributes {
+    let mut item = Key::lapse(&lapse.organization, &lapse.sender, lapse.lane).attributes();
+    item.insert(Attr::Ttl.as_str().to_owned(), number(lapse.purge_at.unix()));
+    item
+}
+
+fn lapse(item: Attributes) -> Result<Lapse, Broken> {
+    #[derive(Deserialize)]
+    struct LapseRecord {
+        ttl: Timestamp,
+    }
+    let key = key_of(&item)?;
+    let (organization, sender, lane) = key.as_lapse().ok_or_else(|| broken(&key, "not a lane's key"))?;
+    let LapseRecord { ttl } = from_item(item).map_err(|error| broken(&key, error))?;
+    Ok(Lapse { organization, sender, lane, purge_at: ttl })
 }
 
 /// A set of texts is nothing that serde knows.
@@ -330,6 +351,8 @@ pub fn read(item: Attributes) -> Result<Record, Broken> {
         organization(item).map(Record::Organization)
     } else if key.as_member().is_some() {
         member(item).map(Record::Member)
+    } else if key.as_lapse().is_some() {
+        lapse(item).map(Record::Lapse)
     } else if key.as_recipient_day().is_some() {
         recipient_day(&item).map(Record::Recipient)
     } else if key.as_answer().is_some() {
@@ -345,6 +368,7 @@ pub fn write(record: &Record) -> Result<Attributes, Error> {
         Record::Organization(organization) => organization_item(organization),
         Record::Member(member) => member_item(member),
         Record::Invitation(invitation) => invitation_item(invitation),
+        Record::Lapse(lapse) => Ok(lapse_item(lapse)),
         Record::Recipient(day) => Ok(recipient_day_item(day)),
         Record::Answer(answer) => answer_item(answer),
     }

@@ -1,6 +1,5 @@
 //! A laptop of one's own as a process, and many calls of it at once.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
@@ -104,14 +103,14 @@ impl Laptop {
 
     /// The newest token of each of these names.
     pub async fn tokens(&self, names: &[String]) -> Vec<String> {
-        let mails = self.visitor().gets("/_dev/mail").await.is(200);
-        let mut tokens = BTreeMap::new();
-        for mail in mails["items"].as_array().into_iter().flatten() {
+        let visitor = self.visitor();
+        let mut tokens = Vec::with_capacity(names.len());
+        for name in names {
+            let mails = visitor.gets(&format!("/_dev/mail?to={name}@example.com")).await.is(200);
             // The newest is the first.
-            tokens.entry(mail["to"].as_str()).or_insert(mail["token"].as_str());
+            tokens.push(mails["items"][0]["token"].as_str().unwrap_or_default().to_owned());
         }
-        let of = |name: &String| tokens.get(&Some(&*format!("{name}@example.com"))).copied().flatten();
-        names.iter().map(|name| of(name).unwrap_or_default().to_owned()).collect()
+        tokens
     }
 
     /// An organization of `owner`'s with all of these as members.

@@ -70,7 +70,7 @@ impl Call {
             }
             Self::RoleEdit(by, whom, role) => {
                 let facts = ledger.role_edit_facts(acme, model.user(*by), model.user(*whom));
-                plan(role_edit::decide(model.caller(*by), &facts, *role))
+                plan(role_edit::decide(model.caller(*by), &facts, *role, now))
             }
             Self::Remove(by, whom) => {
                 let facts = ledger.remove_facts(acme, model.user(*by), model.user(*whom));

@@ -178,7 +178,7 @@ impl World {
             }
             Act::RoleEdit(by, whom, role) => {
                 let facts = seen.role_edit_facts(&acme(), &user(PEOPLE[*by]), &user(PEOPLE[*whom]));
-                plan(role_edit::decide(&person(*by), &facts, *role))
+                plan(role_edit::decide(&person(*by), &facts, *role, now))
             }
             Act::Remove(by, whom) => {
                 let facts = seen.remove_facts(&acme(), &user(PEOPLE[*by]), &user(PEOPLE[*whom]));
@@ -477,8 +477,8 @@ fn each_guard_has_two_sides() {
     let of_member = |name, change| Change::Member(acme(), user(name), change);
     let of_ivy = |change| Change::Invitation(acme(), ivys().id, change);
     let of_dans = |change| Change::Invitation(acme(), invitation("dan", Status::Accepted).id, change);
-    let set = |from, to| MemberChange::SetRole { from, to };
-    let leave = |role, of: &str| MemberChange::Leave { role, invitation: id_of(of) };
+    let set = |from, to| MemberChange::SetRole { from, to, unsent: false };
+    let leave = |role, of: &str| MemberChange::Leave { role, invitation: id_of(of), unsent: true };
     let write = |revision| Change::write(Invitation { revision: crate::Revision(revision), ..ivys() });
     let new = |name, revision| {
         let fresh = invitation(name, Status::Pending);
