@@ -56,7 +56,7 @@ impl Faults {
             duplicates: rate(0.5),
             delays: rate(0.2),
             refuses: rate(0.2),
-            timers_lost: rate(0.5),
+            timers_lost: rate(1.0),
             timers_off: rate(0.8),
             outage: None,
             skew: Duration::ZERO,
