@@ -47,8 +47,8 @@ pub fn timeouts() -> TimeoutConfig {
 
 /// HTTP by hyper and rustls on ring, which also speaks plain HTTP to a loopback endpoint.
 ///
-/// Trusted are [`ROOTS`], or what `AWS_CA_BUNDLE` names instead (for a proxy that ends TLS). To read and parse the
-/// system's hundred and forty certificates would take longer than all the rest of a function's start.
+/// Trusted are Amazon's five roots, or what `AWS_CA_BUNDLE` names instead (for a proxy that ends TLS). To read and
+/// parse the system's hundred and forty certificates would take longer than all the rest of a function's start.
 pub fn http() -> Result<SharedHttpClient, ConfigError> {
     let trusted = match variable("AWS_CA_BUNDLE") {
         None => ROOTS.to_vec(),
