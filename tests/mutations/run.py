@@ -3,6 +3,7 @@
 model, the simulator, or nobody, which is a failure.
 
 Usage: run.py [--runs N] [PART OF A NAME]...
+       run.py --check    only says whether what each entry changes is there to be changed
 """
 
 import argparse
@@ -37,12 +38,22 @@ def copied():
             copy.unlink()
 
 
-def mutated(changes):
-    for change in changes:
-        path = COPY / change["file"]
-        text = path.read_text()
-        if text.count(change["from"]) != 1:
-            sys.exit(f"{change['file']} does not hold exactly once: {change['from']}")
+def changes(mutation):
+    return [mutation] + ([mutation["and"]] if "and" in mutation else [])
+
+
+def found(top, change):
+    """What `change` changes, and where."""
+    path = top / change["file"]
+    text = path.read_text()
+    if text.count(change["from"]) != 1:
+        sys.exit(f"{change['file']} does not hold exactly once: {change['from']}")
+    return path, text
+
+
+def mutated(mutation):
+    for change in changes(mutation):
+        path, text = found(COPY, change)
         path.write_text(text.replace(change["from"], change["to"]))
 
 
@@ -98,11 +109,17 @@ def panic(output):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=300, help="worlds of the simulator for each mutation")
+    parser.add_argument("--check", action="store_true", help="breaks nothing")
     parser.add_argument("names", nargs="*", help="only mutations whose names hold one of these")
     arguments = parser.parse_args()
     mutations = tomllib.loads((HERE / "mutations.toml").read_text())["mutation"]
     if arguments.names:
         mutations = [it for it in mutations if any(name in it["name"] for name in arguments.names)]
+    if arguments.check:
+        for mutation in mutations:
+            for change in changes(mutation):
+                found(TOP, change)
+        return
 
     copied()
     wrong = built() or (not arguments.names and model()) or simulator(20)
@@ -112,13 +129,12 @@ def main():
     missed = []
     for mutation in mutations:
         copied()
-        changes = [mutation] + ([mutation["and"]] if "and" in mutation else [])
-        mutated(changes)
+        mutated(mutation)
         refused = built()
         if refused:
             sys.exit(f"{mutation['name']}: this does not compile\n{refused}")
         # The model knows nothing but the domain.
-        in_domain = any(change["file"].startswith("shared/domain/") for change in changes)
+        in_domain = any(change["file"].startswith("shared/domain/") for change in changes(mutation))
         by_model = model() if in_domain else None
         by_simulator = simulator(arguments.runs)
         print(f"| {mutation['name']} | {by_model or '-'} | {by_simulator or '-'} |", flush=True)
