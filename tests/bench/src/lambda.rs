@@ -52,10 +52,13 @@ impl Invocation {
     }
 }
 
+/// What a function says: its answer, or that it has failed.
+type Answer = Result<Bytes, String>;
+
 /// An event, and whom its answer goes to.
 struct Event {
     body: Bytes,
-    answer: oneshot::Sender<Bytes>,
+    answer: oneshot::Sender<Answer>,
 }
 
 /// A function's process.
@@ -71,7 +74,7 @@ struct Function {
 }
 
 struct Running {
-    answer: oneshot::Sender<Bytes>,
+    answer: oneshot::Sender<Answer>,
     begun: Instant,
     cpu: Duration,
     in_aws: Duration,
@@ -183,7 +186,7 @@ impl Lambda {
     }
 
     /// Invokes a function; its answer.
-    pub async fn invokes(&self, function: &str, event: Bytes) -> Result<Bytes, String> {
+    pub async fn invokes(&self, function: &str, event: Bytes) -> Answer {
         if !self.with(|functions| functions.contains_key(function)) {
             self.restarts(function).await?;
         }
@@ -191,7 +194,7 @@ impl Lambda {
         let queue = self.with(|functions| functions.get(function).map(|function| function.events.clone()));
         let queue = queue.ok_or_else(|| format!("{function} is gone"))?;
         queue.send(Event { body: event, answer }).map_err(|_| format!("{function} is gone"))?;
-        answered.await.map_err(|_| format!("{function} has ended without an answer"))
+        answered.await.map_err(|_| format!("{function} has ended without an answer"))?
     }
 
     /// What the function's invocations have taken since the last time.
@@ -299,7 +302,7 @@ async fn next(State(lambda): State<Lambda>, Segments(name): Segments<String>) ->
 
 async fn answered(
     State(lambda): State<Lambda>,
-    Segments((name, _, _)): Segments<(String, String, String)>,
+    Segments((name, _, what)): Segments<(String, String, String)>,
     body: Bytes,
 ) -> StatusCode {
     lambda.with(|functions| {
@@ -308,7 +311,8 @@ async fn answered(
         let wall = running.begun.elapsed();
         let cpu = process::cpu(function.child.id()).unwrap_or_default().saturating_sub(running.cpu);
         function.invocations.push(Invocation { cpu, wall, in_aws: running.in_aws });
-        let _ = running.answer.send(body);
+        let failed = || format!("{name} has failed: {}", String::from_utf8_lossy(&body));
+        let _ = running.answer.send(if what == "error" { Err(failed()) } else { Ok(body) });
     });
     StatusCode::ACCEPTED
 }

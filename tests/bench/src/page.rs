@@ -11,7 +11,8 @@ const INTRODUCTION: &str = "\
 # What Roster costs, measured
 
 Written by `cargo run --release --bin bench`, which measures all of this again; with a section's name, that section alone. Each section
-says when and on what it was measured. Counts and ratios carry over to other machines; times do not.
+says when and on what it was measured. Counts and ratios carry over to other machines; times do not. [LEVERS.md](LEVERS.md) has what was
+done to get here, and what each of it is worth; [COSTS.md](../scenarios/COSTS.md) every count of requests and units.
 ";
 
 /// The page.

@@ -8,13 +8,15 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use axum::body::Bytes;
+use serde_json::json;
 use world::World;
 
 use crate::lambda::{Invocation, Lambda, Launch, Start};
 use crate::page::{functions, target};
 use crate::peers::{self, Installed, PEERS};
 use crate::process::{Memory, median, mib, ms};
-use crate::scenes::{Scene, ended, scenes, world};
+use crate::scenes::{ended, scenes, world};
 
 /// Starts of each process; the one in the middle is told.
 const STARTS: usize = 15;
@@ -68,8 +70,16 @@ async fn all(lambda: &Lambda, world: &World) -> Result<BTreeMap<String, Measured
     for scene in &mut scenes(world, STARTS + INVOCATIONS).await {
         if !all.contains_key(scene.function) && scene.left() >= STARTS + INVOCATIONS {
             println!("{}", scene.what);
-            all.insert(scene.function.to_owned(), of_scene(lambda, world, scene).await?);
+            let function = scene.function;
+            let measured = of_function(lambda, function, async || scene.plays(world).await).await?;
+            all.insert(function.to_owned(), measured);
         }
+    }
+    let pages = ("console", page_event());
+    for (name, event) in PEERS.map(|peer| (peer, peers::event())).into_iter().chain([pages]) {
+        println!("{name}");
+        let invokes = async || lambda.invokes(name, event.clone()).await.map(drop);
+        all.insert(name.to_owned(), of_function(lambda, name, invokes).await?);
     }
     for function in functions()? {
         if let Entry::Vacant(place) = all.entry(function) {
@@ -77,38 +87,46 @@ async fn all(lambda: &Lambda, world: &World) -> Result<BTreeMap<String, Measured
             place.insert(Measured { starts, first: Vec::new(), memory: None });
         }
     }
-    for peer in PEERS {
-        println!("{peer}");
-        let starts = starts(lambda, peer).await?;
-        let mut measured = Measured { starts, first: Vec::new(), memory: None };
-        for _ in 0..STARTS {
-            lambda.restarts(peer).await?;
-            lambda.invokes(peer, peers::event()).await?;
-            measured.first.extend(lambda.takes(peer));
-        }
-        for _ in 1..INVOCATIONS {
-            lambda.invokes(peer, peers::event()).await?;
-        }
-        measured.memory = Some(lambda.memory(peer)?);
-        lambda.ends(peer);
-        all.insert(peer.to_owned(), measured);
-    }
     Ok(all)
 }
 
-async fn of_scene(lambda: &Lambda, world: &World, scene: &mut Scene) -> Result<Measured, String> {
-    let starts = starts(lambda, scene.function).await?;
+/// Measures a function that `invokes` has work.
+async fn of_function(
+    lambda: &Lambda,
+    function: &str,
+    mut invokes: impl AsyncFnMut() -> Result<(), String>,
+) -> Result<Measured, String> {
+    let starts = starts(lambda, function).await?;
     let mut measured = Measured { starts, first: Vec::new(), memory: None };
     for _ in 0..STARTS {
-        lambda.restarts(scene.function).await?;
-        scene.plays(world).await?;
-        measured.first.extend(lambda.takes(scene.function));
+        lambda.restarts(function).await?;
+        invokes().await?;
+        measured.first.extend(lambda.takes(function));
     }
     for _ in 1..INVOCATIONS {
-        scene.plays(world).await?;
+        invokes().await?;
     }
-    measured.memory = Some(lambda.memory(scene.function)?);
+    measured.memory = Some(lambda.memory(function)?);
+    lambda.ends(function);
     Ok(measured)
+}
+
+/// Somebody opens a page: the one function that answers people, but not for the laptop's gateway.
+fn page_event() -> Bytes {
+    let event = json!({
+        "version": "2.0",
+        "routeKey": "GET /accept",
+        "rawPath": "/accept",
+        "rawQueryString": "",
+        "headers": { "host": "roster.example", "accept-encoding": "br, gzip" },
+        "requestContext": {
+            "http": { "method": "GET", "path": "/accept", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "bench" },
+            "routeKey": "GET /accept",
+            "stage": "$default",
+        },
+        "isBase64Encoded": false,
+    });
+    Bytes::from(event.to_string())
 }
 
 /// Starts right after one another, so that all processes find as much of what they need in the processor's caches.
