@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -63,6 +64,8 @@ struct Event {
 
 /// A function's process.
 struct Function {
+    /// Which of the processes that Lambda has started it is: a question of the one before may still be on its way.
+    number: u64,
     child: Child,
     spawned: Instant,
     /// Whom its first question for an event is told.
@@ -106,6 +109,8 @@ struct Shared {
     laptop: OnceLock<(String, Router)>,
     launch: Mutex<Launch>,
     functions: Mutex<BTreeMap<String, Function>>,
+    /// How many processes have been started.
+    processes: AtomicU64,
 }
 
 /// The service; its processes end with it.
@@ -123,14 +128,18 @@ impl Lambda {
             laptop: OnceLock::new(),
             launch: Mutex::new(launch),
             functions: Mutex::default(),
+            processes: AtomicU64::new(0),
         });
         let _ = shared.url.set(address.to_string());
         let lambda = Self(shared);
         let router = Router::new()
             .route("/2015-03-31/functions/{function}/invocations", post(invoke))
-            .route("/.rt/{function}/2018-06-01/runtime/invocation/next", get(next))
-            .route("/.rt/{function}/2018-06-01/runtime/invocation/{id}/{what}", post(answered))
-            .route("/.rt/{function}/2018-06-01/runtime/init/error", post(|| async { StatusCode::ACCEPTED }))
+            .route("/.rt/{function}/{number}/2018-06-01/runtime/invocation/next", get(next))
+            .route("/.rt/{function}/{number}/2018-06-01/runtime/invocation/{id}/{what}", post(answered))
+            .route(
+                "/.rt/{function}/{number}/2018-06-01/runtime/init/error",
+                post(|| async { StatusCode::ACCEPTED }),
+            )
             .route("/aws/{function}/{*path}", any(forward))
             .route("/aws/{function}/", any(forward_root))
             .route("/aws/{function}", any(forward_root))
@@ -166,8 +175,12 @@ impl Lambda {
     pub async fn restarts(&self, function: &str) -> Result<Start, String> {
         let (sender, receiver) = oneshot::channel();
         self.ends(function);
-        let started = self.spawn(function, sender)?;
-        self.with(|functions| functions.insert(function.to_owned(), started));
+        // All at once: it may ask before it is known otherwise.
+        self.with(|functions| {
+            let started = self.spawn(function, sender)?;
+            functions.insert(function.to_owned(), started);
+            Ok::<_, String>(())
+        })?;
         let start = tokio::time::timeout(START_MAX, receiver).await;
         start.ok().and_then(Result::ok).ok_or_else(|| format!("{function} asks for no event"))
     }
@@ -228,7 +241,8 @@ impl Lambda {
         command.args(&whole[1..]).env_clear().envs(environment()?);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("AWS_ENDPOINT_URL", format!("http://{address}/aws/{name}"));
-        command.env("AWS_LAMBDA_RUNTIME_API", format!("http://{address}/.rt/{name}"));
+        let number = self.0.processes.fetch_add(1, Ordering::Relaxed);
+        command.env("AWS_LAMBDA_RUNTIME_API", format!("http://{address}/.rt/{name}/{number}"));
         command.env("AWS_LAMBDA_FUNCTION_NAME", name).env("AWS_LAMBDA_FUNCTION_VERSION", "1");
         command.env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256");
         // Lambda sets both, and boto3 reads this one alone.
@@ -245,8 +259,16 @@ impl Lambda {
             command.spawn().map_err(|error| format!("{} does not start: {error}", whole[0].display()))?;
         let (events, waiting) = mpsc::unbounded_channel();
         let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
-        let started = Some(started);
-        Ok(Function { child, spawned, started, events, waiting, running: None, invocations: Vec::new() })
+        Ok(Function {
+            number,
+            child,
+            spawned,
+            started: Some(started),
+            events,
+            waiting,
+            running: None,
+            invocations: Vec::new(),
+        })
     }
 }
 
@@ -272,9 +294,9 @@ async fn invoke(
     }
 }
 
-async fn next(State(lambda): State<Lambda>, Segments(name): Segments<String>) -> Response {
+async fn next(State(lambda): State<Lambda>, Segments((name, number)): Segments<(String, u64)>) -> Response {
     let waiting = lambda.with(|functions| {
-        let function = functions.get_mut(&name)?;
+        let function = functions.get_mut(&name).filter(|function| function.number == number)?;
         if let Some(told) = function.started.take() {
             let cpu = process::cpu(function.child.id()).unwrap_or_default();
             let _ = told.send(Start { cpu, wall: function.spawned.elapsed() });
@@ -302,11 +324,12 @@ async fn next(State(lambda): State<Lambda>, Segments(name): Segments<String>) ->
 
 async fn answered(
     State(lambda): State<Lambda>,
-    Segments((name, _, what)): Segments<(String, String, String)>,
+    Segments((name, number, _, what)): Segments<(String, u64, String, String)>,
     body: Bytes,
 ) -> StatusCode {
     lambda.with(|functions| {
-        let Some(function) = functions.get_mut(&name) else { return };
+        let function = functions.get_mut(&name).filter(|function| function.number == number);
+        let Some(function) = function else { return };
         let Some(running) = function.running.take() else { return };
         let wall = running.begun.elapsed();
         let cpu = process::cpu(function.child.id()).unwrap_or_default().saturating_sub(running.cpu);

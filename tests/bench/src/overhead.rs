@@ -38,19 +38,26 @@ const LIST_CPU_MAX: Duration = Duration::from_millis(5);
 
 /// Measures.
 pub async fn measure(binaries: &Path) -> Result<String, String> {
-    let launch = Launch { binaries: binaries.to_owned(), under: None, others: BTreeMap::new() };
-    let lambda = Lambda::start(launch).await?;
-    let world = world(&lambda).await;
-    let times = timed(&lambda, &world).await;
-    let times = ended(world, times).await?;
-    let instructions = if Command::new("valgrind").arg("--version").output().is_ok() {
-        let world = self::world(&lambda).await;
-        let counted = counted(&lambda, &world).await;
-        ended(world, counted).await?
+    let timed = in_a_world(binaries, async |lambda, world| timed(lambda, world).await).await?;
+    let counted = if Command::new("valgrind").arg("--version").output().is_ok() {
+        in_a_world(binaries, async |lambda, world| counted(lambda, world).await).await?
     } else {
         BTreeMap::new()
     };
-    page(&times, &instructions)
+    page(&timed, &counted)
+}
+
+/// Measures with functions and a laptop that nobody has used.
+async fn in_a_world<T>(
+    binaries: &Path,
+    measure: impl AsyncFnOnce(&Lambda, &World) -> Result<T, String>,
+) -> Result<T, String> {
+    let launch = Launch { binaries: binaries.to_owned(), under: None, others: BTreeMap::new() };
+    let lambda = Lambda::start(launch).await?;
+    let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let world = world(&lambda, &directory).await;
+    let measured = measure(&lambda, &world).await;
+    ended(world, measured).await
 }
 
 /// Of each scene, what its invocations take in a process that is warm.

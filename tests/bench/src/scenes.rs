@@ -3,6 +3,7 @@
 use domain::{Policy, Role};
 use http::Method;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use world::{Furniture, Options, Organization, Person, World};
 
 use crate::lambda::Lambda;
@@ -42,9 +43,12 @@ impl Scene {
     }
 }
 
-/// A laptop whose functions are the processes of `lambda`.
-pub async fn world(lambda: &Lambda) -> World {
-    let world = World::with(Options { functions: Some(lambda.url()), kms: true, ..Options::default() }).await;
+/// A laptop whose functions are the processes of `lambda`, on a file in `directory`: in memory, each read of the engine's
+/// stream looks at all that was ever written.
+pub async fn world(lambda: &Lambda, directory: &TempDir) -> World {
+    let db = Some(directory.path().join("roster.db"));
+    let options = Options { db, functions: Some(lambda.url()), kms: true, ..Options::default() };
+    let world = World::with(options).await;
     lambda.is_beside(world.laptop());
     world
 }

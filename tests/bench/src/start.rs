@@ -1,7 +1,6 @@
 //! Starts of the functions' processes, their memory and their size, beside the same write by other means.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -31,6 +30,7 @@ const ZIP_BYTES_MAX: u64 = 3_000_000;
 const RESIDENT_MAX: u64 = 10 * 1024 * 1024;
 
 /// What is known of a process.
+#[derive(Default)]
 struct Measured {
     starts: Vec<Start>,
     first: Vec<Invocation>,
@@ -38,6 +38,26 @@ struct Measured {
 }
 
 impl Measured {
+    /// Has the function's work done: by processes that have just started, and by the last of them so many times more.
+    async fn is_invoked(
+        &mut self,
+        lambda: &Lambda,
+        function: &str,
+        mut invokes: impl AsyncFnMut() -> Result<(), String>,
+    ) -> Result<(), String> {
+        for _ in 0..STARTS {
+            lambda.restarts(function).await?;
+            invokes().await?;
+            self.first.extend(lambda.takes(function));
+        }
+        for _ in 1..INVOCATIONS {
+            invokes().await?;
+        }
+        self.memory = Some(lambda.memory(function)?);
+        lambda.ends(function);
+        Ok(())
+    }
+
     fn init(&self) -> Duration {
         median(self.starts.iter().map(|start| start.cpu).collect()).unwrap_or_default()
     }
@@ -58,7 +78,8 @@ impl Measured {
 pub async fn measure(binaries: &Path) -> Result<String, String> {
     let Installed { launch: others, versions } = peers::installed()?;
     let lambda = Lambda::start(Launch { binaries: binaries.to_owned(), under: None, others }).await?;
-    let world = world(&lambda).await;
+    let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let world = world(&lambda, &directory).await;
     let all = all(&lambda, &world).await;
     let all = ended(world, all).await?;
     page(binaries, &all, &versions)
@@ -66,49 +87,39 @@ pub async fn measure(binaries: &Path) -> Result<String, String> {
 
 async fn all(lambda: &Lambda, world: &World) -> Result<BTreeMap<String, Measured>, String> {
     peers::make_table(world).await?;
-    let mut all = BTreeMap::new();
+    let mut all = starts(lambda).await?;
     for scene in &mut scenes(world, STARTS + INVOCATIONS).await {
-        if !all.contains_key(scene.function) && scene.left() >= STARTS + INVOCATIONS {
+        let function = scene.function;
+        let Some(measured) = all.get_mut(function) else { continue };
+        if measured.first.is_empty() && scene.left() >= STARTS + INVOCATIONS {
             println!("{}", scene.what);
-            let function = scene.function;
-            let measured = of_function(lambda, function, async || scene.plays(world).await).await?;
-            all.insert(function.to_owned(), measured);
+            measured.is_invoked(lambda, function, async || scene.plays(world).await).await?;
         }
     }
     let pages = ("console", page_event());
     for (name, event) in PEERS.map(|peer| (peer, peers::event())).into_iter().chain([pages]) {
+        let Some(measured) = all.get_mut(name) else { continue };
         println!("{name}");
         let invokes = async || lambda.invokes(name, event.clone()).await.map(drop);
-        all.insert(name.to_owned(), of_function(lambda, name, invokes).await?);
-    }
-    for function in functions()? {
-        if let Entry::Vacant(place) = all.entry(function) {
-            let starts = starts(lambda, place.key()).await?;
-            place.insert(Measured { starts, first: Vec::new(), memory: None });
-        }
+        measured.is_invoked(lambda, name, invokes).await?;
     }
     Ok(all)
 }
 
-/// Measures a function that `invokes` has work.
-async fn of_function(
-    lambda: &Lambda,
-    function: &str,
-    mut invokes: impl AsyncFnMut() -> Result<(), String>,
-) -> Result<Measured, String> {
-    let starts = starts(lambda, function).await?;
-    let mut measured = Measured { starts, first: Vec::new(), memory: None };
+/// Starts every function and the peers, in turns, so that a machine that is slower for a while is so for all of them. What
+/// counts is the second of two starts, so that each finds as much of what it needs in the processor's caches.
+async fn starts(lambda: &Lambda) -> Result<BTreeMap<String, Measured>, String> {
+    println!("{STARTS} starts of each");
+    let names = functions()?.into_iter().chain(PEERS.map(str::to_owned));
+    let mut all: BTreeMap<_, _> = names.map(|name| (name, Measured::default())).collect();
     for _ in 0..STARTS {
-        lambda.restarts(function).await?;
-        invokes().await?;
-        measured.first.extend(lambda.takes(function));
+        for (name, measured) in &mut all {
+            lambda.restarts(name).await?;
+            measured.starts.push(lambda.restarts(name).await?);
+            lambda.ends(name);
+        }
     }
-    for _ in 1..INVOCATIONS {
-        invokes().await?;
-    }
-    measured.memory = Some(lambda.memory(function)?);
-    lambda.ends(function);
-    Ok(measured)
+    Ok(all)
 }
 
 /// Somebody opens a page: the one function that answers people, but not for the laptop's gateway.
@@ -129,16 +140,6 @@ fn page_event() -> Bytes {
     Bytes::from(event.to_string())
 }
 
-/// Starts right after one another, so that all processes find as much of what they need in the processor's caches.
-async fn starts(lambda: &Lambda, function: &str) -> Result<Vec<Start>, String> {
-    let mut starts = Vec::with_capacity(STARTS);
-    for _ in 0..STARTS {
-        starts.push(lambda.restarts(function).await?);
-    }
-    lambda.ends(function);
-    Ok(starts)
-}
-
 fn page(
     binaries: &Path,
     all: &BTreeMap<String, Measured>,
@@ -146,7 +147,7 @@ fn page(
 ) -> Result<String, String> {
     let mut text = format!(
         "From the process' start to its first question for an event, and its first invocation; medians of {STARTS} starts, in \
-         milliseconds. Resident memory after {INVOCATIONS} invocations, in MiB. AWS is at the other end of a loopback connection \
+         milliseconds, all processes in turns. Resident memory after {INVOCATIONS} invocations, in MiB. AWS is at the other end of a loopback connection \
          without TLS; a function that answers people has opened it before it asks. The two others write what `create` writes.\n\n\
          | process | init, CPU | init, wall | first invocation, CPU | outside the store, wall | resident |\n\
          | --- | --- | --- | --- | --- | --- |\n"
