@@ -15,7 +15,8 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path as Segments, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use http::{Request, StatusCode, Uri};
+use http::request::Parts;
+use http::{HeaderMap, Request, StatusCode, Uri};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tower::ServiceExt as _;
@@ -62,6 +63,29 @@ struct Event {
     answer: oneshot::Sender<Answer>,
 }
 
+/// What AWS has answered.
+#[derive(Debug, Clone)]
+struct Reply {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// One invocation: its event, and what AWS answered to its requests, one after the other.
+#[derive(Debug, Clone, Default)]
+pub struct Tape {
+    event: Bytes,
+    replies: Vec<Reply>,
+}
+
+/// Whether a function's invocations are taken down, or happen once more.
+enum Taping {
+    Off,
+    Recording(Tape),
+    /// The replies that are left, the last one first.
+    Playing(Vec<Reply>),
+}
+
 /// A function's process.
 struct Function {
     /// Which of the processes that Lambda has started it is: a question of the one before may still be on its way.
@@ -74,6 +98,7 @@ struct Function {
     waiting: Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>>,
     running: Option<Running>,
     invocations: Vec<Invocation>,
+    taping: Taping,
 }
 
 struct Running {
@@ -210,6 +235,36 @@ impl Lambda {
         answered.await.map_err(|_| format!("{function} has ended without an answer"))?
     }
 
+    /// From now on the function's invocations are taken down, the last one of them for good.
+    pub fn records(&self, function: &str) {
+        self.with(|functions| {
+            if let Some(function) = functions.get_mut(function) {
+                function.taping = Taping::Recording(Tape::default());
+            }
+        });
+    }
+
+    /// The last invocation that was taken down.
+    pub fn tape(&self, function: &str) -> Result<Tape, String> {
+        let taping = self.with(|functions| {
+            functions.get_mut(function).map(|function| std::mem::replace(&mut function.taping, Taping::Off))
+        });
+        match taping {
+            Some(Taping::Recording(tape)) if !tape.replies.is_empty() => Ok(tape),
+            _ => Err(format!("nothing of {function} was taken down")),
+        }
+    }
+
+    /// Has the invocation happen once more, with the same answers from AWS, which nobody has to work out again.
+    pub async fn replays(&self, function: &str, tape: &Tape) -> Result<(), String> {
+        self.with(|functions| {
+            if let Some(function) = functions.get_mut(function) {
+                function.taping = Taping::Playing(tape.replies.iter().rev().cloned().collect());
+            }
+        });
+        self.invokes(function, tape.event.clone()).await.map(drop)
+    }
+
     /// What the function's invocations have taken since the last time.
     pub fn takes(&self, function: &str) -> Vec<Invocation> {
         let taken = self.with(|functions| {
@@ -268,6 +323,7 @@ impl Lambda {
             waiting,
             running: None,
             invocations: Vec::new(),
+            taping: Taping::Off,
         })
     }
 }
@@ -312,6 +368,9 @@ async fn next(State(lambda): State<Lambda>, Segments((name, number)): Segments<(
         let cpu = process::cpu(function.child.id()).unwrap_or_default();
         let begun = Instant::now();
         let in_aws = Duration::ZERO;
+        if let Taping::Recording(tape) = &mut function.taping {
+            *tape = Tape { event: body.clone(), replies: Vec::new() };
+        }
         function.running = Some(Running { answer, begun, cpu, in_aws, open: 0, since: begun });
     });
     let headers = [
@@ -354,18 +413,40 @@ async fn forward(
     request: Request<Body>,
 ) -> Response {
     let Some((_, router)) = lambda.0.laptop.get() else { return StatusCode::BAD_GATEWAY.into_response() };
-    let (mut parts, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
         return StatusCode::BAD_REQUEST.into_response();
     };
-    lambda.with(|functions| {
-        if let Some(running) = functions.get_mut(&name).and_then(|function| function.running.as_mut()) {
+    let played = lambda.with(|functions| {
+        let function = functions.get_mut(&name)?;
+        if let Some(running) = &mut function.running {
             if running.open == 0 {
                 running.since = Instant::now();
             }
             running.open += 1;
         }
+        if let Taping::Playing(replies) = &mut function.taping { replies.pop() } else { None }
     });
+    let reply = match played {
+        Some(reply) => reply,
+        None => ask(router, parts, &path, body).await,
+    };
+    lambda.with(|functions| {
+        let Some(function) = functions.get_mut(&name) else { return };
+        let Some(running) = &mut function.running else { return };
+        running.open = running.open.saturating_sub(1);
+        if running.open == 0 {
+            running.in_aws += running.since.elapsed();
+        }
+        if let Taping::Recording(tape) = &mut function.taping {
+            tape.replies.push(reply.clone());
+        }
+    });
+    (reply.status, reply.headers, reply.body).into_response()
+}
+
+/// Asks what stands for AWS.
+async fn ask(router: &Router, mut parts: Parts, path: &str, body: Bytes) -> Reply {
     // What this router knows of the request is not for the next one.
     parts.extensions.clear();
     let query = parts.uri.query().map_or_else(String::new, |query| format!("?{query}"));
@@ -374,13 +455,5 @@ async fn forward(
     let answer = answer.unwrap_or_else(|never| match never {});
     let (parts, body) = answer.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
-    lambda.with(|functions| {
-        if let Some(running) = functions.get_mut(&name).and_then(|function| function.running.as_mut()) {
-            running.open = running.open.saturating_sub(1);
-            if running.open == 0 {
-                running.in_aws += running.since.elapsed();
-            }
-        }
-    });
-    Response::from_parts(parts, Body::from(body))
+    Reply { status: parts.status, headers: parts.headers, body }
 }

@@ -10,15 +10,17 @@ use std::time::Duration;
 
 use world::World;
 
-use crate::lambda::{Invocation, Lambda, Launch};
+use crate::lambda::{Invocation, Lambda, Launch, Tape};
 use crate::page::target;
 use crate::process::{median, ms, percentile};
-use crate::scenes::{Scene, ended, scenes, world};
+use crate::scenes::{ended, scenes, world};
 
-/// Invocations of each kind that are looked at.
-const INVOCATIONS: usize = 300;
-/// Invocations of a process before that.
+/// Invocations of each kind, each of other members or addresses.
+const INVOCATIONS: usize = 60;
+/// Invocations of a process before any that are looked at.
 const WARMING_UP: usize = 20;
+/// Repetitions of one of them.
+const REPETITIONS: usize = 1_000;
 /// Under valgrind: so many, and as many again.
 const COUNTED: usize = 10;
 
@@ -36,78 +38,80 @@ const PEER_TIMES_MIN: f64 = 10.0;
 const INVITE_OUTSIDE_MAX: Duration = Duration::from_micros(300);
 const LIST_CPU_MAX: Duration = Duration::from_millis(5);
 
-/// Measures.
-pub async fn measure(binaries: &Path) -> Result<String, String> {
-    let timed = in_a_world(binaries, async |lambda, world| timed(lambda, world).await).await?;
-    let counted = if Command::new("valgrind").arg("--version").output().is_ok() {
-        in_a_world(binaries, async |lambda, world| counted(lambda, world).await).await?
-    } else {
-        BTreeMap::new()
-    };
-    page(&timed, &counted)
+/// What is known of the invocations of one kind.
+struct Looked {
+    what: &'static str,
+    /// As they come.
+    live: Vec<Invocation>,
+    /// One of them, again and again.
+    again: Vec<Invocation>,
+    /// Instructions of a start, and of an invocation.
+    instructions: Option<(u64, u64)>,
 }
 
-/// Measures with functions and a laptop that nobody has used.
-async fn in_a_world<T>(
-    binaries: &Path,
-    measure: impl AsyncFnOnce(&Lambda, &World) -> Result<T, String>,
-) -> Result<T, String> {
+/// Measures.
+pub async fn measure(binaries: &Path) -> Result<String, String> {
     let launch = Launch { binaries: binaries.to_owned(), under: None, others: BTreeMap::new() };
     let lambda = Lambda::start(launch).await?;
     let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
     let world = world(&lambda, &directory).await;
-    let measured = measure(&lambda, &world).await;
-    ended(world, measured).await
+    let looked = all(&lambda, &world).await;
+    page(&ended(world, looked).await?)
 }
 
-/// Of each scene, what its invocations take in a process that is warm.
-async fn timed(lambda: &Lambda, world: &World) -> Result<Vec<(&'static str, Vec<Invocation>)>, String> {
+async fn all(lambda: &Lambda, world: &World) -> Result<Vec<Looked>, String> {
+    let counts = Command::new("valgrind").arg("--version").output().is_ok();
     let mut all = Vec::new();
-    for scene in &mut scenes(world, WARMING_UP + INVOCATIONS).await {
+    let mut scenes = scenes(world, WARMING_UP + INVOCATIONS).await;
+    for scene in &mut scenes {
         println!("{}", scene.what);
-        lambda.restarts(scene.function).await?;
+        let function = scene.function;
+        lambda.restarts(function).await?;
         let calls = scene.left();
+        lambda.records(function);
         for _ in 0..calls {
             scene.plays(world).await?;
         }
-        let mut invocations = lambda.takes(scene.function);
-        all.push((scene.what, invocations.split_off(WARMING_UP.min(invocations.len()))));
+        let tape = lambda.tape(function)?;
+        let live = behind(lambda.takes(function), WARMING_UP.min(calls / 2));
+        for _ in 0..WARMING_UP + REPETITIONS {
+            lambda.replays(function, &tape).await?;
+        }
+        let again = behind(lambda.takes(function), WARMING_UP);
+        let instructions = if counts { Some(counted(lambda, function, &tape).await?) } else { None };
+        lambda.ends(function);
+        all.push(Looked { what: scene.what, live, again, instructions });
     }
     Ok(all)
 }
 
-/// Instructions of a start, and of one invocation of each kind.
-async fn counted(lambda: &Lambda, world: &World) -> Result<BTreeMap<&'static str, (u64, u64)>, String> {
-    let mut all = BTreeMap::new();
+fn behind(mut invocations: Vec<Invocation>, warming_up: usize) -> Vec<Invocation> {
+    invocations.split_off(warming_up.min(invocations.len()))
+}
+
+/// Instructions of a start, and of the invocation.
+async fn counted(lambda: &Lambda, function: &str, tape: &Tape) -> Result<(u64, u64), String> {
     // The last answer may not be there yet when the process is told to end: so each run ends behind its own calls.
-    for scene in &mut scenes(world, 6 * COUNTED).await {
-        println!("{}, counted", scene.what);
-        let start = instructions(lambda, world, scene, 0).await?;
-        let few = instructions(lambda, world, scene, 1).await?;
-        let many = instructions(lambda, world, scene, 1 + COUNTED).await?;
-        all.insert(scene.what, (start, (many.saturating_sub(few)) / COUNTED as u64));
-    }
-    Ok(all)
+    let start = instructions(lambda, function, tape, 0).await?;
+    let few = instructions(lambda, function, tape, 1).await?;
+    let many = instructions(lambda, function, tape, 1 + COUNTED).await?;
+    Ok((start, many.saturating_sub(few) / COUNTED as u64))
 }
 
 /// Instructions of a process that starts and is invoked so many times.
-async fn instructions(
-    lambda: &Lambda,
-    world: &World,
-    scene: &mut Scene,
-    calls: usize,
-) -> Result<u64, String> {
+async fn instructions(lambda: &Lambda, function: &str, tape: &Tape, calls: usize) -> Result<u64, String> {
     let place = target().join("bench/callgrind.out");
     let under = ["valgrind", "--tool=callgrind", "--quiet"].map(OsString::from).into_iter();
     let file = OsString::from(format!("--callgrind-out-file={}", place.display()));
+    let _ = fs::create_dir_all(target().join("bench"));
     let _ = fs::remove_file(&place);
-    lambda.launches_under(under.chain([file]).collect(), scene.function);
-    lambda.restarts(scene.function).await?;
+    lambda.launches_under(under.chain([file]).collect(), function);
+    lambda.restarts(function).await?;
     for _ in 0..calls {
-        scene.plays(world).await?;
+        lambda.replays(function, tape).await?;
     }
-    lambda.leaves(scene.function);
-    lambda.launches_under(Vec::new(), scene.function);
+    lambda.leaves(function);
+    lambda.launches_under(Vec::new(), function);
     let text = fs::read_to_string(&place).map_err(|error| format!("{}: {error}", place.display()))?;
     let summary =
         text.lines().find_map(|line| line.strip_prefix("summary: ").or(line.strip_prefix("totals: ")));
@@ -115,42 +119,45 @@ async fn instructions(
     summary.ok_or_else(|| format!("{} has no summary", place.display()))
 }
 
-fn page(
-    times: &[(&str, Vec<Invocation>)],
-    instructions: &BTreeMap<&str, (u64, u64)>,
-) -> Result<String, String> {
+fn page(all: &[Looked]) -> Result<String, String> {
     let mut text = format!(
-        "Warm: {INVOCATIONS} invocations behind {WARMING_UP} others (a fifth of that for invites of 50). *Outside* is the time from the \
-         event's being handed out to the answer's being there, less the time in which a request to AWS was being answered: what \
-         Roster, the SDK, the runtime and the two loopback connections take, in milliseconds. Instructions are valgrind's, which \
-         has no SHA instructions to offer, so that signing counts for more than it takes.\n\n\
-         | invocation | outside, p50 | outside, p99 | CPU, p50 | CPU, p99 | instructions |\n\
-         | --- | --- | --- | --- | --- | --- |\n"
+        "Warm, in milliseconds. *Again*: one invocation, handed out {REPETITIONS} times without a pause to a process that has had \
+         {WARMING_UP} before, with the answers that AWS gave the first time. *Live*: {INVOCATIONS} invocations behind {WARMING_UP} others (a \
+         sixteenth of that for invites of 50), all of them different, between which the gateway, the engine and the other functions have had \
+         the processors, and their caches. *Outside* is the time from the event's being handed out to the answer's being there, less \
+         the time in which a request to AWS was being answered: what Roster, the SDK, the runtime and the loopback connections take. \
+         Instructions are valgrind's, without the kernel's; it has no SHA instructions to offer, so that signing counts for more than \
+         it takes.\n\n\
+         | invocation | again: CPU, p50 | p99 | outside, p50 | p99 | live: CPU, p50 | outside, p50 | instructions |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- |\n"
     );
     let mut of_cpu = BTreeMap::new();
     let mut of_outside = BTreeMap::new();
-    for (what, invocations) in times {
-        let sorted = |part: fn(&Invocation) -> Duration| {
-            let mut values: Vec<_> = invocations.iter().map(part).collect();
+    for Looked { what, live, again, instructions } in all {
+        let at = |of: &[Invocation], part: fn(&Invocation) -> Duration, share| {
+            let mut values: Vec<_> = of.iter().map(part).collect();
             values.sort_unstable();
-            values
+            percentile(&values, share).unwrap_or_default()
         };
-        let (outside, cpu) = (sorted(Invocation::outside), sorted(|it| it.cpu));
-        let at = |sorted: &[Duration], share| percentile(sorted, share).unwrap_or_default();
-        let count = instructions.get(what).map_or("not counted".to_owned(), |(_, each)| each.to_string());
+        let cpu = |it: &Invocation| it.cpu;
+        let count = instructions.map_or("not counted".to_owned(), |(_, each)| each.to_string());
         writeln!(
             text,
-            "| {what} | {} | {} | {} | {} | {count} |",
-            ms(at(&outside, 500)),
-            ms(at(&outside, 990)),
-            ms(at(&cpu, 500)),
-            ms(at(&cpu, 990)),
+            "| {what} | {} | {} | {} | {} | {} | {} | {count} |",
+            ms(at(again, cpu, 500)),
+            ms(at(again, cpu, 990)),
+            ms(at(again, Invocation::outside, 500)),
+            ms(at(again, Invocation::outside, 990)),
+            ms(at(live, cpu, 500)),
+            ms(at(live, Invocation::outside, 500)),
         )
         .map_err(|error| error.to_string())?;
-        of_cpu.insert(*what, at(&cpu, 500));
-        of_outside.insert(*what, at(&outside, 500));
+        of_cpu.insert(*what, at(again, cpu, 500));
+        of_outside.insert(*what, at(again, Invocation::outside, 500));
     }
-    if let Some(start) = median(instructions.values().map(|(start, _)| *start).collect()) {
+    let starts: Vec<_> =
+        all.iter().filter_map(|looked| looked.instructions).map(|(start, _)| start).collect();
+    if let Some(start) = median(starts) {
         writeln!(text, "\nA start takes {start} instructions (the median of the functions).")
             .map_err(|error| error.to_string())?;
     } else {
