@@ -71,7 +71,7 @@ async fn members(app: &App, caller: &Caller, request: &Request) -> Result<Respon
     let after: Option<UserId> = cursor::read(request, scope)?;
     let page = app.store.members(&organization, role, limit, after.as_ref());
     let page = visible(app, &organization, caller, page).await?;
-    let items = page.items.iter().map(MemberView::from).collect();
+    let items = page.items.into_iter().map(MemberView::from).collect();
     ok(&PageView { items, next_cursor: cursor::write(scope, page.next.as_ref()) })
 }
 

@@ -2,6 +2,7 @@
 
 use domain::{Delivery, Invitation, Language, Member, Organization, Role, Seats, Status, Timestamp};
 use serde::Serialize;
+use store::Listed;
 
 /// Timestamps as RFC 3339 text.
 pub mod rfc3339 {
@@ -89,6 +90,17 @@ impl From<&Member> for MemberView {
         Self {
             user_id: member.user.to_string(),
             email: member.email.to_string(),
+            role: member.role,
+            joined_at: Moment(member.joined_at),
+        }
+    }
+}
+
+impl From<Listed> for MemberView {
+    fn from(member: Listed) -> Self {
+        Self {
+            user_id: member.user.into(),
+            email: member.email.into(),
             role: member.role,
             joined_at: Moment(member.joined_at),
         }

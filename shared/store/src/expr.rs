@@ -11,6 +11,8 @@ pub(crate) enum Attr {
     Pk,
     Sk,
     Role,
+    Email,
+    JoinedAt,
     Person,
     Invitation,
     Status,
@@ -38,6 +40,8 @@ impl Attr {
             Self::Pk => "pk",
             Self::Sk => "sk",
             Self::Role => "role",
+            Self::Email => "email",
+            Self::JoinedAt => "joined_at",
             Self::Person => "person",
             Self::Invitation => "invitation",
             Self::Status => "status",
@@ -163,6 +167,12 @@ impl Placeholders {
             Condition::All(conditions) => self.join(conditions, " AND "),
             Condition::Any(conditions) => format!("({})", self.join(conditions, " OR ")),
         }
+    }
+
+    /// `attributes` as a projection expression; none is all of them.
+    pub fn projection(&mut self, attributes: &[Attr]) -> Option<String> {
+        let names: Vec<_> = attributes.iter().map(|attribute| self.name(*attribute)).collect();
+        Some(names.join(", ")).filter(|names| !names.is_empty())
     }
 
     /// `actions` as an update expression.

@@ -26,7 +26,7 @@ pub use effort::{Effort, with_effort};
 pub use error::{Broken, Error};
 pub use facts::{AcceptFacts, LetterFacts, Once, OrganizationFacts};
 pub use overdue::{Overdue, OverduePage, Rest};
-pub use page::{Membership, Page};
+pub use page::{Listed, Membership, Page};
 pub use settle::{ATTEMPTS_MAX, SettleError};
 
 use aws_sdk_dynamodb::Client;

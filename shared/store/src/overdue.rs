@@ -45,6 +45,7 @@ impl Store {
                 Condition::AtMost(Attr::DueAt, number(now.unix())),
             ]),
             filter: None,
+            attributes: &[],
             index: Some(BY_DUE),
             limit,
             after: after.map(|Rest(key)| key),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use domain::{
-    Invitation, InvitationId, Member, OrganizationId, OrganizationName, Role, Status, Timestamp, UserId,
+    EmailAddress, Invitation, InvitationId, OrganizationId, OrganizationName, Role, Status, Timestamp, UserId,
 };
 
 use crate::Store;
@@ -27,6 +27,19 @@ pub struct Page<Entry, Id> {
     pub next: Option<Id>,
 }
 
+/// A member, as much of them as a list tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Who.
+    pub user: UserId,
+    /// The address that they were invited by.
+    pub email: EmailAddress,
+    /// Their role.
+    pub role: Role,
+    /// Since when they are a member.
+    pub joined_at: Timestamp,
+}
+
 /// An organization that a user belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
@@ -42,6 +55,8 @@ pub struct Membership {
 pub(crate) struct Range<'a> {
     pub key: Condition,
     pub filter: Option<Condition>,
+    /// What is wanted of the items; none is all of it.
+    pub attributes: &'a [Attr],
     pub index: Option<&'a str>,
     pub limit: usize,
     pub after: Option<Attributes>,
@@ -55,19 +70,20 @@ impl Store {
         role: Option<Role>,
         limit: usize,
         after: Option<&UserId>,
-    ) -> Result<Page<Member, UserId>, Error> {
+    ) -> Result<Page<Listed, UserId>, Error> {
         let items = self.query(Range {
             key: within(organization, members()),
             filter: role.map(|role| Condition::Equals(Attr::Role, text(role.as_str()))),
+            // The rest would be more than half of what a thousand members weigh.
+            attributes: &record::LISTED,
             index: None,
             limit,
             after: after.map(|user| Key::member(organization, user).attributes()),
         });
         let (items, more) = items.await?;
-        let items = items.into_iter().map(record::member).collect::<Result<Vec<_>, _>>()?;
-        let next = more.as_ref().map(record::key_of).transpose()?;
-        let next = next.and_then(|key| key.as_member()).map(|(_, user)| user);
-        Ok(Page { items, next })
+        let next = more.as_ref().map(|last| record::member_of(organization, last)).transpose()?;
+        let items = items.into_iter().map(|item| record::listed(organization, item));
+        Ok(Page { items: items.collect::<Result<_, _>>()?, next })
     }
 
     /// Invitations of an organization, of one status at `now` if asked for.
@@ -82,6 +98,7 @@ impl Store {
         let items = self.query(Range {
             key: within(organization, invitations()),
             filter: status.map(|status| standing_at(status, now)),
+            attributes: &[],
             index: None,
             limit,
             after: after.map(|invitation| Key::invitation(organization, invitation).attributes()),
@@ -108,6 +125,7 @@ impl Store {
         let items = self.query(Range {
             key: Condition::Equals(Attr::Person, text(person(user))),
             filter: None,
+            attributes: &[],
             index: Some(BY_PERSON),
             limit: limit.min(ORGANIZATIONS_MAX),
             after,
@@ -138,6 +156,7 @@ impl Store {
             .consistent_read(range.index.is_none())
             .key_condition_expression(key)
             .set_filter_expression(filter)
+            .set_projection_expression(placeholders.projection(range.attributes))
             .set_expression_attribute_names(placeholders.names())
             .set_expression_attribute_values(placeholders.values())
             .set_exclusive_start_key(range.after)

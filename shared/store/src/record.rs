@@ -16,7 +16,8 @@ use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 
 use crate::error::{Broken, Error};
 use crate::expr::{Attr, number, text};
-use crate::key::{Key, person};
+use crate::key::{Key, members, partition, person};
+use crate::page::Listed;
 
 /// Shards of the index of what is due, so that no one partition of it carries all of a table's writes.
 pub const DUE_SHARDS: u8 = 8;
@@ -230,6 +231,35 @@ pub(crate) fn member(item: Attributes) -> Result<Member, Broken> {
         mailed: tally(record.mailed, record.mailed_since),
         sent: record.sent == Some(true),
     })
+}
+
+/// What [`listed`] wants of a member's item.
+pub(crate) const LISTED: [Attr; 4] = [Attr::Sk, Attr::Role, Attr::Email, Attr::JoinedAt];
+
+/// A member of `organization`, of an item that may have nothing but [`LISTED`].
+pub(crate) fn listed(organization: &OrganizationId, item: Attributes) -> Result<Listed, Broken> {
+    #[derive(Deserialize)]
+    struct ListedRecord {
+        role: Role,
+        email: EmailAddress,
+        joined_at: Timestamp,
+    }
+
+    let user = member_of(organization, &item)?;
+    let record: Result<ListedRecord, _> = from_item(item);
+    let record = record.map_err(|error| broken(&Key::member(organization, &user), error))?;
+    Ok(Listed { user, email: record.email, role: record.role, joined_at: record.joined_at })
+}
+
+/// Whose item it is, of those in `organization`.
+pub(crate) fn member_of(organization: &OrganizationId, item: &Attributes) -> Result<UserId, Broken> {
+    let sk = item.get(Attr::Sk.as_str()).and_then(|value| value.as_s().ok());
+    let user = sk.and_then(|sk| UserId::parse(sk.strip_prefix(members())?).ok());
+    let found = || Broken {
+        key: format!("{}/{sk:?}", partition(organization)),
+        what: "not a member's key".to_owned(),
+    };
+    user.ok_or_else(found)
 }
 
 /// Whoever writes one half writes the other, too.
