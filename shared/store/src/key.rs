@@ -63,7 +63,7 @@ impl Key {
     /// Which member this is the key of.
     pub fn as_member(&self) -> Option<(OrganizationId, UserId)> {
         let organization = OrganizationId::parse(self.pk.strip_prefix(ORGANIZATION)?).ok()?;
-        Some((organization, UserId::parse(self.sk.strip_prefix(MEMBER)?).ok()?))
+        Some((organization, member_of(&self.sk)?))
     }
 
     /// Which invitation this is the key of.
@@ -127,6 +127,11 @@ pub(crate) fn partition(organization: &OrganizationId) -> String {
 /// What the sort keys of an organization's members begin with.
 pub(crate) fn members() -> &'static str {
     MEMBER
+}
+
+/// Which member of its organization the sort key is of.
+pub(crate) fn member_of(sk: &str) -> Option<UserId> {
+    UserId::parse(sk.strip_prefix(MEMBER)?).ok()
 }
 
 /// What the sort keys of an organization's invitations begin with.

@@ -16,7 +16,7 @@ use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 
 use crate::error::{Broken, Error};
 use crate::expr::{Attr, number, text};
-use crate::key::{Key, members, partition, person};
+use crate::key::{self, Key, partition, person};
 use crate::page::Listed;
 
 /// Shards of the index of what is due, so that no one partition of it carries all of a table's writes.
@@ -254,7 +254,7 @@ pub(crate) fn listed(organization: &OrganizationId, item: Attributes) -> Result<
 /// Whose item it is, of those in `organization`.
 pub(crate) fn member_of(organization: &OrganizationId, item: &Attributes) -> Result<UserId, Broken> {
     let sk = item.get(Attr::Sk.as_str()).and_then(|value| value.as_s().ok());
-    let user = sk.and_then(|sk| UserId::parse(sk.strip_prefix(members())?).ok());
+    let user = sk.and_then(|sk| key::member_of(sk));
     let found = || Broken {
         key: format!("{}/{sk:?}", partition(organization)),
         what: "not a member's key".to_owned(),
