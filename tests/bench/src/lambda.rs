@@ -71,6 +71,13 @@ struct Reply {
     body: Bytes,
 }
 
+impl Reply {
+    /// There is none: a refusal that nobody tries again.
+    fn missing() -> Self {
+        Self { status: StatusCode::BAD_REQUEST, headers: HeaderMap::new(), body: Bytes::new() }
+    }
+}
+
 /// One invocation: its event, and what AWS answered to its requests, one after the other.
 #[derive(Debug, Clone, Default)]
 pub struct Tape {
@@ -425,7 +432,11 @@ async fn forward(
             }
             running.open += 1;
         }
-        if let Taping::Playing(replies) = &mut function.taping { replies.pop() } else { None }
+        match &mut function.taping {
+            // Another request than was taken down: then it is another invocation, and not to be measured as this one.
+            Taping::Playing(replies) => Some(replies.pop().unwrap_or_else(Reply::missing)),
+            Taping::Off | Taping::Recording(_) => None,
+        }
     });
     let reply = match played {
         Some(reply) => reply,

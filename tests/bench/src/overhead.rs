@@ -122,8 +122,8 @@ async fn instructions(lambda: &Lambda, function: &str, tape: &Tape, calls: usize
 fn page(all: &[Looked]) -> Result<String, String> {
     let mut text = format!(
         "Warm, in milliseconds. *Again*: one invocation, handed out {REPETITIONS} times without a pause to a process that has had \
-         {WARMING_UP} before, with the answers that AWS gave the first time. *Live*: {INVOCATIONS} invocations behind {WARMING_UP} others (a \
-         sixteenth of that for invites of 50), all of them different, between which the gateway, the engine and the other functions have had \
+         {WARMING_UP} before, with the answers that AWS gave the first time. *Live*: {INVOCATIONS} invocations behind {WARMING_UP} others (8 \
+         behind 8 for invites of 50), all of them different, between which the gateway, the engine and the other functions have had \
          the processors, and their caches. *Outside* is the time from the event's being handed out to the answer's being there, less \
          the time in which a request to AWS was being answered: what Roster, the SDK, the runtime and the loopback connections take. \
          Instructions are valgrind's, without the kernel's; it has no SHA instructions to offer, so that signing counts for more than \
