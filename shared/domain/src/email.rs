@@ -48,7 +48,9 @@ impl EmailAddress {
         if local.starts_with('"') {
             return Err(InvalidEmail::Malformed);
         }
-        let address = format!("{}@{}", local.to_ascii_lowercase(), ascii_domain(domain)?);
+        let mut address = local.to_ascii_lowercase();
+        address.push('@');
+        address.push_str(&ascii_domain(domain)?);
         if address.len() > BYTES_MAX {
             return Err(InvalidEmail::TooLong);
         }
@@ -56,6 +58,16 @@ impl EmailAddress {
         email_address::EmailAddress::parse_with_options(&address, options)
             .map_err(|_| InvalidEmail::Malformed)?;
         Ok(Self(address))
+    }
+
+    /// An address as [`as_str`](Self::as_str) has told it, to be shown: what else makes it one was looked at when it was
+    /// parsed. `None`: it cannot have been told so.
+    #[must_use]
+    pub fn stored(text: String) -> Option<Self> {
+        let told = text.len() <= BYTES_MAX
+            && text.contains('@')
+            && text.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase());
+        told.then_some(Self(text))
     }
 
     /// The address, in ASCII lower case.
@@ -228,12 +240,23 @@ mod tests {
         assert_eq!(format!("{address:?}"), "EmailAddress(..)");
     }
 
+    #[test]
+    fn nothing_is_stored_that_no_address_is_told_as() {
+        let long = format!("{}@example.com", "a".repeat(BYTES_MAX));
+        for text in
+            ["", "ada", "Ada@example.com", "ada@münchen.example", "ada @example.com", "a\n@b.c", &long]
+        {
+            assert_eq!(EmailAddress::stored(text.to_owned()), None, "{text:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn parsing_is_idempotent(text in "\\PC{0,40}@\\PC{0,40}") {
             if let Ok(address) = EmailAddress::parse(&text) {
                 prop_assert!(address.as_str().is_ascii());
                 prop_assert_eq!(EmailAddress::parse(address.as_str()), Ok(address.clone()));
+                prop_assert_eq!(EmailAddress::stored(address.as_str().to_owned()), Some(address.clone()));
             }
         }
 
