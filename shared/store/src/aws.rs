@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
-use aws_sdk_dynamodb::config::{SharedCredentialsProvider, SharedHttpClient};
+use aws_sdk_dynamodb::config::{SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, HttpClientError};
@@ -61,15 +61,25 @@ pub fn http() -> Result<SharedHttpClient, ConfigError> {
     Ok(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https())
 }
 
+/// What all calls have in common, whatever the environment says.
+fn common() -> Result<SdkConfig, ConfigError> {
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .http_client(http()?)
+        .timeout_config(timeouts())
+        // An attempt is over with the last byte of its answer, so that its time ends what stalls, too: without a watch over the
+        // speed of each request and each answer.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    Ok(config.build())
+}
+
 /// Region, credentials, endpoint and FIPS from the environment, which is where Lambda has them; profiles and metadata
 /// services are never looked at. In CloudTrail the calls go by the function's name.
 pub fn config() -> Result<SdkConfig, ConfigError> {
-    let mut config = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
+    let mut config = common()?
+        .into_builder()
         .region(variable("AWS_REGION").map(Region::new))
-        .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
-        .http_client(http()?)
-        .timeout_config(timeouts());
+        .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()));
     config
         .set_endpoint_url(variable("AWS_ENDPOINT_URL"))
         .set_use_fips(variable("AWS_USE_FIPS_ENDPOINT").map(|value| value.eq_ignore_ascii_case("true")))
@@ -87,6 +97,13 @@ fn variable(name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::sync::mpsc;
+
+    use aws_config::retry::RetryConfig;
+    use aws_sdk_dynamodb::config::Credentials;
+    use aws_sdk_dynamodb::error::SdkError;
     use data_encoding::{BASE64, HEXLOWER};
     use sha2::{Digest, Sha256};
 
@@ -109,6 +126,33 @@ mod tests {
             "568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5",
         ];
         assert_eq!(prints.collect::<Vec<_>>(), published);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_stalls_in_its_middle_ends_with_its_attempt() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (giving_up, given_up) = mpsc::channel::<()>();
+        let stalls = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut bytes = [0; 4096];
+            assert_ne!(stream.read(&mut bytes).unwrap(), 0, "a request");
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{").unwrap();
+            let _ = given_up.recv();
+        });
+        let attempt = Duration::from_millis(100);
+        let credentials = Credentials::new("stalls", "stalls", None, None, "a test");
+        let config = common().unwrap().into_builder();
+        let config = config
+            .region(Region::from_static("eu-central-1"))
+            .endpoint_url(url)
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(attempt).build())
+            .retry_config(RetryConfig::disabled());
+        let error = aws_sdk_dynamodb::Client::new(&config.build()).list_tables().send().await.unwrap_err();
+        assert!(matches!(error, SdkError::TimeoutError(_)), "{error:?}");
+        drop(giving_up);
+        stalls.join().unwrap();
     }
 
     #[test]
