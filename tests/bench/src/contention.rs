@@ -17,6 +17,7 @@ use store::{ATTEMPTS_MAX, Patience, Pauses};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep};
 
+use crate::page::Bounds;
 use crate::process::percentile;
 
 /// How long a transaction keeps its items to itself. DynamoDB does not say; a whole `TransactWriteItems` within a Region takes
@@ -66,14 +67,14 @@ the first column. *Tries* are transactions sent for one success. Arrivals are sp
     if let Some(outcome) = stampede {
         let tries = outcome.tries(990);
         let kept = outcome.failed == 0 && tries <= 2;
-        let _ = writeln!(
-            text,
-            "\n| bound | measured | kept |\n| --- | --- | --- |\n\
-             | 1,000 accepts within a second: all succeed, at most 2 tries at p99 | {} done, {tries} tries, {:.1} s | {} |",
-            outcome.answers.len(),
-            outcome.end.as_secs_f64(),
-            if kept { "yes" } else { "**no**" },
+        let mut bounds = Bounds::new();
+        let (done, end) = (outcome.answers.len(), outcome.end.as_secs_f64());
+        bounds.add(
+            "1,000 accepts within a second: all succeed, at most 2 tries at p99",
+            format!("{done} done, {tries} tries, {end:.1} s"),
+            kept,
         );
+        let _ = write!(text, "{bounds}");
     }
     text
 }

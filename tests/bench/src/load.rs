@@ -1,5 +1,7 @@
-//! A laptop of one's own as a process, and many calls of it at once.
+//! A program that serves people as a process of its own, and many calls of it at once.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
@@ -7,22 +9,102 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::Method;
+use axum::body::Body;
+use http::{Method, Request, header};
 use serde_json::{Value, json};
 use world::{Organization, Person};
 
-use crate::process::{self, Memory, percentile};
+use crate::process::{self, Memory, ms, percentile};
+
+/// Callers at once.
+pub const AT_ONCE: [usize; 3] = [1, 8, 64];
+/// Calls of each kind, at each of those.
+pub const CALLS: usize = 300;
+/// Of lists of all members there are fewer.
+pub const LONG_LISTS: usize = 60;
 
 /// How long it may take to be ready, with a large table too.
 const READY_MAX: Duration = Duration::from_mins(2);
 /// Between two looks whether it is.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// A laptop; it ends with this.
-pub struct Laptop {
+/// A process that serves; it ends with this.
+pub struct Server {
     child: Child,
     url: String,
 }
+
+impl Server {
+    /// What serves on this port.
+    pub fn new(child: Child, port: u16) -> Self {
+        Self { child, url: format!("http://127.0.0.1:{port}") }
+    }
+
+    /// Somebody who is not signed in.
+    pub fn visitor(&self) -> Person {
+        Person::at(&self.url)
+    }
+
+    /// Processor time so far, in hundredths of a second: of all threads that there have been.
+    fn cpu(&self) -> Result<Duration, String> {
+        process::cpu_ever(self.child.id())
+    }
+
+    /// Its memory.
+    pub fn memory(&self) -> Result<Memory, String> {
+        process::memory(self.child.id())
+    }
+
+    /// Makes the calls, `at_once` of them at any time; every one has to be answered well. `idle` resolves once nothing is left to
+    /// do after them.
+    pub async fn load(&self, calls: Vec<Call>, at_once: usize, idle: impl AsyncFn()) -> Result<Load, String> {
+        idle().await;
+        let (cpu, own_cpu, begun) = (self.cpu()?, process::cpu_ever(std::process::id())?, Instant::now());
+        let count = calls.len();
+        let calls = Arc::new(Mutex::new(calls));
+        let mut callers = tokio::task::JoinSet::new();
+        for _ in 0..at_once {
+            let calls = Arc::clone(&calls);
+            callers.spawn(async move {
+                let mut latencies = Vec::new();
+                loop {
+                    let call = calls.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                    let Some(call) = call else { return Ok::<_, String>(latencies) };
+                    let sent = Instant::now();
+                    call.goes_well().await?;
+                    latencies.push(sent.elapsed());
+                }
+            });
+        }
+        let mut latencies = Vec::with_capacity(count);
+        while let Some(done) = callers.join_next().await {
+            latencies.extend(done.map_err(|error| error.to_string())??);
+        }
+        let answered = begun.elapsed();
+        idle().await;
+        let done = begun.elapsed();
+        latencies.sort_unstable();
+        Ok(Load {
+            count,
+            answered,
+            done,
+            p50: percentile(&latencies, 500).unwrap_or_default(),
+            p99: percentile(&latencies, 990).unwrap_or_default(),
+            cpu: self.cpu()?.saturating_sub(cpu),
+            own_cpu: process::cpu_ever(std::process::id())?.saturating_sub(own_cpu),
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A laptop; it ends with this.
+pub struct Laptop(Server);
 
 impl Laptop {
     /// Starts the laptop `roster` of the release binaries, with its state in `db`, and without the limits of rule 11.
@@ -37,7 +119,7 @@ impl Laptop {
         let log = File::create(db.with_extension("log")).map_err(|error| error.to_string())?;
         let child = command.stdin(Stdio::null()).stderr(Stdio::null()).stdout(log).spawn();
         let child = child.map_err(|error| format!("{} does not start: {error}", binary.display()))?;
-        let laptop = Self { child, url: format!("http://127.0.0.1:{port}") };
+        let laptop = Self(Server::new(child, port));
         let deadline = Instant::now() + READY_MAX;
         while std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             if Instant::now() > deadline {
@@ -50,7 +132,7 @@ impl Laptop {
 
     /// Somebody who is not signed in.
     pub fn visitor(&self) -> Person {
-        Person::at(&self.url)
+        self.0.visitor()
     }
 
     /// Resolves once nothing is left to do.
@@ -58,14 +140,9 @@ impl Laptop {
         self.visitor().gets("/_dev/idle").await.is(200);
     }
 
-    /// Processor time so far, in hundredths of a second: of all threads that there have been.
-    pub fn cpu(&self) -> Result<Duration, String> {
-        process::cpu_ever(self.child.id())
-    }
-
     /// Its memory.
     pub fn memory(&self) -> Result<Memory, String> {
-        process::memory(self.child.id())
+        self.0.memory()
     }
 
     /// Whether rules 1, 2 and 5 hold.
@@ -121,53 +198,9 @@ impl Laptop {
         Ok(organization)
     }
 
-    /// Makes the calls, `at_once` of them at any time; every one has to be answered well.
+    /// Makes the calls, `at_once` of them at any time; every one has to be answered well, and what follows is waited for.
     pub async fn load(&self, calls: Vec<Call>, at_once: usize) -> Result<Load, String> {
-        self.idle().await;
-        let (cpu, own_cpu, begun) = (self.cpu()?, process::cpu_ever(std::process::id())?, Instant::now());
-        let count = calls.len();
-        let calls = Arc::new(Mutex::new(calls));
-        let mut callers = tokio::task::JoinSet::new();
-        for _ in 0..at_once {
-            let calls = Arc::clone(&calls);
-            callers.spawn(async move {
-                let mut latencies = Vec::new();
-                loop {
-                    let call = calls.lock().unwrap_or_else(PoisonError::into_inner).pop();
-                    let Some(Call { person, method, path, body }) = call else { return Ok(latencies) };
-                    let sent = Instant::now();
-                    let answer = person.calls(method, &path, body).await;
-                    latencies.push(sent.elapsed());
-                    if !answer.status.is_success() {
-                        return Err(format!("{path} is answered {}: {}", answer.status, answer.text));
-                    }
-                }
-            });
-        }
-        let mut latencies = Vec::with_capacity(count);
-        while let Some(done) = callers.join_next().await {
-            latencies.extend(done.map_err(|error| error.to_string())??);
-        }
-        let answered = begun.elapsed();
-        self.idle().await;
-        let done = begun.elapsed();
-        latencies.sort_unstable();
-        Ok(Load {
-            count,
-            answered,
-            done,
-            p50: percentile(&latencies, 500).unwrap_or_default(),
-            p99: percentile(&latencies, 990).unwrap_or_default(),
-            cpu: self.cpu()?.saturating_sub(cpu),
-            own_cpu: process::cpu_ever(std::process::id())?.saturating_sub(own_cpu),
-        })
-    }
-}
-
-impl Drop for Laptop {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.0.load(calls, at_once, async || self.idle().await).await
     }
 }
 
@@ -177,12 +210,37 @@ pub struct Call {
     method: Method,
     path: String,
     body: Option<String>,
+    /// Which page of a browser calls, with which cookie.
+    browser: Option<(String, String)>,
 }
 
 impl Call {
     /// By this person.
     pub fn new(person: &Person, method: Method, path: String, body: Option<&Value>) -> Self {
-        Self { person: person.clone(), method, path, body: body.map(Value::to_string) }
+        Self { person: person.clone(), method, path, body: body.map(Value::to_string), browser: None }
+    }
+
+    /// The same from a page of `origin` that the browser has this cookie for.
+    pub fn in_browser(mut self, origin: &str, cookie: &str) -> Self {
+        self.browser = Some((origin.to_owned(), cookie.to_owned()));
+        self
+    }
+
+    /// Makes it; what is answered, well.
+    pub async fn goes_well(self) -> Result<Value, String> {
+        let mut request = Request::builder().method(self.method).uri(&self.path);
+        if self.body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        if let Some((origin, cookie)) = self.browser {
+            request = request.header(header::ORIGIN, origin).header(header::COOKIE, cookie);
+        }
+        let request = request.body(Body::from(self.body.unwrap_or_default()));
+        let answer = self.person.sends(request.map_err(|error| error.to_string())?).await;
+        if answer.status.is_success() {
+            return Ok(answer.body);
+        }
+        Err(format!("{} is answered {}: {}", self.path, answer.status, answer.text))
     }
 }
 
@@ -218,6 +276,47 @@ impl Load {
     pub fn own_cpu(&self) -> Duration {
         self.own_cpu / u32::try_from(self.count).unwrap_or(u32::MAX)
     }
+}
+
+/// Loads of each kind, and of how many callers at once: a table.
+pub fn table(rows: &[(&str, usize, Load)]) -> String {
+    let mut text = "\
+| action | at once | answers a second | p50, ms | p99, ms | CPU each, ms | done, a second | the caller's CPU each, ms |\n\
+| --- | --- | --- | --- | --- | --- | --- | --- |\n"
+        .to_owned();
+    for (what, at_once, load) in rows {
+        let rate = load.rate();
+        let done = rate * load.answered.as_secs_f64() / load.done.as_secs_f64();
+        let _ = writeln!(
+            text,
+            "| {what} | {at_once} | {rate:.0} | {} | {} | {} | {done:.0} | {} |",
+            ms(load.p50),
+            ms(load.p99),
+            ms(load.cpu()),
+            ms(load.own_cpu()),
+        );
+    }
+    text
+}
+
+/// The best of what was measured of one kind, at whatever number of callers.
+#[derive(Debug, Clone, Copy)]
+pub struct Best {
+    /// Answers a second.
+    pub rate: f64,
+    /// The server's processor time for one call.
+    pub cpu: Duration,
+}
+
+/// The best of each kind.
+pub fn best(rows: &[(&'static str, usize, Load)]) -> BTreeMap<&'static str, Best> {
+    let mut all: BTreeMap<_, Best> = BTreeMap::new();
+    for (what, _, load) in rows {
+        let (rate, cpu) = (load.rate(), load.cpu());
+        let best = all.entry(*what).or_insert(Best { rate, cpu });
+        *best = Best { rate: best.rate.max(rate), cpu: best.cpu.min(cpu) };
+    }
+    all
 }
 
 /// `count` names that nobody else has.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+mod better_auth;
 mod contention;
 mod growth;
 mod lambda;
@@ -47,6 +48,8 @@ enum Section {
     Wire,
     /// Starts of the functions' processes, their memory and size.
     Start,
+    /// What Better Auth takes for the same calls.
+    Peer,
     /// What an invocation costs outside the store.
     Overhead,
     /// Throughput and latency of the laptop.
@@ -63,6 +66,7 @@ impl Section {
         match self {
             Self::Wire => "Requests and capacity",
             Self::Start => "Cold start, memory, size",
+            Self::Peer => "A peer",
             Self::Overhead => "Outside the store",
             Self::Laptop => "The laptop, over HTTP",
             Self::Growth => "Growth",
@@ -75,6 +79,7 @@ impl Section {
         match self {
             Self::Wire => wire::measure().await,
             Self::Start => start::measure(binaries).await,
+            Self::Peer => better_auth::measure().await,
             Self::Overhead => overhead::measure(binaries).await,
             Self::Laptop => laptop::measure(binaries).await,
             Self::Growth => growth::measure(binaries).await,
@@ -102,6 +107,7 @@ async fn measure(Arguments { sections, binaries, print }: Arguments) -> Result<(
         None => page::built()?,
     };
     let mut page = Page::read()?;
+    let order: Vec<_> = Section::value_variants().iter().map(|section| section.heading()).collect();
     for section in sections {
         println!("== {}", section.heading());
         let conditions = page::conditions()?;
@@ -109,6 +115,7 @@ async fn measure(Arguments { sections, binaries, print }: Arguments) -> Result<(
         let results = measured.map_err(|_| format!("{} hangs", section.heading()))??;
         println!("{results}");
         page.put(section.heading(), &conditions, &results);
+        page.sort(&order);
         if !print {
             page.write()?;
         }

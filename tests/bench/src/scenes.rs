@@ -4,17 +4,10 @@ use domain::{Policy, Role};
 use http::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use world::{Furniture, Options, Organization, Person, World};
+use world::{Furniture, Options, Organization, World};
 
 use crate::lambda::Lambda;
-
-/// One call.
-pub struct Call {
-    person: Person,
-    method: Method,
-    path: String,
-    body: Option<String>,
-}
+use crate::load::Call;
 
 /// Calls of one kind.
 pub struct Scene {
@@ -34,10 +27,7 @@ impl Scene {
     /// The next call; it has to be answered well, and nothing is left to do after it.
     pub async fn plays(&mut self, world: &World) -> Result<(), String> {
         let call = self.calls.pop().ok_or_else(|| format!("there are no more calls of {}", self.what))?;
-        let answer = call.person.calls(call.method, &call.path, call.body).await;
-        if !answer.status.is_success() {
-            return Err(format!("{} is answered {}: {}", self.what, answer.status, answer.text));
-        }
+        call.goes_well().await?;
         world.idle().await;
         Ok(())
     }
@@ -82,19 +72,14 @@ struct Stage {
 pub async fn scenes(world: &World, times: usize) -> Vec<Scene> {
     let stage = furnish(world, times).await;
     let ada = world.person("ada");
-    let call = |method: &Method, path: String, body: Option<Value>| Call {
-        person: ada.clone(),
-        method: method.clone(),
-        path,
-        body: body.map(|body| body.to_string()),
+    let call = |method: &Method, path: String, body: Option<Value>| {
+        Call::new(&ada, method.clone(), path, body.as_ref())
     };
     let (get, post, patch, delete) = (&Method::GET, &Method::POST, &Method::PATCH, &Method::DELETE);
     let guests = |tokens: &[String], path: &str| {
-        let calls = stage.names.iter().zip(tokens).map(|(name, token)| Call {
-            person: world.person(name),
-            method: Method::POST,
-            path: path.to_owned(),
-            body: Some(json!({ "token": token }).to_string()),
+        let calls = stage.names.iter().zip(tokens).map(|(name, token)| {
+            let body = json!({ "token": token });
+            Call::new(&world.person(name), Method::POST, path.to_owned(), Some(&body))
         });
         calls.collect::<Vec<_>>()
     };

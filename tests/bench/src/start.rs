@@ -12,7 +12,7 @@ use serde_json::json;
 use world::World;
 
 use crate::lambda::{Invocation, Lambda, Launch, Start};
-use crate::page::{functions, target};
+use crate::page::{Bounds, functions, target};
 use crate::peers::{self, Installed, PEERS};
 use crate::process::{Memory, median, mib, ms};
 use crate::scenes::{ended, scenes, world};
@@ -171,29 +171,29 @@ fn page(
         let arm64 = if arm64 == 0 { "not built".to_owned() } else { arm64.to_string() };
         writeln!(text, "| {function} | {bytes} | {zipped} | {arm64} |").map_err(|error| error.to_string())?;
     }
-    text.push_str("\n| bound | measured | kept |\n| --- | --- | --- |\n");
-    let mut bound = |what: &str, measured: String, kept: bool| {
-        let kept = if kept { "yes" } else { "**no**" };
-        let _ = writeln!(text, "| {what} | {measured} | {kept} |");
-    };
+    let mut bounds = Bounds::new();
     let of = |name: &str| all.get(name).map(Measured::init).unwrap_or_default();
     let ours = all.iter().filter(|(name, one)| !one.first.is_empty() && !PEERS.contains(&name.as_str()));
     let slowest = ours.clone().map(|(_, one)| one.init()).max().unwrap_or_default();
     let largest =
         ours.filter_map(|(_, one)| one.memory).map(|memory| memory.resident).max().unwrap_or_default();
-    bound("init of every function that answers people: at most 4 ms CPU", ms(slowest), slowest <= INIT_MAX);
+    bounds.add(
+        "init of every function that answers people: at most 4 ms CPU",
+        ms(slowest),
+        slowest <= INIT_MAX,
+    );
     for (peer, least) in [("node", NODE_TIMES_MIN), ("python", PYTHON_TIMES_MIN)] {
         let times = of(peer).as_secs_f64() / slowest.as_secs_f64();
         let what = format!("init of the slowest of them: at most 1/{least} of that of {}", versions[peer]);
-        bound(&what, format!("1/{times:.0}"), times >= least);
+        bounds.add(what, format!("1/{times:.0}"), times >= least);
     }
     let resident = format!("{} MiB", mib(largest));
-    bound("at most 10 MiB resident after 100 invocations", resident, largest <= RESIDENT_MAX);
-    bound("every zip at most 3 MB, here", zip_max.to_string(), zip_max <= ZIP_BYTES_MAX);
+    bounds.add("at most 10 MiB resident after 100 invocations", resident, largest <= RESIDENT_MAX);
+    bounds.add("every zip at most 3 MB, here", zip_max, zip_max <= ZIP_BYTES_MAX);
     if arm64_max > 0 {
-        bound("every zip at most 3 MB, for arm64", arm64_max.to_string(), arm64_max <= ZIP_BYTES_MAX);
+        bounds.add("every zip at most 3 MB, for arm64", arm64_max, arm64_max <= ZIP_BYTES_MAX);
     }
-    Ok(text)
+    Ok(format!("{text}{bounds}"))
 }
 
 fn length(path: &Path) -> Result<u64, String> {
