@@ -26,6 +26,8 @@ pub struct DevClock {
 #[derive(Debug)]
 struct Inner {
     offset: watch::Sender<i64>,
+    /// The second at which the clock stands still.
+    held: Mutex<Option<Duration>>,
     mirror: Option<PathBuf>,
     /// Held while the offset moves, so that the mirror and the memory move in the same order.
     moving: Mutex<()>,
@@ -70,7 +72,9 @@ impl DevClock {
     }
 
     fn with(mirror: Option<PathBuf>) -> Self {
-        Self { inner: Arc::new(Inner { offset: watch::Sender::new(0), mirror, moving: Mutex::new(()) }) }
+        let inner =
+            Inner { offset: watch::Sender::new(0), held: Mutex::new(None), mirror, moving: Mutex::new(()) };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Whole seconds since the Unix epoch.
@@ -103,7 +107,18 @@ impl DevClock {
         self.move_to(|_| Some(seconds))
     }
 
-    /// A receiver that changes whenever the offset does: for whoever sleeps until a moment of this clock.
+    /// Puts the clock to `moment`, in seconds since the Unix epoch, and has it stand still there until what
+    /// this returns is dropped: then it goes on from where it would be by now. Moving it meanwhile shows
+    /// after that, and so does a second hold: the last one counts, and the first drop ends it. A process that
+    /// reads the offset's file sees the clock run.
+    pub fn hold(&self, moment: i64) -> Result<Held, ClockError> {
+        let still = u64::try_from(moment).map_err(|_| ClockError::OutOfRange)?;
+        self.move_to(|_| moment.checked_sub(whole_seconds(machine_time())))?;
+        self.stand_still(Some(Duration::from_secs(still)));
+        Ok(Held { clock: self.clone() })
+    }
+
+    /// A receiver that changes whenever the offset does, or the clock is held or released: for whoever sleeps until a moment of this clock.
     #[must_use]
     pub fn moves(&self) -> watch::Receiver<i64> {
         self.inner.offset.subscribe()
@@ -126,8 +141,10 @@ impl DevClock {
     fn move_to(&self, target: impl FnOnce(i64) -> Option<i64>) -> Result<(), ClockError> {
         let _moving = self.inner.moving.lock().unwrap_or_else(PoisonError::into_inner);
         let offset = target(self.offset()).ok_or(ClockError::OutOfRange)?;
-        let machine = i64::try_from(machine_time().as_secs()).map_err(|_| ClockError::OutOfRange)?;
-        if !machine.checked_add(offset).is_some_and(|then| (0..=UNIX_MAX).contains(&then)) {
+        if !whole_seconds(machine_time())
+            .checked_add(offset)
+            .is_some_and(|then| (0..=UNIX_MAX).contains(&then))
+        {
             return Err(ClockError::OutOfRange);
         }
         if let Some(path) = &self.inner.mirror {
@@ -138,7 +155,15 @@ impl DevClock {
         Ok(())
     }
 
+    fn stand_still(&self, at: Option<Duration>) {
+        *self.inner.held.lock().unwrap_or_else(PoisonError::into_inner) = at;
+        self.inner.offset.send_modify(|_| ());
+    }
+
     fn since_epoch(&self) -> Duration {
+        if let Some(still) = *self.inner.held.lock().unwrap_or_else(PoisonError::into_inner) {
+            return still;
+        }
         let offset = self.offset();
         let seconds = Duration::from_secs(offset.unsigned_abs());
         if offset < 0 {
@@ -146,6 +171,19 @@ impl DevClock {
         } else {
             machine_time().saturating_add(seconds)
         }
+    }
+}
+
+/// A clock that stands still for as long as this lives.
+#[derive(Debug)]
+#[must_use = "the clock goes on once this is dropped"]
+pub struct Held {
+    clock: DevClock,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.clock.stand_still(None);
     }
 }
 
@@ -179,6 +217,10 @@ impl dynoxide::storage_backend::Clock for DevClock {
 #[expect(clippy::disallowed_methods, reason = "this is the clock: everybody else asks it")]
 fn machine_time() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn whole_seconds(time: Duration) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// A reader sees the old text or the whole of the next one, never a part.
@@ -225,6 +267,23 @@ mod tests {
     }
 
     #[test]
+    fn it_stands_still_while_it_is_held_and_then_goes_on() {
+        let (clock, moment) = (DevClock::new(), 4_000_000_000);
+        let held = clock.hold(moment).unwrap();
+        assert_eq!(clock.clone().now_unix_millis(), moment * 1_000);
+        clock.advance(60).unwrap();
+        assert_eq!(clock.now_unix(), moment);
+        drop(held);
+        // Within the second before, because the machine's own seconds are not the held one's.
+        assert!(clock.now_unix() >= moment + 60);
+        assert_ne!(clock.now_unix_millis(), moment * 1_000);
+        for impossible in [-1, UNIX_MAX + 1, i64::MAX] {
+            assert!(matches!(clock.hold(impossible), Err(ClockError::OutOfRange)), "{impossible}");
+        }
+        assert!(clock.now_unix() < moment + 3_600, "what was refused moves nothing");
+    }
+
+    #[test]
     fn the_offset_is_mirrored_for_other_processes() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("clock");
@@ -263,5 +322,9 @@ mod tests {
         clock.advance(1).unwrap();
         moves.changed().await.unwrap();
         assert_eq!(*moves.borrow(), 1);
+        let held = clock.hold(clock.now_unix()).unwrap();
+        moves.changed().await.unwrap();
+        drop(held);
+        moves.changed().await.unwrap();
     }
 }
