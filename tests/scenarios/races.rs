@@ -697,6 +697,33 @@ async fn s05_s31_whoever_is_demoted_or_removed_meanwhile_does_nothing_any_more()
     world.ends_well().await;
 }
 
+/// The count of owners alone would let all of this pass: there are enough.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn s17_whoever_goes_or_changes_is_counted_by_the_role_they_have_then() {
+    let policy = Policy::default();
+    let world = world_with(&policy).await;
+    let needs = Needs { bob: true, carl: true, ..Needs::default() };
+    let edits = |round: &Round, role: &'static str| {
+        round.tells(move |it| async move { it.ada.edits(&it.acme, &it.bob.sub, role).await })
+    };
+    let removes = |round: &Round| Deed::Removes("bob").of("ada", round);
+    let leaves = |round: &Round| Deed::Removes("bob").of("bob", round);
+    let rounds = rounds(&world, &policy, 8, needs).await;
+    for (rounds, (was, becomes)) in rounds.chunks(4).zip([("owner", "member"), ("member", "owner")]) {
+        for round in rounds {
+            assert_eq!(edits(round, was).await, "200");
+        }
+        let changes = |round| edits(round, becomes);
+        let [removed, left, edited, gone] = rounds else { panic!("four rounds each") };
+        assert_eq!(overtaken(&world, removes(removed), changes(removed)).await, ["204", "200"]);
+        assert_eq!(overtaken(&world, leaves(left), changes(left)).await, ["204", "200"]);
+        assert_eq!(overtaken(&world, changes(edited), changes(edited)).await, ["200", "200"]);
+        assert_eq!(overtaken(&world, changes(gone), removes(gone)).await, [NOBODY, "204"]);
+        assert_eq!(world.ledger().await.violations(), [], "from {was} to {becomes}");
+    }
+    world.ends_well().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn s13_an_overtaken_invite_finds_the_seat_or_the_address_taken() {
     let policy = seats(2);
