@@ -47,6 +47,16 @@ impl Plan {
         self.changes.iter().any(Change::writes)
     }
 
+    /// The same plan, for whoever has met another transaction: the lane that it asserts to be empty is another one, by a
+    /// random `pick`.
+    pub fn step_aside(&mut self, pick: u8) {
+        for change in &mut self.changes {
+            if let Change::Lapse(_, _, lane, LapseChange::Absent) = change {
+                *lane = Lane::aside(pick);
+            }
+        }
+    }
+
     pub(crate) fn add(&mut self, change: Change) {
         match self.changes.iter_mut().find(|present| present.is_about_the_item_of(&change)) {
             Some(present) => present.merge(change),
@@ -349,6 +359,7 @@ impl Change {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{NOON, acme, id_of, member, user};
 
     #[test]
     fn a_check_of_who_may_grant_merges_into_the_change_of_the_same_member() {
@@ -366,6 +377,22 @@ mod tests {
         let checks = Plan::from_iter([check(Role::Member), check(Role::Owner), check(Role::Member)]);
         assert_eq!(checks.changes(), &[check(Role::Owner)]);
         assert!(!checks.writes() && one.writes());
+    }
+
+    #[test]
+    fn stepping_aside_asserts_the_same_in_another_lane_and_marks_all_of_them() {
+        let count = Change::count(&acme(), 0, 1);
+        let absent = Change::no_lapse(&acme(), &user("ada"), &id_of("ivy"));
+        let mut plan = Plan::from_iter([count.clone(), absent.clone()]);
+        plan.step_aside(7);
+        let elsewhere = Change::Lapse(acme(), user("ada"), Lane::aside(7), LapseChange::Absent);
+        assert_ne!(absent, elsewhere);
+        assert_eq!(plan.changes(), &[count, elsewhere]);
+        let sender = Member { sent: true, ..member("ada", Role::Owner) };
+        let mut marks: Plan = Change::lapses(&sender, NOON).collect();
+        let before = marks.clone();
+        marks.step_aside(7);
+        assert_eq!(marks, before);
     }
 
     #[test]

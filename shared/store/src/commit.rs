@@ -1,5 +1,6 @@
 //! Committing a plan: one transaction, and what its answer means.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
@@ -78,7 +79,7 @@ impl CommitError {
 /// What one answer means.
 enum Answer {
     Outcome(Outcome),
-    /// `TransactionConflict` alone: nobody's guard failed, so the plan still stands.
+    /// `TransactionConflict` alone: nobody's guard failed, so what was decided still stands.
     Conflict,
     Throttled,
     Unknown,
@@ -91,9 +92,10 @@ impl Store {
         self.commit(plan, &mut Pauses::new(self.patience)).await
     }
 
-    /// Commits `plan` under guard. The plan is fixed: what changes between attempts is the token alone, and
-    /// that only while it is certain that no earlier attempt can still be carried out.
+    /// Commits `plan` under guard. What changes between attempts is the token and with it the lane, where the plan asserts that
+    /// one is empty; and that only while it is certain that no earlier attempt can still be carried out.
     pub(crate) async fn commit(&self, plan: &Plan, pauses: &mut Pauses) -> Result<Outcome, CommitError> {
+        let mut plan = Cow::Borrowed(plan);
         let mut token = fresh_token();
         let mut answer_lost = false;
         loop {
@@ -122,6 +124,7 @@ impl Store {
                 Answer::Conflict | Answer::Throttled if answer_lost => CommitError::Unknown,
                 Answer::Conflict => {
                     token = fresh_token();
+                    plan.to_mut().step_aside(fastrand::u8(..));
                     CommitError::Contended
                 }
                 Answer::Throttled => CommitError::Throttled,

@@ -134,7 +134,7 @@ impl Table {
         let mut pauses = Pauses::new(Patience::default());
         let mut tries = 0;
         for attempt in 0..ATTEMPTS_MAX {
-            let plan = loop {
+            let mut plan = loop {
                 sleep(READ).await;
                 let (read, plan) = decide(&self.ledger.borrow(), attempt > 0);
                 if !self.touches(&read) {
@@ -144,14 +144,15 @@ impl Table {
                     return None;
                 }
             };
-            let items: Vec<_> = plan.changes().iter().map(domain::Change::item).collect();
             loop {
+                let items: Vec<_> = plan.changes().iter().map(domain::Change::item).collect();
                 tries += 1;
                 sleep(READ / 2).await;
                 if self.touches(&items) {
                     if !pauses.wait().await {
                         return None;
                     }
+                    plan.step_aside(fastrand::u8(..));
                     continue;
                 }
                 self.held.borrow_mut().extend(items.iter().cloned());
