@@ -210,7 +210,6 @@ impl World {
             None => self.up_to(20),
             Some(Over::Seats) => *self.one_of(&[1, 1, 1, 9])?,
             Some(Over::Invitation) => *self.one_of(&[7, 9, 14, 15, 15])?,
-            Some(Over::Owners) if owners.len() < 2 => 10,
             Some(Over::Owners) => *self.one_of(&[10, 12])?,
         };
         match act {
