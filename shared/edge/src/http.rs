@@ -60,10 +60,12 @@ where
     Handling: Future<Output = Result<Response<Body>, Failure>> + Send + 'static,
 {
     let app = Arc::new(app);
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<LambdaRequest>| {
+    let service = service_fn(move |event: LambdaEvent<LambdaRequest>| {
         serve(action, Arc::clone(&app), handle.clone(), event)
-    }))
-    .await
+    });
+    // A task of its own is woken by the connection that has read an answer, and runs next; what the runtime blocks on is
+    // looked at only after the kernel has been asked for more, once for each answer.
+    tokio::spawn(lambda_runtime::run(service)).await?
 }
 
 /// Hands one event to `handle`: the way that [`run`] goes, without a runtime.
