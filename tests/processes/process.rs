@@ -35,16 +35,8 @@ pub fn binary(name: &str) -> &'static Path {
 /// Builds the workspace's binaries, and gives their paths: `cargo test` itself builds no binaries of packages
 /// other than the test's own.
 fn build() -> BTreeMap<String, PathBuf> {
-    let mut build = Command::new(env!("CARGO"));
-    build.current_dir(top()).args(["build", "--workspace", "--bins"]);
-    build.arg("--message-format=json-render-diagnostics");
-    // What cargo tells a test about its package; some build scripts run again when that changes, and half of the
-    // tree is built anew behind them.
-    let about_the_package =
-        |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(about_the_package)) {
-        build.env_remove(name);
-    }
+    let mut build = world::cargo();
+    build.args(["build", "--workspace", "--bins", "--message-format=json-render-diagnostics"]);
     let output = build.stderr(Stdio::inherit()).output().expect("cargo runs");
     assert!(output.status.success(), "the binaries do not build");
     let messages = String::from_utf8(output.stdout).expect("cargo writes UTF-8");

@@ -15,6 +15,7 @@
 )]
 
 mod answer;
+mod cargo;
 mod conflicts;
 pub mod costs;
 pub mod document;
@@ -43,6 +44,7 @@ use store::{Patience, Store};
 use tokio::sync::OnceCell;
 
 pub use answer::Answer;
+pub use cargo::cargo;
 pub use dev::laptop::Options;
 pub use forgery::Forgery;
 pub use furniture::Furniture;

@@ -101,8 +101,8 @@ pub fn target() -> PathBuf {
 
 /// Builds the release binaries, and says where they are.
 pub fn built() -> Result<PathBuf, String> {
-    let mut build = Command::new(env!("CARGO"));
-    build.current_dir(top()).args(["build", "--release", "--workspace", "--bin", "roster"]);
+    let mut build = world::cargo();
+    build.args(["build", "--release", "--workspace", "--bin", "roster"]);
     for function in functions()? {
         build.args(["--bin", &function]);
     }
