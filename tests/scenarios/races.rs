@@ -706,7 +706,7 @@ async fn s17_whoever_goes_or_changes_is_counted_by_the_role_they_have_then() {
     let edits = |round: &Round, role: &'static str| {
         round.tells(move |it| async move { it.ada.edits(&it.acme, &it.bob.sub, role).await })
     };
-    let removes = |round: &Round| Deed::Removes("bob").of("ada", round);
+    let goes = |round: &Round| Deed::Removes("bob").of("ada", round);
     let leaves = |round: &Round| Deed::Removes("bob").of("bob", round);
     let rounds = rounds(&world, &policy, 8, needs).await;
     for (rounds, (was, becomes)) in rounds.chunks(4).zip([("owner", "member"), ("member", "owner")]) {
@@ -715,10 +715,10 @@ async fn s17_whoever_goes_or_changes_is_counted_by_the_role_they_have_then() {
         }
         let changes = |round| edits(round, becomes);
         let [removed, left, edited, gone] = rounds else { panic!("four rounds each") };
-        assert_eq!(overtaken(&world, removes(removed), changes(removed)).await, ["204", "200"]);
+        assert_eq!(overtaken(&world, goes(removed), changes(removed)).await, ["204", "200"]);
         assert_eq!(overtaken(&world, leaves(left), changes(left)).await, ["204", "200"]);
         assert_eq!(overtaken(&world, changes(edited), changes(edited)).await, ["200", "200"]);
-        assert_eq!(overtaken(&world, changes(gone), removes(gone)).await, [NOBODY, "204"]);
+        assert_eq!(overtaken(&world, changes(gone), goes(gone)).await, [NOBODY, "204"]);
         assert_eq!(world.ledger().await.violations(), [], "from {was} to {becomes}");
     }
     world.ends_well().await;
