@@ -1,6 +1,5 @@
 //! Committing a plan: one transaction, and what its answer means.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
@@ -89,13 +88,12 @@ enum Answer {
 impl Store {
     /// Commits `plan`, and after a lost race does not decide again: for whoever has a plan and no facts.
     pub async fn commit_once(&self, plan: &Plan) -> Result<Outcome, CommitError> {
-        self.commit(plan, &mut Pauses::new(self.patience)).await
+        self.commit(plan.clone(), &mut Pauses::new(self.patience)).await
     }
 
     /// Commits `plan` under guard. What changes between attempts is the token and with it the lane, where the plan asserts that
     /// one is empty; and that only while it is certain that no earlier attempt can still be carried out.
-    pub(crate) async fn commit(&self, plan: &Plan, pauses: &mut Pauses) -> Result<Outcome, CommitError> {
-        let mut plan = Cow::Borrowed(plan);
+    pub(crate) async fn commit(&self, mut plan: Plan, pauses: &mut Pauses) -> Result<Outcome, CommitError> {
         let mut token = fresh_token();
         let mut answer_lost = false;
         loop {
@@ -124,7 +122,7 @@ impl Store {
                 Answer::Conflict | Answer::Throttled if answer_lost => CommitError::Unknown,
                 Answer::Conflict => {
                     token = fresh_token();
-                    plan.to_mut().step_aside(fastrand::u8(..));
+                    plan.step_aside(fastrand::u8(..));
                     CommitError::Contended
                 }
                 Answer::Throttled => CommitError::Throttled,

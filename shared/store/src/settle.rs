@@ -61,7 +61,7 @@ impl Store {
             }
             let facts = read(before.take()).await.map_err(SettleError::Read)?;
             let Decision { plan, answer } = decide(&facts).map_err(SettleError::Refused)?;
-            if !plan.writes() || self.commit(&plan, &mut pauses).await? == Outcome::Committed {
+            if !plan.writes() || self.commit(plan, &mut pauses).await? == Outcome::Committed {
                 return Ok(answer);
             }
             before = Some(facts);
