@@ -4,7 +4,6 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, Once};
 
 use edge::observe::{Lines, filter};
@@ -50,8 +49,7 @@ fn hear(hearing: impl FnOnce(&mut Heard)) {
 
 /// Every function's name.
 pub fn functions() -> BTreeSet<String> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions");
-    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
+    let entries = std::fs::read_dir(world::top().join("functions")).unwrap().map(|entry| entry.unwrap());
     let packages = entries.filter(|entry| entry.path().join("Cargo.toml").exists());
     packages.map(|entry| entry.file_name().into_string().unwrap()).collect()
 }

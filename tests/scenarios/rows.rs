@@ -4,13 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use world::top;
+
 const PAGE: &str = "tests/scenarios/ATTACKS.md";
 /// Rewrites the tests on the page, when it is `write`.
 const WRITE: &str = "ROSTER_ATTACKS";
-
-fn top() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
 
 /// All Rust files below `folder`, in order.
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -1,16 +1,16 @@
 //! What goes for every package.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use world::template::file;
+use world::top;
 
 /// Every package's manifest.
 fn manifests() -> Vec<PathBuf> {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are below the top");
-    let folders = ["functions", "shared", "tests"].map(|name| top.join(name));
+    let folders = ["functions", "shared", "tests"].map(|name| top().join(name));
     let below = folders.iter().flat_map(|folder| fs::read_dir(folder).expect("a folder"));
-    let packages = below.map(|entry| entry.expect("an entry").path()).chain([top.join("tests")]);
+    let packages = below.map(|entry| entry.expect("an entry").path()).chain([top().join("tests")]);
     packages.map(|package| package.join("Cargo.toml")).filter(|manifest| manifest.exists()).collect()
 }
 

@@ -15,7 +15,6 @@
 )]
 
 mod answer;
-mod cargo;
 mod conflicts;
 pub mod costs;
 pub mod document;
@@ -24,6 +23,7 @@ mod furniture;
 pub mod permissions;
 mod person;
 mod remote;
+mod repository;
 mod shape;
 mod stage;
 pub mod template;
@@ -44,12 +44,12 @@ use store::{Patience, Store};
 use tokio::sync::OnceCell;
 
 pub use answer::Answer;
-pub use cargo::cargo;
 pub use dev::laptop::Options;
 pub use forgery::Forgery;
 pub use furniture::Furniture;
 pub use person::{Organization, Person};
 pub use remote::NoAnswer;
+pub use repository::{cargo, top};
 pub use shape::{assert_fields, assert_invitation, assert_member, assert_organization, id, moment};
 pub use stage::Stage;
 pub use wire::{Call, Fault, Held, Metered, WORDS, Wire};

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
 use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
 use serde_json::{Map, Value, json};
@@ -28,8 +27,8 @@ pub struct Function {
 
 /// A file of the repository.
 pub fn file(path: &str) -> String {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    fs::read_to_string(top.join(path)).unwrap_or_else(|error| panic!("{path} cannot be read: {error}"))
+    fs::read_to_string(crate::top().join(path))
+        .unwrap_or_else(|error| panic!("{path} cannot be read: {error}"))
 }
 
 /// A YAML text as JSON.
@@ -141,8 +140,7 @@ mod tests {
 
     #[test]
     fn every_folder_of_functions_is_deployed_and_nothing_else() {
-        let functions = Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions");
-        let mut folders: Vec<_> = fs::read_dir(functions)
+        let mut folders: Vec<_> = fs::read_dir(crate::top().join("functions"))
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();

@@ -21,7 +21,6 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tower::ServiceExt as _;
 
-use crate::page::top;
 use crate::process::{self, Memory};
 
 /// How long a process may take to ask for its first event, under valgrind too.
@@ -337,7 +336,7 @@ impl Lambda {
 
 /// What `infra/laptop.env` sets.
 fn environment() -> Result<Vec<(String, String)>, String> {
-    let path: &Path = &top().join("infra/laptop.env");
+    let path: &Path = &world::top().join("infra/laptop.env");
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let lines = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
     Ok(lines.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect())

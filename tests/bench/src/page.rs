@@ -89,14 +89,9 @@ fn path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md")
 }
 
-/// The top of the repository.
-pub fn top() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
 /// Where Cargo builds.
 pub fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| top().join("target"), PathBuf::from)
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| world::top().join("target"), PathBuf::from)
 }
 
 /// Builds the release binaries, and says where they are.
@@ -115,7 +110,7 @@ pub fn built() -> Result<PathBuf, String> {
 
 /// Every function's name.
 pub fn functions() -> Result<Vec<String>, String> {
-    let folder = top().join("functions");
+    let folder = world::top().join("functions");
     let entries = fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let names = entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
     let mut names: Vec<_> = names.collect::<Result<_, _>>().map_err(|error| error.to_string())?;

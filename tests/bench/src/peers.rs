@@ -11,7 +11,7 @@ use axum::body::Bytes;
 use serde_json::{Value, json};
 use world::World;
 
-use crate::page::{target, top};
+use crate::page::target;
 
 /// The functions that are no binaries of Roster.
 pub const PEERS: [&str; 2] = ["node", "python"];
@@ -120,7 +120,7 @@ fn place() -> Result<PathBuf, String> {
 }
 
 fn sources() -> PathBuf {
-    top().join("tests/bench/peers")
+    world::top().join("tests/bench/peers")
 }
 
 fn version(program: &Path) -> Result<String, String> {
