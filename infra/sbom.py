@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes what each function is made of: a CycloneDX bill of materials for every release zip.
+"""Writes what the functions are made of: a CycloneDX bill of materials for each of their packages.
 
     python infra/sbom.py DIR [--check]
 
-makes DIR/<function>.cdx.json of every package in functions/: the crates that its binary links on Linux on Arm, each with its
-version, licence, source and the checksum that Cargo.lock holds it to; neither macros nor what builds and tests. The console's
+makes DIR/<package>.cdx.json of every package in functions/: the crates that its binaries link on Linux on Arm (those of the
+actions share one bill, and each links some of its crates), each with its version, licence, source and the checksum that Cargo.lock holds it to; neither macros nor what builds and tests. The console's
 has the npm packages in its pages, too, as the last build of them left their names (`node functions/console/web/build.mjs`). Every file
 is held against CycloneDX's own schema. Equal sources make equal files; --check makes all of them twice and compares.
 

@@ -40,23 +40,28 @@ os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
 logging.getLogger("samtranslator").setLevel(logging.CRITICAL)
 
 
+def binary(resource):
+    """The name of the function that a resource deploys: of its binary, which is its folder's unless it says so. None for others."""
+    code = resource.get("Properties", {}).get("CodeUri")
+    return code and resource["Metadata"].get("BuildProperties", {}).get("Binary", Path(code).name)
+
+
 def render(parameters=PARAMETERS, bucket="packaged"):
-    """The template after the transform, for `parameters`; the code of functions/NAME is NAME.zip in `bucket`."""
+    """The template after the transform, for `parameters`; the code of the function NAME is NAME.zip in `bucket`."""
     template = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))
     declared = template["Parameters"].items()
     values = {name: parameter["Default"] for name, parameter in declared if "Default" in parameter}
     for resource in template["Resources"].values():
         # Where `sam package` would put the code; the transform takes no local folder.
-        if code := resource.get("Properties", {}).get("CodeUri"):
-            resource["Properties"]["CodeUri"] = f"s3://{bucket}/{Path(code).name}.zip"
+        if name := binary(resource):
+            resource["Properties"]["CodeUri"] = f"s3://{bucket}/{name}.zip"
     return Translator({}, Parser()).translate(template, {**values, **parameters})
 
 
 def functions():
-    """The names of the folders below functions/ that the template deploys."""
+    """The names of the functions that the template deploys."""
     template = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))
-    codes = (resource.get("Properties", {}).get("CodeUri") for resource in template["Resources"].values())
-    return sorted(Path(code).name for code in codes if code)
+    return sorted(name for resource in template["Resources"].values() if (name := binary(resource)))
 
 
 def listing(template):

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use dev::gateway::{PAGES, ROUTES};
+use dev::function_table::{PAGES, ROUTES};
 use serde_json::Value;
 
 use crate::process::{Process, free_port};
@@ -18,7 +18,7 @@ const EVENT_FUNCTIONS: [&str; 5] = ["mail", "schedule", "expire", "feedback", "r
 
 /// Every function's name.
 pub fn functions() -> BTreeSet<&'static str> {
-    ROUTES.iter().chain(PAGES).map(|route| route.function).chain(EVENT_FUNCTIONS).collect()
+    ROUTES.iter().chain(&*PAGES).map(|route| route.function).chain(EVENT_FUNCTIONS).collect()
 }
 
 /// The command `cargo-lambda`, if it is installed. Says so if it is not: past the test harness, which would

@@ -1,7 +1,7 @@
 //! `POST /v1/invitations/accept`.
 
+use domain::Record;
 use domain::Timestamp;
-use domain::ledger::Record;
 use serde_json::{Value, json};
 use world::{A_WHILE, Answer, TWO_DAYS, World, assert_member, id, moment};
 
@@ -102,7 +102,7 @@ async fn s11_accepting_again_answers_the_member_as_it_is_now_and_restores_nothin
     let first = bob.accepts(&token).await.is(200);
     // What bob is sent in a day is forgotten meanwhile.
     let lasting = async || {
-        let records: Vec<_> = world.ledger().await.records().collect();
+        let records: Vec<_> = world.records().await.records().cloned().collect();
         records.into_iter().filter(|it| !matches!(it, Record::Recipient(_))).collect::<Vec<_>>()
     };
     let before = lasting().await;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use dev::gateway::{ROUTES, Route};
+use dev::function_table::{ROUTES, Route};
 use http::{HeaderMap, Method, Request, header};
 use serde_json::{Value, json};
 use world::{A_WHILE, Answer, Call, Fault, Forgery, Organization, Person, World, id};
@@ -108,12 +108,12 @@ async fn answers_of_each_class(world: &World) -> Vec<(&'static Route, Answer)> {
     for operation in ["TransactGetItems", "TransactWriteItems", "GetItem", "Query"] {
         world.wire().disturb_actions(operation, Fault::Refused("AccessDeniedException"), usize::MAX);
     }
-    for route in ROUTES {
+    for route in &*ROUTES {
         answers.push((route, calls(&ada, route, about).await));
     }
     world.wire().relent();
     let nowhere = About { organization: "nowhere", invitation: "nothing", user: "nobody", token: "forged" };
-    for route in ROUTES {
+    for route in &*ROUTES {
         let (method, path, body) = nowhere.call(route);
         let wrong = match path.as_str() {
             "/v1/organizations" if method == Method::POST => ada.creates("https://evil.example").await,
@@ -122,7 +122,7 @@ async fn answers_of_each_class(world: &World) -> Vec<(&'static Route, Answer)> {
         };
         answers.push((route, wrong));
     }
-    for route in ROUTES {
+    for route in &*ROUTES {
         let answer = match route.function {
             "accept" => calls(&world.person("ivy"), route, about).await,
             "decline" => calls(&world.person("dora"), route, About { token: &doras, ..about }).await,
@@ -173,7 +173,7 @@ async fn s19_no_answer_shows_a_link_to_anybody() {
     let about = About { organization: &acme.id, invitation: &rob, user: "nobody", token };
     let (mut statuses, mut seen) = (BTreeSet::new(), String::new());
     for person in [&world.nobody(), &world.person("eve"), &gone, &world.person("rob"), &mem, &ada] {
-        for route in ROUTES {
+        for route in &*ROUTES {
             let answer = calls(person, route, about).await;
             statuses.insert(answer.status.as_u16());
             seen.extend([format!("{:?}", answer.headers), answer.body.to_string()]);
@@ -230,7 +230,7 @@ async fn s01_s36_a_link_that_roster_never_made_is_told_the_same_for_the_same_wor
     let world = World::with(world::Options { kms: true, ..Default::default() }).await;
     let (forgeries, acme) = world.forgeries().await;
     assert_eq!(forgeries.len(), 14);
-    let before = world.ledger().await;
+    let before = world.records().await;
     // Who asks makes no difference either: the invitee, a member, an owner, a stranger, one without an address.
     let anonymous = world.signed_in("bob", json!({}));
     let askers =
@@ -258,7 +258,7 @@ async fn s01_s36_a_link_that_roster_never_made_is_told_the_same_for_the_same_wor
             }
         }
     }
-    assert_eq!(world.ledger().await, before);
+    assert_eq!(world.records().await, before);
     assert_eq!(world.person("ada").finds(&acme, "bob@example.com").await["status"], "pending");
     world.ends_well().await;
 }
@@ -301,7 +301,7 @@ async fn s18_whoever_is_in_both_organizations_finds_an_id_only_where_it_belongs(
     let world = World::start().await;
     let Cast { ada, acme, rob, .. } = cast(&world).await;
     let other = world.founded_by(&ada).await;
-    let before = world.ledger().await;
+    let before = world.records().await;
     let about = About { organization: &other.id, invitation: &rob, user: "mem", token: "" };
     for route in within() {
         let code = match route.pattern {
@@ -311,7 +311,7 @@ async fn s18_whoever_is_in_both_organizations_finds_an_id_only_where_it_belongs(
         };
         calls(&ada, route, about).await.refused(404, code);
     }
-    assert_eq!(world.ledger().await, before);
+    assert_eq!(world.records().await, before);
     assert_eq!(ada.finds(&acme, "rob@example.com").await["status"], "pending");
     world.ends_well().await;
 }

@@ -46,7 +46,7 @@ async fn s32_what_is_no_json_object_is_malformed() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
-    let before = world.ledger().await;
+    let before = world.records().await;
     for (method, path, fine) in calls(&acme) {
         let fine = fine.to_string();
         let values: Vec<_> =
@@ -96,7 +96,7 @@ async fn s32_what_is_no_json_object_is_malformed() {
             answer.refused(400, "malformed_request");
         }
     }
-    assert_eq!(world.ledger().await, before);
+    assert_eq!(world.records().await, before);
     world.ends_well().await;
 }
 

@@ -38,7 +38,7 @@ async fn at_its_deadline_an_invitation_is_closed_and_its_seat_is_free() {
     // It is closed in the table as well, and not only read as such.
     let listed = ada.lists_invitations(&acme, "?status=pending").await.items();
     assert_eq!(listed, [Value::Null; 0]);
-    let closed = world.ledger().await;
+    let closed = world.records().await;
     let closed =
         closed.organizations().flat_map(|it| closed.invitations(&it.id)).filter(|it| !it.holds_seat());
     assert_eq!(closed.count(), 1);

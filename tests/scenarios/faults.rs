@@ -107,47 +107,6 @@ async fn a_conflict_alone_sends_the_same_plan_under_a_new_token_and_reads_nothin
     is_invited_once(world, &ada, &acme).await;
 }
 
-/// Bob accepts ada's invitation with this in the way of its transactions: the lane that each of them asserts to be empty, and
-/// how many plans there were besides.
-async fn lanes_of_an_accept(in_the_way: &[Fault]) -> (Vec<u8>, usize) {
-    let world = World::start().await;
-    let (ada, acme) = calm(&world).await;
-    ada.invites(&acme, &["bob@example.com"], "member").await.is(200);
-    let token = world.token_for("bob@example.com").await;
-    let _ = world.wire().take();
-    for fault in in_the_way {
-        world.wire().disturb_actions(WRITE, fault.clone(), 1);
-    }
-    world.person("bob").accepts(&token).await.is(200);
-    let calls: Vec<_> = world.wire().take().into_iter().filter(|call| call.action).collect();
-    assert_eq!(count(&calls, READ), 1);
-    let lane = |item: &Value| {
-        let key = item["ConditionCheck"]["Key"]["sk"]["S"].as_str()?;
-        key.strip_prefix("LAPSE#")?.split('#').next()?.parse().ok()
-    };
-    let items = |body: &Value| body["TransactItems"].as_array().unwrap().clone();
-    let others = |body: &Value| items(body).into_iter().filter(|item| lane(item).is_none()).collect();
-    let others: BTreeSet<_> =
-        writes(&calls).into_iter().map(|it| Value::Array(others(it)).to_string()).collect();
-    let lanes = writes(&calls).into_iter().map(|it| items(it).iter().find_map(lane).unwrap()).collect();
-    world.ends_well().await;
-    (lanes, others.len())
-}
-
-#[tokio::test]
-async fn an_accept_that_meets_a_conflict_steps_aside_unless_an_answer_is_missing() {
-    let conflict = Fault::Cancelled(vec!["None", "None", "TransactionConflict"]);
-    let (lanes, others) = lanes_of_an_accept(&vec![conflict.clone(); 6]).await;
-    let [first, aside @ ..] = lanes.as_slice() else { panic!("none was tried") };
-    assert_eq!((aside.len(), others), (6, 1));
-    assert!(*first < 64 && aside.iter().all(|lane| (64..96).contains(lane)), "{lanes:?}");
-    assert!(aside.iter().any(|lane| *lane != aside[0]), "each time by chance: {lanes:?}");
-    // The same token has to come with the same items.
-    let (lanes, others) = lanes_of_an_accept(&[Fault::LostBefore, conflict.clone(), conflict]).await;
-    assert_eq!((lanes.len(), others), (4, 1));
-    assert!(lanes.iter().all(|lane| *lane == lanes[0]), "{lanes:?}");
-}
-
 #[tokio::test]
 async fn a_conflict_that_does_not_end_is_a_conflict_and_nothing_is_done() {
     let world = World::impatient().await;

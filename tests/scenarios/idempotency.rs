@@ -22,13 +22,13 @@ async fn an_invite_that_is_sent_again_mails_nobody_again() {
     let acme = world.founded_by(&world.person("ada")).await;
     let first = ada.invites(&acme, &[BOB, "eve@example.com"], "member").await;
     world.passes(A_WHILE).await;
-    let seen = world.ledger().await;
+    let seen = world.records().await;
     // In other words it is the same request.
     for emails in [&[BOB, "eve@example.com"][..], &["BOB@Example.com", "eve@example.com", BOB]] {
         assert_same(&first, &ada.invites(&acme, emails, "member").await);
     }
     assert_eq!(first.body["results"][0]["invitation"]["delivery"], "queued", "as it was answered then");
-    assert_eq!(world.ledger().await, seen);
+    assert_eq!(world.records().await, seen);
     assert_eq!(world.mails_to(BOB).await.len(), 1);
     world.ends_well().await;
 }
@@ -75,7 +75,7 @@ async fn a_create_that_is_sent_again_makes_no_further_organization() {
     let ada = world.person("ada").with_key("k");
     let first = ada.creates("Acme").await;
     assert_same(&first, &ada.creates("Acme").await);
-    assert_eq!(world.ledger().await.organizations().count(), 1);
+    assert_eq!(world.records().await.organizations().count(), 1);
     world.ends_well().await;
 }
 
@@ -231,7 +231,7 @@ async fn twins_at_the_same_moment_have_one_effect_and_one_answer() {
         let answers = join_all((0..4).map(|_| create())).await;
         answers[1..].iter().for_each(|answer| assert_same(&answers[0], answer));
     }
-    assert_eq!(world.ledger().await.organizations().count(), 21);
+    assert_eq!(world.records().await.organizations().count(), 21);
     assert_eq!(ada.counts_seats(&acme).await.0, 21);
     world.ends_well().await;
 }

@@ -218,7 +218,7 @@ async fn s05_a_member_reaches_no_owner_by_inviting_again_or_in_a_batch() {
     let closed = world.invited(&acme, &ada, "zoe@example.com", "owner").await;
     ada.revokes(&acme, id(&closed)).await.is(204);
     world.passes(A_WHILE).await;
-    let before = world.ledger().await;
+    let before = world.records().await;
     // Whether anybody would be invited at all makes no difference.
     for emails in [
         vec!["eve@example.com"],
@@ -240,7 +240,7 @@ async fn s05_a_member_reaches_no_owner_by_inviting_again_or_in_a_batch() {
             ["ada@example.com", "already_member"],
         ])
     );
-    assert_eq!(world.ledger().await, before);
+    assert_eq!(world.records().await, before);
     // Anew is what the sender may grant, whatever it was.
     assert_eq!(world.invited(&acme, &mem, "zoe@example.com", "member").await["role"], "member");
     assert_eq!(ada.finds(&acme, "bob@example.com").await["role"], "owner");

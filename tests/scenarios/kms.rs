@@ -105,16 +105,17 @@ async fn throttling_for_a_moment_is_waited_out_by_the_sdk() {
 }
 
 /// `preview` as it is in AWS: its links are verified by KMS.
-struct Preview(Arc<links::App>);
+struct Preview(Arc<edge::LinkApp>);
 
 impl Preview {
     fn of(world: &World, keys: &str) -> Self {
-        let edge = edge::App {
+        let app = edge::App {
             store: world.store(),
             clock: Arc::new(world.laptop().clock().clone()),
             policy: domain::Policy::default(),
+            services: Arc::new(kms(world, keys)) as Arc<dyn links::LinkKey>,
         };
-        Self(Arc::new(links::App { edge, key: Arc::new(kms(world, keys)) }))
+        Self(Arc::new(app))
     }
 
     /// Status, code, and what else the answer says.
@@ -148,8 +149,9 @@ impl Preview {
             "isBase64Encoded": false,
         });
         let event = LambdaEvent::new(event, Context::default());
-        let answer =
-            edge::http::invoke("preview", Arc::clone(&self.0), preview::handle, event).await.unwrap();
+        let answer = edge::http::invoke("preview", Arc::clone(&self.0), actions::preview::handle, event)
+            .await
+            .unwrap();
         let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
         let code = body["code"].as_str().unwrap_or_default().to_owned();
         (answer["statusCode"].as_u64().unwrap(), code, answer["headers"].clone())

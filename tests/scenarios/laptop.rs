@@ -8,7 +8,7 @@ use axum::body::Body;
 use dev::demo;
 use dev::issuer::sign_in::{AUTHORIZE, TOKEN};
 use dev::laptop::{Laptop, StartError};
-use domain::ledger::Record;
+use domain::Record;
 use domain::{OrganizationId, Status};
 use http::{HeaderMap, Method, Request, header};
 use serde_json::{Value, json};
@@ -108,9 +108,9 @@ async fn a_mail_that_is_owed_at_the_stop_goes_out_after_it() {
     let laptop = start(kept_in(&db, port)).await;
     laptop.idle().await.unwrap();
     assert_eq!(laptop.dead_letters().unwrap(), []);
-    let ledger = laptop.table().ledger().await.unwrap();
+    let stored = laptop.table().records().await.unwrap();
     let acme = demo::organization();
-    let pending = ledger.invitations(&acme).filter(|it| it.status() == Status::Pending);
+    let pending = stored.invitations(&acme).filter(|it| it.status() == Status::Pending);
     let sent = pending.filter(|it| laptop.mailbox().items(Some(it.email.as_str())).len() == 1).count();
     assert_eq!((sent, laptop.mailbox().items(None).len()), (5, 5));
 }
@@ -304,7 +304,7 @@ async fn check_counts_organizations_and_tells_what_is_wrong() {
     assert_eq!(ada.gets("/_dev/check").await.is(200), json!({ "organizations": 2, "violations": [] }));
     // An owner too many is counted, behind the functions' backs.
     let id = OrganizationId::parse(&acme.id).unwrap();
-    let right = world.ledger().await.organization(&id).unwrap().clone();
+    let right = world.records().await.organization(&id).unwrap().clone();
     let mut wrong = right.clone();
     wrong.owners += 1;
     world.laptop().table().fill(&[Record::Organization(wrong)]).await.unwrap();

@@ -13,8 +13,8 @@ use world::{Answer, Fault, Furniture, Options, Stage, World};
 /// One machine plays a thousand functions and their DynamoDB: whoever has to wait for it is not given up.
 async fn world_with_seats(seats: u32) -> World {
     let policy = Policy { seats, ..Policy::default() };
-    let patience = store::Patience { budget: Duration::from_mins(5), ..store::Patience::default() };
-    World::with(Options { policy, patience, waits: true, ..Options::default() }).await
+    let retry_policy = store::RetryPolicy { budget: Duration::from_mins(5), ..store::RetryPolicy::default() };
+    World::with(Options { policy, retry_policy, waits: true, ..Options::default() }).await
 }
 
 /// A thousand where it takes seconds.

@@ -32,12 +32,12 @@ async fn s29_opening_a_link_changes_nothing() {
     let acme = world.founded_by(&ada).await;
     world.invited(&acme, &ada, "bob@example.com", "member").await;
     let token = world.token_for("bob@example.com").await;
-    let before = world.ledger().await;
+    let before = world.records().await;
     drop(world.wire().take());
     for _ in 0..3 {
         world.nobody().previews(&token).await.is(200);
     }
-    assert_eq!(world.ledger().await, before);
+    assert_eq!(world.records().await, before);
     let calls = world.wire().take_actions();
     assert!(
         !calls.iter().any(|call| call.contains("Write") || call.contains("Put") || call.contains("Update")),
@@ -67,7 +67,7 @@ async fn s29_a_scanner_that_opens_or_submits_what_a_mail_holds_does_nothing() {
     }
     let headers: Vec<_> = mail["headers"].as_object().unwrap().keys().collect();
     assert_eq!(headers, ["Auto-Submitted", "In-Reply-To", "References"], "no List-Unsubscribe to follow");
-    let before = world.ledger().await;
+    let before = world.records().await;
     drop(world.wire().take());
     let paths = ["/accept", "/v1/invitations/accept", "/v1/invitations/decline", "/v1/invitations/preview"];
     for path in paths {
@@ -93,7 +93,7 @@ async fn s29_a_scanner_that_opens_or_submits_what_a_mail_holds_does_nothing() {
         world.nobody().sends(form.body(format!("token={token}").into()).unwrap()).await.is(401);
     }
     assert_eq!(world.wire().take_actions(), Vec::<String>::new());
-    assert_eq!(world.ledger().await, before);
+    assert_eq!(world.records().await, before);
     world.person("bob").accepts(token).await.is(200);
     world.ends_well().await;
 }

@@ -593,7 +593,7 @@ async fn s17_two_owners_at_once_leave_one_on_every_path() {
             tally.count(at_once(racers.collect()).await);
         }
         tally.is_within(&[&first, &second]);
-        assert_eq!(world.ledger().await.violations(), []);
+        assert_eq!(world.records().await.violations(), []);
     }
     world.ends_well().await;
 }
@@ -612,7 +612,7 @@ async fn s08_a_sender_is_demoted_or_removed_before_the_accept_or_after_it() {
             tally.count(answers);
         }
         tally.is_within(&[&[done, "200"], &[done, "409 sender_lost_authority"]]);
-        assert_eq!(world.ledger().await.violations(), []);
+        assert_eq!(world.records().await.violations(), []);
     }
     world.ends_well().await;
 }
@@ -719,7 +719,7 @@ async fn s17_whoever_goes_or_changes_is_counted_by_the_role_they_have_then() {
         assert_eq!(overtaken(&world, leaves(left), changes(left)).await, ["204", "200"]);
         assert_eq!(overtaken(&world, changes(edited), changes(edited)).await, ["200", "200"]);
         assert_eq!(overtaken(&world, changes(gone), goes(gone)).await, [NOBODY, "204"]);
-        assert_eq!(world.ledger().await.violations(), [], "from {was} to {becomes}");
+        assert_eq!(world.records().await.violations(), [], "from {was} to {becomes}");
     }
     world.ends_well().await;
 }

@@ -116,12 +116,12 @@ async fn what_is_in_time_is_left_alone_at_eight_requests() {
     world.invited(&acme, &ada, BOB, "member").await;
     world.joined(&acme, &ada, "eve", "owner").await;
     world.passes(TWO_DAYS / 2).await;
-    let before = world.ledger().await;
+    let before = world.records().await;
     drop(world.wire().take());
     assert!(nothing(&reconciles(&world).await));
     let sent: Vec<_> = world.wire().take().into_iter().map(|call| call.operation).collect();
     assert_eq!(sent, ["Query"; 8]);
-    assert_eq!(world.ledger().await, before);
+    assert_eq!(world.records().await, before);
     world.ends_well().await;
 }
 
@@ -235,9 +235,9 @@ async fn one_that_fails_keeps_no_other_waiting_and_is_told() {
 /// Told to whom the alarms go, also while nothing can be done about it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_overdue_is_counted_though_the_table_takes_nothing_and_in_time() {
-    let patience =
-        store::Patience { budget: std::time::Duration::from_mins(1), ..store::Patience::default() };
-    let world = World::with(Options { patience, ..Options::default() }).await;
+    let retry_policy =
+        store::RetryPolicy { budget: std::time::Duration::from_mins(1), ..store::RetryPolicy::default() };
+    let world = World::with(Options { retry_policy, ..Options::default() }).await;
     let (..) = unmailed(&world).await;
     world.passes(MAIL_OVERDUE).await;
     world.wire().disturb_work(

@@ -152,22 +152,32 @@ async fn accept_is_one_read_and_one_write_and_again_one_read() {
 }
 
 #[tokio::test]
-async fn accept_looks_at_a_sender_only_who_has_lost_authority() {
+async fn accept_reads_a_sender_only_who_may_not_grant_the_role() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let zoe = world.joined(&acme, &ada, "zoe", "owner").await;
-    world.invited(&acme, &zoe, "bob@example.com", "member").await;
-    let token = world.token_for("bob@example.com").await;
+    for guest in ["bob", "cyd"] {
+        world.invited(&acme, &zoe, &format!("{guest}@example.com"), "member").await;
+    }
     let (answer, sent) = costs(&world, ada.edits(&acme, "zoe", "member")).await;
     answer.is(200);
-    assert_eq!(sent, READ_AND_WRITE, "a lapse in every lane is one transaction");
+    assert_eq!(sent, READ_AND_WRITE);
+    let token = world.token_for("bob@example.com").await;
     let (answer, sent) = costs(&world, world.person("bob").accepts(&token)).await;
     assert_eq!(answer.is(200)["role"], "member");
-    assert_eq!(sent, [READ_AND_WRITE, READ_AND_WRITE].concat(), "once on trust, and once not");
+    assert_eq!(sent, READ_AND_WRITE, "a member may grant it, too");
     let (answer, sent) = costs(&world, ada.removes(&acme, "zoe")).await;
     answer.is(204);
     assert_eq!(sent, READ_AND_WRITE);
+    let token = world.token_for("cyd@example.com").await;
+    let (answer, sent) = costs(&world, world.person("cyd").accepts(&token)).await;
+    answer.refused(409, "sender_lost_authority");
+    assert_eq!(
+        sent,
+        ["TransactGetItems", "TransactWriteItems", "TransactGetItems"],
+        "once on trust, and once not"
+    );
     world.ends_well().await;
 }
 

@@ -35,10 +35,10 @@ async fn editing_a_role_to_what_it_is_changes_nothing() {
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     world.joined(&acme, &ada, "bob", "member").await;
-    let before = world.ledger().await;
+    let before = world.records().await;
     assert_eq!(ada.edits(&acme, "bob", "member").await.is(200)["role"], "member");
     assert_eq!(ada.edits(&acme, "ada", "owner").await.is(200)["role"], "owner");
-    assert_eq!(world.ledger().await, before);
+    assert_eq!(world.records().await, before);
     world.ends_well().await;
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use dev::gateway::{PAGES, ROUTES, Route};
+use dev::function_table::{PAGES, ROUTES, Route};
 use world::World;
 use world::document::{document, operations};
 use world::template::{Template, file};
@@ -16,19 +16,19 @@ fn document_template_and_gateway_have_the_same_routes() {
     let asked = |route: &Route| (route.method.to_string(), route.pattern.to_owned(), route.authorized);
     let contract: BTreeSet<_> = ROUTES.iter().map(asked).collect();
     assert_eq!(operations().into_iter().collect::<BTreeSet<_>>(), contract, "the document");
-    let gateway: BTreeSet<_> = ROUTES.iter().chain(PAGES).map(asked).collect();
+    let gateway: BTreeSet<_> = ROUTES.iter().chain(&*PAGES).map(asked).collect();
     let template = Template::load();
     assert_eq!(template.properties("Api")["Auth"]["DefaultAuthorizer"], "Issuer");
     let functions = template.functions();
     let deployed: BTreeSet<_> =
         functions.values().flat_map(|function| function.routes.iter().cloned()).collect();
     assert_eq!(deployed, gateway, "the template");
-    for route in ROUTES.iter().chain(PAGES) {
+    for route in ROUTES.iter().chain(&*PAGES) {
         let routes = &functions[route.function].routes;
         assert!(routes.contains(&asked(route)), "{} is {}", route.key(), route.function);
     }
     // What API Gateway has no route for must not have settings, or the deployment fails.
-    let keys: BTreeSet<_> = ROUTES.iter().chain(PAGES).map(Route::key).collect();
+    let keys: BTreeSet<_> = ROUTES.iter().chain(&*PAGES).map(Route::key).collect();
     let settings = template.properties("Api")["RouteSettings"].as_object().unwrap();
     assert!(settings.keys().all(|key| keys.contains(key)), "{settings:?}");
 }

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use dev::gateway::ROUTES;
+use dev::function_table::ROUTES;
 use http::Method;
 use serde_json::Value;
 

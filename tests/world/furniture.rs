@@ -1,11 +1,11 @@
 //! Organizations that stand there from the beginning: made by the real decisions, and put into the table as a
 //! whole, for scenarios that need many of them. What they owe (mails, schedules) the stream brings about.
 
-use domain::ledger::{Ledger, Record};
 use domain::{
-    Caller, Decision, EmailAddress, Link, OrganizationId, OrganizationName, Policy, Role, Timestamp, UserId,
-    accept, create, invite,
+    Accept, Action, Caller, Create, EmailAddress, Invite, Link, OrganizationId, OrganizationName, Policy,
+    Record, Role, Sender, Timestamp, UserId,
 };
+use reference::ReferenceTable;
 use serde_json::{Value, json};
 
 use crate::{Organization, World};
@@ -13,7 +13,7 @@ use crate::{Organization, World};
 /// Organizations on paper; people are named as in [`World::person`].
 #[derive(Debug)]
 pub struct Furniture {
-    ledger: Ledger,
+    table: ReferenceTable,
     policy: Policy,
     now: Timestamp,
 }
@@ -24,7 +24,7 @@ impl Furniture {
     pub fn new(mut policy: Policy, now: Timestamp) -> Self {
         // It has all been there for long.
         policy.limits = None;
-        Self { ledger: Ledger::default(), policy, now }
+        Self { table: ReferenceTable::default(), policy, now }
     }
 
     /// What follows is made at this moment.
@@ -34,8 +34,8 @@ impl Furniture {
 
     /// All of it.
     #[must_use]
-    pub fn ledger(&self) -> &Ledger {
-        &self.ledger
+    pub fn table(&self) -> &ReferenceTable {
+        &self.table
     }
 
     /// `founder` founds an organization.
@@ -55,19 +55,15 @@ impl Furniture {
     pub fn founds_as(&mut self, founder: &str, number: u128) -> Organization {
         let id = OrganizationId::from_random(number.to_be_bytes());
         let name = OrganizationName::parse("Acme").expect("a name");
-        let request = create::Request { id: id.clone(), name };
-        let decision = create::decide(&caller(founder), &request, &self.policy, self.now);
-        self.commit(&decision.expect("anybody founds"));
+        self.run(&Create { founder: sender(founder), id: id.clone(), name });
         Organization::new(id.as_str())
     }
 
     /// `sender` invites `name`, who is owed a mail then.
     pub fn invites(&mut self, organization: &Organization, sender: &str, name: &str, role: Role) {
-        let (id, sender) = (id(organization), caller(sender));
-        let request = invite::Request::new([address(name)], role);
-        let facts = self.ledger.invite_facts(&id, &sender.user, &request);
-        let decision = invite::decide(&sender, &request, &facts, &self.policy, self.now);
-        self.commit(&decision.expect("the sender may invite"));
+        let invitees = [address(name)].into_iter().collect();
+        let (sender, organization) = (self::sender(sender), id(organization));
+        self.run(&Invite { sender, organization, invitees, role, language: None });
     }
 
     /// What names the invitation of `name`, and its deadline, as the API writes them.
@@ -84,24 +80,24 @@ impl Furniture {
     /// `name` is invited by `sender` and has accepted.
     pub fn joins(&mut self, organization: &Organization, sender: &str, name: &str, role: Role) {
         self.invites(organization, sender, name, role);
-        let (link, caller) = (self.link(&id(organization), name), caller(name));
-        let facts = self.ledger.accept_facts(&link, &caller.user, None);
-        let decision = accept::decide(&caller, &facts, self.now);
-        self.commit(&decision.expect("the invitation is open"));
+        let link = self.link(&id(organization), name);
+        self.run(&Accept { caller: caller(name), link });
     }
 
     fn link(&self, organization: &OrganizationId, name: &str) -> Link {
-        self.ledger.invitation_of(organization, &address(name)).expect("they are invited").link()
+        self.table.invitation_of(organization, &address(name)).expect("they are invited").link()
     }
 
-    fn commit<Answer>(&mut self, decision: &Decision<Answer>) {
-        self.ledger.commit(&decision.plan).expect("nobody else is at it");
+    fn run<A: Action<Refusal: std::fmt::Debug>>(&mut self, action: &A) {
+        if let Err(error) = self.table.run(action, &self.policy, self.now) {
+            panic!("{} is not done: {error:?}", A::NAME);
+        }
     }
 
     /// All of it, as it is put into a table.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
-        self.ledger.records().collect()
+        self.table.records().cloned().collect()
     }
 }
 
@@ -123,4 +119,8 @@ fn address(name: &str) -> EmailAddress {
 
 fn caller(name: &str) -> Caller {
     Caller { user: UserId::parse(name).expect("a user"), email: Some(address(name)) }
+}
+
+fn sender(name: &str) -> Sender {
+    caller(name).verified().expect("everybody's address is verified")
 }

@@ -37,10 +37,10 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use dev::aws::PREFIX;
 use dev::laptop::{External, Laptop, TABLE, plain_http, sdk_config};
-use domain::ledger::Ledger;
 use domain::{Clock as _, Delivery, Status, Timestamp};
+use reference::ReferenceTable;
 use serde_json::{Value, json};
-use store::{Patience, Store};
+use store::{RetryPolicy, Store};
 use tokio::sync::OnceCell;
 
 pub use answer::Answer;
@@ -85,12 +85,12 @@ impl World {
 
     /// A world whose functions give up soon: what would take seconds takes a tenth of one.
     pub async fn impatient() -> Self {
-        let patience = Patience {
+        let retry_policy = RetryPolicy {
             budget: Duration::from_millis(100),
             pause_first: Duration::from_millis(1),
             pause_max: Duration::from_millis(10),
         };
-        Self::with(Options { patience, ..Options::default() }).await
+        Self::with(Options { retry_policy, ..Options::default() }).await
     }
 
     /// A world started in a way of its own.
@@ -231,18 +231,18 @@ impl World {
     }
 
     /// Everything in the table.
-    pub async fn ledger(&self) -> Ledger {
-        self.laptop.table().ledger().await.expect("the table can be read")
+    pub async fn records(&self) -> ReferenceTable {
+        self.laptop.table().records().await.expect("the table can be read")
     }
 
     /// The rules hold, no mail is owed, nothing was given up.
     pub async fn ends_well(mut self) {
         self.idle().await;
         self.ended = true;
-        let ledger = self.ledger().await;
-        assert_eq!(ledger.violations(), [], "the rules");
-        for organization in ledger.organizations() {
-            for invitation in ledger.invitations(&organization.id) {
+        let stored = self.records().await;
+        assert_eq!(stored.violations(), [], "the rules");
+        for organization in stored.organizations() {
+            for invitation in stored.invitations(&organization.id) {
                 let owed = invitation.mail.as_ref().is_some_and(|mail| mail.delivery == Delivery::Queued);
                 assert!(
                     !owed || invitation.status() != Status::Pending,
@@ -261,7 +261,7 @@ impl World {
     pub async fn ends_with_dead_letters(mut self) {
         self.idle().await;
         self.ended = true;
-        assert_eq!(self.ledger().await.violations(), [], "the rules");
+        assert_eq!(self.records().await.violations(), [], "the rules");
         self.was_permitted();
         self.delete_foreign().await;
     }
@@ -308,8 +308,8 @@ pub fn is_elsewhere() -> bool {
 /// The real AWS, as whoever runs the tests reaches it: profiles and all.
 async fn developers() -> aws_config::SdkConfig {
     let defaults = aws_config::defaults(BehaviorVersion::v2026_01_12());
-    let defaults = defaults.http_client(store::aws::http().expect("certificates"));
-    defaults.timeout_config(store::aws::timeouts()).load().await
+    let defaults = defaults.http_client(aws_client::http().expect("certificates"));
+    defaults.timeout_config(aws_client::timeouts()).load().await
 }
 
 /// The DynamoDB that `ROSTER_TEST_DYNAMODB` names, with a table that no other world has.

@@ -97,10 +97,12 @@ impl Template {
     fn function(&self, id: &str) -> Function {
         let properties = self.properties(id);
         let code = properties["CodeUri"].as_str().unwrap_or_default();
-        let name = code.strip_prefix("../functions/").unwrap_or_else(|| panic!("{id} has no code"));
-        // The words of an action are the same everywhere: RoleEditFunction is functions/role-edit.
+        let package = code.strip_prefix("../functions/").unwrap_or_else(|| panic!("{id} has no code"));
+        let binary = &self.0["Resources"][id]["Metadata"]["BuildProperties"]["Binary"];
+        let name = binary.as_str().unwrap_or(package);
+        // The words of an action are the same everywhere: RoleEditFunction is the binary role-edit.
         let words = id.strip_suffix("Function").unwrap_or_default();
-        assert_eq!(words.to_lowercase(), name.replace('-', ""), "{id} deploys {code}");
+        assert_eq!(words.to_lowercase(), name.replace('-', ""), "{id} deploys {name} of {code}");
         let role = properties["Role"]["Fn::GetAtt"][0].as_str();
         let events = properties["Events"].as_object().cloned().unwrap_or_default();
         let of_kind = |kind: &str| events.values().filter(|it| it["Type"] == kind).collect::<Vec<_>>();
@@ -120,6 +122,8 @@ impl Template {
 
 #[cfg(test)]
 mod tests {
+    use dev::function_table::FUNCTIONS;
+
     use super::*;
 
     #[test]
@@ -138,13 +142,22 @@ mod tests {
         );
     }
 
+    /// Names of files and folders below `folder`, without what follows a dot.
+    fn names(folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(crate::top().join(folder)).unwrap();
+        let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+        entries.map(|entry| name(entry).split('.').next().unwrap().to_owned()).collect()
+    }
+
     #[test]
-    fn every_folder_of_functions_is_deployed_and_nothing_else() {
-        let mut folders: Vec<_> = fs::read_dir(crate::top().join("functions"))
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        folders.sort_unstable();
-        assert_eq!(Template::load().functions().into_keys().collect::<Vec<_>>(), folders);
+    fn the_template_deploys_the_table_of_functions_and_every_binary() {
+        let deployed: Vec<_> = Template::load().functions().into_keys().collect();
+        let mut table: Vec<_> = FUNCTIONS.iter().map(|function| function.name).collect();
+        table.sort_unstable();
+        assert_eq!(deployed, table);
+        let packages = names("functions").into_iter().filter(|package| package != "actions");
+        let mut binaries: Vec<_> = packages.chain(names("functions/actions/src/bin")).collect();
+        binaries.sort_unstable();
+        assert_eq!(deployed, binaries);
     }
 }

@@ -4,6 +4,6 @@ use lambda_http::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    edge::observe::start("console");
+    edge::observe::start();
     edge::http::run("console", console::App::from_env()?, console::handle).await
 }

@@ -25,8 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let invitation = invitation(language)?;
         let now = invitation.created_at;
         let token = Token { key: KeyId::parse("k1")?, link: invitation.link(), mac: Mac([7; 32]) };
-        let pending = invitation.pending_at(now)?;
-        let letter = letterhead.write(&name, pending, &token, now)?;
+        let letter = letterhead.write(&name, &invitation, &token, now)?;
         fs::write(folder.join(format!("{language}.html")), letter.html)?;
         fs::write(folder.join(format!("{language}.txt")), letter.text)?;
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use askama::Template;
-use domain::{EmailAddress, Language, OrganizationName, Pending, Timestamp, Token};
+use domain::{EmailAddress, Invitation, Language, OrganizationName, Timestamp, Token};
 use time::OffsetDateTime;
 
 use crate::phrases::{Phrases, Piece};
@@ -131,15 +131,14 @@ impl Letterhead {
         if is_url && is_plain { Ok(Self { product, accept_url, language }) } else { Err(InvalidAcceptUrl) }
     }
 
-    /// The letter for `pending`, whose newest link is `token`, written at `now`.
+    /// The letter for `invitation`, whose newest link is `token`, written at `now`.
     pub fn write(
         &self,
         organization: &OrganizationName,
-        pending: Pending<'_>,
+        invitation: &Invitation,
         token: &Token,
         now: Timestamp,
     ) -> Result<Letter, askama::Error> {
-        let invitation = pending.invitation();
         let phrases = Phrases::of(invitation.language.unwrap_or(self.language));
         let facts = Facts {
             product: &self.product,
@@ -248,8 +247,7 @@ mod tests {
     fn written(letterhead: &Letterhead, organization: &str, invitation: &Invitation) -> Letter {
         let token = Token { key: KeyId::parse("k1").unwrap(), link: invitation.link(), mac: Mac([7; 32]) };
         let name = OrganizationName::parse(organization).unwrap();
-        let pending = invitation.pending_at(sent_at()).unwrap();
-        letterhead.write(&name, pending, &token, sent_at() + Duration::from_secs(3)).unwrap()
+        letterhead.write(&name, &invitation, &token, sent_at() + Duration::from_secs(3)).unwrap()
     }
 
     fn letter(organization: &str, role: Role) -> Letter {
@@ -287,10 +285,7 @@ mod tests {
         let key = KeyId::parse(&"k".repeat(32)).unwrap();
         let token = Token { key, link: invitation.link(), mac: Mac([255; 32]) };
         let name = OrganizationName::parse(&"\".".repeat(30)).unwrap();
-        letterhead
-            .unwrap()
-            .write(&name, invitation.pending_at(sent_at()).unwrap(), &token, sent_at())
-            .unwrap()
+        letterhead.unwrap().write(&name, &invitation, &token, sent_at()).unwrap()
     }
 
     #[test]

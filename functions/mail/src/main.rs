@@ -1,10 +1,6 @@
-//! The Lambda function `mail`: wiring only.
-
-use lambda_runtime::Error;
+//! The Lambda function `mail`.
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    edge::observe::start("mail");
-    let app = mail::App::from_env()?;
-    edge::event::run("mail", app, mail::handle).await
+async fn main() -> Result<(), lambda_runtime::Error> {
+    edge::event::main(env!("CARGO_BIN_NAME"), mail::handle).await
 }

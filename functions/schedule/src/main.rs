@@ -1,10 +1,6 @@
-//! The Lambda function `schedule`: wiring only.
-
-use lambda_runtime::Error;
+//! The Lambda function `schedule`.
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    edge::observe::start("schedule");
-    let app = schedule::App::from_env()?;
-    edge::event::run("schedule", app, schedule::handle).await
+async fn main() -> Result<(), lambda_runtime::Error> {
+    edge::event::main(env!("CARGO_BIN_NAME"), schedule::handle).await
 }

@@ -45,7 +45,7 @@ pub struct SchedulerError(String);
 impl SchedulerError {
     /// Whether the same may well work later: unless it is a permission, or a mistake of ours.
     #[must_use]
-    pub fn passes(&self) -> bool {
+    pub fn is_retryable(&self) -> bool {
         !matches!(self.0.as_str(), "AccessDeniedException" | "ValidationException")
     }
 }

@@ -1,16 +1,16 @@
 //! What the laptop starts with: one organization that has been in use for a while.
 //!
-//! It is made by the real decisions on a [`Ledger`], at moments in the past, so that it holds whatever the
+//! It is made by the real decisions on a [`ReferenceTable`], at moments in the past, so that it holds whatever the
 //! rules ask of it; then it is put into the table as a whole.
 
 use std::time::Duration;
 
-use domain::delivery::{self, Mark};
-use domain::ledger::{Ledger, Record};
+use domain::delivery::{Mark, MarkMail};
 use domain::{
-    Caller, Decision, EmailAddress, Link, OrganizationId, OrganizationName, Policy, Role, Timestamp, UserId,
-    accept, create, decline, expire, invite, revoke,
+    Accept, Action, Caller, Create, Decline, EmailAddress, Expire, Invite, Link, OrganizationId,
+    OrganizationName, Policy, Record, Revoke, Role, Sender, Timestamp, UserId,
 };
+use reference::ReferenceTable;
 
 /// The organization's name.
 pub const NAME: &str = "Acme";
@@ -86,7 +86,8 @@ pub fn user_id(email: &EmailAddress) -> String {
 
 /// Everything in the demo organization at `now`.
 pub fn records(policy: &Policy, now: Timestamp) -> Result<Vec<Record>, DemoError> {
-    let mut history = History { ledger: Ledger::default(), policy: policy.clone(), id: organization() };
+    let mut history =
+        History { table: ReferenceTable::default(), policy: policy.clone(), id: organization() };
     let days_ago = |days: i64| Timestamp::from_unix(now.unix() - days * 24 * 60 * 60);
     let hours_ago = |hours: i64| Timestamp::from_unix(now.unix() - hours * 60 * 60);
 
@@ -117,11 +118,11 @@ pub fn records(policy: &Policy, now: Timestamp) -> Result<Vec<Record>, DemoError
     }
     history.mark(ALMOST_OVER[2], &Mark::Bounced("550 5.1.1 no such user".to_owned()), hours_ago(46))?;
     history.invites(&QUEUED, Role::Member, now)?;
-    Ok(history.ledger.records().collect())
+    Ok(history.table.records().cloned().collect())
 }
 
 struct History {
-    ledger: Ledger,
+    table: ReferenceTable,
     policy: Policy,
     id: OrganizationId,
 }
@@ -129,18 +130,14 @@ struct History {
 impl History {
     fn found(&mut self, at: Timestamp) -> Result<(), DemoError> {
         let name = OrganizationName::parse(NAME).map_err(failed)?;
-        let request = create::Request { id: self.id.clone(), name };
-        let decision = create::decide(&caller(OWNER)?, &request, &self.policy, at).map_err(failed)?;
-        self.commit(&decision)
+        self.run(&Create { founder: owner()?, id: self.id.clone(), name }, at)
     }
 
     fn invites(&mut self, emails: &[&str], role: Role, at: Timestamp) -> Result<(), DemoError> {
-        let owner = caller(OWNER)?;
         let emails = emails.iter().map(|email| EmailAddress::parse(email)).collect::<Result<Vec<_>, _>>();
-        let request = invite::Request::new(emails.map_err(failed)?, role);
-        let facts = self.ledger.invite_facts(&self.id, &owner.user, &request);
-        let decision = invite::decide(&owner, &request, &facts, &self.policy, at).map_err(failed)?;
-        self.commit(&decision)
+        let invitees = emails.map_err(failed)?.into_iter().collect();
+        let organization = self.id.clone();
+        self.run(&Invite { sender: owner()?, organization, invitees, role, language: None }, at)
     }
 
     /// Is invited, gets the mail, and accepts.
@@ -148,49 +145,46 @@ impl History {
         self.invites(&[person.1], role, at)?;
         self.mark(person.1, &Mark::Sent, at)?;
         self.mark(person.1, &Mark::Delivered, at)?;
-        let caller = caller(person)?;
-        let facts = self.ledger.accept_facts(&self.link(person.1)?, &caller.user, None);
-        let at = at + Duration::from_hours(1);
-        let decision = accept::decide(&caller, &facts, at).map_err(failed)?;
-        self.commit(&decision)
+        let accept = Accept { caller: caller(person)?, link: self.link(person.1)? };
+        self.run(&accept, at + Duration::from_hours(1))
     }
 
     fn declines(&mut self, email: &str, at: Timestamp) -> Result<(), DemoError> {
-        let facts = self.ledger.decline_facts(&self.link(email)?);
-        let decision = decline::decide(&caller((email, email))?, &facts, &self.policy, at).map_err(failed)?;
-        self.commit(&decision)
+        self.run(&Decline { caller: caller((email, email))?, link: self.link(email)? }, at)
     }
 
     fn revokes(&mut self, email: &str, at: Timestamp) -> Result<(), DemoError> {
-        let owner = caller(OWNER)?;
-        let facts = self.ledger.revoke_facts(&self.id, &owner.user, &self.link(email)?.invitation);
-        let decision = revoke::decide(&owner, &facts, &self.policy, at).map_err(failed)?;
-        self.commit(&decision)
+        let invitation = Some(self.link(email)?.invitation);
+        self.run(&Revoke { caller: owner()?.user, organization: self.id.clone(), invitation }, at)
     }
 
     fn expires(&mut self, email: &str, at: Timestamp) -> Result<(), DemoError> {
-        let timer = self.link(email)?;
-        let facts = self.ledger.expire_facts(&timer);
-        let decision = expire::decide(&timer, &facts, &self.policy, at).map_err(failed)?;
-        self.commit(&decision)
+        self.run(&Expire { timer: self.link(email)? }, at)
     }
 
     fn mark(&mut self, email: &str, mark: &Mark, at: Timestamp) -> Result<(), DemoError> {
-        let link = self.link(email)?;
-        let facts = self.ledger.delivery_facts(&link);
-        self.commit(&delivery::decide(&link, mark, &facts, at))
+        self.run(&MarkMail { link: self.link(email)?, mark: mark.clone() }, at)
     }
 
     /// The newest link of an address.
     fn link(&self, email: &str) -> Result<Link, DemoError> {
         let email = EmailAddress::parse(email).map_err(failed)?;
-        let invitation = self.ledger.invitation_of(&self.id, &email);
+        let invitation = self.table.invitation_of(&self.id, &email);
         Ok(invitation.ok_or_else(|| failed("an invitation is missing"))?.link())
     }
 
-    fn commit<Answer>(&mut self, decision: &Decision<Answer>) -> Result<(), DemoError> {
-        self.ledger.commit(&decision.plan).map_err(failed)
+    fn run<A: Action<Refusal: std::fmt::Debug>>(
+        &mut self,
+        action: &A,
+        at: Timestamp,
+    ) -> Result<(), DemoError> {
+        let run = self.table.run(action, &self.policy, at);
+        run.map(drop).map_err(|error| DemoError(format!("{}: {error:?}", A::NAME)))
     }
+}
+
+fn owner() -> Result<Sender, DemoError> {
+    caller(OWNER)?.verified().map_err(failed)
 }
 
 fn caller((user, email): (&str, &str)) -> Result<Caller, DemoError> {
@@ -208,19 +202,19 @@ mod tests {
     fn the_demo_keeps_the_rules_and_takes_312_seats() {
         let policy = Policy::default();
         let records = records(&policy, Timestamp::from_unix(1_795_615_500)).unwrap();
-        let ledger: Ledger = records.into_iter().collect();
-        let organization = ledger.organization(&organization()).unwrap();
+        let table: ReferenceTable = records.into_iter().collect();
+        let organization = table.organization(&organization()).unwrap();
         assert_eq!((organization.seats.taken(), organization.owners), (312, 2));
-        assert_eq!(ledger.violations(), []);
+        assert_eq!(table.violations(), []);
     }
 
     #[test]
     fn the_demos_people_sign_in_as_who_they_are_there() {
         let policy = Policy::default();
-        let ledger: Ledger =
+        let table: ReferenceTable =
             records(&policy, Timestamp::from_unix(1_795_615_500)).unwrap().into_iter().collect();
         let mut members = 0;
-        for member in ledger.members(&organization()) {
+        for member in table.members(&organization()) {
             assert_eq!(user_id(&member.email), member.user.as_str(), "{}", member.email.as_str());
             members += 1;
         }

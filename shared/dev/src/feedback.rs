@@ -1,5 +1,6 @@
 //! `POST /_dev/feedback`: what became of a mail, played as SES would tell it.
 
+use actions::feedback::event::Kind;
 use axum::{
     Router,
     extract::State,
@@ -7,7 +8,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing,
 };
-use feedback::event::Kind;
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -12,80 +12,20 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header, request::Parts, uri::Authority};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use time::{OffsetDateTime, macros::format_description};
 
 use crate::{
     clock::DevClock,
+    function_table::{PAGES, ROUTES, Route},
     functions::{Functions, InvokeError},
     issuer::{Issuer, Unauthorized},
+    query::{decode, query_pairs},
     random,
 };
 
 /// API Gateway's limit for a body.
 const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
-
-/// One route of the contract.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
-    /// The method.
-    pub method: Method,
-    /// The path, with `{name}` for a parameter.
-    pub pattern: &'static str,
-    /// The function behind it.
-    pub function: &'static str,
-    /// Whether the authorizer has to let the request through.
-    pub authorized: bool,
-}
-
-impl Route {
-    const fn signed_in(method: Method, pattern: &'static str, function: &'static str) -> Self {
-        Self { method, pattern, function, authorized: true }
-    }
-
-    const fn open(method: Method, pattern: &'static str, function: &'static str) -> Self {
-        Self { method, pattern, function, authorized: false }
-    }
-
-    /// The name of the route, as in `GET /v1/organizations`.
-    #[must_use]
-    pub fn key(&self) -> String {
-        format!("{} {}", self.method, self.pattern)
-    }
-}
-
-/// Every route of the HTTP contract.
-pub const ROUTES: &[Route] = &[
-    Route::signed_in(Method::POST, "/v1/organizations", "create"),
-    Route::signed_in(Method::GET, "/v1/organizations", "list"),
-    Route::signed_in(Method::GET, "/v1/organizations/{organization_id}", "list"),
-    Route::signed_in(Method::POST, "/v1/organizations/{organization_id}/invitations", "invite"),
-    Route::signed_in(Method::GET, "/v1/organizations/{organization_id}/invitations", "list"),
-    Route::signed_in(
-        Method::POST,
-        "/v1/organizations/{organization_id}/invitations/{invitation_id}/resend",
-        "resend",
-    ),
-    Route::signed_in(
-        Method::DELETE,
-        "/v1/organizations/{organization_id}/invitations/{invitation_id}",
-        "revoke",
-    ),
-    Route::open(Method::POST, "/v1/invitations/preview", "preview"),
-    Route::signed_in(Method::POST, "/v1/invitations/accept", "accept"),
-    Route::signed_in(Method::POST, "/v1/invitations/decline", "decline"),
-    Route::signed_in(Method::GET, "/v1/organizations/{organization_id}/members", "list"),
-    Route::signed_in(Method::PATCH, "/v1/organizations/{organization_id}/members/{user_id}", "role-edit"),
-    Route::signed_in(Method::DELETE, "/v1/organizations/{organization_id}/members/{user_id}", "remove"),
-];
-
-/// The routes of the pages, which are none of the contract's.
-pub const PAGES: &[Route] = &[
-    Route::open(Method::GET, "/", "console"),
-    Route::open(Method::GET, "/accept", "console"),
-    Route::open(Method::GET, "/assets/{file}", "console"),
-];
 
 /// The gateway in front of the functions.
 pub struct Gateway {
@@ -109,7 +49,7 @@ impl Gateway {
         clock: DevClock,
     ) -> Result<Self, matchit::InsertError> {
         let mut by_pattern = BTreeMap::<_, Vec<_>>::new();
-        for route in ROUTES.iter().chain(PAGES) {
+        for route in ROUTES.iter().chain(&*PAGES) {
             by_pattern.entry(route.pattern).or_default().push(route);
         }
         let mut paths = matchit::Router::new();
@@ -172,7 +112,7 @@ impl Gateway {
     /// The route for a path as it came, still encoded: an encoded slash doesn't end a segment.
     fn find(&self, method: &Method, path: &str) -> Option<Matched> {
         let found = self.paths.at(path).ok()?;
-        let route = found.value.iter().find(|route| route.method == *method)?;
+        let route = *found.value.iter().find(|route| route.method == *method)?;
         if found.params.iter().any(|(_, value)| value.is_empty()) {
             return None;
         }
@@ -353,21 +293,6 @@ fn joined(pairs: impl IntoIterator<Item = (String, String)>) -> BTreeMap<String,
             .or_insert(value);
     }
     joined
-}
-
-/// The decoded pairs of a query.
-pub(crate) fn query_pairs(query: &str) -> Vec<(String, String)> {
-    let form = |text: &str| decode(&text.replace('+', " "));
-    query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(name, value)| (form(name), form(value)))
-        .collect()
-}
-
-fn decode(text: &str) -> String {
-    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 fn text(value: &HeaderValue) -> String {

@@ -80,7 +80,7 @@ pub struct Options {
     /// The issuer's key, for whoever starts many laptops and has no time to make one for each.
     pub issuer_key: Option<String>,
     /// How long the functions in this process keep at a transaction whose outcome is not definite.
-    pub patience: store::Patience,
+    pub retry_policy: store::RetryPolicy,
     /// Whether they wait for DynamoDB however long it takes: for whoever has one engine serve a thousand of them.
     pub waits: bool,
     /// Batch size and retries of the stream's readers.
@@ -214,14 +214,15 @@ impl Laptop {
         } else {
             let endpoint = sdk_config(&format!("{url}{}", aws::PREFIX), options.http.clone());
             let dynamodb = functions_config(&dynamodb, &options);
-            let edge = edge::App {
-                store: store::Store::new(&dynamodb, table_name).with_patience(options.patience),
+            let app = edge::App {
+                store: store::Store::new(&dynamodb, table_name).with_retry_policy(options.retry_policy),
                 clock: Arc::new(clock.clone()),
                 policy: options.policy.clone(),
+                services: (),
             };
             let key = if options.kms { kms_key(&endpoint)? } else { process_key(secret)? };
             let accept_url = format!("{url}/accept");
-            let local = Local::assembled(edge, key, &endpoint, &accept_url, options.language);
+            let local = Local::assembled(app, key, &endpoint, &accept_url, options.language);
             let local = local.map_err(|error| StartError::Mail(error.to_string()))?;
             Arc::new(local.with_console(Arc::clone(&console)))
         };
@@ -441,7 +442,7 @@ pub fn sdk_config(endpoint: &str, http: Option<SharedHttpClient>) -> SdkConfig {
         .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
             "laptop", "laptop", None, None, "laptop",
         )))
-        .timeout_config(store::aws::timeouts())
+        .timeout_config(aws_client::timeouts())
         .endpoint_url(endpoint)
         .http_client(http)
         .build()

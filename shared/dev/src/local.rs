@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use domain::Language;
-use edge::{event, http};
 use futures_util::future::BoxFuture;
 use lambda_runtime::{Context, LambdaEvent};
+use links::LinkKey;
 use serde_json::Value;
 
 use crate::console::Console;
+use crate::function_table::{Apps, Function};
 use crate::functions::{Functions, InvokeError};
 use crate::random;
 
@@ -21,58 +22,29 @@ tokio::task_local! {
     static RUNNING: String;
 }
 
-/// The function that the current task runs, for whoever looks at what functions send.
+/// The function that the current task runs, for observing what functions send.
 #[must_use]
 pub fn running() -> Option<String> {
     RUNNING.try_with(Clone::clone).ok()
 }
 
 /// Every function, with what it works with.
-pub struct Local {
-    edge: Arc<edge::App>,
-    links: Arc<links::App>,
-    mail: Arc<mail::App>,
-    schedule: Arc<schedule::App>,
-    /// None where there is no laptop around the functions, whose pages these are.
-    console: Option<Arc<Console>>,
-}
+pub struct Local(Apps);
 
 impl Local {
-    /// The functions that work with these.
-    #[must_use]
-    pub fn new(edge: edge::App, links: links::App, mail: mail::App, schedule: schedule::App) -> Self {
-        Self {
-            edge: Arc::new(edge),
-            links: Arc::new(links),
-            mail: Arc::new(mail),
-            schedule: Arc::new(schedule),
-            console: None,
-        }
-    }
-
-    /// The same, and the pages.
-    #[must_use]
-    pub fn with_console(self, console: Arc<Console>) -> Self {
-        Self { console: Some(console), ..self }
-    }
-
-    /// All functions over `edge` and `key`, with SES and EventBridge Scheduler reached as `services` says, and mails in
+    /// All functions over `app` and `key`, with SES and EventBridge Scheduler reached as `services` says, and mails in
     /// `language` where their senders have not chosen one.
     pub fn assembled(
-        edge: edge::App,
-        key: Arc<dyn links::LinkKey>,
+        app: edge::App,
+        key: Arc<dyn LinkKey>,
         services: &SdkConfig,
         accept_url: &str,
         language: Language,
     ) -> Result<Self, lambda_runtime::Error> {
-        let links = links::App { edge: edge.clone(), key };
-        let mail = mail::App {
-            store: edge.store.clone(),
-            clock: Arc::clone(&edge.clock),
-            key: Arc::clone(&links.key),
+        let mail = mail::Services {
+            key: Arc::clone(&key),
             letterhead: mail::letter::Letterhead::new("Roster".to_owned(), accept_url, language)?,
             ses: mail::ses::Ses::new(services, MAIL_FROM, Some("roster".to_owned()))?,
-            policy: edge.policy.clone(),
         };
         let arrangement = schedule::scheduler::Arrangement {
             group: "roster".to_owned(),
@@ -80,48 +52,31 @@ impl Local {
             role_arn: "arn:aws:iam::000000000000:role/roster-scheduler".to_owned(),
             dead_letter_arn: None,
         };
-        let schedule = schedule::App {
-            store: edge.store.clone(),
-            clock: Arc::clone(&edge.clock),
-            scheduler: schedule::scheduler::Scheduler::new(services, arrangement),
-        };
-        Ok(Self::new(edge, links, mail, schedule))
+        let scheduler = schedule::scheduler::Scheduler::new(services, arrangement);
+        Ok(Self(Apps {
+            links: Arc::new(app.with(key)),
+            mail: Arc::new(app.with(mail)),
+            schedule: Arc::new(app.with(scheduler)),
+            app: Arc::new(app),
+            console: None,
+        }))
+    }
+
+    /// The same, and the pages.
+    #[must_use]
+    pub fn with_console(self, console: Arc<Console>) -> Self {
+        Self(Apps { console: Some(console), ..self.0 })
     }
 
     async fn call(&self, function: &str, event: Value) -> Result<Value, InvokeError> {
+        let function = Function::named(function).ok_or_else(|| InvokeError::Unknown(function.to_owned()))?;
         let mut context = Context::default();
         context.request_id = random::hex::<16>();
-        let event = LambdaEvent::new(event, context);
-        let edge = || Arc::clone(&self.edge);
-        let links = || Arc::clone(&self.links);
-        let failed = |message: String| InvokeError::Failed { kind: "Error".to_owned(), message };
-        let answer = match function {
-            "accept" => http::invoke("accept", links(), accept::handle, event).await,
-            "console" => {
-                let console =
-                    self.console.as_ref().ok_or_else(|| InvokeError::Unknown(function.to_owned()))?;
-                let app = console.app().map_err(|error| failed(edge::observe::chain(&error)))?;
-                http::invoke("console", Arc::new(app), console::handle, event).await
-            }
-            "create" => http::invoke("create", edge(), create::handle, event).await,
-            "decline" => http::invoke("decline", links(), decline::handle, event).await,
-            "expire" => event::invoke("expire", edge(), expire::handle, event).await,
-            "feedback" => event::invoke("feedback", edge(), feedback::handle, event).await,
-            "invite" => http::invoke("invite", edge(), invite::handle, event).await,
-            "list" => http::invoke("list", edge(), list::handle, event).await,
-            "mail" => event::invoke("mail", Arc::clone(&self.mail), mail::handle, event).await,
-            "preview" => http::invoke("preview", links(), preview::handle, event).await,
-            "reconcile" => event::invoke("reconcile", edge(), reconcile::handle, event).await,
-            "remove" => http::invoke("remove", edge(), remove::handle, event).await,
-            "resend" => http::invoke("resend", edge(), resend::handle, event).await,
-            "revoke" => http::invoke("revoke", edge(), revoke::handle, event).await,
-            "role-edit" => http::invoke("role-edit", edge(), role_edit::handle, event).await,
-            "schedule" => {
-                event::invoke("schedule", Arc::clone(&self.schedule), schedule::handle, event).await
-            }
-            unknown => return Err(InvokeError::Unknown(unknown.to_owned())),
-        };
-        answer.map_err(|error| failed(error.to_string()))
+        let answer = function.invoke(self.0.clone(), LambdaEvent::new(event, context)).await;
+        answer.map_err(|error| InvokeError::Failed {
+            kind: "Error".to_owned(),
+            message: edge::observe::chain(&*error),
+        })
     }
 }
 

@@ -10,8 +10,8 @@ use aws_sdk_dynamodb::error::DisplayErrorContext;
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TimeToLiveSpecification, TransactWriteItem};
-use domain::CHANGES_MAX;
-use domain::ledger::{Ledger, Record, Violation};
+use domain::{CHANGES_MAX, Record};
+use reference::{ReferenceTable, Violation};
 use store::{record, schema};
 
 /// How long a table may take to be there.
@@ -88,7 +88,7 @@ impl Table {
     }
 
     /// Everything in the table.
-    pub async fn ledger(&self) -> Result<Ledger, TableError> {
+    pub async fn records(&self) -> Result<ReferenceTable, TableError> {
         let read = |item| record::read(item).map_err(|error| TableError::new("read", error));
         self.items().await?.into_iter().map(read).collect()
     }
@@ -102,8 +102,8 @@ impl Table {
 
     /// How many organizations there are, and everything that rules 1, 2 and 5 forbid.
     pub async fn check(&self) -> Result<(usize, Vec<Violation>), TableError> {
-        let ledger = self.ledger().await?;
-        Ok((ledger.organizations().count(), ledger.violations()))
+        let table = self.records().await?;
+        Ok((table.organizations().count(), table.violations()))
     }
 
     /// Puts records into an empty table, without guards.

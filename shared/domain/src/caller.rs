@@ -1,6 +1,6 @@
 //! Who is calling.
 
-use crate::{EmailAddress, UserId};
+use crate::{EmailAddress, Refusal, Sender, UserId};
 
 /// A signed-in user, as the product's identity provider vouches for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,4 +9,12 @@ pub struct Caller {
     pub user: UserId,
     /// The `email` claim, present only when `email_verified` is exactly true.
     pub email: Option<EmailAddress>,
+}
+
+impl Caller {
+    /// The caller, if their address is verified.
+    pub fn verified(self) -> Result<Sender, Refusal> {
+        let email = self.email.ok_or(Refusal::EmailNotVerified)?;
+        Ok(Sender { user: self.user, email })
+    }
 }

@@ -1,92 +1,71 @@
 //! Decline: the invitee, signed in with the invited address, turns the invitation down.
 
-use crate::{Caller, Change, DeadLink, Decision, NotPending, Opened, Plan, Policy, Timestamp};
+use crate::{
+    Action, Caller, Change, Decision, ItemKey, Link, NotPending, Policy, Refusal, Snapshot, Timestamp,
+};
 
-/// What was true when we looked.
+/// The invitee declines. The sender's authority is *not* asked for: an invitation that its sender may no longer grant can
+/// still be turned down.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
-    /// The link and what it names.
-    pub opened: Opened,
+pub struct Decline {
+    /// Who.
+    pub caller: Caller,
+    /// The link, whose MAC was verified.
+    pub link: Link,
 }
 
-/// Why it is not turned down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The link opens nothing.
-    #[error(transparent)]
-    DeadLink(#[from] DeadLink),
-    /// Only a verified address proves that the mail was theirs.
-    #[error("the caller has no verified e-mail address")]
-    EmailNotVerified,
-    /// Somebody else is invited.
-    #[error("the invitation was sent to another address than the caller's")]
-    EmailMismatch,
-    /// The invitation is over.
-    #[error(transparent)]
-    NotPending(#[from] NotPending),
-}
+impl Action for Decline {
+    const NAME: &'static str = "decline";
+    type Answer = ();
+    type Refusal = Refusal;
 
-/// Decides. The sender's authority is *not* asked for: what nobody may grant can still be turned down.
-pub fn decide(
-    caller: &Caller,
-    facts: &Facts,
-    policy: &Policy,
-    now: Timestamp,
-) -> Result<Decision<()>, Refusal> {
-    let invitation = facts.opened.newest()?;
-    let email = caller.email.as_ref().ok_or(Refusal::EmailNotVerified)?;
-    if *email != invitation.email {
-        return Err(Refusal::EmailMismatch);
+    fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
+        vec![ItemKey::linked(&self.link)]
     }
-    let pending = invitation.pending_at(now)?;
-    Ok(Decision {
-        plan: Plan::from_iter([
-            Change::write(pending.declined(now, policy)),
-            Change::count(&invitation.organization, 1, 0),
-        ]),
-        answer: (),
-    })
+
+    fn decide(&self, snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Result<Decision<()>, Refusal> {
+        let invitation = snapshot.newest(&self.link)?;
+        invitation.must_be_for(&self.caller)?;
+        let pending = invitation.pending_at(now).map_err(|NotPending(status)| Refusal::Gone(status))?;
+        let declined = Change::write(pending.declined(now, policy));
+        let changes = vec![declined, Change::count(&invitation.organization, 1, 0)];
+        Ok(Decision { changes, answer: () })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{Given, NOON, SECOND, counts, given_invitee, items, written};
-    use crate::{Closed, Generation, InvalidToken, Role, State, Status};
+    use crate::{Closed, Generation, Role, State, Status};
 
     impl Given {
-        fn opened(&self, genuine: bool) -> Facts {
-            let link = given_invitee().invitation.unwrap().link();
-            Facts { opened: Opened { link, genuine, invitation: self.invitation.clone() } }
-        }
-
         /// By the link of ivy's invitation as it is in an untouched world.
         fn declining(&self) -> Result<Decision<()>, Refusal> {
-            decide(&self.caller, &self.opened(true), &self.policy, self.now)
+            let link = given_invitee().invitation.unwrap().link();
+            self.decide(&Decline { caller: self.caller.clone(), link })
         }
     }
 
     #[test]
     fn refusals_come_in_the_order_of_the_contract() {
         let mut world = given_invitee().not_invited().caller_is_unverified();
-        let forged = decide(&world.caller, &world.opened(false), &world.policy, world.now);
-        assert_eq!(forged, Err(DeadLink::Invalid(InvalidToken).into()));
-        assert_eq!(world.declining(), Err(DeadLink::Superseded.into()));
+        assert_eq!(world.declining(), Err(Refusal::Superseded));
         world.invitation = given_invitee().status(Status::Revoked).invitation;
         assert_eq!(world.declining(), Err(Refusal::EmailNotVerified));
         world = world.caller_signs_in_as("eve");
         assert_eq!(world.declining(), Err(Refusal::EmailMismatch));
         world = world.caller_signs_in_as("ivy");
-        assert_eq!(world.declining(), Err(NotPending(Status::Revoked).into()));
+        assert_eq!(world.declining(), Err(Refusal::Gone(Status::Revoked)));
     }
 
     #[test]
     fn another_generation_or_expiry_than_the_records_is_superseded() {
         let mut resent = given_invitee();
         resent.invitation.as_mut().unwrap().generation = Generation(4);
-        assert_eq!(resent.declining(), Err(DeadLink::Superseded.into()));
+        assert_eq!(resent.declining(), Err(Refusal::Superseded));
         let moved = given_invitee().expiring_at(NOON + SECOND);
-        assert_eq!(moved.declining(), Err(DeadLink::Superseded.into()));
+        assert_eq!(moved.declining(), Err(Refusal::Superseded));
     }
 
     #[test]
@@ -94,7 +73,7 @@ mod tests {
         for status in Status::ALL {
             let expected = match status {
                 Status::Pending => Ok(()),
-                status => Err(NotPending(status).into()),
+                status => Err(Refusal::Gone(status)),
             };
             assert_eq!(given_invitee().status(status).declining().map(|it| it.answer), expected, "{status}");
         }
@@ -107,7 +86,7 @@ mod tests {
         world.now = Timestamp::from_unix(expires_at.unix() - 1);
         assert!(world.declining().is_ok());
         world.now = expires_at;
-        assert_eq!(world.declining(), Err(NotPending(Status::Expired).into()));
+        assert_eq!(world.declining(), Err(Refusal::Gone(Status::Expired)));
     }
 
     #[test]

@@ -1,16 +1,11 @@
 //! Delivery: whether a mail is owed, and the marks that mail and feedback leave on its invitation.
 
-use crate::{
-    Change, Day, Decision, Delivery, Invitation, Link, Mail, MailId, Pending, Plan, Policy, Recipient,
-    RecipientChange, RecipientDay, Status, Timestamp,
-};
+use std::convert::Infallible;
 
-/// What was true when we looked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
-    /// The invitation.
-    pub invitation: Option<Invitation>,
-}
+use crate::{
+    Action, Change, Day, Decision, Delivery, Invitation, InvitationId, ItemKey, Link, Mail, MailId,
+    Organization, OrganizationId, Pending, Policy, Recipient, RecipientDay, Snapshot, Status, Timestamp,
+};
 
 /// What happened to a mail.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -83,65 +78,161 @@ pub fn owed_seconds(invitation: &Invitation, policy: &Policy, now: Timestamp) ->
     now.since(invitation.mail_asked_at(policy)).as_secs()
 }
 
-/// What is known of the day of whoever reads an invitation's address.
+/// The invitation whose mail is owed now, and its organization; answers `None` if no mail is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mailed {
-    /// Nothing: the first look takes it on trust that there is room, and lets the guard vouch for it.
-    Trusted,
-    /// What was read.
-    Read(Option<RecipientDay>),
+pub struct FindOwed {
+    /// Where.
+    pub organization: OrganizationId,
+    /// Which invitation.
+    pub invitation: InvitationId,
 }
 
-/// Decides whether the mail that is owed may be sent, as far as its recipient's day goes (rule 11), and counts it
-/// to that day. A mail that is tried again counts once.
-pub fn admit(owed: Pending<'_>, mailed: &Mailed, policy: &Policy, now: Timestamp) -> Decision<bool> {
-    let Some(limits) = &policy.limits else { return Decision::unchanged(true) };
-    let invitation = owed.invitation();
-    let (mail, limit) = (MailId::of(&invitation.link()), limits.mails_per_recipient);
-    if let Mailed::Read(Some(RecipientDay { mails, .. })) = mailed {
-        if mails.contains(&mail) {
-            return Decision::unchanged(true);
-        }
-        if u32::try_from(mails.len()).is_ok_and(|count| count >= limit) {
-            return Decision::unchanged(false);
-        }
-    }
-    let count = RecipientChange::Mail { mail, limit };
-    let count = Change::Recipient(Recipient::of(&invitation.email), Day::of(now), count);
-    Decision { plan: Plan::from_iter([count]), answer: true }
+/// A mail that is owed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owed {
+    /// Where.
+    pub organization: Organization,
+    /// Which invitation.
+    pub invitation: Invitation,
 }
 
-/// Decides what `mark` changes on the invitation whose mail carried `link`; the answer says whether
-/// anything. Marks of an older mail change nothing, and none moves a delivery backwards.
-pub fn decide(link: &Link, mark: &Mark, facts: &Facts, now: Timestamp) -> Decision<bool> {
-    let marked = facts.invitation.as_ref().filter(|it| it.link() == *link);
-    let Some((invitation, mail)) = marked.and_then(|it| Some((it, it.mail.as_ref()?))) else {
-        return Decision::unchanged(false);
-    };
-    let advances = mark.advances(mail.delivery);
-    // A bounce may arrive before `sent` is written: the moment is kept, the bounce stays.
-    let dates = *mark == Mark::Sent && mail.sent_at.is_none();
-    if !advances && !dates {
-        return Decision::unchanged(false);
+/// The record of an invitation stands without its organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an invitation without its organization")]
+pub struct NoOrganization;
+
+impl Action for FindOwed {
+    const NAME: &'static str = "mail";
+    type Answer = Option<Owed>;
+    type Refusal = NoOrganization;
+
+    fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
+        let invitation = ItemKey::invitation(&self.organization, &self.invitation);
+        vec![ItemKey::Organization(self.organization.clone()), invitation]
     }
-    let marked = Mail {
-        delivery: if advances { mark.delivery() } else { mail.delivery },
-        detail: if advances { mark.detail() } else { mail.detail.clone() },
-        sent_at: if dates { Some(now) } else { mail.sent_at },
-    };
-    Decision { plan: Plan::from_iter([Change::write(invitation.with_mail(marked))]), answer: true }
+
+    fn decide(
+        &self,
+        snapshot: &Snapshot,
+        _: &Policy,
+        now: Timestamp,
+    ) -> Result<Decision<Option<Owed>>, NoOrganization> {
+        let invitation = snapshot.invitation(&self.organization, &self.invitation);
+        let Some(pending) = invitation.and_then(|it| owed(it, now)) else {
+            return Ok(Decision::unchanged(None));
+        };
+        let organization = snapshot.organization(&self.organization).ok_or(NoOrganization)?.clone();
+        let invitation = pending.invitation().clone();
+        Ok(Decision::unchanged(Some(Owed { organization, invitation })))
+    }
+}
+
+/// A mail is counted to its recipient's day before it is sent; answers whether there is room for it. A mail that is tried
+/// again counts once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admit {
+    recipient: Recipient,
+    day: Day,
+    mail: MailId,
+}
+
+impl Admit {
+    /// The mail that `invitation` owes at `now`.
+    #[must_use]
+    pub fn new(invitation: &Invitation, now: Timestamp) -> Self {
+        let recipient = Recipient::of(&invitation.email);
+        Self { recipient, day: Day::of(now), mail: MailId::of(&invitation.link()) }
+    }
+
+    fn item(&self) -> ItemKey {
+        ItemKey::Recipient(self.recipient.clone(), self.day)
+    }
+}
+
+impl Action for Admit {
+    const NAME: &'static str = "mail";
+    type Answer = bool;
+    type Refusal = Infallible;
+
+    /// Nothing at first: that there is room is taken on trust, and the guard vouches for it.
+    fn reads(&self, seen: Option<&Snapshot>) -> Vec<ItemKey> {
+        seen.map(|_| self.item()).into_iter().collect()
+    }
+
+    fn decide(
+        &self,
+        snapshot: &Snapshot,
+        policy: &Policy,
+        _: Timestamp,
+    ) -> Result<Decision<bool>, Infallible> {
+        let Some(limits) = &policy.limits else { return Ok(Decision::unchanged(true)) };
+        let limit = limits.mails_per_recipient;
+        if snapshot.has_read(&self.item())
+            && let Some(RecipientDay { mails, .. }) = snapshot.recipient_day(&self.recipient, self.day)
+        {
+            if mails.contains(&self.mail) {
+                return Ok(Decision::unchanged(true));
+            }
+            if u32::try_from(mails.len()).is_ok_and(|count| count >= limit) {
+                return Ok(Decision::unchanged(false));
+            }
+        }
+        let add = Change::add_mail(self.item(), self.mail.clone(), limit, self.day.purge_at());
+        Ok(Decision { changes: vec![add], answer: true })
+    }
+}
+
+/// `mark` is left on the invitation whose mail carried `link`; answers whether that changed anything. Marks of an older mail
+/// change nothing, and none moves a delivery backwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarkMail {
+    /// The link.
+    pub link: Link,
+    /// What happened to the mail.
+    pub mark: Mark,
+}
+
+impl Action for MarkMail {
+    const NAME: &'static str = "feedback";
+    type Answer = bool;
+    type Refusal = Infallible;
+
+    fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
+        vec![ItemKey::linked(&self.link)]
+    }
+
+    fn decide(&self, snapshot: &Snapshot, _: &Policy, now: Timestamp) -> Result<Decision<bool>, Infallible> {
+        let Self { link, mark } = self;
+        let marked = snapshot.newest(link).ok();
+        let Some((invitation, mail)) = marked.and_then(|it| Some((it, it.mail.as_ref()?))) else {
+            return Ok(Decision::unchanged(false));
+        };
+        let advances = mark.advances(mail.delivery);
+        // A bounce may arrive before `sent` is written: the moment is kept, the bounce stays.
+        let dates = *mark == Mark::Sent && mail.sent_at.is_none();
+        if !advances && !dates {
+            return Ok(Decision::unchanged(false));
+        }
+        let marked = Mail {
+            delivery: if advances { mark.delivery() } else { mail.delivery },
+            detail: if advances { mark.detail() } else { mail.detail.clone() },
+            sent_at: if dates { Some(now) } else { mail.sent_at },
+        };
+        Ok(Decision { changes: vec![Change::write(invitation.with_mail(marked))], answer: true })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Given, HOUR, NOON, SECOND, address, given, written};
-    use crate::{Generation, State};
+    use crate::testing::{Given, HOUR, NOON, SECOND, acme, address, given, id_of, writes_anything, written};
+    use crate::{Generation, Record, State};
 
     impl Given {
         fn marking(&self, mark: &Mark) -> Decision<bool> {
             let link = given().invitation.unwrap().link();
-            decide(&link, mark, &Facts { invitation: self.invitation.clone() }, self.now)
+            let Ok(decision) = self.decide(&MarkMail { link, mark: mark.clone() });
+            decision
         }
     }
 
@@ -193,17 +284,31 @@ mod tests {
         assert!(owed(&founder, NOON).is_none());
     }
 
-    /// Whether ivy's mail is sent, and what is counted for that, in Acme's world where mails were sent already.
-    fn admitting(given: &Given, mailed: &Mailed) -> Decision<bool> {
-        let invitation = given.invitation.as_ref().unwrap();
-        admit(owed(invitation, given.now).unwrap(), mailed, &given.policy, given.now)
+    #[test]
+    fn a_mail_that_is_owed_is_found_with_its_organization() {
+        let find = FindOwed { organization: acme(), invitation: id_of("ivy") };
+        let queued = given().delivery(Delivery::Queued);
+        let owed = queued.decide(&find).unwrap().answer.unwrap();
+        assert_eq!(Some(owed.organization), queued.organization);
+        assert_eq!(Some(owed.invitation), queued.invitation);
+        assert_eq!(given().decide(&find), Ok(Decision::unchanged(None)), "it was sent");
+        assert_eq!(queued.clone().not_invited().decide(&find), Ok(Decision::unchanged(None)));
+        assert_eq!(queued.no_organization().decide(&find), Err(NoOrganization));
     }
 
-    fn day_of(mails: impl IntoIterator<Item = u32>) -> Mailed {
+    /// Whether ivy's mail is sent, and what is counted for that, where the recipient's day was read, or not.
+    fn admitting(given: &Given, day: Option<Option<RecipientDay>>) -> Decision<bool> {
+        let admit = Admit::new(given.invitation.as_ref().unwrap(), given.now);
+        let snapshot = day.map(|day| (admit.item(), day.map(Record::Recipient))).into_iter().collect();
+        let Ok(decision) = admit.decide(&snapshot, &given.policy, given.now);
+        decision
+    }
+
+    fn day_of(mails: impl IntoIterator<Item = u32>) -> Option<Option<RecipientDay>> {
         let id = |generation| MailId::of(&Link { generation: Generation(generation), ..ivys_link() });
         let recipient = Recipient::of(&address("ivy"));
         let mails = mails.into_iter().map(id).collect();
-        Mailed::Read(Some(RecipientDay { recipient, day: Day::of(NOON), mails }))
+        Some(Some(RecipientDay { recipient, day: Day::of(NOON), mails }))
     }
 
     fn ivys_link() -> Link {
@@ -214,16 +319,25 @@ mod tests {
     fn a_mail_counts_to_its_recipients_day_until_that_is_full() {
         let queued = given().delivery(Delivery::Queued);
         let mail = MailId::of(&ivys_link());
-        let recipient = Recipient::of(&address("ivy"));
-        let count = RecipientChange::Mail { mail, limit: 10 };
-        let plan = Plan::from_iter([Change::Recipient(recipient, Day::of(NOON), count)]);
-        let counted = Decision { plan, answer: true };
-        for room in [Mailed::Trusted, Mailed::Read(None), day_of(101..110)] {
-            assert_eq!(admitting(&queued, &room), counted, "{room:?}");
+        let day = Day::of(NOON);
+        let item = ItemKey::Recipient(Recipient::of(&address("ivy")), day);
+        let changes = vec![Change::add_mail(item, mail, 10, day.purge_at())];
+        let counted = Decision { changes, answer: true };
+        for room in [None, Some(None), day_of(101..110)] {
+            assert_eq!(admitting(&queued, room.clone()), counted, "{room:?}");
         }
         for full in [day_of(101..111), day_of(101..120)] {
-            assert_eq!(admitting(&queued, &full), Decision::unchanged(false), "{full:?}");
+            assert_eq!(admitting(&queued, full.clone()), Decision::unchanged(false), "{full:?}");
         }
+    }
+
+    #[test]
+    fn the_recipients_day_is_read_after_a_lost_race_only() {
+        let admit = Admit::new(&given().invitation.unwrap(), NOON);
+        assert_eq!(
+            (admit.reads(None), admit.reads(Some(&Snapshot::default()))),
+            (vec![], vec![admit.item()])
+        );
     }
 
     #[test]
@@ -231,14 +345,14 @@ mod tests {
         let queued = given().delivery(Delivery::Queued);
         let generation = ivys_link().generation.0;
         let counted = day_of((101..110).chain([generation]));
-        assert_eq!(admitting(&queued, &counted), Decision::unchanged(true));
+        assert_eq!(admitting(&queued, counted), Decision::unchanged(true));
     }
 
     #[test]
     fn without_limits_nothing_is_counted() {
         let mut free = given().delivery(Delivery::Queued);
         free.policy.limits = None;
-        assert_eq!(admitting(&free, &Mailed::Trusted), Decision::unchanged(true));
+        assert_eq!(admitting(&free, None), Decision::unchanged(true));
     }
 
     #[test]
@@ -255,13 +369,13 @@ mod tests {
         ] {
             for (mark, expected) in marks().into_iter().zip(after) {
                 let decision = given().delivery(before).marking(&mark);
-                let delivery = if decision.plan.writes() {
+                let delivery = if writes_anything(&decision) {
                     written(&decision).mail.as_ref().unwrap().delivery
                 } else {
                     before
                 };
                 assert_eq!(delivery, expected, "{before:?} marked {mark:?}");
-                assert_eq!(decision.answer, decision.plan.writes(), "{before:?} marked {mark:?}");
+                assert_eq!(decision.answer, writes_anything(&decision), "{before:?} marked {mark:?}");
             }
         }
     }
@@ -348,7 +462,7 @@ mod tests {
                 let decision = before.marking(&mark);
                 let (before, after) = (before.invitation.unwrap(), written(&decision));
                 assert_eq!((after.status(), after.link()), (status, before.link()));
-                assert_eq!(decision.plan.changes().len(), 1, "no counter moves");
+                assert_eq!(decision.changes.len(), 1, "no counter moves");
             }
         }
     }

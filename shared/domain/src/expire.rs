@@ -2,30 +2,60 @@
 //!
 //! The comparison of times has decided long before; this only tidies up after it.
 
-use crate::{Change, Closed, Decision, Invitation, Link, Plan, Policy, Status, Timestamp};
+use crate::{
+    Action, Change, Closed, Decision, Invitation, InvitationId, ItemKey, Link, OrganizationId, Policy,
+    Snapshot, Status, Timestamp,
+};
 
-/// What was true when we looked.
+/// A timer fires, for the deadline that it was set for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
-    /// The invitation.
-    pub invitation: Option<Invitation>,
+pub struct Expire {
+    /// The deadline.
+    pub timer: Link,
 }
 
-/// What was there to do.
+/// What there was to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is closed.
+    /// The invitation is closed.
     Expired,
     /// Nothing: it is not pending, or a later deadline has its own timer.
     Nothing,
 }
 
-/// Why it cannot be closed yet.
+/// The timer is this deadline's own, but fired before it by the clock here: it is to be tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The timer is this deadline's own, but fired before it by the clock here: to be tried again.
-    #[error("the invitation can be accepted until {0}")]
-    NotYetDue(Timestamp),
+#[error("the invitation can be accepted until {0}")]
+pub struct NotYetDue(pub Timestamp);
+
+impl Action for Expire {
+    const NAME: &'static str = "expire";
+    type Answer = Outcome;
+    type Refusal = NotYetDue;
+
+    fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
+        vec![ItemKey::linked(&self.timer)]
+    }
+
+    fn decide(
+        &self,
+        snapshot: &Snapshot,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Decision<Outcome>, NotYetDue> {
+        let invitation = snapshot.invitation(&self.timer.organization, &self.timer.invitation);
+        let Some(invitation) = invitation.filter(|it| it.status() == Status::Pending) else {
+            return Ok(Decision::unchanged(Outcome::Nothing));
+        };
+        if now < invitation.expires_at {
+            return if invitation.link() == self.timer {
+                Err(NotYetDue(invitation.expires_at))
+            } else {
+                Ok(Decision::unchanged(Outcome::Nothing))
+            };
+        }
+        Ok(Decision { changes: close(invitation, policy, now), answer: Outcome::Expired })
+    }
 }
 
 /// The timer that an invitation needs: one for its deadline while it is pending, else none.
@@ -34,48 +64,57 @@ pub fn timer(invitation: &Invitation) -> Option<Link> {
     (invitation.status() == Status::Pending).then(|| invitation.link())
 }
 
-/// Decides, for the timer that was set for `timer`'s deadline.
-pub fn decide(
-    timer: &Link,
-    facts: &Facts,
-    policy: &Policy,
-    now: Timestamp,
-) -> Result<Decision<Outcome>, Refusal> {
-    let Some(invitation) = facts.invitation.as_ref().filter(|it| it.status() == Status::Pending) else {
-        return Ok(Decision::unchanged(Outcome::Nothing));
-    };
-    if now < invitation.expires_at {
-        return if invitation.link() == *timer {
-            Err(Refusal::NotYetDue(invitation.expires_at))
-        } else {
-            Ok(Decision::unchanged(Outcome::Nothing))
-        };
-    }
-    Ok(Decision { plan: close(invitation, policy, now), answer: Outcome::Expired })
-}
-
 /// Closes a pending invitation past its expiry and gives its seat back.
-pub(crate) fn close(invitation: &Invitation, policy: &Policy, now: Timestamp) -> Plan {
-    Plan::from_iter([
+pub(crate) fn close(invitation: &Invitation, policy: &Policy, now: Timestamp) -> Vec<Change> {
+    vec![
         Change::write(invitation.closed(Closed::Expired, now, policy)),
         Change::count(&invitation.organization, 1, 0),
-    ])
+    ]
+}
+
+/// Which timer an invitation needs now; answers [`timer`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeededTimer {
+    /// Where.
+    pub organization: OrganizationId,
+    /// Which invitation.
+    pub invitation: InvitationId,
+}
+
+impl Action for NeededTimer {
+    const NAME: &'static str = "schedule";
+    type Answer = Option<Link>;
+    type Refusal = std::convert::Infallible;
+
+    fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
+        vec![ItemKey::invitation(&self.organization, &self.invitation)]
+    }
+
+    fn decide(
+        &self,
+        snapshot: &Snapshot,
+        _: &Policy,
+        _: Timestamp,
+    ) -> Result<Decision<Option<Link>>, Self::Refusal> {
+        let invitation = snapshot.invitation(&self.organization, &self.invitation);
+        Ok(Decision::unchanged(invitation.and_then(timer)))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Given, NOON, SECOND, counts, given, written};
+    use crate::testing::{Given, NOON, SECOND, acme, counts, given, id_of, writes_anything, written};
     use crate::{Generation, State};
 
     impl Given {
         /// By the timer of the deadline that stands.
-        fn expiring(&self) -> Result<Decision<Outcome>, Refusal> {
+        fn expiring(&self) -> Result<Decision<Outcome>, NotYetDue> {
             self.expiring_by(&self.invitation.as_ref().unwrap().link())
         }
 
-        fn expiring_by(&self, timer: &Link) -> Result<Decision<Outcome>, Refusal> {
-            decide(timer, &Facts { invitation: self.invitation.clone() }, &self.policy, self.now)
+        fn expiring_by(&self, timer: &Link) -> Result<Decision<Outcome>, NotYetDue> {
+            self.decide(&Expire { timer: timer.clone() })
         }
     }
 
@@ -85,6 +124,9 @@ mod tests {
             let invitation = given().status(status).invitation.unwrap();
             let needed = (status == Status::Pending).then(|| invitation.link());
             assert_eq!(timer(&invitation), needed, "{status}");
+            let asked = NeededTimer { organization: acme(), invitation: id_of("ivy") };
+            let answer = given().status(status).decide(&asked).unwrap().answer;
+            assert_eq!(answer, needed, "{status}");
         }
     }
 
@@ -100,7 +142,7 @@ mod tests {
     #[test]
     fn a_second_before_it_is_not_closed_but_tried_again() {
         let early = given().expiring_at(NOON + SECOND).expiring();
-        assert_eq!(early, Err(Refusal::NotYetDue(NOON + SECOND)));
+        assert_eq!(early, Err(NotYetDue(NOON + SECOND)));
     }
 
     #[test]
@@ -109,7 +151,7 @@ mod tests {
             let decision = given().expiring_at(NOON).status(status).expiring().unwrap();
             let expected = if status == Status::Pending { Outcome::Expired } else { Outcome::Nothing };
             assert_eq!(decision.answer, expected, "{status}");
-            assert_eq!(decision.plan.writes(), status == Status::Pending, "{status}");
+            assert_eq!(writes_anything(&decision), status == Status::Pending, "{status}");
         }
     }
 

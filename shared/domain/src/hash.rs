@@ -1,16 +1,14 @@
 //! Hashes of several texts, and how bytes become text.
 
-use std::sync::LazyLock;
-
-use data_encoding::{Encoding, Specification};
+use data_encoding::Encoding;
+use data_encoding_macro::new_encoding;
 use sha2::{Digest as _, Sha256};
 
-/// Crockford's base32 in lower case: 16 bytes become 26 characters.
-pub(crate) static CROCKFORD: LazyLock<Encoding> = LazyLock::new(|| {
-    let mut specification = Specification::new();
-    specification.symbols.push_str("0123456789abcdefghjkmnpqrstvwxyz");
-    specification.encoding().unwrap_or(data_encoding::BASE32HEX_NOPAD)
-});
+/// Crockford's base32 in lower case: 16 bytes become 26 characters. Made when Roster is compiled, so that no other alphabet
+/// can ever stand in for it.
+pub(crate) const CROCKFORD: Encoding = new_encoding! {
+    symbols: "0123456789abcdefghjkmnpqrstvwxyz",
+};
 
 /// `bytes` in base32, behind `prefix`.
 pub(crate) fn encoded(prefix: &str, bytes: &[u8]) -> String {
@@ -51,6 +49,12 @@ pub(crate) use stored_text;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_alphabet_is_fixed() {
+        assert_eq!(encoded("x_", &[0, 68, 50, 20, 199, 66, 84, 182, 53, 207]), "x_0123456789abcdef");
+        assert_eq!(encoded("", &[255; 5]), "zzzzzzzz");
+    }
 
     #[test]
     fn where_one_part_ends_matters() {

@@ -1,15 +1,16 @@
 //! Idempotency keys: a request that is sent again is answered again, and does nothing.
 //!
-//! The answer is kept by the transaction that it answers. So there is no moment at which the one is there without
-//! the other, and of two that are under way at the same time one finds the other's answer.
+//! The response is stored by the transaction that it answers. So there is no moment at which the one is there without
+//! the other, and of two requests that are under way at the same time one finds the other's response.
+//! [`WithIdempotencyKey`] does this for any action.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::hash::{digest, encoded, stored_text};
-use crate::{Change, Decision, OrganizationId, Timestamp, UserId};
+use crate::{Action, Change, Decision, ItemKey, OrganizationId, Policy, Snapshot, Timestamp, UserId};
 
-/// How long an answer is kept (DESIGN section 3).
+/// How long a response is stored.
 pub const KEPT: Duration = Duration::from_hours(24);
 
 /// What a client calls its request: 1 to 255 visible ASCII characters.
@@ -48,15 +49,15 @@ pub enum Scope {
     User(UserId),
 }
 
-/// Names a kept answer: a scope, and a hash of caller and key, so that keys are private to both.
+/// Names a stored response: a scope, and a hash of caller and key, so that keys are private to both.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AnswerId {
+pub struct StoredResponseId {
     /// Within what.
     pub scope: Scope,
     hash: String,
 }
 
-impl AnswerId {
+impl StoredResponseId {
     /// The id that is stored like this.
     #[must_use]
     pub fn stored(scope: Scope, hash: String) -> Self {
@@ -76,30 +77,31 @@ pub struct Fingerprint(String);
 stored_text!(Fingerprint);
 
 impl Fingerprint {
-    /// Of a request for `action` that says `parts`.
-    pub(crate) fn of<'a>(action: &'a str, parts: impl IntoIterator<Item = &'a str>) -> Self {
-        Self(encoded("", &digest([action].into_iter().chain(parts))))
+    /// Of a request for the action `name` that says `parts`.
+    #[must_use]
+    pub fn of<'a>(name: &'a str, parts: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(encoded("", &digest([name].into_iter().chain(parts))))
     }
 }
 
-/// An answer that is kept.
+/// A response that is stored.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Answer {
+pub struct StoredResponse {
     /// Under which key.
-    pub id: AnswerId,
-    /// What it answers.
+    pub id: StoredResponseId,
+    /// To which request.
     pub request: Fingerprint,
-    /// Word for word.
-    pub text: String,
+    /// Its body, byte for byte.
+    pub body: String,
     /// It is given again strictly before this moment.
     pub until: Timestamp,
 }
 
-impl fmt::Debug for Answer {
-    /// An answer may show addresses.
+impl fmt::Debug for StoredResponse {
+    /// A body may show addresses.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { id, request, until, .. } = self;
-        f.debug_struct("Answer")
+        f.debug_struct("StoredResponse")
             .field("id", id)
             .field("request", request)
             .field("until", until)
@@ -107,94 +109,193 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// A request that carries a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    id: AnswerId,
-    request: Fingerprint,
+/// An action that may be asked for with an idempotency key.
+pub trait Idempotent: Action {
+    /// Who asks for it.
+    fn caller(&self) -> &UserId;
+
+    /// Within what the caller's keys are told apart.
+    fn scope(&self) -> Scope;
+
+    /// What tells the request from other requests.
+    fn fingerprint(&self) -> Fingerprint;
 }
 
 /// The key was used for another request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the idempotency key was used for another request")]
-pub struct Reused;
+pub struct KeyReused;
 
-impl Attempt {
-    /// Of `caller`, who calls `request` by `key`.
-    #[must_use]
-    pub fn new(scope: Scope, caller: &UserId, key: &IdempotencyKey, request: Fingerprint) -> Self {
-        let hash = encoded("", &digest([caller.as_str(), &key.0]));
-        Self { id: AnswerId { scope, hash }, request }
-    }
-
-    /// Where its answer is kept.
-    #[must_use]
-    pub fn id(&self) -> &AnswerId {
-        &self.id
-    }
-
-    fn recall<'a>(&self, kept: Option<&'a Answer>, now: Timestamp) -> Result<Option<&'a str>, Reused> {
-        match kept.filter(|kept| now < kept.until) {
-            None => Ok(None),
-            Some(kept) if kept.request == self.request => Ok(Some(&kept.text)),
-            Some(_) => Err(Reused),
-        }
-    }
+/// An action that was asked for with an idempotency key, or without one: then nothing is stored.
+///
+/// It does what the action does, and stores the response that `render` makes of its answer; or it finds that response, and
+/// changes nothing.
+#[derive(Debug, Clone)]
+pub struct WithIdempotencyKey<A, Render> {
+    action: A,
+    id: Option<StoredResponseId>,
+    render: Render,
 }
 
-/// What is answered, and whether it was answered before.
+/// The body of a response, and whether it was stored by an earlier request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
-    /// Word for word.
-    pub text: String,
+pub struct Rendered {
+    /// Byte for byte.
+    pub body: String,
     /// Whether nothing is done, since it was done then.
-    pub again: bool,
+    pub replayed: bool,
 }
 
-/// Decides what `attempt` comes to, where `kept` is the answer under its key: that one, or what `act` decides, and
-/// `say` puts into words, to be kept by the same plan. Without an attempt nothing is kept.
-pub fn once<Acted, Failure: From<Reused>>(
-    attempt: Option<&Attempt>,
-    kept: Option<&Answer>,
-    now: Timestamp,
-    act: impl FnOnce() -> Result<Decision<Acted>, Failure>,
-    say: impl FnOnce(Acted) -> Result<String, Failure>,
-) -> Result<Decision<Said>, Failure> {
-    if let Some(attempt) = attempt
-        && let Some(text) = attempt.recall(kept, now)?
-    {
-        return Ok(Decision::unchanged(Said { text: text.to_owned(), again: true }));
+impl<A: Idempotent, Render> WithIdempotencyKey<A, Render> {
+    /// `action`, asked for with `key`.
+    #[must_use]
+    pub fn new(action: A, key: Option<&IdempotencyKey>, render: Render) -> Self {
+        let id = key.map(|key| StoredResponseId {
+            scope: action.scope(),
+            hash: encoded("", &digest([action.caller().as_str(), &key.0])),
+        });
+        Self { action, id, render }
     }
-    let Decision { mut plan, answer } = act()?;
-    let text = say(answer)?;
-    if let Some(Attempt { id, request }) = attempt {
-        let (id, request) = (id.clone(), request.clone());
-        plan.add(Change::keep(Answer { id, request, text: text.clone(), until: now + KEPT }, now));
+
+    /// Where its response is stored.
+    #[must_use]
+    pub fn id(&self) -> Option<&StoredResponseId> {
+        self.id.as_ref()
     }
-    Ok(Decision { plan, answer: Said { text, again: false } })
+
+    /// The response that is stored under the key, if it was read, is still good, and the caller may see it: in an
+    /// organization only a member may.
+    fn recall<'a>(&self, snapshot: &'a Snapshot, now: Timestamp) -> Result<Option<&'a str>, KeyReused> {
+        let read = self.id.as_ref().filter(|id| snapshot.has_read(&ItemKey::Response((*id).clone())));
+        let stored = read.and_then(|id| snapshot.response(id)).filter(|it| now < it.until);
+        let Some(stored) = stored else { return Ok(None) };
+        if let Scope::Organization(organization) = &stored.id.scope
+            && snapshot.member(organization, self.action.caller()).is_none()
+        {
+            return Ok(None);
+        }
+        if stored.request == self.action.fingerprint() { Ok(Some(&stored.body)) } else { Err(KeyReused) }
+    }
+}
+
+impl<A, Render, Failure> Action for WithIdempotencyKey<A, Render>
+where
+    A: Idempotent,
+    Render: Fn(A::Answer, Timestamp) -> Result<String, Failure>,
+    Failure: From<A::Refusal> + From<KeyReused>,
+{
+    const NAME: &'static str = A::NAME;
+    type Answer = Rendered;
+    type Refusal = Failure;
+
+    /// What the action reads, and what is stored under the key. An action that reads nothing leaves the key to its guard,
+    /// too, and reads it after a lost race.
+    fn reads(&self, seen: Option<&Snapshot>) -> Vec<ItemKey> {
+        let mut reads = self.action.reads(seen);
+        if seen.is_some() || !reads.is_empty() {
+            reads.extend(self.id.clone().map(ItemKey::Response));
+        }
+        reads
+    }
+
+    fn decide(
+        &self,
+        snapshot: &Snapshot,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Decision<Rendered>, Failure> {
+        if let Some(body) = self.recall(snapshot, now)? {
+            return Ok(Decision::unchanged(Rendered { body: body.to_owned(), replayed: true }));
+        }
+        let Decision { mut changes, answer } = self.action.decide(snapshot, policy, now)?;
+        let body = (self.render)(answer, now)?;
+        if let Some(id) = self.id.clone() {
+            let request = self.action.fingerprint();
+            let response = StoredResponse { id, request, body: body.clone(), until: now + KEPT };
+            changes.push(Change::store_response(response, now));
+        }
+        Ok(Decision { changes, answer: Rendered { body, replayed: false } })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::Ledger;
     use crate::testing::{NOON, acme, user};
+    use crate::{Policy, Record};
 
     fn key(text: &str) -> IdempotencyKey {
         IdempotencyKey::parse(text).unwrap()
     }
 
-    fn attempt(by: &str, text: &str, request: &str) -> Attempt {
-        Attempt::new(Scope::Organization(acme()), &user(by), &key(text), Fingerprint::of("test", [request]))
+    /// An action that always says the same; in an organization, or without one.
+    #[derive(Debug, Clone)]
+    struct Say {
+        by: UserId,
+        scope: Scope,
+        request: &'static str,
+        word: &'static str,
     }
 
-    /// What becomes of an attempt at `now`, on `ledger`, where acting says `word`.
-    fn attempts(ledger: &mut Ledger, attempt: &Attempt, now: Timestamp, word: &str) -> Result<Said, Reused> {
-        let kept = ledger.answer(attempt.id());
-        let say = |word: &str| Ok(word.to_owned());
-        let decision = once(Some(attempt), kept, now, || Ok(Decision::unchanged(word)), say)?;
-        ledger.commit(&decision.plan).unwrap();
-        Ok(decision.answer)
+    fn say(request: &'static str, word: &'static str) -> Say {
+        Say { by: user("ada"), scope: Scope::User(user("ada")), request, word }
+    }
+
+    impl Action for Say {
+        const NAME: &'static str = "say";
+        type Answer = &'static str;
+        type Refusal = KeyReused;
+
+        fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
+            match &self.scope {
+                Scope::Organization(organization) => vec![ItemKey::member(organization, &self.by)],
+                Scope::User(_) => Vec::new(),
+            }
+        }
+
+        fn decide(
+            &self,
+            _: &Snapshot,
+            _: &Policy,
+            _: Timestamp,
+        ) -> Result<Decision<&'static str>, KeyReused> {
+            Ok(Decision::unchanged(self.word))
+        }
+    }
+
+    impl Idempotent for Say {
+        fn caller(&self) -> &UserId {
+            &self.by
+        }
+
+        fn scope(&self) -> Scope {
+            self.scope.clone()
+        }
+
+        fn fingerprint(&self) -> Fingerprint {
+            Fingerprint::of("say", [self.request])
+        }
+    }
+
+    fn keyed(action: Say, text: &str) -> impl Action<Answer = Rendered, Refusal = KeyReused> {
+        let render = |word: &'static str, _: Timestamp| Ok::<_, KeyReused>(word.to_owned());
+        WithIdempotencyKey::new(action, Some(&key(text)), render)
+    }
+
+    fn id(action: Say, text: &str) -> StoredResponseId {
+        WithIdempotencyKey::new(action, Some(&key(text)), ()).id().unwrap().clone()
+    }
+
+    /// What is stored by the changes, and otherwise what was stored before.
+    fn stored(changes: &[Change], before: Option<StoredResponse>) -> Option<StoredResponse> {
+        let puts = changes.iter().find_map(|change| match &change.effect {
+            crate::Effect::Put(record) => Some(&**record),
+            _ => None,
+        });
+        match puts {
+            Some(Record::Response(response)) => Some(response.clone()),
+            _ => before,
+        }
     }
 
     #[test]
@@ -208,60 +309,86 @@ mod tests {
     }
 
     #[test]
-    fn the_same_request_under_the_same_key_has_the_same_answer_for_a_day() {
-        let mut ledger = Ledger::default();
-        let mut at = |now, request, word| attempts(&mut ledger, &attempt("ada", "k", request), now, word);
-        let said = |text: &str, again| Ok(Said { text: text.to_owned(), again });
+    fn the_same_request_with_the_same_key_has_the_same_response_for_a_day() {
+        let mut kept: Option<StoredResponse> = None;
+        let mut at = |now, request, word| {
+            let id = id(say(request, word), "k");
+            let record = kept.clone().map(Record::Response);
+            let snapshot = Snapshot::from_iter([(ItemKey::Response(id), record)]);
+            let decision = keyed(say(request, word), "k").decide(&snapshot, &Policy::default(), now)?;
+            kept = stored(&decision.changes, kept.clone());
+            Ok(decision.answer)
+        };
+        let said = |text: &str, replayed| Ok(Rendered { body: text.to_owned(), replayed });
         assert_eq!(at(NOON, "one", "first"), said("first", false));
         let last = NOON + Duration::from_secs(24 * 60 * 60 - 1);
         assert_eq!(at(last, "one", "second"), said("first", true));
-        assert_eq!(at(last, "two", "second"), Err(Reused));
+        assert_eq!(at(last, "two", "second"), Err(KeyReused));
         assert_eq!(at(NOON + KEPT, "two", "third"), said("third", false), "time to live deletes late");
-        assert_eq!(at(NOON + KEPT, "one", "fourth"), Err(Reused));
+        assert_eq!(at(NOON + KEPT, "one", "fourth"), Err(KeyReused));
     }
 
     #[test]
     fn keys_are_private_to_caller_and_scope() {
-        let one = attempt("ada", "k", "r");
-        let request = || Fingerprint::of("test", ["r"]);
-        let elsewhere = Scope::Organization(OrganizationId::from_random([2; 16]));
+        let by = |name| Say { by: user(name), ..say("r", "w") };
+        let scoped = |scope| Say { scope, ..say("r", "w") };
+        let one = id(by("ada"), "k");
+        let elsewhere = OrganizationId::from_random([2; 16]);
         for other in [
-            attempt("ad", "ak", "r"),
-            attempt("bob", "k", "r"),
-            attempt("ada", "K", "r"),
-            Attempt::new(elsewhere, &user("ada"), &key("k"), request()),
-            Attempt::new(Scope::User(user("ada")), &user("ada"), &key("k"), request()),
+            id(by("ad"), "ak"),
+            id(by("bob"), "k"),
+            id(by("ada"), "K"),
+            id(scoped(Scope::Organization(elsewhere)), "k"),
+            id(scoped(Scope::Organization(acme())), "k"),
         ] {
-            assert_ne!(one.id(), other.id());
+            assert_ne!(one, other);
         }
-        assert_eq!(one, attempt("ada", "k", "r"));
+        assert_eq!(one, id(by("ada"), "k"));
     }
 
     #[test]
-    fn of_twins_one_acts_and_the_other_fails_its_guard() {
-        let ledger = Ledger::default();
-        let twin = || {
-            let act = || Ok::<_, Reused>(Decision::unchanged("done"));
-            once(Some(&attempt("ada", "k", "r")), None, NOON, act, |word| Ok(word.to_owned())).unwrap().plan
+    fn who_is_no_member_any_more_is_not_answered_again() {
+        let action = || Say { scope: Scope::Organization(acme()), ..say("r", "w") };
+        let response = StoredResponse {
+            id: id(action(), "k"),
+            request: action().fingerprint(),
+            body: "before".to_owned(),
+            until: NOON + KEPT,
         };
-        let mut after = ledger.clone();
-        after.commit(&twin()).unwrap();
-        assert!(after.commit(&twin()).is_err());
+        let membership = ItemKey::member(&acme(), &user("ada"));
+        for (member, replayed) in [(crate::testing::given().member, true), (None, false)] {
+            let response = Record::Response(response.clone());
+            let snapshot = Snapshot::from_iter([
+                (membership.clone(), member.map(Record::Member)),
+                (response.key(), Some(response)),
+            ]);
+            let decision = keyed(action(), "k").decide(&snapshot, &Policy::default(), NOON).unwrap();
+            assert_eq!(decision.answer.replayed, replayed);
+        }
     }
 
     #[test]
-    fn without_a_key_nothing_is_kept_and_a_refusal_keeps_nothing() {
-        let act = || Ok::<_, Reused>(Decision::unchanged("done"));
-        let decision = once(None, None, NOON, act, |word| Ok(word.to_owned())).unwrap();
-        assert!(decision.plan.changes().is_empty());
-        let refuse = || Err::<Decision<()>, _>(Reused);
-        assert!(once(Some(&attempt("ada", "k", "r")), None, NOON, refuse, |()| Ok(String::new())).is_err());
+    fn an_action_that_reads_nothing_leaves_the_key_to_its_guard_at_first() {
+        let free = keyed(say("r", "w"), "k");
+        assert_eq!(free.reads(None), []);
+        assert_eq!(free.reads(Some(&Snapshot::default())).len(), 1);
+        let bound = keyed(Say { scope: Scope::Organization(acme()), ..say("r", "w") }, "k");
+        assert_eq!(bound.reads(None).len(), 2);
     }
 
     #[test]
-    fn debug_shows_neither_key_nor_answer() {
-        let id = attempt("ada", "secret", "r").id().clone();
-        let answer = Answer { id, request: Fingerprint::of("t", []), text: "secret".to_owned(), until: NOON };
-        assert!(!format!("{answer:?} {:?}", key("secret")).contains("secret"));
+    fn without_a_key_nothing_is_stored() {
+        let render = |word: &'static str, _: Timestamp| Ok::<_, KeyReused>(word.to_owned());
+        let action = WithIdempotencyKey::new(say("r", "w"), None, render);
+        let decision = action.decide(&Snapshot::default(), &Policy::default(), NOON).unwrap();
+        assert!(decision.changes.is_empty());
+    }
+
+    #[test]
+    fn debug_shows_neither_key_nor_body() {
+        let id = id(say("r", "w"), "secret");
+        let request = Fingerprint::of("t", []);
+        let response = StoredResponse { id, request, body: "secret".to_owned(), until: NOON };
+        assert!(!format!("{response:?} {:?}", key("secret")).contains("secret"));
     }
 }

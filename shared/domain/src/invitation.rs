@@ -7,13 +7,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    EmailAddress, Enough, InvitationId, Language, Link, OrganizationId, Policy, Role, Timestamp, TooSoon,
-    UserId,
+    Caller, CooldownReason, EmailAddress, InvitationId, Language, Link, OrganizationId, Policy, Refusal,
+    Role, Timestamp, TooSoon, UserId,
 };
 
-/// Mail still queued after this long needs a look (DESIGN section 5, Outbox).
+/// Mail still queued after this long needs a look.
 const QUEUED_OVERDUE: Duration = Duration::from_mins(10);
-/// A pending invitation this long past its expiry needs a look (DESIGN section 5, Outbox).
+/// A pending invitation this long past its expiry needs a look.
 pub(crate) const EXPIRY_OVERDUE: Duration = Duration::from_mins(5);
 
 /// The record of one address in one organization; there is at most one.
@@ -357,7 +357,7 @@ impl Invitation {
         Timestamp::from_unix(self.expires_at.unix().saturating_sub_unsigned(policy.lifetime.as_secs()))
     }
 
-    /// Whether the address may be mailed again (rule 11). A mail that has not gone out yet counts from when it was
+    /// Whether the address may be mailed again. A mail that has not gone out yet counts from when it was
     /// asked for, so that whoever asks for several at once gets one; a mail that failed was none.
     pub(crate) fn may_be_mailed(&self, policy: &Policy, now: Timestamp) -> Result<(), TooSoon> {
         let Some(limits) = &policy.limits else { return Ok(()) };
@@ -369,7 +369,7 @@ impl Invitation {
                 State::Closed { purge_at, .. } => purge_at,
                 _ => self.expires_at.max(now) + policy.retention,
             };
-            let why = Enough::Mails(limits.mails_per_invitation);
+            let why = CooldownReason::Mails(limits.mails_per_invitation);
             return Err(TooSoon { why, wait: forgotten_at.since(now) });
         }
         let mailed_at = self.mail.as_ref().and_then(|mail| match mail {
@@ -379,7 +379,13 @@ impl Invitation {
         // What would have been asked for in times to come was asked for under another lifetime.
         let mailed_at = mailed_at.filter(|it| *it <= now + limits.pause);
         let wait = mailed_at.map_or(Duration::ZERO, |it| (it + limits.pause).since(now));
-        if wait.is_zero() { Ok(()) } else { Err(TooSoon { why: Enough::JustNow, wait }) }
+        if wait.is_zero() { Ok(()) } else { Err(TooSoon { why: CooldownReason::JustNow, wait }) }
+    }
+
+    /// The caller's verified address, if it is the invited one.
+    pub(crate) fn must_be_for<'a>(&self, caller: &'a Caller) -> Result<&'a EmailAddress, Refusal> {
+        let email = caller.email.as_ref().ok_or(Refusal::EmailNotVerified)?;
+        if *email == self.email { Ok(email) } else { Err(Refusal::EmailMismatch) }
     }
 
     /// The one answer to "is it still open?".
@@ -396,7 +402,8 @@ impl Invitation {
     }
 
     /// The same accepted record, its member gone.
-    pub(crate) fn removed(&self, at: Timestamp, purge_at: Timestamp) -> Self {
+    #[must_use]
+    pub fn removed(&self, at: Timestamp, purge_at: Timestamp) -> Self {
         self.with_state(State::Closed { how: Closed::Removed, at, purge_at })
     }
 

@@ -1,12 +1,12 @@
-//! What Roster knows about organization users, without any machinery.
+//! What Roster decides about organization users, without any machinery.
 //!
 //! Values are parsed once ([`EmailAddress`], [`OrganizationName`], the ids, [`Token`]) and cannot be wrong
-//! afterwards. Every action is one module with the same shape: `Facts` (what was read), `decide` (a pure
-//! function of caller, facts, [`Policy`] and time), the answer, and `Refusal`. What a decision wants changed is
-//! a [`Plan`], whose [`Change`]s carry their own guards; carrying it out is somebody else's job
-//! ([`ledger`] says what it means).
+//! afterwards. Every action is one module: a type that holds its input and implements [`Action`], which names the items
+//! that it reads and decides purely on a [`Snapshot`] of them, the [`Policy`] and the time. What a decision wants changed
+//! is a list of [`Change`]s that carry their own guards; as a [`Plan`] they are one transaction. The store carries it out,
+//! and the `reference` crate says what it means.
 //!
-//! This crate knows no runtime, no AWS and no HTTP; clock and randomness are arguments.
+//! This crate depends on no runtime, no AWS and no HTTP; clock and randomness are arguments.
 
 pub mod accept;
 pub mod create;
@@ -15,20 +15,21 @@ pub mod delivery;
 pub mod expire;
 pub mod idempotency;
 pub mod invite;
-pub mod ledger;
+pub mod list;
+pub mod preview;
 pub mod reconcile;
 pub mod remove;
 pub mod resend;
 pub mod revoke;
 pub mod role_edit;
 
+mod action;
 mod caller;
 mod email;
 mod hash;
 mod id;
 mod invitation;
 mod language;
-mod lapse;
 mod limits;
 mod link;
 mod member;
@@ -37,29 +38,41 @@ mod organization;
 mod plan;
 mod policy;
 mod recipient;
+mod refusal;
 mod role;
+mod snapshot;
 #[cfg(test)]
 mod testing;
 mod timestamp;
 
+pub use accept::Accept;
+pub use action::{Action, Decision};
 pub use caller::Caller;
+pub use create::Create;
+pub use decline::Decline;
 pub use email::{EmailAddress, InvalidEmail};
+pub use expire::Expire;
 pub use id::{InvalidId, InvitationId, OrganizationId, UserId};
 pub use invitation::{
     Closed, Delivery, Generation, Invitation, Mail, NotPending, Pending, Revision, Sender, State, Status,
 };
+pub use invite::Invite;
 pub use language::{Language, UnknownLanguage};
-pub use lapse::{LANES, Lane, Lapse};
-pub use limits::{Counting, Enough, Limits, Tallied, Tally, TooMany, TooSoon};
-pub use link::{DeadLink, InvalidToken, KeyId, Link, Mac, Opened, Token};
+pub use limits::{CooldownReason, CounterUpdate, Limited, Limits, TooMany, TooSoon, WindowCounter};
+pub use link::{InvalidToken, KeyId, Link, Mac, Token};
 pub use member::Member;
 pub use name::{InvalidName, OrganizationName};
 pub use organization::{Organization, Seats};
-pub use plan::{
-    AnswerChange, CHANGES_MAX, Change, Decision, InvitationChange, Item, LapseChange, MemberChange,
-    OrganizationChange, Plan, RecipientChange, Standing,
-};
+pub use plan::{CHANGES_MAX, Change, Effect, Field, Guard, GuardFailed, Plan, PlanError};
 pub use policy::Policy;
+pub use preview::Preview;
 pub use recipient::{Day, MailId, Recipient, RecipientDay};
-pub use role::{Role, UnknownRole};
+pub use reconcile::Reconcile;
+pub use refusal::Refusal;
+pub use remove::Remove;
+pub use resend::Resend;
+pub use revoke::Revoke;
+pub use role::{Permission, Role, UnknownRole};
+pub use role_edit::RoleEdit;
+pub use snapshot::{ItemKey, Record, Snapshot};
 pub use timestamp::{Clock, InvalidTimestamp, Timestamp};

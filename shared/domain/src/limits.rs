@@ -37,7 +37,7 @@ impl Default for Limits {
 
 /// How many were counted since when. It begins with the first one, and is over after its period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Tally {
+pub struct WindowCounter {
     /// When the first one was counted.
     pub since: Timestamp,
     /// How many.
@@ -46,10 +46,10 @@ pub struct Tally {
 
 /// What is counted on top of a tally, with the guard that keeps it within its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Counting {
+pub enum CounterUpdate {
     /// The tally goes on. Guard: it is still the one that began then, and has room for `more` within `limit`;
     /// so two who count at once do not disturb each other until it is full.
-    On {
+    Add {
         /// When it began.
         since: Timestamp,
         /// How many are counted.
@@ -58,7 +58,7 @@ pub enum Counting {
         limit: u32,
     },
     /// Another tally begins. Guard: what is stored is still the one that is over, or none.
-    Anew {
+    Restart {
         /// When the one that is over began.
         over: Option<Timestamp>,
         /// When this one begins.
@@ -68,39 +68,41 @@ pub enum Counting {
     },
 }
 
-impl Counting {
+impl CounterUpdate {
     /// Whether its guard holds where `stored` is.
-    pub(crate) fn holds(self, stored: Option<Tally>) -> bool {
+    #[must_use]
+    pub fn holds(self, stored: Option<WindowCounter>) -> bool {
         match self {
-            Self::On { since, more, limit } => stored.is_some_and(|it| {
+            Self::Add { since, more, limit } => stored.is_some_and(|it| {
                 it.since == since && it.count.checked_add(more).is_some_and(|it| it <= limit)
             }),
-            Self::Anew { over, .. } => stored.map(|it| it.since) == over,
+            Self::Restart { over, .. } => stored.map(|it| it.since) == over,
         }
     }
 
     /// The tally that it leaves where `stored` was.
-    pub(crate) fn counted(self, stored: Option<Tally>) -> Tally {
+    #[must_use]
+    pub fn counted(self, stored: Option<WindowCounter>) -> WindowCounter {
         match self {
-            Self::On { since, more, .. } => {
+            Self::Add { since, more, .. } => {
                 let before = stored.map_or(0, |it| it.count);
-                Tally { since, count: before.saturating_add(more) }
+                WindowCounter { since, count: before.saturating_add(more) }
             }
-            Self::Anew { since, more, .. } => Tally { since, count: more },
+            Self::Restart { since, more, .. } => WindowCounter { since, count: more },
         }
     }
 }
 
 /// Whose tally is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Tallied {
+pub enum Limited {
     /// An organization's, of a day.
     Organization,
     /// A sender's, of an hour.
     Sender,
 }
 
-impl Tallied {
+impl Limited {
     fn period(self) -> Duration {
         match self {
             Self::Organization => Duration::from_hours(24),
@@ -111,11 +113,11 @@ impl Tallied {
     /// Counts `more` at `now` on top of what is `stored`.
     pub(crate) fn count(
         self,
-        stored: Option<Tally>,
+        stored: Option<WindowCounter>,
         more: u32,
         limit: u32,
         now: Timestamp,
-    ) -> Result<Counting, TooMany> {
+    ) -> Result<CounterUpdate, TooMany> {
         // A clock that is behind counts in the tally that another clock has begun.
         let running = stored.filter(|it| now < it.since + self.period());
         let left = limit.saturating_sub(running.map_or(0, |it| it.count));
@@ -124,8 +126,8 @@ impl Tallied {
             return Err(TooMany { of: self, limit, left, wait: end.since(now) });
         }
         Ok(match running {
-            Some(Tally { since, .. }) => Counting::On { since, more, limit },
-            None => Counting::Anew { over: stored.map(|it| it.since), since: now, more },
+            Some(WindowCounter { since, .. }) => CounterUpdate::Add { since, more, limit },
+            None => CounterUpdate::Restart { over: stored.map(|it| it.since), since: now, more },
         })
     }
 }
@@ -135,7 +137,7 @@ impl Tallied {
 #[error("there is room for {left} of {limit} only")]
 pub struct TooMany {
     /// Whose.
-    pub of: Tallied,
+    pub of: Limited,
     /// How many are let through in the period.
     pub limit: u32,
     /// How many of them are left.
@@ -149,14 +151,14 @@ pub struct TooMany {
 #[error("the address is not mailed again yet")]
 pub struct TooSoon {
     /// Why.
-    pub why: Enough,
+    pub why: CooldownReason,
     /// How long it takes until it is.
     pub wait: Duration,
 }
 
 /// Why an address has had enough mail for now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Enough {
+pub enum CooldownReason {
     /// The last mail is too recent.
     JustNow,
     /// It has had so many.
@@ -170,8 +172,8 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_mins(1);
 
-    fn tally(since: Timestamp, count: u32) -> Tally {
-        Tally { since, count }
+    fn window(since: Timestamp, count: u32) -> WindowCounter {
+        WindowCounter { since, count }
     }
 
     fn before(duration: Duration) -> Timestamp {
@@ -180,59 +182,62 @@ mod tests {
 
     #[test]
     fn the_first_one_begins_a_tally_and_the_rest_of_its_period_goes_on_with_it() {
-        let hour = |stored| Tallied::Sender.count(stored, 3, 10, NOON);
-        assert_eq!(hour(None), Ok(Counting::Anew { over: None, since: NOON, more: 3 }));
-        let on = |since| Ok(Counting::On { since, more: 3, limit: 10 });
+        let hour = |stored| Limited::Sender.count(stored, 3, 10, NOON);
+        assert_eq!(hour(None), Ok(CounterUpdate::Restart { over: None, since: NOON, more: 3 }));
+        let on = |since| Ok(CounterUpdate::Add { since, more: 3, limit: 10 });
         for since in [NOON, before(3_599 * SECOND), NOON + HOUR] {
-            assert_eq!(hour(Some(tally(since, 7))), on(since), "{since}");
+            assert_eq!(hour(Some(window(since, 7))), on(since), "{since}");
         }
         let over = before(HOUR);
-        assert_eq!(hour(Some(tally(over, 7))), Ok(Counting::Anew { over: Some(over), since: NOON, more: 3 }));
-        let day = |since| Tallied::Organization.count(Some(tally(since, 7)), 3, 10, NOON);
+        assert_eq!(
+            hour(Some(window(over, 7))),
+            Ok(CounterUpdate::Restart { over: Some(over), since: NOON, more: 3 })
+        );
+        let day = |since| Limited::Organization.count(Some(window(since, 7)), 3, 10, NOON);
         assert_eq!(day(before(86_399 * SECOND)), on(before(86_399 * SECOND)));
-        assert!(matches!(day(before(24 * HOUR)), Ok(Counting::Anew { .. })));
+        assert!(matches!(day(before(24 * HOUR)), Ok(CounterUpdate::Restart { .. })));
     }
 
     #[test]
     fn the_last_place_can_be_taken_and_no_further_one() {
-        let count = |stored, more| Tallied::Sender.count(stored, more, 10, NOON);
-        let running = Some(tally(before(10 * MINUTE), 8));
+        let count = |stored, more| Limited::Sender.count(stored, more, 10, NOON);
+        let running = Some(window(before(10 * MINUTE), 8));
         assert!(count(running, 2).is_ok());
-        let full = |left, wait| Err(TooMany { of: Tallied::Sender, limit: 10, left, wait });
+        let full = |left, wait| Err(TooMany { of: Limited::Sender, limit: 10, left, wait });
         assert_eq!(count(running, 3), full(2, 50 * MINUTE));
-        assert_eq!(count(Some(tally(NOON, 11)), 1), full(0, HOUR), "the limit may have been lowered");
+        assert_eq!(count(Some(window(NOON, 11)), 1), full(0, HOUR), "the limit may have been lowered");
         assert!(count(None, 10).is_ok());
         assert_eq!(count(None, 11), full(10, HOUR));
-        assert_eq!(count(Some(tally(before(HOUR), 10)), 11), full(10, HOUR));
+        assert_eq!(count(Some(window(before(HOUR), 10)), 11), full(10, HOUR));
     }
 
     #[test]
     fn a_tally_that_goes_on_asserts_that_it_is_the_same_and_has_room() {
-        let on = Counting::On { since: NOON, more: 3, limit: 10 };
+        let on = CounterUpdate::Add { since: NOON, more: 3, limit: 10 };
         for (stored, holds) in [
-            (Some(tally(NOON, 7)), true),
-            (Some(tally(NOON, 8)), false),
-            (Some(tally(NOON, u32::MAX)), false),
-            (Some(tally(NOON + SECOND, 7)), false),
+            (Some(window(NOON, 7)), true),
+            (Some(window(NOON, 8)), false),
+            (Some(window(NOON, u32::MAX)), false),
+            (Some(window(NOON + SECOND, 7)), false),
             (None, false),
         ] {
             assert_eq!(on.holds(stored), holds, "{stored:?}");
         }
-        assert_eq!(on.counted(Some(tally(NOON, 7))), tally(NOON, 10));
+        assert_eq!(on.counted(Some(window(NOON, 7))), window(NOON, 10));
     }
 
     #[test]
     fn a_tally_that_begins_asserts_that_nobody_has_begun_it_meanwhile() {
-        let anew = |over| Counting::Anew { over, since: NOON, more: 3 };
+        let anew = |over| CounterUpdate::Restart { over, since: NOON, more: 3 };
         for (over, stored, holds) in [
             (None, None, true),
-            (None, Some(tally(NOON, 1)), false),
-            (Some(before(HOUR)), Some(tally(before(HOUR), 9)), true),
-            (Some(before(HOUR)), Some(tally(NOON, 1)), false),
+            (None, Some(window(NOON, 1)), false),
+            (Some(before(HOUR)), Some(window(before(HOUR), 9)), true),
+            (Some(before(HOUR)), Some(window(NOON, 1)), false),
             (Some(before(HOUR)), None, false),
         ] {
             assert_eq!(anew(over).holds(stored), holds, "{over:?} {stored:?}");
         }
-        assert_eq!(anew(None).counted(Some(tally(before(HOUR), 9))), tally(NOON, 3));
+        assert_eq!(anew(None).counted(Some(window(before(HOUR), 9))), window(NOON, 3));
     }
 }

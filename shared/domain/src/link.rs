@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use data_encoding::BASE64URL_NOPAD;
 
-use crate::{Generation, Invitation, InvitationId, OrganizationId, Timestamp};
+use crate::{Generation, InvitationId, OrganizationId, Refusal, Timestamp};
 
 /// Separates Roster's MACs from whatever else the same key may ever sign.
 const PURPOSE: &str = "roster/invitation/v1";
@@ -94,6 +94,12 @@ pub struct Token {
 #[error("the link is not one that Roster made")]
 pub struct InvalidToken;
 
+impl From<InvalidToken> for Refusal {
+    fn from(_: InvalidToken) -> Self {
+        Self::InvalidToken
+    }
+}
+
 impl Token {
     /// Parses the one text that [`Token::reveal`] gives; says nothing about the MAC.
     pub fn parse(text: &str) -> Result<Self, InvalidToken> {
@@ -148,42 +154,6 @@ impl FromStr for Token {
 
     fn from_str(text: &str) -> Result<Self, InvalidToken> {
         Self::parse(text)
-    }
-}
-
-/// What is known of a link once its MAC was verified and its record was read: always both, so that neither
-/// the answer nor its time tells whether there is a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Opened {
-    /// What the token claims.
-    pub link: Link,
-    /// Whether its MAC is right.
-    pub genuine: bool,
-    /// The record it names.
-    pub invitation: Option<Invitation>,
-}
-
-/// Why a link opens nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum DeadLink {
-    /// Roster never made it.
-    #[error(transparent)]
-    Invalid(#[from] InvalidToken),
-    /// It was genuine once; a newer mail's link has replaced it, or its record is gone.
-    #[error("a newer link has replaced this one")]
-    Superseded,
-}
-
-impl Opened {
-    /// The invitation, if this is the link of its newest mail.
-    pub fn newest(&self) -> Result<&Invitation, DeadLink> {
-        if !self.genuine {
-            return Err(InvalidToken.into());
-        }
-        match &self.invitation {
-            Some(invitation) if invitation.link() == self.link => Ok(invitation),
-            _ => Err(DeadLink::Superseded),
-        }
     }
 }
 

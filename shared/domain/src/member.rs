@@ -1,6 +1,9 @@
 //! Members.
 
-use crate::{EmailAddress, InvitationId, OrganizationId, Role, Tally, Timestamp, UserId};
+use crate::{
+    Change, EmailAddress, InvitationId, OrganizationId, Permission, Refusal, Role, Timestamp, UserId,
+    WindowCounter,
+};
 
 /// A user who belongs to an organization.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -17,8 +20,17 @@ pub struct Member {
     pub invitation: InvitationId,
     /// When they joined.
     pub joined_at: Timestamp,
-    /// The addresses that were mailed in their name within the hour (rule 11).
-    pub mailed: Option<Tally>,
-    /// Whether an invitation was ever sent in their name, as the member they are now.
-    pub sent: bool,
+    /// The addresses that were mailed in their name within the hour.
+    pub mailed: Option<WindowCounter>,
+}
+
+impl Member {
+    /// The change that asserts the permission, if the member's role has it: so what is relied on is guarded.
+    pub(crate) fn require(&self, permission: Permission) -> Result<Change, Refusal> {
+        if self.role.may(permission) {
+            Ok(Change::may(&self.organization, &self.user, permission))
+        } else {
+            Err(Refusal::NotPermitted(permission))
+        }
+    }
 }

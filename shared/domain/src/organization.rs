@@ -1,6 +1,6 @@
 //! Organizations and their seats.
 
-use crate::{OrganizationId, OrganizationName, Tally, Timestamp};
+use crate::{OrganizationId, OrganizationName, Refusal, Timestamp, WindowCounter};
 
 /// A tenant of the product.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -16,7 +16,15 @@ pub struct Organization {
     /// When it was made.
     pub created_at: Timestamp,
     /// The addresses that were invited within the day (rule 11).
-    pub invited: Option<Tally>,
+    pub invited: Option<WindowCounter>,
+}
+
+impl Organization {
+    /// Refuses to let the last owner go, where the number of owners changes by `owners`.
+    pub(crate) fn keeps_an_owner(&self, owners: i32) -> Result<(), Refusal> {
+        let remain = self.owners.checked_add_signed(owners).is_some_and(|remain| remain > 0);
+        if owners >= 0 || remain { Ok(()) } else { Err(Refusal::LastOwner) }
+    }
 }
 
 /// Seats, counted down: what members and pending invitations have not taken is free.

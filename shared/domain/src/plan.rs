@@ -1,404 +1,360 @@
-//! What a decision wants changed, each change with its own guard.
+//! What a decision wants changed, each change with its own guards, and all of them as one transaction.
 
-use crate::idempotency::{Answer, AnswerId};
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use crate::idempotency::StoredResponse;
 use crate::{
-    Counting, Day, Invitation, InvitationId, Lane, Lapse, MailId, Member, Organization, OrganizationId,
-    Recipient, Role, Timestamp, UserId,
+    CounterUpdate, Invitation, InvitationId, ItemKey, MailId, Member, Organization, OrganizationId,
+    Permission, Record, Revision, Role, Status, Timestamp, UserId,
 };
 
-/// One transaction takes no more (the limit of DynamoDB's `TransactWriteItems`).
+/// One transaction takes no more items (the limit of DynamoDB's `TransactWriteItems`).
 pub const CHANGES_MAX: usize = 100;
 
-/// A decision: what is to be changed, and what is answered once it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
-pub struct Decision<Answer> {
-    /// All of it, or nothing.
-    pub plan: Plan,
-    /// True once the plan is committed.
-    pub answer: Answer,
+/// One item, what must hold of it, and what becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Change {
+    /// Which item.
+    pub item: ItemKey,
+    /// All of them must hold of the item as it was before the transaction.
+    pub guards: Vec<Guard>,
+    /// What becomes of it.
+    pub effect: Effect,
 }
 
-impl<Answer> Decision<Answer> {
-    /// Nothing is to be changed.
-    pub fn unchanged(answer: Answer) -> Self {
-        Self { plan: Plan::default(), answer }
+/// What must hold of a stored item. Of an item that does not exist only [`Guard::Absent`] and the guards that say so hold.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Guard {
+    /// There is no such item.
+    Absent,
+    /// There is such an item.
+    Exists,
+    /// The member's role has this permission.
+    May(Permission),
+    /// The member has this role.
+    Role(Role),
+    /// The member holds their seat by this invitation.
+    JoinedBy(InvitationId),
+    /// At least so many of the organization's seats are free.
+    SeatsFree(u32),
+    /// The organization has at least so many owners.
+    Owners(u32),
+    /// The organization's or the member's window counter is as it was read, and has room.
+    Counter(CounterUpdate),
+    /// The invitation's record was written so often.
+    Revision(Revision),
+    /// The invitation's record says this, whatever the time.
+    Status(Status),
+    /// The invitation ends then.
+    ExpiresAt(Timestamp),
+    /// The mail is counted to the recipient's day already, or fewer than `limit` are. Holds of a day that does not exist.
+    RoomForMail {
+        /// Which mail.
+        mail: MailId,
+        /// How many a day may have.
+        limit: u32,
+    },
+    /// No response is stored that is still good at this moment. Holds where there is none.
+    NoResponseAt(Timestamp),
+}
+
+/// What becomes of an item.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Nothing: its guards are asserted.
+    Check,
+    /// It is this record from now on.
+    Put(Box<Record>),
+    /// It is deleted.
+    Delete,
+    /// One of its attributes is set.
+    Set(Field),
+    /// The organization's counters move.
+    Count {
+        /// Seats given back, or taken if negative.
+        seats_free: i32,
+        /// Owners who come, or go if negative.
+        owners: i32,
+        /// Invitees counted to the organization's day.
+        invited: Option<CounterUpdate>,
+    },
+    /// Mails are counted to the sender's hour.
+    CountMails(CounterUpdate),
+    /// The accepted invitation of a member who goes is closed.
+    CloseAsRemoved {
+        /// When.
+        at: Timestamp,
+        /// When the record may be deleted.
+        purge_at: Timestamp,
+    },
+    /// The mail is counted to the recipient's day.
+    AddMail {
+        /// Which mail.
+        mail: MailId,
+        /// When the day's count may be deleted.
+        purge_at: Timestamp,
+    },
+}
+
+/// An attribute that is set by itself, and what it is set to; serialized as it is stored: name, then value.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Field {
+    /// A member's role.
+    Role(Role),
+}
+
+impl Field {
+    /// Sets it in `record`; a record of a kind that has no such attribute stays as it is.
+    pub fn set_in(&self, record: &mut Record) {
+        if let (Self::Role(role), Record::Member(member)) = (self, record) {
+            member.role = *role;
+        }
     }
 }
 
-/// Up to 100 changes, at most one per item, made together or not at all.
+/// Up to 100 changes of different items, made together or not at all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct Plan {
     changes: Vec<Change>,
 }
 
+/// These changes are not one transaction. An action that plans them is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// Only one of them can become of the item.
+    #[error("two effects on one item: {0:?}")]
+    TwoEffects(ItemKey),
+    /// More than [`CHANGES_MAX`].
+    #[error("{0} items are too many for one transaction")]
+    TooManyItems(usize),
+}
+
+/// The guards of a plan did not hold, and nothing was changed: the places of their changes in the plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the guards of the changes {0:?} do not hold")]
+pub struct GuardFailed(pub Vec<usize>);
+
 impl Plan {
+    /// The changes as one transaction, which takes one action per item: the guards of changes of one item are all
+    /// asserted, and at most one of these changes may have an effect.
+    pub fn new(changes: impl IntoIterator<Item = Change>) -> Result<Self, PlanError> {
+        let mut merged: Vec<Change> = Vec::new();
+        let mut places: HashMap<ItemKey, usize> = HashMap::new();
+        for change in changes {
+            match places.get(&change.item) {
+                Some(place) => merged[*place].merge(change)?,
+                None => {
+                    places.insert(change.item.clone(), merged.len());
+                    merged.push(change);
+                }
+            }
+        }
+        if merged.len() > CHANGES_MAX {
+            return Err(PlanError::TooManyItems(merged.len()));
+        }
+        Ok(Self { changes: merged })
+    }
+
     /// The changes, in a fixed order: cancellation reasons are reported by position.
     #[must_use]
     pub fn changes(&self) -> &[Change] {
         &self.changes
     }
 
-    /// Whether it would write anything. A plan of bare checks has nothing to commit: the snapshot that it
-    /// was decided on vouches for them.
+    /// Whether it would write anything. A plan of bare checks has nothing to commit: the snapshot that it was decided on
+    /// vouches for them.
     #[must_use]
     pub fn writes(&self) -> bool {
-        self.changes.iter().any(Change::writes)
+        self.changes.iter().any(|change| change.effect != Effect::Check)
     }
 
-    /// The same plan, for whoever has met another transaction: the lane that it asserts to be empty is another one, by a
-    /// random `pick`.
-    pub fn step_aside(&mut self, pick: u8) {
-        for change in &mut self.changes {
-            if let Change::Lapse(_, _, lane, LapseChange::Absent) = change {
-                *lane = Lane::aside(pick);
-            }
-        }
+    /// The records that it writes whole.
+    pub fn puts(&self) -> impl Iterator<Item = &Record> {
+        self.changes.iter().filter_map(|change| match &change.effect {
+            Effect::Put(record) => Some(&**record),
+            _ => None,
+        })
     }
-
-    pub(crate) fn add(&mut self, change: Change) {
-        match self.changes.iter_mut().find(|present| present.is_about_the_item_of(&change)) {
-            Some(present) => present.merge(change),
-            None => self.changes.push(change),
-        }
-    }
-}
-
-impl FromIterator<Change> for Plan {
-    /// Changes of one item merge, since a transaction takes one action per item.
-    fn from_iter<Changes: IntoIterator<Item = Change>>(changes: Changes) -> Self {
-        let mut plan = Self::default();
-        for change in changes {
-            plan.add(change);
-        }
-        debug_assert!(plan.changes.len() <= CHANGES_MAX, "a plan is one transaction");
-        plan
-    }
-}
-
-/// One guarded change of one item.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Change {
-    /// Of the organization.
-    Organization(OrganizationId, OrganizationChange),
-    /// Of a member.
-    Member(OrganizationId, UserId, MemberChange),
-    /// Of an invitation.
-    Invitation(OrganizationId, InvitationId, InvitationChange),
-    /// Of one of a sender's lanes.
-    Lapse(OrganizationId, UserId, Lane, LapseChange),
-    /// Of a recipient's day.
-    Recipient(Recipient, Day, RecipientChange),
-    /// Of a kept answer.
-    Answer(AnswerId, AnswerChange),
-}
-
-/// What a change is about.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Item {
-    /// An organization.
-    Organization(OrganizationId),
-    /// A member.
-    Member(OrganizationId, UserId),
-    /// An invitation.
-    Invitation(OrganizationId, InvitationId),
-    /// One of a sender's lanes.
-    Lapse(OrganizationId, UserId, Lane),
-    /// A recipient's day.
-    Recipient(Recipient, Day),
-    /// A kept answer.
-    Answer(AnswerId),
-}
-
-/// A change of the organization.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum OrganizationChange {
-    /// It comes into being. Guard: there is none.
-    Found(Organization),
-    /// Its counters move. Guard: it exists; of the seats taken as many are free; if an owner goes, another
-    /// one stays.
-    Count {
-        /// Seats given back, or taken if negative.
-        seats_free: i32,
-        /// Owners who come, or go if negative.
-        owners: i32,
-        /// Invitees counted to the organization's day. Guard: as the counting says.
-        invited: Option<Counting>,
-    },
-}
-
-/// A change of a member.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum MemberChange {
-    /// They join. Guard: they are no member.
-    Join(Member),
-    /// Nothing changes. Guard: they are a member who may grant this role.
-    MayGrant(Role),
-    /// Invitations are sent in their name, and counted to their hour if that is limited. Guard: they are a member who may
-    /// grant this role; and as the counting says.
-    Mail(Role, Option<Counting>),
-    /// Their role changes. Guard: it is `from`.
-    SetRole {
-        /// The role they have.
-        from: Role,
-        /// The role they get.
-        to: Role,
-        /// Guard, too: no invitation was ever sent in their name.
-        unsent: bool,
-    },
-    /// They go. Guard: they have this role, and hold their seat by this invitation.
-    Leave {
-        /// The role they have.
-        role: Role,
-        /// The invitation they joined with.
-        invitation: InvitationId,
-        /// Guard, too: no invitation was ever sent in their name.
-        unsent: bool,
-    },
-}
-
-/// A change of an invitation's record.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum InvitationChange {
-    /// The record becomes this. Guard: what is stored has the revision before this one's, or is absent if
-    /// this is the first.
-    Write(Box<Invitation>),
-    /// Nothing changes. Guard: it still holds its seat, as accepted or as pending until `expires_at`.
-    Stands(Standing),
-    /// Its member is gone. Guard: it is accepted.
-    Remove {
-        /// When.
-        at: Timestamp,
-        /// When the record may be deleted.
-        purge_at: Timestamp,
-    },
-}
-
-/// A change of one of a sender's lanes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum LapseChange {
-    /// Nothing changes. Guard: there is no lapse.
-    Absent,
-    /// There is a lapse from now on, whether there was one or not.
-    Mark {
-        /// When it may be deleted.
-        purge_at: Timestamp,
-    },
-}
-
-/// A change of a recipient's day.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum RecipientChange {
-    /// A mail is counted. Guard: it is counted already, or fewer than `limit` are.
-    Mail {
-        /// Which.
-        mail: MailId,
-        /// How many a day may have.
-        limit: u32,
-    },
-}
-
-/// A change of a kept answer.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum AnswerChange {
-    /// It is kept. Guard: none is kept under this key that is still good at `now`.
-    Keep {
-        /// The answer.
-        answer: Box<Answer>,
-        /// The moment that counts.
-        now: Timestamp,
-    },
-}
-
-/// Why an address is not invited again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Standing {
-    /// Its invitation is pending, and ends then.
-    PendingUntil(Timestamp),
-    /// Its invitation was accepted.
-    Accepted,
 }
 
 impl Change {
-    /// What it is about.
-    #[must_use]
-    pub fn item(&self) -> Item {
-        match self {
-            Self::Organization(organization, _) => Item::Organization(organization.clone()),
-            Self::Member(organization, user, _) => Item::Member(organization.clone(), user.clone()),
-            Self::Invitation(organization, invitation, _) => {
-                Item::Invitation(organization.clone(), invitation.clone())
+    fn new(item: ItemKey, guards: impl IntoIterator<Item = Guard>, effect: Effect) -> Self {
+        Self { item, guards: guards.into_iter().collect(), effect }
+    }
+
+    fn put(record: Record, guard: Guard) -> Self {
+        Self::new(record.key(), [guard], Effect::Put(Box::new(record)))
+    }
+
+    fn merge(&mut self, other: Self) -> Result<(), PlanError> {
+        if other.effect != Effect::Check {
+            if self.effect != Effect::Check {
+                return Err(PlanError::TwoEffects(other.item));
             }
-            Self::Lapse(organization, sender, lane, _) => {
-                Item::Lapse(organization.clone(), sender.clone(), *lane)
-            }
-            Self::Recipient(recipient, day, _) => Item::Recipient(recipient.clone(), *day),
-            Self::Answer(answer, _) => Item::Answer(answer.clone()),
+            self.effect = other.effect;
         }
-    }
-
-    /// Whether both have one [`Change::item`]; fifty records in a plan are a thousand comparisons.
-    fn is_about_the_item_of(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Organization(one, _), Self::Organization(other, _)) => one == other,
-            (Self::Member(one, user, _), Self::Member(other, others, _)) => user == others && one == other,
-            (Self::Invitation(one, invitation, _), Self::Invitation(other, others, _)) => {
-                invitation == others && one == other
+        for guard in other.guards {
+            if !self.guards.contains(&guard) {
+                self.guards.push(guard);
             }
-            (Self::Lapse(one, sender, lane, _), Self::Lapse(other, others, theirs, _)) => {
-                lane == theirs && sender == others && one == other
-            }
-            (Self::Recipient(one, day, _), Self::Recipient(other, others, _)) => {
-                day == others && one == other
-            }
-            (Self::Answer(one, _), Self::Answer(other, _)) => one == other,
-            _ => false,
         }
+        Ok(())
     }
 
-    /// Whether it is more than a check.
-    #[must_use]
-    pub fn writes(&self) -> bool {
-        !matches!(
-            self,
-            Self::Member(_, _, MemberChange::MayGrant(_))
-                | Self::Invitation(_, _, InvitationChange::Stands(_))
-                | Self::Lapse(_, _, _, LapseChange::Absent)
-        )
+    /// The organization comes into being.
+    pub fn create(organization: Organization) -> Self {
+        Self::put(Record::Organization(organization), Guard::Absent)
     }
 
-    pub(crate) fn write(invitation: Invitation) -> Self {
-        Self::Invitation(
-            invitation.organization.clone(),
-            invitation.id.clone(),
-            InvitationChange::Write(Box::new(invitation)),
-        )
+    /// Seats are given back, or taken, and owners come or go. As many seats must be free as are taken, and where an owner
+    /// goes another one must stay.
+    pub fn count(organization: &OrganizationId, seats_free: i32, owners: i32) -> Self {
+        Self::counting(organization, seats_free, owners, None)
     }
 
-    pub(crate) fn may_grant(organization: &OrganizationId, member: &UserId, role: Role) -> Self {
-        Self::Member(organization.clone(), member.clone(), MemberChange::MayGrant(role))
+    /// Seats are taken for invitees, who are counted to the organization's day if that is limited.
+    pub fn take_seats(organization: &OrganizationId, seats: u32, invited: Option<CounterUpdate>) -> Self {
+        Self::counting(organization, -seats.cast_signed(), 0, invited)
     }
 
-    /// What `sender` could grant when they sent `invitation`, they have been able to grant ever since.
-    pub(crate) fn no_lapse(
+    fn counting(
         organization: &OrganizationId,
-        sender: &UserId,
-        invitation: &InvitationId,
+        seats_free: i32,
+        owners: i32,
+        invited: Option<CounterUpdate>,
     ) -> Self {
-        Self::Lapse(organization.clone(), sender.clone(), Lane::of(invitation), LapseChange::Absent)
+        let guards = [
+            Some(Guard::Exists),
+            (seats_free < 0).then(|| Guard::SeatsFree(seats_free.unsigned_abs())),
+            (owners < 0).then(|| Guard::Owners(owners.unsigned_abs() + 1)),
+            invited.map(Guard::Counter),
+        ];
+        let moves = seats_free != 0 || owners != 0 || invited.is_some();
+        // DynamoDB takes no update that does nothing.
+        let effect = if moves { Effect::Count { seats_free, owners, invited } } else { Effect::Check };
+        Self::new(ItemKey::Organization(organization.clone()), guards.into_iter().flatten(), effect)
     }
 
-    /// `member` loses authority: what leaves a trace of it, if they have ever made use of it.
-    pub(crate) fn lapses(member: &Member, now: Timestamp) -> impl Iterator<Item = Self> {
-        let lapses = member.sent.then(|| Lapse::everywhere(&member.organization, &member.user, now));
-        lapses.into_iter().flatten().map(|Lapse { organization, sender, lane, purge_at }| {
-            Self::Lapse(organization, sender, lane, LapseChange::Mark { purge_at })
-        })
+    /// Somebody becomes a member, who is none.
+    pub fn join(member: Member) -> Self {
+        Self::put(Record::Member(member), Guard::Absent)
     }
 
-    pub(crate) fn join(member: Member) -> Self {
-        Self::Member(member.organization.clone(), member.user.clone(), MemberChange::Join(member))
+    /// The member's role has the permission.
+    pub fn may(organization: &OrganizationId, user: &UserId, permission: Permission) -> Self {
+        Self::new(ItemKey::member(organization, user), [Guard::May(permission)], Effect::Check)
     }
 
-    pub(crate) fn count(organization: &OrganizationId, seats_free: i32, owners: i32) -> Self {
-        let change = OrganizationChange::Count { seats_free, owners, invited: None };
-        Self::Organization(organization.clone(), change)
+    /// Mails are counted to the hour of a member.
+    pub fn count_mails(organization: &OrganizationId, user: &UserId, mailed: CounterUpdate) -> Self {
+        let guards = [Guard::Exists, Guard::Counter(mailed)];
+        Self::new(ItemKey::member(organization, user), guards, Effect::CountMails(mailed))
     }
 
-    /// Seats are taken for invitees, who are counted.
-    pub(crate) fn take(organization: &OrganizationId, seats: u32, invited: Option<Counting>) -> Self {
-        let seats_free = -seats.cast_signed();
-        let change = OrganizationChange::Count { seats_free, owners: 0, invited };
-        Self::Organization(organization.clone(), change)
+    /// The member has another role.
+    pub fn set_role(member: &Member, role: Role) -> Self {
+        let item = ItemKey::member(&member.organization, &member.user);
+        Self::new(item, [Guard::Role(member.role)], Effect::Set(Field::Role(role)))
     }
 
-    /// `member` may grant `role`, and sends; their mails are counted, if that is limited.
-    pub(crate) fn mail(
-        organization: &OrganizationId,
-        member: &UserId,
-        role: Role,
-        mailed: Option<Counting>,
-    ) -> Self {
-        Self::Member(organization.clone(), member.clone(), MemberChange::Mail(role, mailed))
+    /// The member goes: as who they were read.
+    pub fn leave(member: &Member) -> Self {
+        let item = ItemKey::member(&member.organization, &member.user);
+        let guards = [Guard::Role(member.role), Guard::JoinedBy(member.invitation.clone())];
+        Self::new(item, guards, Effect::Delete)
     }
 
-    pub(crate) fn keep(answer: Answer, now: Timestamp) -> Self {
-        Self::Answer(answer.id.clone(), AnswerChange::Keep { answer: Box::new(answer), now })
+    /// The invitation is written. What is stored must have the revision before this one's, or be absent if this is the
+    /// first.
+    pub fn write(invitation: Invitation) -> Self {
+        let guard = invitation.revision.previous().map_or(Guard::Absent, Guard::Revision);
+        Self::put(Record::Invitation(invitation), guard)
     }
 
-    /// Both of one item. A check of who may grant gives way to a change that asserts the very role: the
-    /// decision found both true of one snapshot, so the narrower guard says it all.
-    fn merge(&mut self, other: Self) {
-        use MemberChange::MayGrant;
-        match (&mut *self, other) {
-            (Self::Member(_, _, MayGrant(role)), Self::Member(_, _, MayGrant(other))) => {
-                if other.may_grant(*role) {
-                    *role = other;
-                }
-            }
-            (Self::Member(_, _, present), Self::Member(_, _, MayGrant(_))) => {
-                debug_assert!(!matches!(present, MemberChange::Join(_)), "who joins grants nothing yet");
-            }
-            (present @ Self::Member(_, _, MayGrant(_)), other) => *present = other,
-            (
-                Self::Organization(_, OrganizationChange::Count { seats_free, owners, invited: None }),
-                Self::Organization(
-                    _,
-                    OrganizationChange::Count { seats_free: more, owners: others, invited: None },
-                ),
-            ) => {
-                *seats_free += more;
-                *owners += others;
-            }
-            (present, other) => debug_assert!(false, "{present:?} and {other:?} exclude each other"),
-        }
+    /// The address is invited already: its invitation is pending, and ends then.
+    pub fn still_pending(invitation: &Invitation) -> Self {
+        let item = ItemKey::invitation(&invitation.organization, &invitation.id);
+        let guards = [Guard::Status(Status::Pending), Guard::ExpiresAt(invitation.expires_at)];
+        Self::new(item, guards, Effect::Check)
+    }
+
+    /// The address is a member's: its invitation is accepted.
+    pub fn still_accepted(invitation: &Invitation) -> Self {
+        let item = ItemKey::invitation(&invitation.organization, &invitation.id);
+        Self::new(item, [Guard::Status(Status::Accepted)], Effect::Check)
+    }
+
+    /// The accepted invitation of a member who goes is closed.
+    pub fn close_as_removed(member: &Member, at: Timestamp, purge_at: Timestamp) -> Self {
+        let item = ItemKey::invitation(&member.organization, &member.invitation);
+        Self::new(item, [Guard::Status(Status::Accepted)], Effect::CloseAsRemoved { at, purge_at })
+    }
+
+    /// The mail is counted to its recipient's day, once, if that has room for it.
+    pub fn add_mail(item: ItemKey, mail: MailId, limit: u32, purge_at: Timestamp) -> Self {
+        let guard = Guard::RoomForMail { mail: mail.clone(), limit };
+        Self::new(item, [guard], Effect::AddMail { mail, purge_at })
+    }
+
+    /// The response is stored, where none is that is still good at `now`.
+    pub fn store_response(response: StoredResponse, now: Timestamp) -> Self {
+        Self::put(Record::Response(response), Guard::NoResponseAt(now))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{NOON, acme, id_of, member, user};
+    use crate::testing::{acme, member, user};
+
+    fn may(permission: Permission) -> Change {
+        Change::may(&acme(), &user("ada"), permission)
+    }
 
     #[test]
-    fn a_check_of_who_may_grant_merges_into_the_change_of_the_same_member() {
-        let organization = OrganizationId::from_random([1; 16]);
-        let user = UserId::parse("ada").unwrap();
-        let set = || {
-            let change = MemberChange::SetRole { from: Role::Owner, to: Role::Member, unsent: false };
-            Change::Member(organization.clone(), user.clone(), change)
+    fn guards_of_one_item_are_all_asserted_beside_its_one_effect() {
+        let set = || Change::set_role(&member("ada", Role::Owner), Role::Member);
+        for changes in [[may(Permission::EditRoles), set()], [set(), may(Permission::EditRoles)]] {
+            let plan = Plan::new(changes).unwrap();
+            let [change] = plan.changes() else { panic!("{plan:?}") };
+            assert_eq!(change.effect, set().effect);
+            assert!(change.guards.contains(&Guard::May(Permission::EditRoles)));
+            assert!(change.guards.contains(&Guard::Role(Role::Owner)));
+            assert!(plan.writes());
+        }
+        let invite = |role| may(Permission::Invite(role));
+        let checks = Plan::new([invite(Role::Member), invite(Role::Owner), invite(Role::Member)]).unwrap();
+        assert_eq!(checks.changes()[0].guards.len(), 2, "no guard is lost, and none asserted twice");
+        assert!(!checks.writes());
+    }
+
+    #[test]
+    fn two_effects_on_one_item_are_an_error() {
+        let count = Change::count(&acme(), 1, 0);
+        let twice = Plan::new([count.clone(), count]);
+        assert_eq!(twice, Err(PlanError::TwoEffects(ItemKey::Organization(acme()))));
+    }
+
+    #[test]
+    fn a_transaction_has_room_for_a_hundred_items() {
+        let changes = |count: usize| {
+            let names = (0..count).map(|number| user(&format!("p{number}")));
+            Plan::new(names.map(|user| Change::may(&acme(), &user, Permission::EditRoles)))
         };
-        let check = |role| Change::may_grant(&organization, &user, role);
-        let one = Plan::from_iter([check(Role::Owner), set()]);
-        let other = Plan::from_iter([set(), check(Role::Owner)]);
-        assert_eq!(one.changes(), &[set()]);
-        assert_eq!(other.changes(), &[set()]);
-        let checks = Plan::from_iter([check(Role::Member), check(Role::Owner), check(Role::Member)]);
-        assert_eq!(checks.changes(), &[check(Role::Owner)]);
-        assert!(!checks.writes() && one.writes());
+        assert!(changes(CHANGES_MAX).is_ok());
+        assert_eq!(changes(CHANGES_MAX + 1), Err(PlanError::TooManyItems(CHANGES_MAX + 1)));
     }
 
     #[test]
-    fn stepping_aside_asserts_the_same_in_another_lane_and_marks_all_of_them() {
-        let count = Change::count(&acme(), 0, 1);
-        let absent = Change::no_lapse(&acme(), &user("ada"), &id_of("ivy"));
-        let mut plan = Plan::from_iter([count.clone(), absent.clone()]);
-        plan.step_aside(7);
-        let elsewhere = Change::Lapse(acme(), user("ada"), Lane::aside(7), LapseChange::Absent);
-        assert_ne!(absent, elsewhere);
-        assert_eq!(plan.changes(), &[count, elsewhere]);
-        let sender = Member { sent: true, ..member("ada", Role::Owner) };
-        let mut marks: Plan = Change::lapses(&sender, NOON).collect();
-        let before = marks.clone();
-        marks.step_aside(7);
-        assert_eq!(marks, before);
-    }
-
-    #[test]
-    fn counts_of_one_organization_add_up() {
-        let organization = OrganizationId::from_random([1; 16]);
-        let plan = Plan::from_iter([Change::count(&organization, 1, 2), Change::count(&organization, 3, -1)]);
-        assert_eq!(plan.changes(), &[Change::count(&organization, 4, 1)]);
+    fn taking_asserts_that_there_is_enough() {
+        let guards = |seats, owners| Change::count(&acme(), seats, owners).guards;
+        assert_eq!(guards(1, 1), [Guard::Exists]);
+        assert_eq!(guards(-2, 0), [Guard::Exists, Guard::SeatsFree(2)]);
+        assert_eq!(guards(0, -1), [Guard::Exists, Guard::Owners(2)]);
+        assert_eq!(Change::count(&acme(), 0, 0).effect, Effect::Check);
     }
 }

@@ -1,16 +1,23 @@
 //! Reconcile: what should have happened by now, and has not, is driven again.
 //!
 //! It trusts nothing that was to happen by itself: a stream record may have been given up, a timer may never
-//! have fired. What waits too long says so itself, by `due_at`.
+//! have fired. An invitation that waits too long says so itself, by `due_at`.
+
+use std::convert::Infallible;
 
 use crate::invitation::EXPIRY_OVERDUE;
-use crate::{Change, Decision, Delivery, Invitation, Plan, Policy, State, Timestamp, expire};
+use crate::{
+    Action, Change, Decision, Delivery, Invitation, InvitationId, ItemKey, OrganizationId, Policy, Snapshot,
+    State, Timestamp, delivery, expire,
+};
 
-/// What was true when we looked.
+/// An invitation that was overdue a moment ago is looked after.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
-    /// The invitation.
-    pub invitation: Option<Invitation>,
+pub struct Reconcile {
+    /// Where.
+    pub organization: OrganizationId,
+    /// Which invitation.
+    pub invitation: InvitationId,
 }
 
 /// What was overdue.
@@ -19,27 +26,47 @@ pub enum Outcome {
     /// Its expiry: it is closed, and its seat is given back.
     Expired,
     /// Its mail: the record is written once more, so that the stream brings it to `mail` again.
-    Driven,
+    Driven {
+        /// For how long the mail has been owed.
+        owed_seconds: u64,
+    },
     /// Nothing: it was seen to in the meantime.
     Nothing,
 }
 
-/// Decides what to do about an invitation that was overdue a moment ago.
-pub fn decide(facts: &Facts, policy: &Policy, now: Timestamp) -> Decision<Outcome> {
-    let overdue = facts.invitation.as_ref().filter(|it| is_overdue(it, now));
-    let Some(invitation) = overdue else { return Decision::unchanged(Outcome::Nothing) };
-    if now >= invitation.expires_at + EXPIRY_OVERDUE {
-        return Decision { plan: expire::close(invitation, policy, now), answer: Outcome::Expired };
+impl Action for Reconcile {
+    const NAME: &'static str = "reconcile";
+    type Answer = Outcome;
+    type Refusal = Infallible;
+
+    fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
+        vec![ItemKey::invitation(&self.organization, &self.invitation)]
     }
-    // At the expiry itself it is the timer's turn first, also for one whose mail never went out.
-    if now >= invitation.expires_at {
-        return Decision::unchanged(Outcome::Nothing);
+
+    fn decide(
+        &self,
+        snapshot: &Snapshot,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Decision<Outcome>, Infallible> {
+        let invitation = snapshot.invitation(&self.organization, &self.invitation);
+        let overdue = invitation.filter(|it| is_overdue(it, now));
+        let Some(invitation) = overdue else { return Ok(Decision::unchanged(Outcome::Nothing)) };
+        if now >= invitation.expires_at + EXPIRY_OVERDUE {
+            let changes = expire::close(invitation, policy, now);
+            return Ok(Decision { changes, answer: Outcome::Expired });
+        }
+        // At the expiry itself it is the timer's turn first, also for one whose mail never went out.
+        if now >= invitation.expires_at {
+            return Ok(Decision::unchanged(Outcome::Nothing));
+        }
+        if invitation.mail.as_ref().is_some_and(|mail| mail.delivery == Delivery::Queued) {
+            let owed_seconds = delivery::owed_seconds(invitation, policy, now);
+            let changes = vec![Change::write(invitation.redriven(now))];
+            return Ok(Decision { changes, answer: Outcome::Driven { owed_seconds } });
+        }
+        Ok(Decision::unchanged(Outcome::Nothing))
     }
-    if invitation.mail.as_ref().is_some_and(|mail| mail.delivery == Delivery::Queued) {
-        let plan = Plan::from_iter([Change::write(invitation.redriven(now))]);
-        return Decision { plan, answer: Outcome::Driven };
-    }
-    Decision::unchanged(Outcome::Nothing)
 }
 
 /// Whether somebody has to look at it by `now`.
@@ -51,12 +78,14 @@ pub fn is_overdue(invitation: &Invitation, now: Timestamp) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Given, NOON, SECOND, counts, given, written};
+    use crate::testing::{Given, HOUR, NOON, SECOND, acme, counts, given, id_of, written};
     use crate::{Closed, Revision, Status};
 
     impl Given {
         fn reconciling(&self) -> Decision<Outcome> {
-            decide(&Facts { invitation: self.invitation.clone() }, &self.policy, self.now)
+            let reconcile = Reconcile { organization: acme(), invitation: id_of("ivy") };
+            let Ok(decision) = self.decide(&reconcile);
+            decision
         }
 
         /// Pending, and to be looked at by `due_at`.
@@ -71,12 +100,12 @@ mod tests {
         let queued = given().delivery(Delivery::Queued).due_at(NOON);
         let before = queued.invitation.clone().unwrap();
         let decision = queued.reconciling();
-        assert_eq!(decision.answer, Outcome::Driven);
+        assert_eq!(decision.answer, Outcome::Driven { owed_seconds: 47 * HOUR.as_secs() });
         let after = written(&decision);
         assert_eq!(after.state, State::Pending { due_at: NOON + 600 * SECOND });
         assert_eq!(after.revision, Revision(before.revision.0 + 1));
         assert_eq!((after.link(), &after.mail), (before.link(), &before.mail));
-        assert_eq!(decision.plan.changes().len(), 1, "no counter moves");
+        assert_eq!(decision.changes.len(), 1, "no counter moves");
     }
 
     #[test]

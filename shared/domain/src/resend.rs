@@ -1,127 +1,116 @@
-//! Resend: an invitation gets a new link and a new deadline, in the name of whoever resends it.
+//! Resend: an invitation gets a new link and a new deadline, in the name of the member who resends it.
 
-use crate::idempotency::Fingerprint;
+use crate::idempotency::{Fingerprint, Idempotent, Scope};
 use crate::{
-    Caller, Change, Decision, Invitation, InvitationId, Member, NotPending, Organization, Policy, Seats,
-    Sender, Status, Tallied, Timestamp, TooMany, TooSoon,
+    Action, Change, Decision, Invitation, InvitationId, ItemKey, Limited, OrganizationId, Permission, Policy,
+    Refusal, Sender, Snapshot, Status, Timestamp, UserId,
 };
 
-/// What tells a request to resend `invitation` from other requests.
-#[must_use]
-pub fn fingerprint(invitation: &InvitationId) -> Fingerprint {
-    Fingerprint::of("resend", [invitation.as_str()])
-}
-
-/// What was true when we looked.
+/// A member resends an invitation. Its role and language stay as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
-    /// The caller's membership.
-    pub caller: Option<Member>,
-    /// The organization.
-    pub organization: Option<Organization>,
-    /// The invitation.
-    pub invitation: Option<Invitation>,
+pub struct Resend {
+    /// Who.
+    pub sender: Sender,
+    /// Where.
+    pub organization: OrganizationId,
+    /// Which invitation; `None`: what the caller named is no id.
+    pub invitation: Option<InvitationId>,
 }
 
-/// Why nothing is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// An invitation shows its sender's address.
-    #[error("the caller has no verified e-mail address")]
-    EmailNotVerified,
-    /// Or it does not exist: a stranger must not learn which.
-    #[error("the organization does not exist, or the caller is not in it")]
-    NoSuchOrganization,
-    /// None in this organization.
-    #[error("the organization has no such invitation")]
-    NoSuchInvitation,
-    /// A member resends to members-to-be.
-    #[error("the caller may not grant the role offered")]
-    RoleNotGrantable,
-    /// Only a pending or an expired one can be resent.
-    #[error(transparent)]
-    NotPending(#[from] NotPending),
-    /// More than the sender may have mailed (rule 11).
-    #[error(transparent)]
-    TooMany(#[from] TooMany),
-    /// Its address is not mailed again yet (rule 11).
-    #[error(transparent)]
-    TooSoon(#[from] TooSoon),
-    /// Its seat was freed, and there is none to take.
-    #[error("the organization has no free seat")]
-    SeatsExhausted(Seats),
+impl Action for Resend {
+    const NAME: &'static str = "resend";
+    type Answer = Invitation;
+    type Refusal = Refusal;
+
+    fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
+        let member = ItemKey::member(&self.organization, &self.sender.user);
+        let organization = ItemKey::Organization(self.organization.clone());
+        let invitation = self.invitation.as_ref().map(|id| ItemKey::invitation(&self.organization, id));
+        [member, organization].into_iter().chain(invitation).collect()
+    }
+
+    fn decide(
+        &self,
+        snapshot: &Snapshot,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Decision<Invitation>, Refusal> {
+        let member = snapshot.membership(&self.organization, &self.sender.user)?;
+        let organization = snapshot.organization_of(member)?;
+        let invitation = self.invitation.as_ref().and_then(|id| snapshot.invitation(&self.organization, id));
+        let invitation = invitation.ok_or(Refusal::NoSuchInvitation)?;
+        let authority = member.require(Permission::Resend(invitation.role))?;
+        match invitation.status_at(now) {
+            Status::Pending | Status::Expired => {}
+            status => return Err(Refusal::NotPending(status)),
+        }
+        let mailed = match &policy.limits {
+            Some(limits) => Some(Limited::Sender.count(member.mailed, 1, limits.mails_per_hour, now)?),
+            None => None,
+        };
+        invitation.may_be_mailed(policy, now)?;
+        let takes_a_seat = !invitation.holds_seat();
+        if takes_a_seat && organization.seats.free == 0 {
+            return Err(Refusal::SeatsExhausted(organization.seats));
+        }
+        let resent = invitation.resent(self.sender.clone(), now, policy);
+        let mut changes = vec![authority, Change::write(resent.clone())];
+        changes.extend(mailed.map(|it| Change::count_mails(&organization.id, &self.sender.user, it)));
+        if takes_a_seat {
+            changes.push(Change::count(&organization.id, -1, 0));
+        }
+        Ok(Decision { changes, answer: resent })
+    }
 }
 
-/// Decides. The role is never changed by a resend.
-pub fn decide(
-    caller: &Caller,
-    facts: &Facts,
-    policy: &Policy,
-    now: Timestamp,
-) -> Result<Decision<Invitation>, Refusal> {
-    let email = caller.email.as_ref().ok_or(Refusal::EmailNotVerified)?;
-    let member = facts.caller.as_ref().ok_or(Refusal::NoSuchOrganization)?;
-    let organization = facts.organization.as_ref().ok_or(Refusal::NoSuchOrganization)?;
-    let invitation = facts.invitation.as_ref().ok_or(Refusal::NoSuchInvitation)?;
-    if !member.role.may_grant(invitation.role) {
-        return Err(Refusal::RoleNotGrantable);
+impl Idempotent for Resend {
+    fn caller(&self) -> &UserId {
+        &self.sender.user
     }
-    match invitation.status_at(now) {
-        Status::Pending | Status::Expired => {}
-        status => return Err(NotPending(status).into()),
+
+    fn scope(&self) -> Scope {
+        Scope::Organization(self.organization.clone())
     }
-    let counting = match &policy.limits {
-        Some(limits) => Some(Tallied::Sender.count(member.mailed, 1, limits.mails_per_hour, now)?),
-        None => None,
-    };
-    invitation.may_be_mailed(policy, now)?;
-    let takes_a_seat = !invitation.holds_seat();
-    if takes_a_seat && organization.seats.free == 0 {
-        return Err(Refusal::SeatsExhausted(organization.seats));
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(Self::NAME, self.invitation.iter().map(InvitationId::as_str))
     }
-    let sender = Sender { user: caller.user.clone(), email: email.clone() };
-    let again = invitation.resent(sender, now, policy);
-    let mut changes = vec![
-        Change::mail(&organization.id, &caller.user, invitation.role, counting),
-        Change::write(again.clone()),
-    ];
-    if takes_a_seat {
-        changes.push(Change::count(&organization.id, -1, 0));
-    }
-    Ok(Decision { plan: changes.into_iter().collect(), answer: again })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::acme;
     use crate::testing::{
-        Given, HOUR, NOON, SECOND, YESTERDAY, address, asserts_grant, counts, given, id_of, user, written,
+        Given, HOUR, NOON, SECOND, YESTERDAY, address, asserts, counts, given, id_of, user, written,
     };
-    use crate::{Counting, Delivery, Enough, Generation, Language, MemberChange, Revision, Role};
+    use crate::{
+        CooldownReason, CounterUpdate, Delivery, Effect, Generation, Language, Revision, Role, Seats,
+        TooMany, TooSoon,
+    };
+
+    fn resend(given: &Given) -> Resend {
+        Resend { sender: given.sender(), organization: acme(), invitation: Some(id_of("ivy")) }
+    }
 
     impl Given {
         fn resending(&self) -> Result<Decision<Invitation>, Refusal> {
-            let facts = Facts {
-                caller: self.member.clone(),
-                organization: self.organization.clone(),
-                invitation: self.invitation.clone(),
-            };
-            decide(&self.caller, &facts, &self.policy, self.now)
+            self.decide(&resend(self))
         }
     }
 
     #[test]
     fn refusals_come_in_the_order_of_the_contract() {
-        let mut world = given().caller_is_unverified().caller_is_a_stranger().not_invited();
-        assert_eq!(world.resending(), Err(Refusal::EmailNotVerified));
-        world = world.caller_signs_in_as("ada");
+        let mut world = given().caller_is_a_stranger().not_invited();
         assert_eq!(world.resending(), Err(Refusal::NoSuchOrganization));
         world = world.caller_is(Role::Member).seats_free(0);
         assert_eq!(world.resending(), Err(Refusal::NoSuchInvitation));
+        let no_id = Resend { invitation: None, ..resend(&world) };
+        assert_eq!(world.decide(&no_id), Err(Refusal::NoSuchInvitation));
         world.invitation = given().invited_as(Role::Owner).status(Status::Revoked).invitation;
-        assert_eq!(world.resending(), Err(Refusal::RoleNotGrantable));
+        assert_eq!(world.resending(), Err(Refusal::NotPermitted(Permission::Resend(Role::Owner))));
         world = world.invited_as(Role::Member);
-        assert_eq!(world.resending(), Err(NotPending(Status::Revoked).into()));
+        assert_eq!(world.resending(), Err(Refusal::NotPending(Status::Revoked)));
         world = world.status(Status::Expired);
         assert_eq!(world.resending(), Err(Refusal::SeatsExhausted(Seats { total: 10, free: 0 })));
     }
@@ -137,7 +126,10 @@ mod tests {
             let resending = given().caller_is(caller).invited_as(offered).resending();
             assert_eq!(resending.is_ok(), allowed, "{caller} resends {offered}");
             if let Ok(decision) = resending {
-                assert!(asserts_grant(&decision, "ada", offered), "the commit asserts the caller's role");
+                assert!(
+                    asserts(&decision, "ada", Permission::Resend(offered)),
+                    "the commit asserts the caller's role"
+                );
                 assert_eq!(decision.answer.role, offered, "a resend never changes the role");
             }
         }
@@ -148,10 +140,10 @@ mod tests {
         for (status, expected) in [
             (Status::Pending, Ok(0)),
             (Status::Expired, Ok(-1)),
-            (Status::Accepted, Err(NotPending(Status::Accepted).into())),
-            (Status::Revoked, Err(NotPending(Status::Revoked).into())),
-            (Status::Declined, Err(NotPending(Status::Declined).into())),
-            (Status::Removed, Err(NotPending(Status::Removed).into())),
+            (Status::Accepted, Err(Refusal::NotPending(Status::Accepted))),
+            (Status::Revoked, Err(Refusal::NotPending(Status::Revoked))),
+            (Status::Declined, Err(Refusal::NotPending(Status::Declined))),
+            (Status::Removed, Err(Refusal::NotPending(Status::Removed))),
         ] {
             let seats = given().status(status).resending().map(|it| counts(&it).0);
             assert_eq!(seats, expected, "{status}");
@@ -198,14 +190,17 @@ mod tests {
 
     #[test]
     fn a_resend_is_counted_to_the_senders_hour() {
-        let counting = |given: &Given| match &given.resending().unwrap().plan.changes()[0] {
-            Change::Member(_, _, MemberChange::Mail(Role::Member, counting)) => *counting,
-            other => panic!("{other:?}"),
+        let counted = |given: &Given| {
+            let decision = given.resending().unwrap();
+            decision.changes.iter().find_map(|change| match change.effect {
+                Effect::CountMails(update) => Some(update),
+                _ => None,
+            })
         };
-        assert_eq!(counting(&given()), Some(Counting::Anew { over: None, since: NOON, more: 1 }));
-        let on = Counting::On { since: NOON, more: 1, limit: 1_000 };
-        assert_eq!(counting(&given().mailed(999, NOON)), Some(on));
-        let full = TooMany { of: Tallied::Sender, limit: 1_000, left: 0, wait: HOUR };
+        assert_eq!(counted(&given()), Some(CounterUpdate::Restart { over: None, since: NOON, more: 1 }));
+        let add = CounterUpdate::Add { since: NOON, more: 1, limit: 1_000 };
+        assert_eq!(counted(&given().mailed(999, NOON)), Some(add));
+        let full = TooMany { of: Limited::Sender, limit: 1_000, left: 0, wait: HOUR };
         let refused = given().mailed(1_000, NOON).status(Status::Expired).seats_free(0);
         assert_eq!(refused.resending(), Err(full.into()), "before seats are asked for");
         assert!(given().invited(1_500, NOON).resending().is_ok(), "nobody is invited");
@@ -213,13 +208,13 @@ mod tests {
 
     #[test]
     fn an_address_is_mailed_again_after_a_minute_and_ten_times_in_all() {
-        let soon = |wait| Err(TooSoon { why: Enough::JustNow, wait }.into());
+        let soon = |wait| Err(TooSoon { why: CooldownReason::JustNow, wait }.into());
         assert_eq!(given().sent_at(NOON).resending(), soon(60 * SECOND));
         let sent = |seconds: i64| given().sent_at(Timestamp::from_unix(NOON.unix() - seconds));
         assert_eq!(sent(59).resending(), soon(SECOND));
         assert!(sent(60).resending().is_ok());
         assert!(given().generation(9).resending().is_ok());
-        let enough = |wait| Err(TooSoon { why: Enough::Mails(10), wait }.into());
+        let enough = |wait| Err(TooSoon { why: CooldownReason::Mails(10), wait }.into());
         let days = |days: u32| days * 24 * HOUR;
         assert_eq!(given().generation(10).resending(), enough(HOUR + days(30)), "an hour until it expires");
         let late = given().generation(10).expiring_at(YESTERDAY);
@@ -246,7 +241,8 @@ mod tests {
 
     #[test]
     fn requests_are_told_apart_by_their_invitation() {
-        assert_eq!(fingerprint(&id_of("ivy")), fingerprint(&id_of("ivy")));
-        assert_ne!(fingerprint(&id_of("ivy")), fingerprint(&id_of("bob")));
+        let of = |name| Resend { invitation: Some(id_of(name)), ..resend(&given()) }.fingerprint();
+        assert_eq!(of("ivy"), of("ivy"));
+        assert_ne!(of("ivy"), of("bob"));
     }
 }

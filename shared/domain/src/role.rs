@@ -1,28 +1,71 @@
-//! Roles, and the one rank function that every path uses.
+//! Roles, and the one table of what each of them may do.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What a member may do in an organization.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// What a member is in an organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Grants both roles, edits roles, removes members.
+    /// Answers for the organization, which never has fewer than one.
     Owner,
-    /// Grants `member` only.
+    /// Works in the organization.
     Member,
 }
 
+/// Something that a role may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Permission {
+    /// Invites people with this role. Whoever sent an invitation needs it until the invitation is accepted.
+    Invite(Role),
+    /// Resends invitations that offer this role.
+    Resend(Role),
+    /// Revokes invitations that offer this role.
+    Revoke(Role),
+    /// Edits members' roles.
+    EditRoles,
+    /// Removes other members. Leaving takes no permission.
+    RemoveMembers,
+}
+
 impl Role {
-    /// Both roles.
+    /// All roles.
     pub const ALL: [Self; 2] = [Self::Owner, Self::Member];
 
-    /// Whether a holder of this role may grant `other`: an owner both, a member `member` only.
+    /// What the role may do. A role has the permissions that its row names, and no others.
     #[must_use]
-    pub fn may_grant(self, other: Self) -> bool {
-        matches!((self, other), (Self::Owner, _) | (_, Self::Member))
+    pub const fn permissions(self) -> &'static [Permission] {
+        use Permission::{EditRoles, Invite, RemoveMembers, Resend, Revoke};
+        match self {
+            Self::Owner => &[
+                Invite(Self::Owner),
+                Invite(Self::Member),
+                Resend(Self::Owner),
+                Resend(Self::Member),
+                Revoke(Self::Owner),
+                Revoke(Self::Member),
+                EditRoles,
+                RemoveMembers,
+            ],
+            Self::Member => &[Invite(Self::Member), Resend(Self::Member), Revoke(Self::Member)],
+        }
+    }
+
+    /// Whether the role has `permission`.
+    #[must_use]
+    pub fn may(self, permission: Permission) -> bool {
+        self.permissions().contains(&permission)
+    }
+
+    /// How many owners a member with this role is: one or none.
+    #[must_use]
+    pub const fn owners(self) -> i32 {
+        match self {
+            Self::Owner => 1,
+            Self::Member => 0,
+        }
     }
 
     /// As the contract and the table write it.
@@ -59,11 +102,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_owner_grants_both_roles_and_a_member_one() {
-        assert!(Role::Owner.may_grant(Role::Owner));
-        assert!(Role::Owner.may_grant(Role::Member));
-        assert!(Role::Member.may_grant(Role::Member));
-        assert!(!Role::Member.may_grant(Role::Owner));
+    fn the_permissions_of_each_role() {
+        use Permission::{EditRoles, Invite, RemoveMembers, Resend, Revoke};
+        use Role::{Member, Owner};
+        for (permission, owner, member) in [
+            (Invite(Owner), true, false),
+            (Invite(Member), true, true),
+            (Resend(Owner), true, false),
+            (Resend(Member), true, true),
+            (Revoke(Owner), true, false),
+            (Revoke(Member), true, true),
+            (EditRoles, true, false),
+            (RemoveMembers, true, false),
+        ] {
+            assert_eq!((Owner.may(permission), Member.may(permission)), (owner, member), "{permission:?}");
+        }
     }
 
     #[test]

@@ -1,84 +1,65 @@
 //! Role-edit: an owner changes a member's role; an organization keeps at least one owner.
 
-use crate::{Caller, Change, Decision, Member, MemberChange, Organization, Role, Timestamp};
+use crate::{
+    Action, Change, Decision, ItemKey, Member, OrganizationId, Permission, Policy, Refusal, Role, Snapshot,
+    Timestamp, UserId,
+};
 
-/// What was true when we looked.
+/// A member gets another role. Editing a role to what it is changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
-    /// The caller's membership.
-    pub caller: Option<Member>,
-    /// The organization.
-    pub organization: Option<Organization>,
-    /// The member whose role is edited.
-    pub member: Option<Member>,
+pub struct RoleEdit {
+    /// Who edits it.
+    pub caller: UserId,
+    /// Where.
+    pub organization: OrganizationId,
+    /// Whose role; `None`: what the caller named is no user.
+    pub member: Option<UserId>,
+    /// The role they get.
+    pub role: Role,
 }
 
-/// Why the role stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// Or it does not exist: a stranger must not learn which.
-    #[error("the organization does not exist, or the caller is not in it")]
-    NoSuchOrganization,
-    /// None in this organization.
-    #[error("the organization has no such member")]
-    NoSuchMember,
-    /// Only owners edit roles.
-    #[error("only an owner may edit roles")]
-    OwnerRequired,
-    /// Nobody would be owner.
-    #[error("the organization would have no owner left")]
-    LastOwner,
-}
+impl Action for RoleEdit {
+    const NAME: &'static str = "role-edit";
+    type Answer = Member;
+    type Refusal = Refusal;
 
-/// Decides. Editing a role to what it is changes nothing.
-pub fn decide(
-    caller: &Caller,
-    facts: &Facts,
-    role: Role,
-    now: Timestamp,
-) -> Result<Decision<Member>, Refusal> {
-    let editor = facts.caller.as_ref().ok_or(Refusal::NoSuchOrganization)?;
-    let organization = facts.organization.as_ref().ok_or(Refusal::NoSuchOrganization)?;
-    let member = facts.member.as_ref().ok_or(Refusal::NoSuchMember)?;
-    if editor.role != Role::Owner {
-        return Err(Refusal::OwnerRequired);
+    fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
+        let caller = ItemKey::member(&self.organization, &self.caller);
+        let organization = ItemKey::Organization(self.organization.clone());
+        let member = self.member.as_ref().map(|user| ItemKey::member(&self.organization, user));
+        [caller, organization].into_iter().chain(member).collect()
     }
-    if member.role == role {
-        return Ok(Decision::unchanged(member.clone()));
+
+    fn decide(&self, snapshot: &Snapshot, _: &Policy, _: Timestamp) -> Result<Decision<Member>, Refusal> {
+        let editor = snapshot.membership(&self.organization, &self.caller)?;
+        let organization = snapshot.organization_of(editor)?;
+        let member = self.member.as_ref().and_then(|user| snapshot.member(&self.organization, user));
+        let member = member.ok_or(Refusal::NoSuchMember)?;
+        let authority = editor.require(Permission::EditRoles)?;
+        if member.role == self.role {
+            return Ok(Decision::unchanged(member.clone()));
+        }
+        let owners = self.role.owners() - member.role.owners();
+        organization.keeps_an_owner(owners)?;
+        let mut changes = vec![authority, Change::set_role(member, self.role)];
+        if owners != 0 {
+            changes.push(Change::count(&organization.id, 0, owners));
+        }
+        Ok(Decision { changes, answer: Member { role: self.role, ..member.clone() } })
     }
-    let owners = match role {
-        Role::Owner => 1,
-        Role::Member if organization.owners < 2 => return Err(Refusal::LastOwner),
-        Role::Member => -1,
-    };
-    let loses = !role.may_grant(member.role);
-    let set = MemberChange::SetRole { from: member.role, to: role, unsent: loses && !member.sent };
-    let changes = [
-        Change::may_grant(&organization.id, &caller.user, Role::Owner),
-        Change::Member(organization.id.clone(), member.user.clone(), set),
-        Change::count(&organization.id, 0, owners),
-    ];
-    let lapses = loses.then(|| Change::lapses(member, now)).into_iter().flatten();
-    Ok(Decision {
-        plan: changes.into_iter().chain(lapses).collect(),
-        answer: Member { role, ..member.clone() },
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Item;
-    use crate::testing::{Given, acme, asserts_grant, counts, given, items, member, user};
+    use crate::testing::{Given, acme, asserts, contains, counts, given, items, member, user};
 
     impl Given {
         fn editing(&self, target: Option<Member>, role: Role) -> Result<Decision<Member>, Refusal> {
-            let facts = Facts {
-                caller: self.member.clone(),
-                organization: self.organization.clone(),
-                member: target,
-            };
-            decide(&self.caller, &facts, role, self.now)
+            let name = target.as_ref().map_or(user("bob"), |it| it.user.clone());
+            let edit = RoleEdit { caller: user("ada"), organization: acme(), member: Some(name), role };
+            let other = target.filter(|it| it.user != user("ada"));
+            Given { other, ..self.clone() }.decide(&edit)
         }
     }
 
@@ -89,7 +70,10 @@ mod tests {
         world = world.caller_is(Role::Member);
         assert_eq!(world.editing(None, Role::Member), Err(Refusal::NoSuchMember));
         let owner = Some(member("bob", Role::Owner));
-        assert_eq!(world.editing(owner.clone(), Role::Member), Err(Refusal::OwnerRequired));
+        assert_eq!(
+            world.editing(owner.clone(), Role::Member),
+            Err(Refusal::NotPermitted(Permission::EditRoles))
+        );
         world = world.caller_is(Role::Owner);
         assert_eq!(world.editing(owner, Role::Member), Err(Refusal::LastOwner));
     }
@@ -100,10 +84,10 @@ mod tests {
             [(Role::Owner, Role::Member), (Role::Member, Role::Owner), (Role::Member, Role::Member)]
         {
             let editing = given().caller_is(Role::Member).editing(Some(member("bob", has)), gets);
-            assert_eq!(editing, Err(Refusal::OwnerRequired), "{has} to {gets}");
+            assert_eq!(editing, Err(Refusal::NotPermitted(Permission::EditRoles)), "{has} to {gets}");
         }
         let own = given().caller_is(Role::Member).editing(Some(member("ada", Role::Member)), Role::Owner);
-        assert_eq!(own, Err(Refusal::OwnerRequired), "nobody promotes themselves");
+        assert_eq!(own, Err(Refusal::NotPermitted(Permission::EditRoles)), "nobody promotes themselves");
     }
 
     #[test]
@@ -121,7 +105,7 @@ mod tests {
     fn a_role_edited_to_what_it_is_changes_nothing() {
         for role in Role::ALL {
             let decision = given().owners(1).editing(Some(member("bob", role)), role).unwrap();
-            assert!(decision.plan.changes().is_empty(), "{role}");
+            assert!(decision.changes.is_empty(), "{role}");
         }
     }
 
@@ -135,32 +119,22 @@ mod tests {
 
     #[test]
     fn the_commit_asserts_the_editors_role_and_the_edited_one() {
-        let decision = given().editing(Some(member("bob", Role::Member)), Role::Owner).unwrap();
-        assert!(asserts_grant(&decision, "ada", Role::Owner));
-        let set = MemberChange::SetRole { from: Role::Member, to: Role::Owner, unsent: false };
-        assert!(decision.plan.changes().contains(&Change::Member(acme(), user("bob"), set)));
-    }
-
-    #[test]
-    fn who_has_sent_and_loses_authority_leaves_a_lapse_in_every_lane() {
-        for (has, gets, sent, lapses) in [
-            (Role::Owner, Role::Member, true, usize::from(crate::LANES)),
-            (Role::Owner, Role::Member, false, 0),
-            (Role::Member, Role::Owner, true, 0),
-        ] {
-            let bob = Member { sent, ..member("bob", has) };
-            let items = items(&given().editing(Some(bob), gets).unwrap());
-            let of_bob = |item: &&Item| matches!(item, Item::Lapse(_, sender, _) if *sender == user("bob"));
-            assert_eq!(items.iter().filter(of_bob).count(), lapses, "{has} to {gets}");
-            assert!(items.len() <= crate::CHANGES_MAX, "it is one transaction");
-        }
+        let bob = member("bob", Role::Member);
+        let decision = given().editing(Some(bob.clone()), Role::Owner).unwrap();
+        assert!(asserts(&decision, "ada", Permission::EditRoles));
+        assert!(contains(&decision, &Change::set_role(&bob, Role::Owner)));
     }
 
     #[test]
     fn demoting_oneself_is_one_change_of_one_member() {
         let decision = given().editing(Some(member("ada", Role::Owner)), Role::Member).unwrap();
-        let set = MemberChange::SetRole { from: Role::Owner, to: Role::Member, unsent: true };
-        assert_eq!(decision.plan.changes()[0], Change::Member(acme(), user("ada"), set));
+        assert!(asserts(&decision, "ada", Permission::EditRoles));
         assert_eq!(items(&decision).len(), 2);
+    }
+
+    #[test]
+    fn what_is_no_user_is_no_member() {
+        let edit = RoleEdit { caller: user("ada"), organization: acme(), member: None, role: Role::Owner };
+        assert_eq!(given().decide(&edit), Err(Refusal::NoSuchMember));
     }
 }

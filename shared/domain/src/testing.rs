@@ -7,9 +7,10 @@
 use std::time::Duration;
 
 use crate::{
-    Caller, Change, Closed, Decision, Delivery, EmailAddress, Generation, Invitation, InvitationId, Item,
-    Language, Mail, Member, MemberChange, Organization, OrganizationId, OrganizationName, Policy, Revision,
-    Role, Seats, Sender, State, Status, Tally, Timestamp, UserId,
+    Action, Caller, Change, Closed, Decision, Delivery, Effect, EmailAddress, Generation, Guard, Invitation,
+    InvitationId, ItemKey, Language, Mail, Member, Organization, OrganizationId, OrganizationName,
+    Permission, Plan, Policy, Record, Revision, Role, Seats, Sender, Snapshot, State, Status, Timestamp,
+    UserId, WindowCounter,
 };
 
 /// A moment: 2026-11-24T12:00:00Z.
@@ -50,7 +51,6 @@ pub(crate) fn member(name: &str, role: Role) -> Member {
         invitation: id_of(name),
         joined_at: Timestamp::from_unix(0),
         mailed: None,
-        sent: false,
     }
 }
 
@@ -91,6 +91,8 @@ pub(crate) struct Given {
     pub caller: Caller,
     /// The caller's membership.
     pub member: Option<Member>,
+    /// Another member: who is removed or edited, or who sent ivy's invitation.
+    pub other: Option<Member>,
     pub organization: Option<Organization>,
     /// Ivy's.
     pub invitation: Option<Invitation>,
@@ -102,6 +104,7 @@ pub(crate) fn given() -> Given {
     Given {
         caller: caller("ada"),
         member: Some(member("ada", Role::Owner)),
+        other: None,
         organization: Some(Organization {
             id: acme(),
             name: OrganizationName::parse("Acme").unwrap(),
@@ -121,6 +124,37 @@ pub(crate) fn given_invitee() -> Given {
 }
 
 impl Given {
+    /// What `action` reads at its first attempt.
+    pub fn snapshot(&self, action: &impl Action) -> Snapshot {
+        self.snapshot_of(action.reads(None))
+    }
+
+    pub fn snapshot_of(&self, keys: impl IntoIterator<Item = ItemKey>) -> Snapshot {
+        let members = [&self.member, &self.other].into_iter().flatten().cloned().map(Record::Member);
+        let organization = self.organization.iter().cloned().map(Record::Organization);
+        let invitation = self.invitation.iter().cloned().map(Record::Invitation);
+        let records: Vec<_> = members.chain(organization).chain(invitation).collect();
+        let stored = |key: &ItemKey| records.iter().find(|record| record.key() == *key).cloned();
+        keys.into_iter().map(|key| (key.clone(), stored(&key))).collect()
+    }
+
+    /// What `action` comes to at its first attempt, whose changes are one transaction.
+    pub fn decide<A: Action>(&self, action: &A) -> Result<Decision<A::Answer>, A::Refusal> {
+        let decision = action.decide(&self.snapshot(action), &self.policy, self.now)?;
+        assert!(Plan::new(decision.changes.iter().cloned()).is_ok(), "the changes are one transaction");
+        Ok(decision)
+    }
+
+    /// The caller with their verified address.
+    pub fn sender(&self) -> Sender {
+        self.caller.clone().verified().unwrap()
+    }
+
+    pub fn with(mut self, other: Member) -> Self {
+        self.other = Some(other);
+        self
+    }
+
     pub fn caller_is(mut self, role: Role) -> Self {
         self.member = Some(member(self.caller.user.as_str(), role));
         self
@@ -153,13 +187,13 @@ impl Given {
 
     /// Acme has invited so many since then.
     pub fn invited(mut self, count: u32, since: Timestamp) -> Self {
-        self.organization.as_mut().unwrap().invited = Some(Tally { since, count });
+        self.organization.as_mut().unwrap().invited = Some(WindowCounter { since, count });
         self
     }
 
     /// The caller has had so many mailed since then.
     pub fn mailed(mut self, count: u32, since: Timestamp) -> Self {
-        self.member.as_mut().unwrap().mailed = Some(Tally { since, count });
+        self.member.as_mut().unwrap().mailed = Some(WindowCounter { since, count });
         self
     }
 
@@ -226,50 +260,48 @@ pub(crate) fn written<A>(decision: &Decision<A>) -> &Invitation {
     writes(decision).next().expect("the plan writes a record")
 }
 
-/// All records that the plan writes.
+/// All invitations that the changes write.
 pub(crate) fn writes<A>(decision: &Decision<A>) -> impl Iterator<Item = &Invitation> {
-    decision.plan.changes().iter().filter_map(|change| match change {
-        Change::Invitation(_, _, crate::InvitationChange::Write(invitation)) => Some(&**invitation),
+    decision.changes.iter().filter_map(|change| match &change.effect {
+        Effect::Put(record) => match &**record {
+            Record::Invitation(invitation) => Some(invitation),
+            _ => None,
+        },
         _ => None,
     })
 }
 
-/// How the plan moves Acme's counters: seats free, owners.
+/// How the changes move Acme's counters: seats free, owners.
 pub(crate) fn counts<A>(decision: &Decision<A>) -> (i32, i32) {
-    decision
-        .plan
-        .changes()
-        .iter()
-        .find_map(|change| match change {
-            Change::Organization(_, crate::OrganizationChange::Count { seats_free, owners, .. }) => {
-                Some((*seats_free, *owners))
-            }
-            _ => None,
-        })
-        .unwrap_or_default()
+    let counts = decision.changes.iter().find_map(|change| match change.effect {
+        Effect::Count { seats_free, owners, .. } => Some((seats_free, owners)),
+        _ => None,
+    });
+    counts.unwrap_or_default()
 }
 
-/// Whether the plan asserts that `name` may grant `role`.
-pub(crate) fn asserts_grant<A>(decision: &Decision<A>, name: &str, role: Role) -> bool {
-    decision.plan.changes().iter().any(|change| match change {
-        Change::Member(organization, member, MemberChange::MayGrant(it) | MemberChange::Mail(it, _)) => {
-            (organization, member.as_str(), *it) == (&acme(), name, role)
-        }
-        _ => false,
-    })
+/// Whether the changes assert that `name` has the permission.
+pub(crate) fn asserts<A>(decision: &Decision<A>, name: &str, permission: Permission) -> bool {
+    let item = ItemKey::member(&acme(), &user(name));
+    decision.changes.iter().any(|it| it.item == item && it.guards.contains(&Guard::May(permission)))
 }
 
-/// Whether the plan asserts that nothing of `name`'s authority has lapsed.
-pub(crate) fn asserts_no_lapse<A>(decision: &Decision<A>, name: &str) -> bool {
-    decision.plan.changes().iter().any(|change| match change {
-        Change::Lapse(organization, sender, lane, crate::LapseChange::Absent) => {
-            (organization, sender.as_str(), *lane) == (&acme(), name, crate::Lane::of(&id_of("ivy")))
-        }
-        _ => false,
-    })
+/// Whether anything would be written.
+pub(crate) fn writes_anything<A>(decision: &Decision<A>) -> bool {
+    plan(decision).writes()
 }
 
-/// The items that the plan touches.
-pub(crate) fn items<A>(decision: &Decision<A>) -> Vec<Item> {
-    decision.plan.changes().iter().map(Change::item).collect()
+/// The changes as one transaction.
+pub(crate) fn plan<A>(decision: &Decision<A>) -> Plan {
+    Plan::new(decision.changes.iter().cloned()).unwrap()
+}
+
+/// The items that the changes touch.
+pub(crate) fn items<A>(decision: &Decision<A>) -> Vec<ItemKey> {
+    plan(decision).changes().iter().map(|change| change.item.clone()).collect()
+}
+
+/// Whether `change` is among the changes.
+pub(crate) fn contains<A>(decision: &Decision<A>, change: &Change) -> bool {
+    decision.changes.contains(change)
 }

@@ -2,56 +2,94 @@
 
 use std::sync::Arc;
 
-use domain::{Clock, OrganizationId, Policy, Timestamp, UserId};
+use aws_config::SdkConfig;
+use domain::{Action, Clock, Link, Policy, Timestamp, Token};
 use lambda_runtime::Error;
-use store::Store;
-use store::aws::config;
+use links::{Kms, LinkKey};
+use store::{RunError, Store};
 
-use crate::{Problem, SystemClock, env};
+use crate::problem::Problem;
+use crate::{SystemClock, env};
 
-/// The table, the time and the policy. Cheap to clone.
+/// The table, the time and the policy, and the other services that the function calls. Cheap to clone.
 #[derive(Clone)]
-pub struct App {
+pub struct App<Services = ()> {
     /// The table.
     pub store: Store,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The configured numbers.
     pub policy: Policy,
+    /// The other services.
+    pub services: Services,
 }
 
-impl App {
-    /// As the environment says: `TABLE_NAME`, and [`env::policy`].
-    pub fn from_env() -> Result<Self, Error> {
-        Self::with_config(&config()?)
-    }
+/// An [`App`] with the key that links are made with and verified by.
+pub type LinkApp = App<Arc<dyn LinkKey>>;
 
-    /// As [`App::from_env`], with an SDK configuration that the function shares with other clients.
-    pub fn with_config(config: &aws_config::SdkConfig) -> Result<Self, Error> {
+/// Services beside the table that a function calls.
+pub trait FromEnv: Sized {
+    /// As the environment says, reached as `config` says. An error names the variable that is missing or wrong.
+    fn from_env(config: &SdkConfig) -> Result<Self, Error>;
+}
+
+impl FromEnv for () {
+    fn from_env(_: &SdkConfig) -> Result<Self, Error> {
+        Ok(())
+    }
+}
+
+impl FromEnv for Arc<dyn LinkKey> {
+    /// `LINK_KEYS`.
+    fn from_env(config: &SdkConfig) -> Result<Self, Error> {
+        Ok(Arc::new(Kms::new(config, &env::required("LINK_KEYS")?)?))
+    }
+}
+
+impl<Services: FromEnv> App<Services> {
+    /// As the environment says: `TABLE_NAME`, [`env::policy`], and what the services need.
+    pub fn from_env() -> Result<Self, Error> {
+        let config = aws_client::config()?;
         Ok(Self {
-            store: Store::new(config, env::required("TABLE_NAME")?),
+            store: Store::new(&config, env::required("TABLE_NAME")?),
             clock: Arc::new(SystemClock),
             policy: env::policy()?,
+            services: Services::from_env(&config)?,
         })
-    }
-
-    /// The refusal of a call about an item whose id names nothing: `otherwise`, unless the caller is not in
-    /// the organization, which comes first.
-    pub async fn not_found(
-        &self,
-        organization: &OrganizationId,
-        caller: &UserId,
-        otherwise: Problem,
-    ) -> Problem {
-        match self.store.membership(organization, caller).await {
-            Ok(Some(_)) => otherwise,
-            Ok(None) => Problem::no_organization(),
-            Err(error) => error.into(),
-        }
     }
 }
 
-impl Clock for App {
+impl<Services> App<Services> {
+    /// The same, with other services.
+    #[must_use]
+    pub fn with<Others>(&self, services: Others) -> App<Others> {
+        App {
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            policy: self.policy.clone(),
+            services,
+        }
+    }
+
+    /// Runs `action` on the table, by the clock and under the policy.
+    pub async fn run<A: Action>(&self, action: &A) -> Result<A::Answer, RunError<A::Refusal>> {
+        self.store.run(action, &self.policy, &*self.clock).await
+    }
+}
+
+impl LinkApp {
+    /// The link of a token whose MAC is right. The table is asked for nothing before: neither the answer to a link that
+    /// Roster never made nor its time can tell what stands there.
+    pub async fn verify(&self, token: Token) -> Result<Link, Problem> {
+        let genuine = self.services.verify(&token).await?;
+        if genuine { Ok(token.link) } else { Err(domain::Refusal::InvalidToken.into()) }
+    }
+}
+
+impl<Services> Clock for App<Services>
+where
+    Services: Send + Sync,
+{
     fn now(&self) -> Timestamp {
         self.clock.now()
     }

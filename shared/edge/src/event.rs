@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::app::{App, FromEnv};
 use crate::observe::{self, Failed, Invocation, Outcome};
 
 /// What a handler has done, and what is answered.
@@ -34,14 +35,30 @@ impl From<Outcome> for Handled {
     }
 }
 
-/// Serves `handle`, as the function `action`, to the Lambda runtime until it ends the process.
-pub async fn run<App, Event, Answer, Handling>(
+/// The whole of a function that is invoked by an event: configured by the environment, it serves `handle` as the function
+/// `action` until the runtime ends the process.
+pub async fn main<Services, Event, Answer, Handling>(
     action: &'static str,
-    app: App,
-    handle: impl Fn(Arc<App>, Event) -> Handling,
+    handle: impl Fn(Arc<App<Services>>, Event) -> Handling,
 ) -> Result<(), Error>
 where
-    App: Clock,
+    Services: FromEnv + Send + Sync,
+    Event: DeserializeOwned,
+    Answer: Serialize,
+    Handling: Future<Output = Result<Handled<Answer>, Failed>>,
+{
+    observe::start();
+    run(action, App::<Services>::from_env()?, handle).await
+}
+
+/// Serves `handle`, as the function `action`, to the Lambda runtime until it ends the process.
+pub async fn run<Clocked, Event, Answer, Handling>(
+    action: &'static str,
+    app: Clocked,
+    handle: impl Fn(Arc<Clocked>, Event) -> Handling,
+) -> Result<(), Error>
+where
+    Clocked: Clock,
     Event: DeserializeOwned,
     Answer: Serialize,
     Handling: Future<Output = Result<Handled<Answer>, Failed>>,
@@ -51,14 +68,14 @@ where
 }
 
 /// Hands one event to `handle`: the way that [`run`] goes, without a runtime.
-pub async fn invoke<App, Event, Answer, Handling>(
+pub async fn invoke<Clocked, Event, Answer, Handling>(
     action: &'static str,
-    app: Arc<App>,
-    handle: impl Fn(Arc<App>, Event) -> Handling,
+    app: Arc<Clocked>,
+    handle: impl Fn(Arc<Clocked>, Event) -> Handling,
     event: LambdaEvent<Value>,
 ) -> Result<Value, Error>
 where
-    App: Clock,
+    Clocked: Clock,
     Event: DeserializeOwned,
     Answer: Serialize,
     Handling: Future<Output = Result<Handled<Answer>, Failed>>,
@@ -67,14 +84,14 @@ where
 }
 
 /// An error makes Lambda try again later, as it does; what it is told goes to the dead letters.
-async fn serve<App, Event, Answer, Handling>(
+async fn serve<Clocked, Event, Answer, Handling>(
     action: &'static str,
-    app: Arc<App>,
-    handle: &impl Fn(Arc<App>, Event) -> Handling,
+    app: Arc<Clocked>,
+    handle: &impl Fn(Arc<Clocked>, Event) -> Handling,
     event: LambdaEvent<Value>,
 ) -> Result<Answer, Error>
 where
-    App: Clock,
+    Clocked: Clock,
     Event: DeserializeOwned,
     Handling: Future<Output = Result<Handled<Answer>, Failed>>,
 {

@@ -11,6 +11,7 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::app::{App, FromEnv};
 use crate::headers;
 use crate::observe::{self, Invocation, Outcome};
 use crate::problem::{Code, Problem};
@@ -52,11 +53,29 @@ impl From<Unauthenticated> for Failure {
     }
 }
 
-/// Serves `handle`, as the function `action`, to the Lambda runtime until it ends the process.
-pub async fn run<App, Handle, Handling>(action: &'static str, app: App, handle: Handle) -> Result<(), Error>
+/// The whole of a function that is called over HTTP: configured by the environment, it serves `handle` as the function
+/// `action` until the runtime ends the process.
+pub async fn main<Services, Handle, Handling>(action: &'static str, handle: Handle) -> Result<(), Error>
 where
-    App: Clock + 'static,
-    Handle: Fn(Arc<App>, Request) -> Handling + Clone + Send + Sync + 'static,
+    Services: FromEnv + Send + Sync + 'static,
+    Handle: Fn(Arc<App<Services>>, Request) -> Handling + Clone + Send + Sync + 'static,
+    Handling: Future<Output = Result<Response<Body>, Failure>> + Send + 'static,
+{
+    observe::start();
+    let app = App::<Services>::from_env()?;
+    app.store.connect().await;
+    run(action, app, handle).await
+}
+
+/// Serves `handle`, as the function `action`, to the Lambda runtime until it ends the process.
+pub async fn run<Clocked, Handle, Handling>(
+    action: &'static str,
+    app: Clocked,
+    handle: Handle,
+) -> Result<(), Error>
+where
+    Clocked: Clock + 'static,
+    Handle: Fn(Arc<Clocked>, Request) -> Handling + Clone + Send + Sync + 'static,
     Handling: Future<Output = Result<Response<Body>, Failure>> + Send + 'static,
 {
     let app = Arc::new(app);
@@ -69,30 +88,30 @@ where
 }
 
 /// Hands one event to `handle`: the way that [`run`] goes, without a runtime.
-pub async fn invoke<App, Handle, Handling>(
+pub async fn invoke<Clocked, Handle, Handling>(
     action: &'static str,
-    app: Arc<App>,
+    app: Arc<Clocked>,
     handle: Handle,
     event: LambdaEvent<Value>,
 ) -> Result<Value, Error>
 where
-    App: Clock + 'static,
-    Handle: Fn(Arc<App>, Request) -> Handling + Clone + Send + Sync + 'static,
+    Clocked: Clock + 'static,
+    Handle: Fn(Arc<Clocked>, Request) -> Handling + Clone + Send + Sync + 'static,
     Handling: Future<Output = Result<Response<Body>, Failure>> + Send + 'static,
 {
     let event = LambdaEvent::new(serde_json::from_value(event.payload)?, event.context);
     Ok(serde_json::to_value(serve(action, app, handle, event).await?)?)
 }
 
-async fn serve<App, Handle, Handling>(
+async fn serve<Clocked, Handle, Handling>(
     action: &'static str,
-    app: Arc<App>,
+    app: Arc<Clocked>,
     handle: Handle,
     event: LambdaEvent<LambdaRequest>,
 ) -> Result<impl Serialize + Send, Error>
 where
-    App: Clock + 'static,
-    Handle: Fn(Arc<App>, Request) -> Handling + Clone + Send + Sync + 'static,
+    Clocked: Clock + 'static,
+    Handle: Fn(Arc<Clocked>, Request) -> Handling + Clone + Send + Sync + 'static,
     Handling: Future<Output = Result<Response<Body>, Failure>> + Send + 'static,
 {
     let invocation =
@@ -175,26 +194,27 @@ fn answered(answer: Result<Response<Body>, Failure>) -> Response<Body> {
 
 /// 200 with `view`.
 pub fn ok(view: &impl Serialize) -> Result<Response<Body>, Failure> {
-    Ok(said(StatusCode::OK, worded(view)?))
+    Ok(json_response(StatusCode::OK, to_json(view)?))
 }
 
-/// An answer of `status` with JSON that is there word for word, as [`worded`] makes it.
+/// An answer of `status` with a JSON body.
 #[must_use]
-pub fn said(status: StatusCode, text: String) -> Response<Body> {
-    let mut response = Response::new(Body::from(text));
+pub fn json_response(status: StatusCode, body: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
-/// `view` word for word.
-pub fn worded(view: &impl Serialize) -> Result<String, Problem> {
+/// `view` as JSON.
+pub fn to_json(view: &impl Serialize) -> Result<String, Problem> {
     serde_json::to_string(view).map_err(Problem::internal)
 }
 
 /// 204.
-pub fn no_content() -> Result<Response<Body>, Failure> {
+#[must_use]
+pub fn no_content() -> Response<Body> {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = StatusCode::NO_CONTENT;
-    Ok(response)
+    response
 }

@@ -16,7 +16,7 @@ mod clock;
 mod problem;
 mod timer;
 
-pub use app::App;
+pub use app::{App, FromEnv, LinkApp};
 pub use clock::SystemClock;
 pub use problem::{Code, FieldError, Problem};
 pub use timer::Timer;

@@ -5,15 +5,15 @@
 
 use std::time::Duration;
 
-use domain::idempotency::Reused;
+use domain::idempotency::KeyReused;
 use domain::{
-    DeadLink, Enough, InvalidEmail, InvalidName, NotPending, Seats, Status, Tallied, TooMany, TooSoon,
-    accept, create, decline, invite, remove, resend, revoke, role_edit,
+    CooldownReason, InvalidEmail, InvalidName, Limited, Permission, Refusal, Seats, Status, TooMany, TooSoon,
 };
 use http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Response};
+use links::KeyError;
 use serde::Serialize;
-use store::{CommitError, SettleError};
+use store::{CommitError, RunError};
 
 use crate::observe::chain;
 use crate::view::SeatsView;
@@ -269,30 +269,15 @@ impl Problem {
         response
     }
 
-    /// 404, for whoever is not in the organization, whether there is one or not.
-    #[must_use]
-    pub fn no_organization() -> Self {
-        Self::new(Code::OrganizationNotFound, "There is no organization with this id that you belong to.")
-    }
-
-    fn no_invitation() -> Self {
-        Self::new(Code::InvitationNotFound, "The organization has no invitation with this id.")
-    }
-
-    fn no_member() -> Self {
-        Self::new(Code::MemberNotFound, "The organization has no member with this user id.")
-    }
-
-    /// 403, for a caller whose address proves nothing.
-    #[must_use]
-    pub fn email_not_verified() -> Self {
-        let detail = "This needs a verified e-mail address: the token's `email` must be one that can be \
-                      invited, and its `email_verified` true.";
-        Self::new(Code::EmailNotVerified, detail)
-    }
-
-    fn role_not_grantable() -> Self {
-        Self::new(Code::RoleNotGrantable, "An owner may grant owner and member, a member only member.")
+    fn not_permitted(permission: Permission) -> Self {
+        let (code, detail) = match permission {
+            Permission::Invite(_) | Permission::Resend(_) | Permission::Revoke(_) => {
+                (Code::RoleNotGrantable, "An owner may grant owner and member, a member only member.")
+            }
+            Permission::EditRoles => (Code::OwnerRequired, "Only an owner may edit roles."),
+            Permission::RemoveMembers => (Code::OwnerRequired, "Only an owner may remove other members."),
+        };
+        Self::new(code, detail)
     }
 
     fn seats_exhausted(seats: Seats) -> Self {
@@ -300,15 +285,15 @@ impl Problem {
         Self { seats: Some(seats), ..Self::new(Code::SeatsExhausted, detail) }
     }
 
-    /// Rule 11, for an organization or a sender.
+    /// 429, for an organization or a sender.
     fn too_many(TooMany { of, limit, left, wait }: TooMany) -> Self {
         let again = in_words(wait);
         let detail = match of {
-            Tallied::Organization => format!(
+            Limited::Organization => format!(
                 "An organization may invite {limit} people in a day; {left} of them are left, and all again in \
                  {again}. Nobody was invited."
             ),
-            Tallied::Sender => format!(
+            Limited::Sender => format!(
                 "You may have {limit} people mailed in an hour; {left} of them are left, and all again in \
                  {again}. Nobody was mailed."
             ),
@@ -316,13 +301,13 @@ impl Problem {
         Self { wait: Some(wait), ..Self::new(Code::TooManyInvitations, detail) }
     }
 
-    /// Rule 11, for an address.
+    /// 429, for an address.
     fn too_soon(TooSoon { why, wait }: TooSoon) -> Self {
         let detail = format!("This address {}.", has_had(why, wait));
         Self { wait: Some(wait), ..Self::new(Code::ResendTooSoon, detail) }
     }
 
-    /// Rule 11, for these of a request's addresses.
+    /// 429, for these of a request's addresses.
     fn all_too_soon(addresses: Vec<(usize, TooSoon)>) -> Self {
         let wait = addresses.iter().map(|(_, it)| it.wait).max();
         let error = |(place, TooSoon { why, wait })| FieldError {
@@ -333,25 +318,15 @@ impl Problem {
         Self { wait, ..Self::fields(Code::ResendTooSoon, errors) }
     }
 
-    fn last_owner() -> Self {
-        let detail = "The organization would have no owner left. Make another member owner first.";
-        Self::new(Code::LastOwner, detail)
-    }
-
-    fn email_mismatch() -> Self {
-        let detail = "You are signed in with another address than the one that was invited.";
-        Self::new(Code::EmailMismatch, detail)
-    }
-
     /// To an inviter: what the record is instead of pending.
-    fn not_pending(NotPending(status): NotPending) -> Self {
+    fn not_pending(status: Status) -> Self {
         let detail = format!("The invitation is {status}.");
         let problem = Self::new(Code::InvitationNotPending, detail);
         Self { invitation_status: Some(status), ..problem }
     }
 
     /// To an invitee: why a genuine link is dead.
-    fn gone(NotPending(status): NotPending) -> Self {
+    fn gone(status: Status) -> Self {
         match status {
             Status::Expired => Self::new(
                 Code::InvitationExpired,
@@ -368,11 +343,11 @@ impl Problem {
 }
 
 /// That an address has had enough mail, and for how long.
-fn has_had(why: Enough, wait: Duration) -> String {
+fn has_had(why: CooldownReason, wait: Duration) -> String {
     let again = in_words(wait);
     match why {
-        Enough::JustNow => format!("was mailed a moment ago, and can be mailed again in {again}"),
-        Enough::Mails(count) => {
+        CooldownReason::JustNow => format!("was mailed a moment ago, and can be mailed again in {again}"),
+        CooldownReason::Mails(count) => {
             format!("has had {count} mails of this organization, and can be mailed again in {again}")
         }
     }
@@ -393,128 +368,66 @@ fn in_words(wait: Duration) -> String {
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
-impl From<Reused> for Problem {
-    fn from(_: Reused) -> Self {
+impl From<KeyReused> for Problem {
+    fn from(_: KeyReused) -> Self {
         let detail = "This Idempotency-Key was used for another request within the last 24 hours. Take a fresh \
                       key for each request, and the same one only to send that request again.";
         Self::new(Code::IdempotencyKeyReused, detail)
     }
 }
 
-impl From<DeadLink> for Problem {
-    fn from(dead: DeadLink) -> Self {
-        match dead {
-            DeadLink::Invalid(_) => Self::new(Code::InvalidToken, "This is not a link that Roster made."),
-            DeadLink::Superseded => {
-                Self::new(Code::InvitationSuperseded, "Use the link in the newest mail of this invitation.")
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        use Refusal as R;
+        let (code, detail) = match refusal {
+            R::NotPermitted(permission) => return Self::not_permitted(permission),
+            R::NotPending(status) => return Self::not_pending(status),
+            R::Gone(status) => return Self::gone(status),
+            R::TooMany(too_many) => return Self::too_many(too_many),
+            R::TooSoon(too_soon) => return Self::too_soon(too_soon),
+            R::AddressesTooSoon(addresses) => return Self::all_too_soon(addresses),
+            R::SeatsExhausted(seats) => return Self::seats_exhausted(seats),
+            R::InvalidToken => (Code::InvalidToken, "This is not a link that Roster made."),
+            R::Superseded => {
+                (Code::InvitationSuperseded, "Use the link in the newest mail of this invitation.")
             }
-        }
-    }
-}
-
-impl From<create::Refusal> for Problem {
-    fn from(refusal: create::Refusal) -> Self {
-        match refusal {
-            create::Refusal::EmailNotVerified => Self::email_not_verified(),
-        }
-    }
-}
-
-impl From<invite::Refusal> for Problem {
-    fn from(refusal: invite::Refusal) -> Self {
-        use invite::Refusal as R;
-        match refusal {
-            R::EmailNotVerified => Self::email_not_verified(),
-            R::NoSuchOrganization => Self::no_organization(),
-            R::RoleNotGrantable => Self::role_not_grantable(),
-            R::TooMany(too_many) => Self::too_many(too_many),
-            R::TooSoon(addresses) => Self::all_too_soon(addresses),
-            R::SeatsExhausted(seats) => Self::seats_exhausted(seats),
-        }
-    }
-}
-
-impl From<resend::Refusal> for Problem {
-    fn from(refusal: resend::Refusal) -> Self {
-        use resend::Refusal as R;
-        match refusal {
-            R::EmailNotVerified => Self::email_not_verified(),
-            R::NoSuchOrganization => Self::no_organization(),
-            R::NoSuchInvitation => Self::no_invitation(),
-            R::RoleNotGrantable => Self::role_not_grantable(),
-            R::NotPending(not_pending) => Self::not_pending(not_pending),
-            R::TooMany(too_many) => Self::too_many(too_many),
-            R::TooSoon(too_soon) => Self::too_soon(too_soon),
-            R::SeatsExhausted(seats) => Self::seats_exhausted(seats),
-        }
-    }
-}
-
-impl From<revoke::Refusal> for Problem {
-    fn from(refusal: revoke::Refusal) -> Self {
-        use revoke::Refusal as R;
-        match refusal {
-            R::NoSuchOrganization => Self::no_organization(),
-            R::NoSuchInvitation => Self::no_invitation(),
-            R::RoleNotGrantable => Self::role_not_grantable(),
-            R::NotPending(not_pending) => Self::not_pending(not_pending),
-        }
-    }
-}
-
-impl From<accept::Refusal> for Problem {
-    fn from(refusal: accept::Refusal) -> Self {
-        use accept::Refusal as R;
-        match refusal {
-            R::DeadLink(dead) => dead.into(),
-            R::EmailNotVerified => Self::email_not_verified(),
-            R::EmailMismatch => Self::email_mismatch(),
-            R::NotPending(not_pending) => Self::gone(not_pending),
-            R::AlreadyMember => {
-                let detail = "You are a member of this organization already, through another invitation.";
-                Self::new(Code::AlreadyMember, detail)
+            R::EmailNotVerified => (
+                Code::EmailNotVerified,
+                "This needs a verified e-mail address: the token's `email` must be one that can be invited, and its \
+                 `email_verified` true.",
+            ),
+            R::EmailMismatch => {
+                (Code::EmailMismatch, "You are signed in with another address than the one that was invited.")
             }
-            R::SenderLostAuthority => {
-                let detail = "Whoever sent the invitation may not grant its role any more. Ask an owner to \
-                              resend it.";
-                Self::new(Code::SenderLostAuthority, detail)
+            R::NoSuchOrganization => {
+                (Code::OrganizationNotFound, "There is no organization with this id that you belong to.")
             }
-        }
+            R::NoSuchInvitation => {
+                (Code::InvitationNotFound, "The organization has no invitation with this id.")
+            }
+            R::NoSuchMember => (Code::MemberNotFound, "The organization has no member with this user id."),
+            R::AlreadyMember => (
+                Code::AlreadyMember,
+                "You are a member of this organization already, through another invitation.",
+            ),
+            R::SenderLostAuthority => (
+                Code::SenderLostAuthority,
+                "Whoever sent the invitation may not grant its role any more. Ask an owner to resend it.",
+            ),
+            R::LastOwner => (
+                Code::LastOwner,
+                "The organization would have no owner left. Make another member owner first.",
+            ),
+        };
+        Self::new(code, detail)
     }
 }
 
-impl From<decline::Refusal> for Problem {
-    fn from(refusal: decline::Refusal) -> Self {
-        use decline::Refusal as R;
-        match refusal {
-            R::DeadLink(dead) => dead.into(),
-            R::EmailNotVerified => Self::email_not_verified(),
-            R::EmailMismatch => Self::email_mismatch(),
-            R::NotPending(not_pending) => Self::gone(not_pending),
-        }
-    }
-}
-
-impl From<role_edit::Refusal> for Problem {
-    fn from(refusal: role_edit::Refusal) -> Self {
-        use role_edit::Refusal as R;
-        match refusal {
-            R::NoSuchOrganization => Self::no_organization(),
-            R::NoSuchMember => Self::no_member(),
-            R::OwnerRequired => Self::new(Code::OwnerRequired, "Only an owner may edit roles."),
-            R::LastOwner => Self::last_owner(),
-        }
-    }
-}
-
-impl From<remove::Refusal> for Problem {
-    fn from(refusal: remove::Refusal) -> Self {
-        use remove::Refusal as R;
-        match refusal {
-            R::NoSuchOrganization => Self::no_organization(),
-            R::NoSuchMember => Self::no_member(),
-            R::OwnerRequired => Self::new(Code::OwnerRequired, "Only an owner may remove other members."),
-            R::LastOwner => Self::last_owner(),
+impl From<KeyError> for Problem {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Unavailable(_) => Self::unavailable(error),
+            KeyError::Broken(_) => Self::internal(error),
         }
     }
 }
@@ -523,20 +436,21 @@ impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Throttled(_) | store::Error::Unavailable(_) => Self::unavailable(error),
-            store::Error::Refused(_) | store::Error::Broken(_) => Self::internal(error),
+            store::Error::Refused(_) | store::Error::Corrupt(_) => Self::internal(error),
         }
     }
 }
 
-impl<Refusal: Into<Self>, Failure: Into<Self>> From<SettleError<Refusal, Failure>> for Problem {
-    fn from(error: SettleError<Refusal, Failure>) -> Self {
+impl<Refusal: Into<Self>> From<RunError<Refusal>> for Problem {
+    fn from(error: RunError<Refusal>) -> Self {
         match error {
-            SettleError::Refused(refusal) => refusal.into(),
-            SettleError::Contended => {
+            RunError::Refused(refusal) => refusal.into(),
+            RunError::Contended => {
                 Self::new(Code::Conflict, "Others changed the same things again and again. Try again.")
             }
-            SettleError::Read(error) => error.into(),
-            SettleError::Commit(error) => match error {
+            RunError::Read(error) => error.into(),
+            RunError::Plan(error) => Self::internal(error),
+            RunError::Commit(error) => match error {
                 CommitError::Contended(_) => {
                     let detail = "Others kept changing the same things. Try again.";
                     Self { cause: Some(error.into()), ..Self::new(Code::Conflict, detail) }
@@ -545,23 +459,6 @@ impl<Refusal: Into<Self>, Failure: Into<Self>> From<SettleError<Refusal, Failure
                 CommitError::Refused(_) => Self::internal(error),
             },
         }
-    }
-}
-
-/// Ids that cannot be parsed name nothing; the answer is the same as for those that name nothing.
-pub(crate) mod missing {
-    use super::Problem;
-
-    pub(crate) fn organization<E>(_: E) -> Problem {
-        Problem::no_organization()
-    }
-
-    pub(crate) fn invitation<E>(_: E) -> Problem {
-        Problem::no_invitation()
-    }
-
-    pub(crate) fn member<E>(_: E) -> Problem {
-        Problem::no_member()
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::str::FromStr;
 
 use domain::idempotency::{IdempotencyKey, InvalidIdempotencyKey};
-use domain::{Caller, EmailAddress, InvitationId, Language, OrganizationId, Role, Token, UserId};
+use domain::{Caller, EmailAddress, InvitationId, Language, OrganizationId, Refusal, Role, Token, UserId};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt};
 use serde::Deserialize;
@@ -12,9 +12,9 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde_path_to_error::{Path, Segment};
 
 use crate::observe;
-use crate::problem::{Code, Problem, missing};
+use crate::problem::{Code, Problem};
 
-/// 64 KiB (DESIGN section 3).
+/// 64 KiB.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// Who is calling, by the claims that API Gateway's authorizer has verified. `Err`: no authorizer did.
@@ -50,37 +50,21 @@ pub(crate) fn observe_ids(request: &Request) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unauthenticated;
 
-/// Refuses a caller without a verified address, where that comes before looking at the path.
-pub fn verified(caller: &Caller) -> Result<(), Problem> {
-    caller.email.as_ref().map(drop).ok_or_else(Problem::email_not_verified)
-}
-
 /// The organization in the path.
 pub fn organization(request: &Request) -> Result<OrganizationId, Problem> {
-    path(request, "organization_id").parse().map_err(missing::organization)
+    path(request, "organization_id").parse().map_err(|_| Refusal::NoSuchOrganization.into())
 }
 
-/// The invitation in the path. Where the caller may not even see the organization, that comes first: so
-/// this is parsed apart from being refused.
+/// The invitation in the path; `None`: what stands there is no id. The action refuses that, after a caller who may not even
+/// see the organization.
 pub fn invitation(request: &Request) -> Option<InvitationId> {
     path(request, "invitation_id").parse().ok()
 }
 
-/// The member in the path, as the `sub` is: the gateway has decoded it.
+/// The member in the path, as the `sub` is, which the gateway has decoded; `None`: what stands there is no user. The action
+/// refuses that, as it does for [`invitation`].
 pub fn member(request: &Request) -> Option<UserId> {
     path(request, "user_id").parse().ok()
-}
-
-/// The refusal for an invitation's id that names nothing.
-#[must_use]
-pub fn no_invitation() -> Problem {
-    missing::invitation(())
-}
-
-/// The refusal for a member's id that names nothing.
-#[must_use]
-pub fn no_member() -> Problem {
-    missing::member(())
 }
 
 fn path(request: &Request, name: &str) -> String {
@@ -156,7 +140,7 @@ struct TokenBody {
 /// genuine or not.
 pub fn token(request: &Request) -> Result<Token, Problem> {
     let TokenBody { token } = json(request)?;
-    let token = Token::parse(&token).map_err(domain::DeadLink::from)?;
+    let token = Token::parse(&token).map_err(Refusal::from)?;
     observe::link(&token.link);
     Ok(token)
 }

@@ -8,8 +8,8 @@ use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventR
 use domain::{Clock, InvitationId, OrganizationId};
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use store::Broken;
-use store::record::{Standing, invitation_key, standing};
+use store::CorruptItem;
+use store::record::{InvitationImage, invitation_image, invitation_key};
 
 use crate::event::Handled;
 use crate::observe::{self, Failed, Outcome, chain};
@@ -19,7 +19,7 @@ const CONCURRENCY: usize = 8;
 
 /// An invitation that a batch is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Touched {
+pub struct InvitationRef {
     /// Where.
     pub organization: OrganizationId,
     /// Which.
@@ -30,9 +30,9 @@ pub struct Touched {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// Before; `None`: there was no record, or none that can be read.
-    pub old: Option<Standing>,
+    pub old: Option<InvitationImage>,
     /// After; `None`: the record is gone.
-    pub new: Option<Standing>,
+    pub new: Option<InvitationImage>,
 }
 
 /// Calls `look_after` once for each invitation that a change in the batch, `wanted`, is about, whatever
@@ -45,7 +45,7 @@ pub async fn each<Looking>(
     event: Event,
     clock: &impl Clock,
     wanted: impl Fn(&Change) -> bool,
-    look_after: impl Fn(Touched) -> Looking,
+    look_after: impl Fn(InvitationRef) -> Looking,
 ) -> Handled<DynamoDbEventResponse>
 where
     Looking: Future<Output = Result<Outcome, Failed>>,
@@ -68,7 +68,7 @@ where
     }
     let outcomes = stream::iter(touched).map(|((organization, invitation), sequence_number)| {
         let looking =
-            look_after(Touched { organization: organization.clone(), invitation: invitation.clone() });
+            look_after(InvitationRef { organization: organization.clone(), invitation: invitation.clone() });
         async move {
             let work = async {
                 match looking.await {
@@ -97,14 +97,14 @@ where
 
 type Ids = (OrganizationId, InvitationId);
 
-fn read(record: &EventRecord) -> Result<Option<(Ids, Change)>, Broken> {
+fn read(record: &EventRecord) -> Result<Option<(Ids, Change)>, CorruptItem> {
     let Some(ids) = invitation_key(&record.change.keys)? else {
         return Ok(None);
     };
     // Whoever mends a broken record leaves an old image that nobody can read. It only says whether anything has
     // moved, and then something has.
-    let old = standing(&record.change.old_image).unwrap_or(None);
-    Ok(Some((ids, Change { old, new: standing(&record.change.new_image)? })))
+    let old = invitation_image(&record.change.old_image).unwrap_or(None);
+    Ok(Some((ids, Change { old, new: invitation_image(&record.change.new_image)? })))
 }
 
 #[cfg(test)]
@@ -165,7 +165,7 @@ mod tests {
         let failing: Vec<_> = failing.iter().map(|name| id(name)).collect();
         let seen = Mutex::new(Vec::new());
         let wanted = |change: &Change| change.new.as_ref().is_some_and(|it| it.status == Status::Pending);
-        let look_after = async |touched: Touched| {
+        let look_after = async |touched: InvitationRef| {
             seen.lock().unwrap().push(touched.invitation.clone());
             if failing.contains(&touched.invitation) { Err("no".into()) } else { Ok(Outcome::new("ok")) }
         };

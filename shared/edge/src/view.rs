@@ -2,7 +2,7 @@
 
 use domain::{Delivery, Invitation, Language, Member, Organization, Role, Seats, Status, Timestamp};
 use serde::Serialize;
-use store::Listed;
+use store::ListedMember;
 
 /// Timestamps as RFC 3339 text.
 pub mod rfc3339 {
@@ -96,8 +96,8 @@ impl From<&Member> for MemberView {
     }
 }
 
-impl From<Listed> for MemberView {
-    fn from(member: Listed) -> Self {
+impl From<ListedMember> for MemberView {
+    fn from(member: ListedMember) -> Self {
         Self {
             user_id: member.user.into(),
             email: member.email.into(),

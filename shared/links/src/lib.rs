@@ -2,11 +2,9 @@
 //!
 //! The table holds nothing from which a link can be made; who holds the key can make any.
 
-mod app;
 mod in_process;
 mod kms;
 
-pub use app::{App, OpenError};
 pub use in_process::InProcess;
 pub use kms::{InvalidKeys, Kms};
 
@@ -21,6 +19,14 @@ pub trait LinkKey: Send + Sync {
     /// Whether the token's MAC is right under the key that it names. One that names an unknown key is held
     /// against the first one and wrong: the work done must not tell which keys there are.
     fn verify(&self, token: &Token) -> BoxFuture<'static, Result<bool, KeyError>>;
+}
+
+impl KeyError {
+    /// Whether the same may well work later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
 }
 
 /// The key could not be used.

@@ -1,42 +1,16 @@
 //! Committing a plan: one transaction, and what its answer means.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use aws_sdk_dynamodb::types::error::TransactionCanceledException;
-use domain::Plan;
-use domain::ledger::GuardFailed;
-use tokio::time::Instant;
+use domain::{GuardFailed, Plan};
 
 use crate::Store;
-use crate::effort::{Effort, count};
 use crate::error::{Cause, Error, Kind, kind};
-use crate::lower::lower;
-
-/// How long the same request is sent again, while nothing definite comes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
-    /// How long it may take in all, pauses included.
-    pub budget: Duration,
-    /// The first pause is at most this long; each further one at most twice as long as the one before.
-    pub pause_first: Duration,
-    /// No pause is longer.
-    pub pause_max: Duration,
-}
-
-impl Default for Patience {
-    /// A function has 10 s, and its caller an answer to get.
-    fn default() -> Self {
-        Self {
-            budget: Duration::from_secs(7),
-            pause_first: Duration::from_millis(10),
-            pause_max: Duration::from_millis(320),
-        }
-    }
-}
+use crate::retry::{Backoff, RetryStats, count};
+use crate::transaction::transaction_item;
 
 /// What a transaction came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +41,7 @@ pub enum CommitError {
 impl CommitError {
     /// Whether the same may well work later.
     #[must_use]
-    pub fn passes(&self) -> bool {
+    pub fn is_retryable(&self) -> bool {
         match self {
             Self::Contended(_) | Self::Throttled(_) | Self::Unknown(_) => true,
             Self::Refused(_) => false,
@@ -88,25 +62,25 @@ enum Answer {
 impl Store {
     /// Commits `plan`, and after a lost race does not decide again: for whoever has a plan and no facts.
     pub async fn commit_once(&self, plan: &Plan) -> Result<Outcome, CommitError> {
-        self.commit(plan.clone(), &mut Pauses::new(self.patience)).await
+        self.commit(plan, &mut Backoff::new(self.retry_policy)).await
     }
 
-    /// Commits `plan` under guard. What changes between attempts is the token and with it the lane, where the plan asserts that
-    /// one is empty; and that only while it is certain that no earlier attempt can still be carried out.
-    pub(crate) async fn commit(&self, mut plan: Plan, pauses: &mut Pauses) -> Result<Outcome, CommitError> {
+    /// Commits `plan` under guard. A retry has a fresh token, while it is certain that no earlier attempt can still be
+    /// carried out, and otherwise the same one.
+    pub(crate) async fn commit(&self, plan: &Plan, backoff: &mut Backoff) -> Result<Outcome, CommitError> {
         let mut token = fresh_token();
         let mut answer_lost = false;
         loop {
             // Made anew for each attempt: nearly always there is one, and the request takes them.
             let items: Result<Vec<_>, Error> =
-                plan.changes().iter().map(|it| lower(&self.table, it)).collect();
+                plan.changes().iter().map(|it| transaction_item(&self.table, it)).collect();
             let items = items.map_err(|error| CommitError::Refused(error.into()))?;
             let Err(error) = self.send(items, &token).await else {
                 return Ok(Outcome::Committed);
             };
             let reasons = distinct(reasons(&error), error.code());
-            count(|effort| effort.because_of(&reasons));
-            let mut again: fn(&mut Effort) = |effort| effort.conflicts += 1;
+            count(|stats| stats.because_of(&reasons));
+            let mut again: fn(&mut RetryStats) = |stats| stats.conflicts += 1;
             let failure: fn(Cause) -> CommitError = match judge(&error) {
                 Answer::Outcome(outcome) => {
                     tracing::debug!(reasons = reasons.join(" "), "a guard failed");
@@ -115,19 +89,18 @@ impl Store {
                 Answer::Refused => return Err(CommitError::Refused(error.into())),
                 Answer::Unknown => {
                     answer_lost = true;
-                    again = |effort| effort.answers_lost += 1;
+                    again = |stats| stats.answers_lost += 1;
                     CommitError::Unknown
                 }
                 // While an earlier attempt may still be carried out, only its own token is safe.
                 Answer::Conflict | Answer::Throttled if answer_lost => CommitError::Unknown,
                 Answer::Conflict => {
                     token = fresh_token();
-                    plan.step_aside(fastrand::u8(..));
                     CommitError::Contended
                 }
                 Answer::Throttled => CommitError::Throttled,
             };
-            if !pauses.wait().await {
+            if !backoff.wait().await {
                 return Err(failure(error.into()));
             }
             count(again);
@@ -197,31 +170,4 @@ fn reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> Vec<&str> {
 /// The codes of a cancellation, by position.
 pub(crate) fn in_order(cancelled: &TransactionCanceledException) -> Vec<&str> {
     cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect()
-}
-
-/// Pauses between attempts: exponential, with full jitter, within one budget.
-#[derive(Debug)]
-pub struct Pauses {
-    until: Instant,
-    longest: Duration,
-    pause_max: Duration,
-}
-
-impl Pauses {
-    /// The first attempt is made now.
-    #[must_use]
-    pub fn new(Patience { budget, pause_first, pause_max }: Patience) -> Self {
-        Self { until: Instant::now() + budget, longest: pause_first.min(pause_max), pause_max }
-    }
-
-    /// Pauses; false, at once, when the budget does not last.
-    pub async fn wait(&mut self) -> bool {
-        let pause = self.longest.mul_f64(fastrand::f64());
-        self.longest = self.pause_max.min(self.longest * 2);
-        if Instant::now() + pause >= self.until {
-            return false;
-        }
-        tokio::time::sleep(pause).await;
-        true
-    }
 }

@@ -8,10 +8,10 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 /// The cause, kept for the log.
 pub(crate) type Cause = Box<dyn StdError + Send + Sync>;
 
-/// A read that gave no facts.
+/// A read that gave nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// DynamoDB throttles, or is contended beyond patience.
+    /// DynamoDB throttles, or is contended beyond the retry policy.
     #[error("DynamoDB throttles")]
     Throttled(#[source] Cause),
     /// DynamoDB cannot be reached or fails.
@@ -22,24 +22,24 @@ pub enum Error {
     Refused(#[source] Cause),
     /// What is stored is not what Roster writes.
     #[error(transparent)]
-    Broken(#[from] Broken),
+    Corrupt(#[from] CorruptItem),
 }
 
 impl Error {
     /// Whether the same may well work later.
     #[must_use]
-    pub fn passes(&self) -> bool {
+    pub fn is_retryable(&self) -> bool {
         match self {
             Self::Throttled(_) | Self::Unavailable(_) => true,
-            Self::Refused(_) | Self::Broken(_) => false,
+            Self::Refused(_) | Self::Corrupt(_) => false,
         }
     }
 }
 
 /// A stored item that cannot be read, and where: ids only, so that it may be logged.
 #[derive(Debug, thiserror::Error)]
-#[error("item {key} is broken: {what}")]
-pub struct Broken {
+#[error("item {key} is corrupt: {what}")]
+pub struct CorruptItem {
     /// Its key, or as much of it as there is.
     pub key: String,
     /// The attribute and what is wrong with it.

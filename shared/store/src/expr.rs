@@ -25,7 +25,6 @@ pub(crate) enum Attr {
     Mailed,
     MailedSince,
     Mails,
-    Sent,
     AcceptedBy,
     AcceptedAt,
     ClosedAt,
@@ -54,7 +53,6 @@ impl Attr {
             Self::Mailed => "mailed",
             Self::MailedSince => "mailed_since",
             Self::Mails => "mails",
-            Self::Sent => "sent",
             Self::AcceptedBy => "accepted_by",
             Self::AcceptedAt => "accepted_at",
             Self::ClosedAt => "closed_at",
@@ -64,6 +62,9 @@ impl Attr {
         }
     }
 }
+
+/// An item as the SDK has it.
+pub type Attributes = HashMap<String, AttributeValue>;
 
 /// A text value.
 pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
@@ -84,8 +85,6 @@ pub(crate) fn texts(value: impl Into<String>) -> AttributeValue {
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub(crate) enum Condition {
-    /// Nothing has to.
-    Nothing,
     /// There is no such item.
     Absent,
     /// There is such an item.
@@ -110,6 +109,8 @@ pub(crate) enum Condition {
 #[must_use]
 pub(crate) enum Action {
     Set(Attr, AttributeValue),
+    /// An attribute by its name.
+    SetNamed(String, AttributeValue),
     Add(Attr, AttributeValue),
     Remove(Attr),
 }
@@ -133,8 +134,12 @@ impl Placeholders {
     }
 
     fn name(&mut self, attribute: Attr) -> String {
-        let name = format!("#{}", attribute.as_str());
-        self.names.insert(name.clone(), attribute.as_str().to_owned());
+        self.named(attribute.as_str())
+    }
+
+    fn named(&mut self, attribute: &str) -> String {
+        let name = format!("#{attribute}");
+        self.names.insert(name.clone(), attribute.to_owned());
         name
     }
 
@@ -144,10 +149,9 @@ impl Placeholders {
         name
     }
 
-    /// `condition` as an expression; an empty one where nothing has to hold.
+    /// `condition` as an expression.
     pub fn condition(&mut self, condition: Condition) -> String {
         match condition {
-            Condition::Nothing => String::new(),
             Condition::Absent => format!("attribute_not_exists({})", self.name(Attr::Pk)),
             Condition::Exists => format!("attribute_exists({})", self.name(Attr::Pk)),
             Condition::Lacks(attribute) => format!("attribute_not_exists({})", self.name(attribute)),
@@ -184,6 +188,9 @@ impl Placeholders {
             match action {
                 Action::Set(attribute, value) => {
                     sets.push(format!("{} = {}", self.name(attribute), self.value(value)));
+                }
+                Action::SetNamed(attribute, value) => {
+                    sets.push(format!("{} = {}", self.named(&attribute), self.value(value)));
                 }
                 Action::Add(attribute, value) => {
                     adds.push(format!("{} {}", self.name(attribute), self.value(value)));

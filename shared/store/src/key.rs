@@ -1,10 +1,11 @@
 //! Keys: one function per kind of item, and nowhere else.
 
-use domain::idempotency::{AnswerId, Scope};
-use domain::{Day, InvitationId, Item, Lane, OrganizationId, Recipient, UserId};
+use std::fmt;
 
-use crate::expr::{Attr, text};
-use crate::record::Attributes;
+use domain::idempotency::{Scope, StoredResponseId};
+use domain::{Day, InvitationId, ItemKey, OrganizationId, Recipient, UserId};
+
+use crate::expr::{Attr, Attributes, text};
 
 const ORGANIZATION: &str = "ORG#";
 const ORGANIZATION_ITEM: &str = "ORG";
@@ -13,8 +14,7 @@ const INVITATION: &str = "INVITATION#";
 const USER: &str = "USER#";
 const RECIPIENT: &str = "RECIPIENT#";
 const DAY: &str = "DAY#";
-const ANSWER: &str = "KEY#";
-const LAPSE: &str = "LAPSE#";
+const RESPONSE: &str = "KEY#";
 
 /// The primary key of an item.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -36,21 +36,16 @@ impl Key {
         Self { pk: partition(organization), sk: format!("{INVITATION}{invitation}") }
     }
 
-    /// The lane comes first, since a user may be called anything.
-    pub fn lapse(organization: &OrganizationId, sender: &UserId, lane: Lane) -> Self {
-        Self { pk: partition(organization), sk: format!("{LAPSE}{:02}#{sender}", lane.number()) }
-    }
-
     pub fn recipient_day(recipient: &Recipient, day: Day) -> Self {
         Self { pk: format!("{RECIPIENT}{}", recipient.as_str()), sk: format!("{DAY}{day}") }
     }
 
-    pub fn answer(answer: &AnswerId) -> Self {
-        let pk = match &answer.scope {
+    pub fn response(response: &StoredResponseId) -> Self {
+        let pk = match &response.scope {
             Scope::Organization(organization) => partition(organization),
             Scope::User(user) => person(user),
         };
-        Self { pk, sk: format!("{ANSWER}{}", answer.hash()) }
+        Self { pk, sk: format!("{RESPONSE}{}", response.hash()) }
     }
 
     /// As a request names it.
@@ -60,44 +55,29 @@ impl Key {
             .into()
     }
 
-    /// Which member this is the key of.
-    pub fn as_member(&self) -> Option<(OrganizationId, UserId)> {
-        let organization = OrganizationId::parse(self.pk.strip_prefix(ORGANIZATION)?).ok()?;
-        Some((organization, member_of(&self.sk)?))
-    }
-
-    /// Which invitation this is the key of.
-    pub fn as_invitation(&self) -> Option<(OrganizationId, InvitationId)> {
-        let organization = OrganizationId::parse(self.pk.strip_prefix(ORGANIZATION)?).ok()?;
-        Some((organization, InvitationId::parse(self.sk.strip_prefix(INVITATION)?).ok()?))
-    }
-
-    /// Which organization this is the key of.
-    pub fn as_organization(&self) -> Option<OrganizationId> {
-        let organization = self.pk.strip_prefix(ORGANIZATION)?;
-        (self.sk == ORGANIZATION_ITEM).then(|| OrganizationId::parse(organization).ok())?
-    }
-
-    /// Which of a sender's lanes this is the key of.
-    pub fn as_lapse(&self) -> Option<(OrganizationId, UserId, Lane)> {
-        let organization = OrganizationId::parse(self.pk.strip_prefix(ORGANIZATION)?).ok()?;
-        let (lane, sender) = self.sk.strip_prefix(LAPSE)?.split_once('#')?;
-        Some((organization, UserId::parse(sender).ok()?, Lane::stored(lane.parse().ok()?)?))
-    }
-
-    /// Which recipient's day this is the key of.
-    pub fn as_recipient_day(&self) -> Option<(Recipient, Day)> {
-        let recipient = self.pk.strip_prefix(RECIPIENT)?.to_owned();
-        Some((Recipient::stored(recipient), Day::stored(self.sk.strip_prefix(DAY)?)?))
-    }
-
-    /// Which answer this is the key of.
-    pub fn as_answer(&self) -> Option<AnswerId> {
-        let scope = match self.pk.strip_prefix(USER) {
-            Some(user) => Scope::User(UserId::parse(user).ok()?),
-            None => Scope::Organization(OrganizationId::parse(self.pk.strip_prefix(ORGANIZATION)?).ok()?),
+    /// Which item this is the key of; `None`: of none that Roster writes.
+    pub fn item(&self) -> Option<ItemKey> {
+        if let Some(recipient) = self.pk.strip_prefix(RECIPIENT) {
+            let day = Day::stored(self.sk.strip_prefix(DAY)?)?;
+            return Some(ItemKey::Recipient(Recipient::stored(recipient.to_owned()), day));
+        }
+        let response = |scope| {
+            let hash = self.sk.strip_prefix(RESPONSE)?.to_owned();
+            Some(ItemKey::Response(StoredResponseId::stored(scope, hash)))
         };
-        Some(AnswerId::stored(scope, self.sk.strip_prefix(ANSWER)?.to_owned()))
+        if let Some(user) = self.pk.strip_prefix(USER) {
+            return response(Scope::User(UserId::parse(user).ok()?));
+        }
+        let organization = OrganizationId::parse(self.pk.strip_prefix(ORGANIZATION)?).ok()?;
+        if self.sk == ORGANIZATION_ITEM {
+            Some(ItemKey::Organization(organization))
+        } else if let Some(user) = member_of(&self.sk) {
+            Some(ItemKey::Member(organization, user))
+        } else if let Some(invitation) = self.sk.strip_prefix(INVITATION) {
+            Some(ItemKey::Invitation(organization, InvitationId::parse(invitation).ok()?))
+        } else {
+            response(Scope::Organization(organization))
+        }
     }
 
     /// Whether the sort key has the form of an invitation's.
@@ -106,15 +86,20 @@ impl Key {
     }
 }
 
-impl From<&Item> for Key {
-    fn from(item: &Item) -> Self {
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.pk, self.sk)
+    }
+}
+
+impl From<&ItemKey> for Key {
+    fn from(item: &ItemKey) -> Self {
         match item {
-            Item::Organization(organization) => Self::organization(organization),
-            Item::Member(organization, user) => Self::member(organization, user),
-            Item::Invitation(organization, invitation) => Self::invitation(organization, invitation),
-            Item::Lapse(organization, sender, lane) => Self::lapse(organization, sender, *lane),
-            Item::Recipient(recipient, day) => Self::recipient_day(recipient, *day),
-            Item::Answer(answer) => Self::answer(answer),
+            ItemKey::Organization(organization) => Self::organization(organization),
+            ItemKey::Member(organization, user) => Self::member(organization, user),
+            ItemKey::Invitation(organization, invitation) => Self::invitation(organization, invitation),
+            ItemKey::Recipient(recipient, day) => Self::recipient_day(recipient, *day),
+            ItemKey::Response(response) => Self::response(response),
         }
     }
 }
@@ -139,25 +124,51 @@ pub(crate) fn invitations() -> &'static str {
     INVITATION
 }
 
-/// The partition of a user's memberships in the index by person, and of the answers kept for them.
+/// The partition of a user's memberships in the index by person, and of the responses stored for them.
 pub(crate) fn person(user: &UserId) -> String {
     format!("{USER}{user}")
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::{EmailAddress, Timestamp};
+
     use super::*;
 
     #[test]
-    fn a_lane_is_told_whatever_its_sender_is_called() {
+    fn a_key_reads_back_whatever_a_user_is_called() {
         let organization = OrganizationId::from_random([1; 16]);
-        for user in ["ada", "07#ada", "#", "auth0|1", "LAPSE#00#x"] {
+        let email = EmailAddress::parse("ada@example.com").unwrap();
+        let id = InvitationId::of(&organization, &email);
+        let day = Day::of(Timestamp::from_unix(0));
+        let mut keys = vec![
+            ItemKey::Organization(organization.clone()),
+            ItemKey::invitation(&organization, &id),
+            ItemKey::Recipient(Recipient::of(&email), day),
+            ItemKey::Response(StoredResponseId::stored(
+                Scope::Organization(organization.clone()),
+                "h".to_owned(),
+            )),
+        ];
+        for user in ["ada", "#", "auth0|1", "MEMBER#x", "ORG", "KEY#x", "INVITATION#x"] {
             let user = UserId::parse(user).unwrap();
-            for lane in Lane::all() {
-                let key = Key::lapse(&organization, &user, lane);
-                assert_eq!(key.as_lapse(), Some((organization.clone(), user.clone(), lane)), "{key:?}");
-                assert!(key.as_member().is_none() && !key.is_invitation());
-            }
+            keys.push(ItemKey::member(&organization, &user));
+            keys.push(ItemKey::Response(StoredResponseId::stored(Scope::User(user), "h".to_owned())));
         }
+        for item in keys {
+            assert_eq!(Key::from(&item).item(), Some(item));
+        }
+    }
+
+    #[test]
+    fn a_key_that_roster_does_not_write_is_of_no_item() {
+        let of = |pk: &str, sk: &str| Key { pk: pk.to_owned(), sk: sk.to_owned() }.item();
+        let organization = format!("ORG#{}", OrganizationId::from_random([1; 16]));
+        for (pk, sk) in
+            [("ORG#x", "ORG"), ("USER#x", "DAY#x"), ("RECIPIENT#x", "DAY#x"), ("", ""), (&*organization, "x")]
+        {
+            assert_eq!(of(pk, sk), None, "{pk} {sk}");
+        }
+        assert_eq!(of(&organization, "INVITATION#x"), None);
     }
 }

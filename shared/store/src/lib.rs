@@ -1,33 +1,29 @@
-//! Roster's DynamoDB table: keys, records, guarded changes, snapshots, pages, and how a change is settled.
+//! Roster's DynamoDB table: keys, records, guarded changes, snapshots, pages, and how an action is run.
 //!
-//! An action reads its facts as one snapshot, decides in [`domain`], and commits the plan as one transaction;
-//! [`Store::settle`] is that loop. The words of DynamoDB (attribute names, expressions, placeholders) stay
-//! inside this crate.
+//! [`Store::run`] reads the items that an action names as one snapshot, lets it decide, and commits its plan as one
+//! transaction. The words of DynamoDB (attribute names, expressions, placeholders) stay inside this crate.
 
-pub mod aws;
 pub mod record;
 pub mod schema;
 
 mod commit;
-mod delivery;
-mod effort;
 mod error;
 mod expr;
-mod facts;
 mod key;
-mod lower;
 mod overdue;
 mod page;
-mod read;
-mod settle;
+mod retry;
+mod run;
+mod snapshot;
+mod transaction;
 
-pub use commit::{CommitError, Outcome, Patience, Pauses};
-pub use effort::{Effort, with_effort};
-pub use error::{Broken, Error};
-pub use facts::{AcceptFacts, LetterFacts, Once, OrganizationFacts};
-pub use overdue::{Overdue, OverduePage, Rest};
-pub use page::{Listed, Membership, Page};
-pub use settle::{ATTEMPTS_MAX, SettleError};
+pub use commit::{CommitError, Outcome};
+pub use error::{CorruptItem, Error};
+pub use overdue::{Overdue, OverduePage, PageToken};
+pub use page::{Membership, Page};
+pub use record::ListedMember;
+pub use retry::{Backoff, RetryPolicy, RetryStats, with_retry_stats};
+pub use run::{ATTEMPTS_MAX, RunError};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
@@ -36,11 +32,11 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 #[derive(Debug, Clone)]
 pub struct Store {
     table: String,
-    /// Reads may be repeated by the SDK as it likes.
+    /// The SDK may retry reads as it likes.
     reads: Client,
-    /// A transaction may not: what is to be sent again, and under which token, `commit` decides.
+    /// The SDK may not retry a transaction: `commit` decides what is sent again, and under which token.
     writes: Client,
-    patience: Patience,
+    retry_policy: RetryPolicy,
 }
 
 impl Store {
@@ -52,13 +48,13 @@ impl Store {
             table: table.into(),
             reads: Client::new(config),
             writes: Client::from_conf(once.build()),
-            patience: Patience::default(),
+            retry_policy: RetryPolicy::default(),
         }
     }
 
-    /// The same table, with another patience than a function's: for whoever cannot wait that long.
+    /// The same table, with another retry policy than a function's.
     #[must_use]
-    pub fn with_patience(self, patience: Patience) -> Self {
-        Self { patience, ..self }
+    pub fn with_retry_policy(self, retry_policy: RetryPolicy) -> Self {
+        Self { retry_policy, ..self }
     }
 }

@@ -1,12 +1,12 @@
 //! What is overdue, by the index `by_due`.
 
-use domain::{InvitationId, OrganizationId, Timestamp};
+use domain::{InvitationId, ItemKey, OrganizationId, Timestamp};
 
-use crate::expr::{Attr, Condition, number};
+use crate::expr::{Attr, Attributes, Condition, number};
 use crate::page::Range;
-use crate::record::{self, Attributes};
+use crate::record;
 use crate::schema::BY_DUE;
-use crate::{Broken, Error, Store};
+use crate::{CorruptItem, Error, Store};
 
 /// An invitation that somebody has to look at, as the index says, which lags by moments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,15 +19,15 @@ pub struct Overdue {
 
 /// Where a shard's next page begins.
 #[derive(Debug, Clone)]
-pub struct Rest(Attributes);
+pub struct PageToken(Attributes);
 
 /// Some of what is overdue in one shard, the longest overdue first.
 #[derive(Debug)]
 pub struct OverduePage {
     /// The invitations; a key that cannot be read keeps no other one out.
-    pub items: Vec<Result<Overdue, Broken>>,
+    pub items: Vec<Result<Overdue, CorruptItem>>,
     /// Where it goes on; `None`: there is no more.
-    pub rest: Option<Rest>,
+    pub next: Option<PageToken>,
 }
 
 impl Store {
@@ -37,7 +37,7 @@ impl Store {
         shard: u8,
         now: Timestamp,
         limit: usize,
-        after: Option<Rest>,
+        after: Option<PageToken>,
     ) -> Result<OverduePage, Error> {
         let items = self.query(Range {
             key: Condition::All(vec![
@@ -48,19 +48,20 @@ impl Store {
             attributes: &[],
             index: Some(BY_DUE),
             limit,
-            after: after.map(|Rest(key)| key),
+            after: after.map(|PageToken(key)| key),
         });
         let (items, more) = items.await?;
-        Ok(OverduePage { items: items.iter().map(overdue).collect(), rest: more.map(Rest) })
+        Ok(OverduePage { items: items.iter().map(overdue).collect(), next: more.map(PageToken) })
     }
 }
 
-fn overdue(item: &Attributes) -> Result<Overdue, Broken> {
+fn overdue(item: &Attributes) -> Result<Overdue, CorruptItem> {
     let key = record::key_of(item)?;
-    let ids = key.as_invitation();
-    let (organization, invitation) = ids.ok_or_else(|| Broken {
-        key: format!("{}/{}", key.pk, key.sk),
-        what: "not an invitation's key, but listed as due".to_owned(),
-    })?;
-    Ok(Overdue { organization, invitation })
+    match key.item() {
+        Some(ItemKey::Invitation(organization, invitation)) => Ok(Overdue { organization, invitation }),
+        _ => Err(CorruptItem {
+            key: key.to_string(),
+            what: "not an invitation's key, but listed as due".to_owned(),
+        }),
+    }
 }

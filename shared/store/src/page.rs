@@ -4,15 +4,16 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use domain::{
-    EmailAddress, Invitation, InvitationId, OrganizationId, OrganizationName, Role, Status, Timestamp, UserId,
+    Invitation, InvitationId, ItemKey, OrganizationId, OrganizationName, Record, Role, Status, Timestamp,
+    UserId,
 };
 
 use crate::Store;
-use crate::commit::Pauses;
 use crate::error::{Cause, Error};
-use crate::expr::{Attr, Condition, Placeholders, number, text};
+use crate::expr::{Attr, Attributes, Condition, Placeholders, number, text};
 use crate::key::{Key, invitations, members, partition, person};
-use crate::record::{self, Attributes};
+use crate::record::{self, ListedMember};
+use crate::retry::Backoff;
 use crate::schema::BY_PERSON;
 
 /// One request reads the names of no more organizations (the limit of `BatchGetItem`).
@@ -25,19 +26,6 @@ pub struct Page<Entry, Id> {
     pub items: Vec<Entry>,
     /// The id to go on after; `None`: there is no more.
     pub next: Option<Id>,
-}
-
-/// A member, as much of them as a list tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
-    /// Who.
-    pub user: UserId,
-    /// The address that they were invited by.
-    pub email: EmailAddress,
-    /// Their role.
-    pub role: Role,
-    /// Since when they are a member.
-    pub joined_at: Timestamp,
 }
 
 /// An organization that a user belongs to.
@@ -70,7 +58,7 @@ impl Store {
         role: Option<Role>,
         limit: usize,
         after: Option<&UserId>,
-    ) -> Result<Page<Listed, UserId>, Error> {
+    ) -> Result<Page<ListedMember, UserId>, Error> {
         let items = self.query(Range {
             key: within(organization, members()),
             filter: role.map(|role| Condition::Equals(Attr::Role, text(role.as_str()))),
@@ -104,9 +92,17 @@ impl Store {
             after: after.map(|invitation| Key::invitation(organization, invitation).attributes()),
         });
         let (items, more) = items.await?;
-        let items = items.into_iter().map(record::invitation).collect::<Result<Vec<_>, _>>()?;
-        let next = more.as_ref().map(record::key_of).transpose()?;
-        let next = next.and_then(|key| key.as_invitation()).map(|(_, invitation)| invitation);
+        let mut invitations = Vec::with_capacity(items.len());
+        for item in items {
+            if let Record::Invitation(invitation) = record::read(item)? {
+                invitations.push(invitation);
+            }
+        }
+        let items = invitations;
+        let next = match next_item(more.as_ref())? {
+            Some(ItemKey::Invitation(_, invitation)) => Some(invitation),
+            _ => None,
+        };
         Ok(Page { items, next })
     }
 
@@ -132,8 +128,10 @@ impl Store {
         });
         let (items, more) = items.await?;
         let roles = items.into_iter().map(record::membership).collect::<Result<Vec<_>, _>>()?;
-        let next = more.as_ref().map(record::key_of).transpose()?;
-        let next = next.and_then(|key| key.as_member()).map(|(organization, _)| organization);
+        let next = match next_item(more.as_ref())? {
+            Some(ItemKey::Member(organization, _)) => Some(organization),
+            _ => None,
+        };
         Ok(Page { items: self.named(roles).await?, next })
     }
 
@@ -177,18 +175,19 @@ impl Store {
         let mut names = HashMap::new();
         let mut keys: Vec<Attributes> =
             roles.iter().map(|(organization, _)| Key::organization(organization).attributes()).collect();
-        let mut pauses = Pauses::new(self.patience);
+        let mut backoff = Backoff::new(self.retry_policy);
         while !keys.is_empty() {
             let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
             let wanted = wanted.map_err(|error| Error::Refused(error.into()))?;
             let output = self.reads.batch_get_item().request_items(&self.table, wanted).send().await?;
             for item in output.responses.into_iter().flatten().flat_map(|(_, items)| items) {
-                let organization = record::organization(item)?;
-                names.insert(organization.id, organization.name);
+                if let Record::Organization(organization) = record::read(item)? {
+                    names.insert(organization.id, organization.name);
+                }
             }
             let rest = output.unprocessed_keys.and_then(|mut rest| rest.remove(&self.table));
             keys = rest.map(|rest| rest.keys).unwrap_or_default();
-            if !keys.is_empty() && !pauses.wait().await {
+            if !keys.is_empty() && !backoff.wait().await {
                 return Err(Error::Throttled(Cause::from("BatchGetItem left keys unprocessed")));
             }
         }
@@ -198,6 +197,11 @@ impl Store {
         });
         Ok(memberships.collect())
     }
+}
+
+/// Which item a page ends with, where there are more.
+fn next_item(last: Option<&Attributes>) -> Result<Option<ItemKey>, Error> {
+    Ok(last.map(record::key_of).transpose()?.and_then(|key| key.item()))
 }
 
 /// The items of an organization whose sort keys begin with `prefix`.

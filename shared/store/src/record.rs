@@ -1,29 +1,26 @@
 //! Items as they are stored, and back.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::idempotency::{Answer, Fingerprint};
-use domain::ledger::Record;
+use domain::idempotency::{Fingerprint, StoredResponse};
 use domain::{
-    Closed, Delivery, EmailAddress, Generation, Invitation, InvitationId, Language, Lapse, Mail, MailId,
-    Member, Organization, OrganizationId, OrganizationName, RecipientDay, Revision, Role, Seats, Sender,
-    State, Status, Tally, Timestamp, UserId,
+    Closed, Delivery, EmailAddress, Generation, Invitation, InvitationId, ItemKey, Language, Mail, MailId,
+    Member, Organization, OrganizationId, OrganizationName, RecipientDay, Record, Revision, Role, Seats,
+    Sender, State, Status, Timestamp, UserId, WindowCounter,
 };
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 
-use crate::error::{Broken, Error};
-use crate::expr::{Attr, number, text};
+use crate::error::{CorruptItem, Error};
+use crate::expr::{Attr, text};
 use crate::key::{self, Key, partition, person};
-use crate::page::Listed;
+
+pub use crate::expr::Attributes;
 
 /// Shards of the index of what is due, so that no one partition of it carries all of a table's writes.
 pub const DUE_SHARDS: u8 = 8;
-
-/// An item as the SDK has it.
-pub type Attributes = HashMap<String, AttributeValue>;
 
 #[derive(Serialize, Deserialize)]
 struct OrganizationRecord {
@@ -49,8 +46,6 @@ struct MemberRecord {
     mailed: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mailed_since: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sent: Option<bool>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -92,25 +87,32 @@ struct InvitationRecord {
 }
 
 #[derive(Serialize, Deserialize)]
-struct AnswerRecord {
+struct RecipientRecord {
+    #[serde(with = "serde_dynamo::string_set")]
+    mails: BTreeSet<String>,
+    ttl: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ResponseRecord {
     request: String,
-    answer: String,
+    body: String,
     ttl: Timestamp,
 }
 
 /// `record` under `key`.
 fn keyed(key: &Key, record: impl Serialize) -> Result<Attributes, Error> {
-    let mut item: Attributes = to_item(record).map_err(|error| broken(key, error))?;
+    let mut item: Attributes = to_item(record).map_err(|error| corrupt(key, error))?;
     item.insert(Attr::Pk.as_str().to_owned(), text(&key.pk));
     item.insert(Attr::Sk.as_str().to_owned(), text(&key.sk));
     Ok(item)
 }
 
-fn broken(key: &Key, what: impl Display) -> Broken {
-    Broken { key: format!("{}/{}", key.pk, key.sk), what: what.to_string() }
+fn corrupt(key: &Key, what: impl Display) -> CorruptItem {
+    CorruptItem { key: key.to_string(), what: what.to_string() }
 }
 
-pub(crate) fn organization_item(organization: &Organization) -> Result<Attributes, Error> {
+fn organization_item(organization: &Organization) -> Result<Attributes, Error> {
     keyed(
         &Key::organization(&organization.id),
         OrganizationRecord {
@@ -125,7 +127,7 @@ pub(crate) fn organization_item(organization: &Organization) -> Result<Attribute
     )
 }
 
-pub(crate) fn member_item(member: &Member) -> Result<Attributes, Error> {
+fn member_item(member: &Member) -> Result<Attributes, Error> {
     keyed(
         &Key::member(&member.organization, &member.user),
         MemberRecord {
@@ -136,12 +138,11 @@ pub(crate) fn member_item(member: &Member) -> Result<Attributes, Error> {
             person: person(&member.user),
             mailed: member.mailed.map(|it| it.count),
             mailed_since: member.mailed.map(|it| it.since),
-            sent: member.sent.then_some(true),
         },
     )
 }
 
-pub(crate) fn invitation_item(invitation: &Invitation) -> Result<Attributes, Error> {
+fn invitation_item(invitation: &Invitation) -> Result<Attributes, Error> {
     let (mut accepted_by, mut accepted_at) = (None, None);
     let (mut closed_at, mut ttl) = (None, None);
     let (mut due_shard, mut due_at) = (None, None);
@@ -195,42 +196,50 @@ fn shard(invitation: &InvitationId) -> u8 {
 }
 
 /// The primary key of an item.
-pub(crate) fn key_of(item: &Attributes) -> Result<Key, Broken> {
+pub(crate) fn key_of(item: &Attributes) -> Result<Key, CorruptItem> {
     let part = |attribute: Attr| item.get(attribute.as_str()).and_then(|value| value.as_s().ok()).cloned();
     match (part(Attr::Pk), part(Attr::Sk)) {
         (Some(pk), Some(sk)) => Ok(Key { pk, sk }),
-        (pk, sk) => Err(Broken { key: format!("{pk:?}/{sk:?}"), what: "pk or sk is no text".to_owned() }),
+        (pk, sk) => {
+            Err(CorruptItem { key: format!("{pk:?}/{sk:?}"), what: "pk or sk is no text".to_owned() })
+        }
     }
 }
 
-pub(crate) fn organization(item: Attributes) -> Result<Organization, Broken> {
-    let key = key_of(&item)?;
-    let id = key.as_organization().ok_or_else(|| broken(&key, "not an organization's key"))?;
-    let record: OrganizationRecord = from_item(item).map_err(|error| broken(&key, error))?;
-    Ok(Organization {
-        id,
+fn organization(id: &OrganizationId, record: OrganizationRecord) -> Organization {
+    Organization {
+        id: id.clone(),
         name: record.name,
         seats: Seats { total: record.seats_total, free: record.seats_free },
         owners: record.owners,
         created_at: record.created_at,
-        invited: tally(record.invited, record.invited_since),
-    })
+        invited: window_counter(record.invited, record.invited_since),
+    }
 }
 
-pub(crate) fn member(item: Attributes) -> Result<Member, Broken> {
-    let key = key_of(&item)?;
-    let (organization, user) = key.as_member().ok_or_else(|| broken(&key, "not a member's key"))?;
-    let record: MemberRecord = from_item(item).map_err(|error| broken(&key, error))?;
-    Ok(Member {
-        organization,
-        user,
+fn member(organization: &OrganizationId, user: &UserId, record: MemberRecord) -> Member {
+    Member {
+        organization: organization.clone(),
+        user: user.clone(),
         role: record.role,
         email: record.email,
         invitation: record.invitation,
         joined_at: record.joined_at,
-        mailed: tally(record.mailed, record.mailed_since),
-        sent: record.sent == Some(true),
-    })
+        mailed: window_counter(record.mailed, record.mailed_since),
+    }
+}
+
+/// A member, as much of them as a list shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedMember {
+    /// Who.
+    pub user: UserId,
+    /// The address that they were invited by.
+    pub email: EmailAddress,
+    /// Their role.
+    pub role: Role,
+    /// Since when they are a member.
+    pub joined_at: Timestamp,
 }
 
 /// What [`listed`] wants of a member's item.
@@ -239,10 +248,13 @@ pub(crate) const LISTED: [Attr; 4] = [Attr::Sk, Attr::Role, Attr::Email, Attr::J
 /// A member of `organization`, of an item that may have nothing but [`LISTED`].
 ///
 /// Read attribute by attribute: of what a thousand members cost, `from_item` and a second look at each address would be a third.
-pub(crate) fn listed(organization: &OrganizationId, mut item: Attributes) -> Result<Listed, Broken> {
+pub(crate) fn listed(
+    organization: &OrganizationId,
+    mut item: Attributes,
+) -> Result<ListedMember, CorruptItem> {
     let user = member_of(organization, &item)?;
     let lacks = |attribute: Attr| {
-        broken(&Key::member(organization, &user), format!("no member's {}", attribute.as_str()))
+        corrupt(&Key::member(organization, &user), format!("no member's {}", attribute.as_str()))
     };
     let mut take = |attribute: Attr| item.remove(attribute.as_str()).ok_or_else(|| lacks(attribute));
     let (email, role, joined_at) = (take(Attr::Email)?, take(Attr::Role)?, take(Attr::JoinedAt)?);
@@ -252,7 +264,7 @@ pub(crate) fn listed(organization: &OrganizationId, mut item: Attributes) -> Res
     };
     let role = role.as_s().ok().and_then(|role| role.parse().ok());
     let joined_at = joined_at.as_n().ok().and_then(|seconds| seconds.parse().ok());
-    Ok(Listed {
+    Ok(ListedMember {
         email: email.ok_or_else(|| lacks(Attr::Email))?,
         role: role.ok_or_else(|| lacks(Attr::Role))?,
         joined_at: Timestamp::from_unix(joined_at.ok_or_else(|| lacks(Attr::JoinedAt))?),
@@ -261,92 +273,61 @@ pub(crate) fn listed(organization: &OrganizationId, mut item: Attributes) -> Res
 }
 
 /// Whose item it is, of those in `organization`.
-pub(crate) fn member_of(organization: &OrganizationId, item: &Attributes) -> Result<UserId, Broken> {
+pub(crate) fn member_of(organization: &OrganizationId, item: &Attributes) -> Result<UserId, CorruptItem> {
     let sk = item.get(Attr::Sk.as_str()).and_then(|value| value.as_s().ok());
     let user = sk.and_then(|sk| key::member_of(sk));
-    let found = || Broken {
+    let found = || CorruptItem {
         key: format!("{}/{sk:?}", partition(organization)),
         what: "not a member's key".to_owned(),
     };
     user.ok_or_else(found)
 }
 
-/// Whoever writes one half writes the other, too.
-fn tally(count: Option<u32>, since: Option<Timestamp>) -> Option<Tally> {
+/// The two halves are always written together.
+fn window_counter(count: Option<u32>, since: Option<Timestamp>) -> Option<WindowCounter> {
     let (count, since) = count.zip(since)?;
-    Some(Tally { since, count })
+    Some(WindowCounter { since, count })
 }
 
-pub(crate) fn lapse_item(lapse: &Lapse) -> Attributes {
-    let mut item = Key::lapse(&lapse.organization, &lapse.sender, lapse.lane).attributes();
-    item.insert(Attr::Ttl.as_str().to_owned(), number(lapse.purge_at.unix()));
-    item
-}
-
-fn lapse(item: Attributes) -> Result<Lapse, Broken> {
-    #[derive(Deserialize)]
-    struct LapseRecord {
-        ttl: Timestamp,
-    }
-    let key = key_of(&item)?;
-    let (organization, sender, lane) = key.as_lapse().ok_or_else(|| broken(&key, "not a lane's key"))?;
-    let LapseRecord { ttl } = from_item(item).map_err(|error| broken(&key, error))?;
-    Ok(Lapse { organization, sender, lane, purge_at: ttl })
-}
-
-/// A set of texts is nothing that serde knows.
-fn recipient_day_item(day: &RecipientDay) -> Attributes {
-    let mut item = Key::recipient_day(&day.recipient, day.day).attributes();
+fn recipient_day_item(day: &RecipientDay) -> Result<Attributes, Error> {
     let mails = day.mails.iter().map(|mail| mail.as_str().to_owned()).collect();
-    item.insert(Attr::Mails.as_str().to_owned(), AttributeValue::Ss(mails));
-    item.insert(Attr::Ttl.as_str().to_owned(), number(day.day.purge_at().unix()));
-    item
+    let record = RecipientRecord { mails, ttl: day.day.purge_at() };
+    keyed(&Key::recipient_day(&day.recipient, day.day), record)
 }
 
-pub(crate) fn recipient_day(item: &Attributes) -> Result<RecipientDay, Broken> {
-    let key = key_of(item)?;
-    let (recipient, day) = key.as_recipient_day().ok_or_else(|| broken(&key, "not a recipient's key"))?;
-    let mails = item.get(Attr::Mails.as_str()).and_then(|mails| mails.as_ss().ok());
-    let mails = required(&key, "mails", mails)?.iter().cloned().map(MailId::stored).collect();
-    Ok(RecipientDay { recipient, day, mails })
-}
-
-pub(crate) fn answer_item(answer: &Answer) -> Result<Attributes, Error> {
-    let request = answer.request.as_str().to_owned();
-    let record = AnswerRecord { request, answer: answer.text.clone(), ttl: answer.until };
-    keyed(&Key::answer(&answer.id), record)
-}
-
-pub(crate) fn answer(item: Attributes) -> Result<Answer, Broken> {
-    let key = key_of(&item)?;
-    let id = key.as_answer().ok_or_else(|| broken(&key, "not an answer's key"))?;
-    let record: AnswerRecord = from_item(item).map_err(|error| broken(&key, error))?;
-    Ok(Answer { id, request: Fingerprint::stored(record.request), text: record.answer, until: record.ttl })
+fn response_item(response: &StoredResponse) -> Result<Attributes, Error> {
+    let request = response.request.as_str().to_owned();
+    let record = ResponseRecord { request, body: response.body.clone(), ttl: response.until };
+    keyed(&Key::response(&response.id), record)
 }
 
 /// What the index by person says of a member: where they are one, and with which role.
-pub(crate) fn membership(item: Attributes) -> Result<(OrganizationId, Role), Broken> {
+pub(crate) fn membership(item: Attributes) -> Result<(OrganizationId, Role), CorruptItem> {
     #[derive(Deserialize)]
     struct IndexRecord {
         role: Role,
     }
     let key = key_of(&item)?;
-    let (organization, _) = key.as_member().ok_or_else(|| broken(&key, "not a member's key"))?;
-    let IndexRecord { role } = from_item(item).map_err(|error| broken(&key, error))?;
+    let Some(ItemKey::Member(organization, _)) = key.item() else {
+        return Err(corrupt(&key, "not a member's key"));
+    };
+    let IndexRecord { role } = from_item(item).map_err(|error| corrupt(&key, error))?;
     Ok((organization, role))
 }
 
 /// An attribute that this kind of item cannot do without.
-fn required<T>(key: &Key, attribute: &str, value: Option<T>) -> Result<T, Broken> {
-    value.ok_or_else(|| broken(key, format_args!("{attribute} is missing")))
+fn required<T>(key: &Key, attribute: &str, value: Option<T>) -> Result<T, CorruptItem> {
+    value.ok_or_else(|| corrupt(key, format_args!("{attribute} is missing")))
 }
 
-pub(crate) fn invitation(item: Attributes) -> Result<Invitation, Broken> {
-    let key = key_of(&item)?;
-    let (organization, id) = key.as_invitation().ok_or_else(|| broken(&key, "not an invitation's key"))?;
-    let record: InvitationRecord = from_item(item).map_err(|error| broken(&key, error))?;
+fn invitation(
+    organization: &OrganizationId,
+    id: &InvitationId,
+    record: InvitationRecord,
+) -> Result<Invitation, CorruptItem> {
+    let key = Key::invitation(organization, id);
     let closed = |how| {
-        Ok::<_, Broken>(State::Closed {
+        Ok::<_, CorruptItem>(State::Closed {
             how,
             at: required(&key, "closed_at", record.closed_at)?,
             purge_at: required(&key, "ttl", record.ttl)?,
@@ -364,8 +345,8 @@ pub(crate) fn invitation(item: Attributes) -> Result<Invitation, Broken> {
         Status::Removed => closed(Closed::Removed)?,
     };
     Ok(Invitation {
-        id,
-        organization,
+        id: id.clone(),
+        organization: organization.clone(),
         email: record.email,
         role: record.role,
         language: record.language,
@@ -383,22 +364,35 @@ pub(crate) fn invitation(item: Attributes) -> Result<Invitation, Broken> {
     })
 }
 
-/// The record that `item` is: for whoever looks at all of a table.
-pub fn read(item: Attributes) -> Result<Record, Broken> {
-    let key = key_of(&item)?;
-    if key.as_organization().is_some() {
-        organization(item).map(Record::Organization)
-    } else if key.as_member().is_some() {
-        member(item).map(Record::Member)
-    } else if key.as_lapse().is_some() {
-        lapse(item).map(Record::Lapse)
-    } else if key.as_recipient_day().is_some() {
-        recipient_day(&item).map(Record::Recipient)
-    } else if key.as_answer().is_some() {
-        answer(item).map(Record::Answer)
-    } else {
-        invitation(item).map(Record::Invitation)
+/// The record that `item` is, which was asked for by `key`.
+pub(crate) fn parse(key: &ItemKey, item: Attributes) -> Result<Record, CorruptItem> {
+    fn read<T: for<'de> Deserialize<'de>>(key: &ItemKey, item: Attributes) -> Result<T, CorruptItem> {
+        from_item(item).map_err(|error| corrupt(&Key::from(key), error))
     }
+    Ok(match key {
+        ItemKey::Organization(id) => Record::Organization(organization(id, read(key, item)?)),
+        ItemKey::Member(organization, user) => Record::Member(member(organization, user, read(key, item)?)),
+        ItemKey::Invitation(organization, id) => {
+            Record::Invitation(invitation(organization, id, read(key, item)?)?)
+        }
+        ItemKey::Recipient(recipient, day) => {
+            let RecipientRecord { mails, .. } = read(key, item)?;
+            let mails = mails.into_iter().map(MailId::stored).collect();
+            Record::Recipient(RecipientDay { recipient: recipient.clone(), day: *day, mails })
+        }
+        ItemKey::Response(id) => {
+            let ResponseRecord { request, body, ttl } = read(key, item)?;
+            let request = Fingerprint::stored(request);
+            Record::Response(StoredResponse { id: id.clone(), request, body, until: ttl })
+        }
+    })
+}
+
+/// The record that `item` is, of whatever kind: for reading a whole table.
+pub fn read(item: Attributes) -> Result<Record, CorruptItem> {
+    let key = key_of(&item)?;
+    let item_key = key.item().ok_or_else(|| corrupt(&key, "not a key that Roster writes"))?;
+    parse(&item_key, item)
 }
 
 /// The item that `record` is.
@@ -407,15 +401,14 @@ pub fn write(record: &Record) -> Result<Attributes, Error> {
         Record::Organization(organization) => organization_item(organization),
         Record::Member(member) => member_item(member),
         Record::Invitation(invitation) => invitation_item(invitation),
-        Record::Lapse(lapse) => Ok(lapse_item(lapse)),
-        Record::Recipient(day) => Ok(recipient_day_item(day)),
-        Record::Answer(answer) => answer_item(answer),
+        Record::Recipient(day) => recipient_day_item(day),
+        Record::Response(response) => response_item(response),
     }
 }
 
 /// What a stream record's image says about an invitation: enough to tell whether anybody has to look.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Standing {
+pub struct InvitationImage {
     /// Its status, whatever the time.
     pub status: Status,
     /// How far its newest mail came.
@@ -428,30 +421,32 @@ pub struct Standing {
 }
 
 /// Which invitation the keys of a stream record name; `None`: another kind of item.
-pub fn invitation_key(keys: &serde_dynamo::Item) -> Result<Option<(OrganizationId, InvitationId)>, Broken> {
+pub fn invitation_key(
+    keys: &serde_dynamo::Item,
+) -> Result<Option<(OrganizationId, InvitationId)>, CorruptItem> {
     let part = |attribute: Attr| match keys.get(attribute.as_str()) {
         Some(serde_dynamo::AttributeValue::S(text)) => Some(text.clone()),
         _ => None,
     };
     let (Some(pk), Some(sk)) = (part(Attr::Pk), part(Attr::Sk)) else {
-        return Err(Broken { key: "stream record".to_owned(), what: "pk or sk is no text".to_owned() });
+        return Err(CorruptItem { key: "stream record".to_owned(), what: "pk or sk is no text".to_owned() });
     };
     let key = Key { pk, sk };
-    match key.as_invitation() {
-        Some(ids) => Ok(Some(ids)),
-        None if key.is_invitation() => Err(broken(&key, "not an invitation's key")),
-        None => Ok(None),
+    match key.item() {
+        Some(ItemKey::Invitation(organization, invitation)) => Ok(Some((organization, invitation))),
+        None if key.is_invitation() => Err(corrupt(&key, "not an invitation's key")),
+        _ => Ok(None),
     }
 }
 
 /// What an image of an invitation says; `None`: there is no image.
-pub fn standing(image: &serde_dynamo::Item) -> Result<Option<Standing>, Broken> {
+pub fn invitation_image(image: &serde_dynamo::Item) -> Result<Option<InvitationImage>, CorruptItem> {
     if image.is_empty() {
         return Ok(None);
     }
     serde_dynamo::from_item(image.clone())
         .map(Some)
-        .map_err(|error| Broken { key: "stream image".to_owned(), what: error.to_string() })
+        .map_err(|error| CorruptItem { key: "stream image".to_owned(), what: error.to_string() })
 }
 
 #[cfg(test)]
@@ -459,6 +454,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::expr::number;
 
     fn sample(state: State, mail: Option<Mail>) -> Invitation {
         let organization = OrganizationId::from_random([1; 16]);
@@ -495,7 +491,7 @@ mod tests {
             let item = invitation_item(&stored).unwrap();
             assert_eq!(item.contains_key("due_shard"), stored.status() == Status::Pending);
             assert_eq!(item.contains_key("ttl"), !stored.holds_seat());
-            assert_eq!(invitation(item).unwrap(), stored);
+            assert_eq!(read(item).unwrap(), Record::Invitation(stored));
         }
     }
 
@@ -506,11 +502,11 @@ mod tests {
             let stored = Invitation { language: Some(language), ..pending() };
             let item = invitation_item(&stored).unwrap();
             assert_eq!(item["language"], text(language.as_str()));
-            assert_eq!(invitation(item).unwrap(), stored);
+            assert_eq!(read(item).unwrap(), Record::Invitation(stored));
         }
         let item = invitation_item(&pending()).unwrap();
         assert!(!item.contains_key("language"));
-        assert_eq!(invitation(item).unwrap(), pending());
+        assert_eq!(read(item).unwrap(), Record::Invitation(pending()));
     }
 
     #[test]
@@ -525,12 +521,14 @@ mod tests {
             invitation: InvitationId::of(&organization, &email),
             joined_at: Timestamp::from_unix(1_795_615_500),
             mailed: None,
-            sent: true,
         };
         let mut item = member_item(&member).unwrap();
         item.retain(|name, _| LISTED.iter().any(|attribute| attribute.as_str() == name));
         let Member { user, role, joined_at, .. } = member;
-        assert_eq!(listed(&organization, item.clone()).unwrap(), Listed { user, email, role, joined_at });
+        assert_eq!(
+            listed(&organization, item.clone()).unwrap(),
+            ListedMember { user, email, role, joined_at }
+        );
 
         for attribute in LISTED {
             let wrong = [None, Some(AttributeValue::Bool(true)), Some(text("no such")), Some(number(1))];
@@ -550,11 +548,11 @@ mod tests {
     fn a_broken_item_says_where_and_shows_no_value() {
         let mut item = invitation_item(&sample(State::Pending { due_at: Timestamp::MAX }, None)).unwrap();
         item.insert("email".to_owned(), text("not-an-address-but-private"));
-        let error = invitation(item.clone()).unwrap_err().to_string();
+        let error = read(item.clone()).unwrap_err().to_string();
         assert!(error.contains("INVITATION#inv_") && !error.contains("private"), "{error}");
         item.insert("email".to_owned(), text("ada@example.com"));
         item.remove("due_at");
-        let error = invitation(item).unwrap_err().to_string();
+        let error = read(item).unwrap_err().to_string();
         assert!(error.contains("due_at is missing"), "{error}");
     }
 

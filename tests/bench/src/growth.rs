@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use dev::laptop::{Laptop as Filling, Options};
-use domain::ledger::{Ledger, Record};
+use domain::Record;
 use domain::{Policy, Role};
 use world::Furniture;
 
@@ -79,7 +79,7 @@ async fn fill(db: &Path, organizations: usize) -> Result<(), String> {
                 Role::Member,
             );
         }
-        let records: Vec<Record> = Ledger::records(furniture.ledger()).collect();
+        let records: Vec<Record> = furniture.records();
         laptop.table().fill(&records).await.map_err(|error| error.to_string())?;
     }
     laptop.idle().await.map_err(|error| error.to_string())

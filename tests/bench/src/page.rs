@@ -1,5 +1,6 @@
 //! The page of results: one section for each thing that is measured, each with the conditions it was measured under.
 
+use dev::function_table::FUNCTIONS;
 use std::fmt::{self, Display, Write as _};
 use std::fs;
 use std::io::ErrorKind;
@@ -98,7 +99,7 @@ pub fn target() -> PathBuf {
 pub fn built() -> Result<PathBuf, String> {
     let mut build = world::cargo();
     build.args(["build", "--release", "--workspace", "--bin", "roster"]);
-    for function in functions()? {
+    for function in functions() {
         build.args(["--bin", &function]);
     }
     let status = build.status().map_err(|error| format!("cargo does not run: {error}"))?;
@@ -109,13 +110,10 @@ pub fn built() -> Result<PathBuf, String> {
 }
 
 /// Every function's name.
-pub fn functions() -> Result<Vec<String>, String> {
-    let folder = world::top().join("functions");
-    let entries = fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let names = entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
-    let mut names: Vec<_> = names.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+pub fn functions() -> Vec<String> {
+    let mut names: Vec<_> = FUNCTIONS.iter().map(|function| function.name.to_owned()).collect();
     names.sort_unstable();
-    Ok(names)
+    names
 }
 
 /// When, on what, and beside how much else.

@@ -16,11 +16,11 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dev::gateway::{ROUTES, Route};
-use domain::ledger::Deed;
+use dev::function_table::{ROUTES, Route};
 use domain::{InvitationId, Role, Token, UserId};
 use http::{HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
+use reference::Operation;
 use serde_json::{Value, json};
 use world::document::knows;
 
@@ -63,12 +63,12 @@ pub fn answered(bytes: &[u8]) -> (&'static Route, u16) {
         );
         let Some(after) = invoked.after else { return true };
         assert_ne!(call.route.method, http::Method::GET, "looking has changed something");
-        let deed = call.deed();
+        let operation = call.operation();
         for organization in site.before.organizations() {
-            let misdeed = site.before.misdeed(&organization.id, &after, &deed);
+            let violation = site.before.violation_by(&organization.id, &after, &operation);
             let untouched = site.before.members(&organization.id).eq(after.members(&organization.id))
                 && site.before.invitations(&organization.id).eq(after.invitations(&organization.id));
-            assert!(untouched || misdeed.is_none(), "{misdeed:?}");
+            assert!(untouched || violation.is_none(), "{violation:?}");
             assert!(untouched || call.concerns(organization.id.as_str()), "another organization was changed");
         }
         false
@@ -251,23 +251,24 @@ impl Call {
         Token::parse(self.json()["token"].as_str()?).ok()
     }
 
-    fn deed(&self) -> Deed {
+    fn operation(&self) -> Operation {
         let by = || UserId::parse(&self.claims["sub"]).expect("whoever changes something is somebody");
         match self.route.function {
             "invite" => {
                 let role: Role = self.json()["role"].as_str().expect("a role").parse().expect("a role");
-                Deed::Invite { by: by(), role }
+                Operation::Invite { by: by(), role }
             }
             "resend" | "revoke" => {
                 let invitation = InvitationId::parse(&self.path["invitation_id"]).expect("an invitation");
-                Deed::Administer { by: by(), invitation }
+                Operation::Administer { by: by(), invitation }
             }
-            "role-edit" => Deed::RoleEdit { by: by() },
-            "remove" => {
-                Deed::Remove { by: by(), member: UserId::parse(&self.path["user_id"]).expect("a member") }
-            }
-            "accept" => Deed::Accept(self.token().expect("a token").link),
-            _ => Deed::Other,
+            "role-edit" => Operation::ByOwner { by: by() },
+            "remove" => Operation::Remove {
+                by: by(),
+                member: UserId::parse(&self.path["user_id"]).expect("a member"),
+            },
+            "accept" => Operation::Accept(self.token().expect("a token").link),
+            _ => Operation::Other,
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use aws_lambda_events::event::dynamodb::EventRecord;
 use dev::functions::InvokeError;
-use domain::ledger::Ledger;
 use domain::{Invitation, Status};
+use reference::ReferenceTable;
 use serde_json::{Value, json};
 
 use crate::site::{at_the_site, named, noon};
@@ -149,12 +149,12 @@ fn ours(invitation: &str, number: &str) -> Value {
     })
 }
 
-fn all(ledger: &Ledger) -> impl Iterator<Item = &Invitation> {
-    ledger.organizations().flat_map(|organization| ledger.invitations(&organization.id))
+fn all(stored: &ReferenceTable) -> impl Iterator<Item = &Invitation> {
+    stored.organizations().flat_map(|organization| stored.invitations(&organization.id))
 }
 
 /// The one invitation that is not as it was.
-fn changed<'a>(before: &Ledger, after: &'a Ledger) -> Option<&'a Invitation> {
+fn changed<'a>(before: &ReferenceTable, after: &'a ReferenceTable) -> Option<&'a Invitation> {
     let mut changed = all(after).filter(|it| before.invitation(&it.organization, &it.id) != Some(it));
     let first = changed.next();
     assert_eq!(changed.next(), None, "more than one invitation was changed");
@@ -162,13 +162,13 @@ fn changed<'a>(before: &Ledger, after: &'a Ledger) -> Option<&'a Invitation> {
 }
 
 /// Nothing has become of anything, but of mails.
-fn only_mail_differs(before: &Ledger, after: &Ledger) {
+fn only_mail_differs(before: &ReferenceTable, after: &ReferenceTable) {
     assert!(before.organizations().eq(after.organizations()));
     for organization in before.organizations() {
         assert!(before.members(&organization.id).eq(after.members(&organization.id)));
     }
     let standing =
-        |ledger| all(ledger).map(|it| (it.id.clone(), it.status(), it.role, it.link())).collect::<Vec<_>>();
+        |stored| all(stored).map(|it| (it.id.clone(), it.status(), it.role, it.link())).collect::<Vec<_>>();
     assert_eq!(standing(before), standing(after));
 }
 

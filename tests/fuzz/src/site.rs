@@ -18,13 +18,13 @@ use dev::functions::{Functions as _, InvokeError};
 use dev::laptop::sdk_config;
 use dev::local::Local;
 use dev::table::Table;
-use domain::delivery::Mark;
-use domain::ledger::Ledger;
+use domain::delivery::{Mark, MarkMail};
 use domain::{
     Clock, EmailAddress, Generation, Invitation, KeyId, Language, Link, OrganizationId, Policy, Role,
     Timestamp, Token,
 };
 use links::InProcess;
+use reference::ReferenceTable;
 use serde_json::{Value, json};
 use simulator::engine::{Engine, TABLE};
 use simulator::network::{Answer, response};
@@ -91,7 +91,7 @@ impl Furnished {
     fn invitation(&self, organization: &Organization, name: &str) -> Invitation {
         let id = OrganizationId::parse(&organization.id).expect("an organization has an id");
         let email = EmailAddress::parse(&format!("{name}@example.com")).expect("an address");
-        self.furniture.ledger().invitation_of(&id, &email).expect("they are invited").clone()
+        self.furniture.table().invitation_of(&id, &email).expect("they are invited").clone()
     }
 
     /// What inputs may name without knowing it: `$organization` and so on.
@@ -233,7 +233,7 @@ pub struct Site {
     services: Arc<Services>,
     functions: Local,
     /// The table, as it is in the beginning.
-    pub before: Ledger,
+    pub before: ReferenceTable,
 }
 
 /// What an invocation came to.
@@ -243,7 +243,7 @@ pub struct Invoked {
     /// What it sent.
     pub sent: Sent,
     /// The table after it; none: nothing was changed.
-    pub after: Option<Ledger>,
+    pub after: Option<ReferenceTable>,
 }
 
 impl Site {
@@ -261,13 +261,14 @@ impl Site {
         let furnished = furnished();
         table.fill(&furnished.furniture.records()).await.expect("the table can be filled");
         let store = Store::new(&config, TABLE);
-        store.mark(&furnished.ivy().link(), &Mark::Sent, &Noon).await.expect("a mail can be marked");
         let policy = Policy { seats: 12, ..Policy::default() };
-        let edge = edge::App { store, clock: Arc::new(Noon), policy };
+        let mark = MarkMail { link: furnished.ivy().link(), mark: Mark::Sent };
+        store.run(&mark, &policy, &Noon).await.expect("a mail can be marked");
+        let edge = edge::App { store, clock: Arc::new(Noon), policy, services: () };
         let accept_url = "https://product.example/accept";
         let functions = Local::assembled(edge, Arc::new(key()), &config, accept_url, Language::En);
         let functions = functions.expect("the functions can be set up");
-        let before = services.engine.ledger().expect("the table can be read");
+        let before = services.engine.table().expect("the table can be read");
         Self { services, functions, before }
     }
 
@@ -277,7 +278,7 @@ impl Site {
         let answer = self.functions.invoke(function, event).await;
         let sent = std::mem::take(&mut *lock(&self.services.sent));
         let after = (sent.commits > 0).then(|| {
-            let after = self.services.engine.ledger().expect("the table can be read");
+            let after = self.services.engine.table().expect("the table can be read");
             assert_eq!(after.violations(), [], "after {function}");
             after
         });

@@ -75,8 +75,7 @@ fn letter(name: &str) -> Letter {
         let letterhead =
             Letterhead::new("Example", "https://product.example/accept", Language::En).expect("a page");
         let name = OrganizationName::parse(name).expect("a name");
-        let pending = invitation.pending_at(noon()).expect("it is open");
-        letterhead.write(&name, pending, &token, noon()).expect("a letter can be written")
+        letterhead.write(&name, invitation, &token, noon()).expect("a letter can be written")
     })
 }
 

@@ -1,11 +1,11 @@
 //! What people call and timers invoke, as the real decisions see it.
 
-use domain::delivery::{self, Mark};
-use domain::ledger::{Deed, Ledger};
+use domain::delivery::{Mark, MarkMail};
 use domain::{
-    Change, Decision, Invitation, InvitationChange, Link, Plan, Role, accept, decline, expire, invite,
-    reconcile, remove, resend, revoke, role_edit,
+    Accept, Action, Decline, Expire, Invite, Link, Plan, Reconcile, Remove, Resend, Revoke, Role, RoleEdit,
+    Snapshot,
 };
+use reference::{Operation, ReferenceTable};
 
 use crate::{Person, Roster};
 
@@ -36,69 +36,63 @@ pub enum Call {
 
 impl Call {
     /// The plan of the call, decided on this table at this moment; none if the rules refuse it. `lost` is the plan
-    /// of the look before, which lost a race.
+    /// of the attempt before, which lost a race.
     pub(crate) fn decide(
         &self,
         model: &Roster,
-        ledger: &Ledger,
+        table: &ReferenceTable,
         tick: u8,
         lost: Option<&Plan>,
     ) -> Option<Plan> {
-        let (acme, policy, now) = (&model.organization, &model.policy, Roster::now(tick));
+        let decide = Decide { model, table, tick, lost };
+        let organization = model.organization.clone();
+        let user = |person: &Person| model.user(*person).clone();
+        let id = |person: &Person| model.id(*person).clone();
         match self {
             Self::Invite(by, whom, role) => {
-                let request = invite::Request::new(whom.iter().filter_map(|&it| model.email(it)), *role);
-                let facts = ledger.invite_facts(acme, model.user(*by), &request);
-                plan(invite::decide(model.caller(*by), &request, &facts, policy, now))
+                let invitees = whom.iter().filter_map(|&it| model.email(it)).collect();
+                let sender = model.sender(*by)?;
+                decide.plan(&Invite { sender, organization, invitees, role: *role, language: None })
             }
             Self::Resend(by, whom) => {
-                let facts = ledger.resend_facts(acme, model.user(*by), model.id(*whom));
-                plan(resend::decide(model.caller(*by), &facts, policy, now))
+                decide.plan(&Resend { sender: model.sender(*by)?, organization, invitation: Some(id(whom)) })
             }
             Self::Revoke(by, whom) => {
-                let facts = ledger.revoke_facts(acme, model.user(*by), model.id(*whom));
-                plan(revoke::decide(model.caller(*by), &facts, policy, now))
+                decide.plan(&Revoke { caller: user(by), organization, invitation: Some(id(whom)) })
             }
             Self::Accept(link) => {
-                let caller = model.caller(model.person(&link.invitation)?);
-                let before = lost.and_then(written);
-                plan(accept::decide(caller, &ledger.accept_facts(link, &caller.user, before), now))
+                let caller = model.caller(model.person(&link.invitation)?).clone();
+                decide.plan(&Accept { caller, link: link.clone() })
             }
             Self::Decline(link) => {
-                let caller = model.caller(model.person(&link.invitation)?);
-                plan(decline::decide(caller, &ledger.decline_facts(link), policy, now))
+                let caller = model.caller(model.person(&link.invitation)?).clone();
+                decide.plan(&Decline { caller, link: link.clone() })
             }
             Self::RoleEdit(by, whom, role) => {
-                let facts = ledger.role_edit_facts(acme, model.user(*by), model.user(*whom));
-                plan(role_edit::decide(model.caller(*by), &facts, *role, now))
+                let member = Some(user(whom));
+                decide.plan(&RoleEdit { caller: user(by), organization, member, role: *role })
             }
             Self::Remove(by, whom) => {
-                let facts = ledger.remove_facts(acme, model.user(*by), model.user(*whom));
-                plan(remove::decide(model.caller(*by), &facts, policy, now))
+                decide.plan(&Remove { caller: user(by), organization, member: Some(user(whom)) })
             }
-            Self::Expire(link) => plan(expire::decide(link, &ledger.expire_facts(link), policy, now)),
-            Self::Reconcile(person) => {
-                let facts = ledger.reconcile_facts(acme, model.id(*person));
-                Some(reconcile::decide(&facts, policy, now).plan)
-            }
-            Self::Feedback(link, mark) => {
-                Some(delivery::decide(link, mark, &ledger.delivery_facts(link), now).plan)
-            }
+            Self::Expire(link) => decide.plan(&Expire { timer: link.clone() }),
+            Self::Reconcile(person) => decide.plan(&Reconcile { organization, invitation: id(person) }),
+            Self::Feedback(link, mark) => decide.plan(&MarkMail { link: link.clone(), mark: mark.clone() }),
         }
     }
 
     /// What it is, as far as the rules ask.
-    pub(crate) fn deed(&self, model: &Roster) -> Deed {
+    pub(crate) fn operation(&self, model: &Roster) -> Operation {
         let user = |person: &Person| model.user(*person).clone();
         match self {
-            Self::Invite(by, _, role) => Deed::Invite { by: user(by), role: *role },
+            Self::Invite(by, _, role) => Operation::Invite { by: user(by), role: *role },
             Self::Resend(by, whom) | Self::Revoke(by, whom) => {
-                Deed::Administer { by: user(by), invitation: model.id(*whom).clone() }
+                Operation::Administer { by: user(by), invitation: model.id(*whom).clone() }
             }
-            Self::RoleEdit(by, _, _) => Deed::RoleEdit { by: user(by) },
-            Self::Remove(by, whom) => Deed::Remove { by: user(by), member: user(whom) },
-            Self::Accept(link) => Deed::Accept(link.clone()),
-            Self::Decline(_) | Self::Expire(_) | Self::Reconcile(_) | Self::Feedback(..) => Deed::Other,
+            Self::RoleEdit(by, _, _) => Operation::ByOwner { by: user(by) },
+            Self::Remove(by, whom) => Operation::Remove { by: user(by), member: user(whom) },
+            Self::Accept(link) => Operation::Accept(link.clone()),
+            Self::Decline(_) | Self::Expire(_) | Self::Reconcile(_) | Self::Feedback(..) => Operation::Other,
         }
     }
 
@@ -108,14 +102,22 @@ impl Call {
     }
 }
 
-/// The record that a plan wanted to write: as its sender is concerned, the record that was read.
-fn written(plan: &Plan) -> Option<&Invitation> {
-    plan.changes().iter().find_map(|change| match change {
-        Change::Invitation(_, _, InvitationChange::Write(invitation)) => Some(&**invitation),
-        _ => None,
-    })
+/// What a call is decided on.
+struct Decide<'a> {
+    model: &'a Roster,
+    table: &'a ReferenceTable,
+    tick: u8,
+    lost: Option<&'a Plan>,
 }
 
-fn plan<Answer, Refusal>(decided: Result<Decision<Answer>, Refusal>) -> Option<Plan> {
-    decided.ok().map(|decision| decision.plan)
+impl Decide<'_> {
+    fn plan<A: Action>(&self, action: &A) -> Option<Plan> {
+        // A plan that lost a race wanted to write an invitation whose sender is that of the one that was read.
+        let seen = self.lost.map(|lost| {
+            let puts = lost.puts().map(|record| (record.key(), Some(record.clone())));
+            puts.collect::<Snapshot>()
+        });
+        let decided = self.table.decide(action, seen.as_ref(), &self.model.policy, Roster::now(self.tick));
+        decided.ok().map(|(plan, _)| plan)
+    }
 }

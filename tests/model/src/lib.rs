@@ -1,9 +1,9 @@
 //! Every way in which a few calls, functions and faults can interleave, one by one.
 //!
-//! The states are tables ([`domain::ledger::Ledger`]) with what is under way around them: calls that have decided and
+//! The states are tables ([`ReferenceTable`]) with what is under way around them: calls that have decided and
 //! not yet committed, stream records that nobody has looked after yet, mails between SES and their mark,
 //! schedules, timers. The steps run the real `decide` functions on the facts as they are at that moment, and commit
-//! their plans by the ledger, which a property test holds equal to DynamoDB. [`Bounds`] say what happens at most;
+//! their plans by the reference model, which a property test holds equal to DynamoDB. [`Bounds`] say what happens at most;
 //! within them nothing is left out, and nothing is left to chance.
 //!
 //! Time passes in steps of ten minutes, the shortest that anything in the table waits for; an invitation lives for
@@ -20,11 +20,11 @@ mod step;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use domain::ledger::{Ledger, Misdeed};
 use domain::{
-    Caller, Change, EmailAddress, Invitation, InvitationId, Link, OrganizationId, OrganizationName, Plan,
-    Policy, Role, Status, Timestamp, UserId, accept, create, delivery, expire, invite,
+    Accept, Caller, Create, EmailAddress, Invitation, InvitationId, Invite, ItemKey, Link, OrganizationId,
+    OrganizationName, Plan, Policy, Role, Sender, Status, Timestamp, UserId, delivery, expire,
 };
+use reference::{ReferenceTable, RuleViolation};
 use stateright::{Model, Property};
 
 pub use bounds::{Bounds, Faults, all};
@@ -53,7 +53,7 @@ const NAMES: [&str; 4] = ["ada", "bob", "cyd", "dan"];
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct State {
     /// What is stored.
-    pub ledger: Ledger,
+    pub table: ReferenceTable,
     /// Steps of time since the beginning.
     pub tick: u8,
     /// What has been begun, in a fixed order.
@@ -70,7 +70,7 @@ pub struct State {
     /// How often SES took the mail with this link.
     pub mailed: BTreeMap<(Person, u32), Mailed>,
     /// What must never happen, once it has.
-    pub wrong: Option<Misdeed>,
+    pub wrong: Option<RuleViolation>,
 }
 
 /// Mails with one link.
@@ -136,6 +136,10 @@ impl Roster {
         &self.caller(person).user
     }
 
+    fn sender(&self, person: Person) -> Option<Sender> {
+        self.caller(person).clone().verified().ok()
+    }
+
     fn email(&self, person: Person) -> Option<EmailAddress> {
         self.caller(person).email.clone()
     }
@@ -154,7 +158,7 @@ impl Roster {
     }
 
     fn record<'a>(&self, state: &'a State, person: Person) -> Option<&'a Invitation> {
-        state.ledger.invitation(&self.organization, self.id(person))
+        state.table.invitation(&self.organization, self.id(person))
     }
 
     fn now(tick: u8) -> Timestamp {
@@ -163,38 +167,33 @@ impl Roster {
 
     /// The table in the beginning: who is a member already has been invited and has accepted by the real
     /// decisions. Nothing of that is left to be looked after.
-    fn furnished(&self) -> Option<Ledger> {
+    fn furnished(&self) -> Option<ReferenceTable> {
         let now = Self::now(0);
-        let mut ledger = Ledger::default();
-        let name = OrganizationName::parse("Acme").ok()?;
-        let request = create::Request { id: self.organization.clone(), name };
-        let founding = create::decide(self.caller(ADA), &request, &self.policy, now).ok()?;
-        ledger.commit(&founding.plan).ok()?;
+        let mut table = ReferenceTable::default();
+        let (id, name) = (self.organization.clone(), OrganizationName::parse("Acme").ok()?);
+        table.run(&Create { founder: self.sender(ADA)?, id, name }, &self.policy, now).ok()?;
         for &(person, role) in self.bounds.members {
-            let request = invite::Request::new(self.email(person), role);
-            let facts = ledger.invite_facts(&self.organization, self.user(ADA), &request);
-            let inviting = invite::decide(self.caller(ADA), &request, &facts, &self.policy, now).ok()?;
-            ledger.commit(&inviting.plan).ok()?;
-            let link = ledger.invitation(&self.organization, self.id(person))?.link();
-            let facts = ledger.accept_facts(&link, self.user(person), None);
-            let accepting = accept::decide(self.caller(person), &facts, now).ok()?;
-            ledger.commit(&accepting.plan).ok()?;
+            let invitees = self.email(person).into_iter().collect();
+            let (sender, organization) = (self.sender(ADA)?, self.organization.clone());
+            let invite = Invite { sender, organization, invitees, role, language: None };
+            table.run(&invite, &self.policy, now).ok()?;
+            let link = table.invitation(&self.organization, self.id(person))?.link();
+            table.run(&Accept { caller: self.caller(person).clone(), link }, &self.policy, now).ok()?;
         }
-        Some(ledger)
+        Some(table)
     }
 
     /// Commits `plan` for `call`: the table changes, and the stream has something to tell; or a guard fails.
     fn commit(&self, state: &mut State, call: &Call, plan: &Plan) -> bool {
-        let before = state.ledger.clone();
-        if state.ledger.commit(plan).is_err() {
+        let before = state.table.clone();
+        if state.table.commit(plan).is_err() {
             return false;
         }
-        let misdeed = before.misdeed(&self.organization, &state.ledger, &call.deed(self));
-        state.wrong = state.wrong.or(misdeed);
+        let violation = before.violation_by(&self.organization, &state.table, &call.operation(self));
+        state.wrong = state.wrong.or(violation);
         for change in plan.changes() {
-            let Change::Invitation(_, id, _) = change else { continue };
-            let (Some(person), Some(new)) =
-                (self.person(id), state.ledger.invitation(&self.organization, id))
+            let ItemKey::Invitation(_, id) = &change.item else { continue };
+            let (Some(person), Some(new)) = (self.person(id), state.table.invitation(&self.organization, id))
             else {
                 continue;
             };
@@ -223,16 +222,16 @@ impl Roster {
 
     /// Whether the timer of this link comes too early.
     fn is_early(&self, state: &State, link: &Link) -> bool {
-        Call::Expire(link.clone()).decide(self, &state.ledger, state.tick, None).is_none()
+        Call::Expire(link.clone()).decide(self, &state.table, state.tick, None).is_none()
     }
 
     fn reconciling(&self, state: &State, person: Person) -> Option<Plan> {
         let call = Call::Reconcile(person);
-        call.decide(self, &state.ledger, state.tick, None).filter(Plan::writes)
+        call.decide(self, &state.table, state.tick, None).filter(Plan::writes)
     }
 
     fn has_pending(&self, state: &State) -> bool {
-        state.ledger.invitations(&self.organization).any(|it| it.status() == Status::Pending)
+        state.table.invitations(&self.organization).any(|it| it.status() == Status::Pending)
     }
 
     /// The moment by which everything within the bounds is long over.
@@ -264,8 +263,8 @@ impl Model for Roster {
     type Action = Step;
 
     fn init_states(&self) -> Vec<State> {
-        let state = |ledger| State {
-            ledger,
+        let state = |table| State {
+            table,
             tick: 0,
             under_way: Vec::new(),
             calls: self.bounds.calls,
@@ -289,23 +288,23 @@ impl Model for Roster {
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
             Property::always("rules 1, 2 and 5: seats, records and owners add up", |_, state: &State| {
-                state.ledger.violations().is_empty()
+                state.table.violations().is_empty()
             }),
             Property::always("rule 3: nobody does what is beyond their role", |_, state: &State| {
-                state.wrong != Some(Misdeed::BeyondTheirRole)
+                state.wrong != Some(RuleViolation::BeyondTheirRole)
             }),
             Property::always(
                 "rule 4: an invitation is worth what its sender may grant",
-                |_, state: &State| state.wrong != Some(Misdeed::WithoutAuthority),
+                |_, state: &State| state.wrong != Some(RuleViolation::WithoutAuthority),
             ),
             Property::always("rule 6: only what is open is accepted", |_, state: &State| {
-                state.wrong != Some(Misdeed::NotInvited)
+                state.wrong != Some(RuleViolation::NotInvited)
             }),
             Property::always("rule 7: only the newest link works", |_, state: &State| {
-                state.wrong != Some(Misdeed::ByAnOldLink)
+                state.wrong != Some(RuleViolation::ByAnOldLink)
             }),
             Property::always("rule 8: no invitation expires unmailed", |_, state: &State| {
-                state.wrong != Some(Misdeed::NeverMailed)
+                state.wrong != Some(RuleViolation::NeverMailed)
             }),
             Property::always(
                 "a mail goes out once, and once more for each fault at most",
@@ -321,14 +320,14 @@ impl Model for Roster {
                 },
             ),
             Property::sometimes("somebody accepts", |model: &Self, state: &State| {
-                let members = state.ledger.members(&model.organization).count();
+                let members = state.table.members(&model.organization).count();
                 members > model.bounds.members.len() + 1
             }),
             Property::sometimes("an invitation expires", |model: &Self, state: &State| {
-                state.ledger.invitations(&model.organization).any(|it| it.status() == Status::Expired)
+                state.table.invitations(&model.organization).any(|it| it.status() == Status::Expired)
             }),
             Property::sometimes("no seat is free", |model: &Self, state: &State| {
-                state.ledger.organization(&model.organization).is_some_and(|it| it.seats.free == 0)
+                state.table.organization(&model.organization).is_some_and(|it| it.seats.free == 0)
             }),
         ]
     }

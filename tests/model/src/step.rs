@@ -220,7 +220,7 @@ impl Roster {
         if matches!(call, Call::Reconcile(_)) && state.under_way.iter().any(|work| is_of(work, call)) {
             return None;
         }
-        let plan = call.decide(self, &state.ledger, state.tick, None).filter(Plan::writes)?;
+        let plan = call.decide(self, &state.table, state.tick, None).filter(Plan::writes)?;
         let mut next = state.clone();
         match call {
             Call::Feedback(..) => spend(&mut next.faults.feedback)?,
@@ -267,7 +267,7 @@ impl Roster {
             Work::Decided(call, plan) => {
                 if !self.commit(state, &call, &plan) {
                     // A rival wrote first: read and decided again. It may be refused now.
-                    let again = call.decide(self, &state.ledger, state.tick, Some(&plan));
+                    let again = call.decide(self, &state.table, state.tick, Some(&plan));
                     if let Some(plan) = again.filter(Plan::writes) {
                         state.under_way.push(Work::Decided(call, plan));
                     }
@@ -288,7 +288,7 @@ impl Roster {
             }
             Work::Fired(link) => {
                 let call = Call::Expire(link);
-                let plan = call.decide(self, &state.ledger, state.tick, None);
+                let plan = call.decide(self, &state.table, state.tick, None);
                 if let Some(plan) = plan.filter(Plan::writes) {
                     state.under_way.push(Work::Decided(call, plan));
                 }
@@ -300,7 +300,7 @@ impl Roster {
     /// mail.
     fn mark(&self, state: &mut State, link: Link, mark: Mark) {
         let call = Call::Feedback(link, mark);
-        if let Some(plan) = call.decide(self, &state.ledger, state.tick, None).filter(Plan::writes) {
+        if let Some(plan) = call.decide(self, &state.table, state.tick, None).filter(Plan::writes) {
             self.commit(state, &call, &plan);
         }
     }

@@ -3,12 +3,12 @@
 use std::sync::{Mutex, PoisonError};
 
 use dev::stream::Record;
-use domain::ledger::Ledger;
 use dynoxide::{Database, DynoxideError};
+use reference::ReferenceTable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use store::{Broken, record};
+use store::{CorruptItem, record};
 
 /// The one table.
 pub const TABLE: &str = "roster";
@@ -51,7 +51,7 @@ impl Engine {
     }
 
     /// Everything in the table, if it is what Roster writes.
-    pub fn ledger(&self) -> Result<Ledger, Broken> {
+    pub fn table(&self) -> Result<ReferenceTable, CorruptItem> {
         let scanned = ask(&json!({ "TableName": TABLE }), |request| self.db.scan(request));
         let items = scanned["Items"].as_array().into_iter().flatten();
         let read = |item: &Value| {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use dev::functions::{Functions as _, InvokeError};
 use dev::stream::{Outcome, Policy, Record, Work};
-use domain::ledger::Deed;
 use domain::{InvitationId, OrganizationId};
+use reference::Operation;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
@@ -41,7 +41,7 @@ pub struct Invocation {
     /// Which function.
     pub function: String,
     /// What it does, as far as the rules ask.
-    pub deed: Deed,
+    pub operation: Operation,
     /// The invitations that a batch is about.
     pub about: BTreeSet<(OrganizationId, InvitationId)>,
     /// Whether somebody else may be at the same batch.
@@ -112,7 +112,7 @@ pub struct Event {
     /// What it is handed.
     pub payload: Value,
     /// What it does, as far as the rules ask.
-    pub deed: Deed,
+    pub operation: Operation,
     /// The invitations that a batch is about.
     pub about: BTreeSet<(OrganizationId, InvitationId)>,
     /// Whether somebody else may be at the same batch.
@@ -122,18 +122,18 @@ pub struct Event {
 impl Event {
     /// An event of nobody in particular.
     pub fn new(function: &'static str, payload: Value) -> Self {
-        Self { function, payload, deed: Deed::Other, about: BTreeSet::new(), duplicate: false }
+        Self { function, payload, operation: Operation::Other, about: BTreeSet::new(), duplicate: false }
     }
 }
 
 impl World {
     /// Invokes a function once, in one of the places where it runs.
     pub async fn invoke(self: &Arc<Self>, event: Event) -> (Arc<Invocation>, Result<Value, Failed>) {
-        let Event { function, payload, deed, about, duplicate } = event;
+        let Event { function, payload, operation, about, duplicate } = event;
         let invocation = Arc::new(Invocation {
             number: self.next_number(),
             function: function.to_owned(),
-            deed,
+            operation,
             about,
             duplicate,
             commits: AtomicU32::new(0),

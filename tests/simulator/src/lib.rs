@@ -26,8 +26,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ledger::{Ledger, Record};
+use domain::Record;
 use domain::{Delivery, MailId, Status};
+use reference::ReferenceTable;
 use tokio::time::sleep;
 
 use people::{Answers, NAMES};
@@ -109,23 +110,23 @@ async fn live(world: &Arc<World>) -> Answers {
 /// Nothing goes wrong any more: what is owed is done, what is over is closed, and every answer was true.
 async fn settle(world: &World, answers: &Answers) {
     sleep(CATCHES_UP).await;
-    let ledger = world.ledger();
-    for invitation in all(&ledger) {
+    let stored = world.records();
+    for invitation in all(&stored) {
         let queued = invitation.mail.as_ref().is_some_and(|mail| mail.delivery == Delivery::Queued);
         if queued && invitation.status_at(world.now()) == Status::Pending {
             world.fails(format!("{} is owed its mail", invitation.id));
         }
     }
     sleep(EXPIRES).await;
-    let ledger = world.ledger();
-    for invitation in all(&ledger).filter(|it| it.status() == Status::Pending) {
+    let stored = world.records();
+    for invitation in all(&stored).filter(|it| it.status() == Status::Pending) {
         world.fails(format!("{} is pending two days later", invitation.id));
     }
     if world.schedules().count() > 0 {
         world.fails(format!("{} schedules are left", world.schedules().count()));
     }
-    match world.engine.ledger() {
-        Ok(table) if table == ledger => {}
+    match world.engine.table() {
+        Ok(table) if table == stored => {}
         Ok(_) => world.fails("the table has changed without a transaction".to_owned()),
         Err(broken) => world.fails(broken.to_string()),
     }
@@ -134,11 +135,11 @@ async fn settle(world: &World, answers: &Answers) {
         world.fails(lie);
     }
     count_mails(world);
-    count_to_recipients(world, &ledger);
+    count_to_recipients(world, &stored);
 }
 
-fn all(ledger: &Ledger) -> impl Iterator<Item = &domain::Invitation> {
-    ledger.organizations().flat_map(|organization| ledger.invitations(&organization.id))
+fn all(stored: &ReferenceTable) -> impl Iterator<Item = &domain::Invitation> {
+    stored.organizations().flat_map(|organization| stored.invitations(&organization.id))
 }
 
 /// One mail, and at most one more for each thing that went wrong while somebody was at it.
@@ -157,15 +158,15 @@ fn count_mails(world: &World) {
 }
 
 /// Every mail that SES took was counted to its recipient, and no recipient's day has more than it may.
-fn count_to_recipients(world: &World, ledger: &Ledger) {
+fn count_to_recipients(world: &World, stored: &ReferenceTable) {
     let Some(limits) = world.limits else { return };
     let mut counted = BTreeSet::new();
-    for record in ledger.records() {
+    for record in stored.records() {
         if let Record::Recipient(day) = record {
             if u32::try_from(day.mails.len()).is_ok_and(|count| count > limits.mails_per_recipient) {
                 world.fails(format!("{} mails to one recipient on {}", day.mails.len(), day.day));
             }
-            counted.extend(day.mails);
+            counted.extend(day.mails.iter().cloned());
         }
     }
     for (_, invitation, generation) in world.mailbox().taken.keys() {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ledger::Deed;
 use domain::{Caller, Invitation, OrganizationId, Role, Status, Token};
+use reference::Operation;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -26,7 +26,7 @@ struct Call {
     organization: Option<OrganizationId>,
     parameter: Option<(&'static str, String)>,
     body: Value,
-    deed: Deed,
+    operation: Operation,
     /// What its caller names it, if they do.
     key: Option<u32>,
 }
@@ -172,7 +172,7 @@ impl World {
 
     /// What somebody does next. Nobody knows better than anybody what is still so when they do it.
     fn idea(&self, organizations: &[OrganizationId]) -> Option<Call> {
-        let ledger = self.ledger();
+        let stored = self.records();
         let quarrel = self.quarrel(organizations);
         let over = quarrel.as_ref().map(|(_, over)| *over);
         let organization = match quarrel {
@@ -180,31 +180,31 @@ impl World {
             None => self.one_of(organizations)?.clone(),
         };
         let names: Vec<_> = NAMES.iter().map(|name| (*name).to_owned()).collect();
-        let members: Vec<_> = ledger.members(&organization).map(|it| it.user.to_string()).collect();
-        let mut invitations: Vec<_> = ledger.invitations(&organization).cloned().collect();
+        let members: Vec<_> = stored.members(&organization).map(|it| it.user.to_string()).collect();
+        let mut invitations: Vec<_> = stored.invitations(&organization).cloned().collect();
         if over == Some(Over::Invitation) {
             // All want something of the same one.
             invitations.retain(|it| it.status() == Status::Pending);
             invitations.truncate(1);
         }
-        let owners: Vec<_> = ledger.members(&organization).filter(|it| it.role == Role::Owner).collect();
+        let owners: Vec<_> = stored.members(&organization).filter(|it| it.role == Role::Owner).collect();
         let by = if self.by_chance(0.9) { self.one_of(&members)? } else { self.one_of(&names)? };
         let user = || caller(by).user;
         let role = || if self.by_chance(0.4) { Role::Owner } else { Role::Member };
-        let call = |function, parameter, body, deed| Call {
+        let call = |function, parameter, body, operation| Call {
             function,
             by: by.clone(),
             organization: Some(organization.clone()),
             parameter,
             body,
-            deed,
+            operation,
             key: None,
         };
         let keyed = |call| Call { key: self.by_chance(0.4).then(|| self.next_key()), ..call };
         let administer = |function| {
             let Invitation { id, .. } = self.one_of(&invitations)?.clone();
-            let deed = Deed::Administer { by: user(), invitation: id.clone() };
-            Some(call(function, Some(("invitation_id", id.to_string())), Value::Null, deed))
+            let operation = Operation::Administer { by: user(), invitation: id.clone() };
+            Some(call(function, Some(("invitation_id", id.to_string())), Value::Null, operation))
         };
         let act = match over {
             None => self.up_to(20),
@@ -221,7 +221,7 @@ impl World {
                     .collect();
                 let role = role();
                 let body = json!({ "emails": emails, "role": role });
-                Some(keyed(call("invite", None, body, Deed::Invite { by: user(), role })))
+                Some(keyed(call("invite", None, body, Operation::Invite { by: user(), role })))
             }
             7..=8 => administer("resend").map(keyed),
             9 => administer("revoke"),
@@ -232,20 +232,21 @@ impl World {
                     None => (self.one_of(&members)?.clone(), role()),
                 };
                 let parameter = Some(("user_id", member));
-                Some(call("role-edit", parameter, json!({ "role": role }), Deed::RoleEdit { by: user() }))
+                Some(call("role-edit", parameter, json!({ "role": role }), Operation::ByOwner { by: user() }))
             }
             12..=13 => {
                 let member = if self.by_chance(0.5) { by.clone() } else { self.one_of(&members)?.clone() };
-                let deed = Deed::Remove { by: user(), member: caller(&member).user };
-                Some(call("remove", Some(("user_id", member)), Value::Null, deed))
+                let operation = Operation::Remove { by: user(), member: caller(&member).user };
+                Some(call("remove", Some(("user_id", member)), Value::Null, operation))
             }
             number => {
                 let (token, to) = self.token(over.and_then(|_| invitations.first()))?;
                 let by = to.split('@').next()?.to_owned();
                 let function = if number == 14 { "decline" } else { "accept" };
-                let deed = if number == 14 { Deed::Other } else { Deed::Accept(token.link.clone()) };
+                let operation =
+                    if number == 14 { Operation::Other } else { Operation::Accept(token.link.clone()) };
                 let body = json!({ "token": token.reveal() });
-                Some(Call { function, by, organization: None, parameter: None, body, deed, key: None })
+                Some(Call { function, by, organization: None, parameter: None, body, operation, key: None })
             }
         }
     }
@@ -264,7 +265,7 @@ impl World {
 
     async fn calls(self: &Arc<Self>, call: &Call) -> Answered {
         self.note(format_args!("{} calls {}", call.by, call.function));
-        let event = Event { deed: call.deed.clone(), ..Event::new(call.function, call.event()) };
+        let event = Event { operation: call.operation.clone(), ..Event::new(call.function, call.event()) };
         let (invocation, answer) = self.invoke(event).await;
         let answer = match answer {
             Ok(answer) => {

@@ -13,12 +13,12 @@ use aws_sdk_dynamodb::config::SharedHttpClient;
 use dev::laptop::sdk_config;
 use dev::local::Local;
 use dev::table::Table;
-use domain::ledger::Ledger;
 use domain::{
-    Caller, Clock, Delivery, EmailAddress, KeyId, Language, Limits, Link, OrganizationId, OrganizationName,
-    Policy, State, Tally, Timestamp, UserId, create,
+    Caller, Clock, Create, Delivery, EmailAddress, KeyId, Language, Limits, Link, OrganizationId,
+    OrganizationName, Policy, State, Timestamp, UserId, WindowCounter,
 };
 use fastrand::Rng;
+use reference::ReferenceTable;
 use serde_json::{Value, json};
 use store::Store;
 use tokio::sync::Notify;
@@ -54,7 +54,7 @@ pub struct World {
     schedules: Mutex<Schedules>,
     places: OnceLock<Vec<Local>>,
     tasks: Mutex<JoinSet<()>>,
-    ledger: Mutex<Ledger>,
+    stored: Mutex<ReferenceTable>,
     /// Whoever reads the stream waits for it to grow, and all of them in one order.
     grown: Notify,
     numbers: AtomicUsize,
@@ -123,7 +123,7 @@ impl World {
             schedules: Mutex::default(),
             places: OnceLock::new(),
             tasks: Mutex::default(),
-            ledger: Mutex::default(),
+            stored: Mutex::default(),
             grown: Notify::new(),
             numbers: AtomicUsize::new(0),
             invocations: Mutex::default(),
@@ -156,6 +156,7 @@ impl World {
             store: Store::new(config, TABLE),
             clock: Arc::new(PlaceClock { began: self.began, skew_millis }),
             policy: policy.clone(),
+            services: (),
         };
         let key = links::InProcess::new((KeyId::parse("sim").expect("a key's id"), [7; 32]), Vec::new());
         Local::assembled(edge, Arc::new(key), config, "https://product.example/accept", Language::En)
@@ -165,16 +166,13 @@ impl World {
     /// An organization that `founder` has founded by the real decision.
     pub async fn founds(self: &Arc<Self>, founder: &Caller) -> OrganizationId {
         let id = OrganizationId::from_random(lock(&self.rng).u128(..).to_be_bytes());
-        let request =
-            create::Request { id: id.clone(), name: OrganizationName::parse("Acme").expect("a name") };
+        let founder = founder.clone().verified().expect("founders have an address");
+        let name = OrganizationName::parse("Acme").expect("a name");
+        let create = Create { founder, id: id.clone(), name };
         let policy = Policy { seats: self.up_to(4) + 2, ..Policy::default() };
         let store = Store::new(&self.config(), TABLE);
-        let now = self.now();
-        let settled = store.settle(
-            async |_: Option<()>| Ok::<_, store::Error>(()),
-            |()| create::decide(founder, &request, &policy, now),
-        );
-        settled.await.expect("anybody founds");
+        let clock = PlaceClock { began: self.began, skew_millis: 0 };
+        store.run(&create, &policy, &clock).await.expect("anybody founds");
         id
     }
 
@@ -254,8 +252,8 @@ impl World {
     }
 
     /// The table, as of the last commit.
-    pub fn ledger(&self) -> Ledger {
-        lock(&self.ledger).clone()
+    pub fn records(&self) -> ReferenceTable {
+        lock(&self.stored).clone()
     }
 
     /// One of the places where functions run.
@@ -354,11 +352,11 @@ impl World {
     /// A transaction was carried out: the table is looked at, as it is and as it was.
     pub(crate) fn committed(&self, by: Option<&Invocation>) {
         let name = by.map_or_else(|| "somebody".to_owned(), Invocation::name);
-        let after = match self.engine.ledger() {
+        let after = match self.engine.table() {
             Ok(after) => after,
             Err(broken) => return self.fails(format!("{name}: {broken}")),
         };
-        let before = std::mem::replace(&mut *lock(&self.ledger), after.clone());
+        let before = std::mem::replace(&mut *lock(&self.stored), after.clone());
         if after == before {
             return;
         }
@@ -371,8 +369,10 @@ impl World {
             self.fails(format!("{name}: {violation}"));
         }
         for organization in after.organizations().map(|it| &it.id).filter(|id| differ(&before, &after, id)) {
-            if let Some(misdeed) = by.and_then(|by| before.misdeed(organization, &after, &by.deed)) {
-                self.fails(format!("{name}: {misdeed}"));
+            if let Some(violation) =
+                by.and_then(|by| before.violation_by(organization, &after, &by.operation))
+            {
+                self.fails(format!("{name}: {violation}"));
             }
             self.compare(&name, &before, &after, organization);
             self.is_within_limits(&name, &after, organization);
@@ -381,22 +381,28 @@ impl World {
     }
 
     /// Rule 11: nothing is counted beyond its limit.
-    fn is_within_limits(&self, name: &str, ledger: &Ledger, organization: &OrganizationId) {
+    fn is_within_limits(&self, name: &str, stored: &ReferenceTable, organization: &OrganizationId) {
         let Some(limits) = self.limits else { return };
-        let beyond = |tally: Option<Tally>, limit| tally.is_some_and(|it| it.count > limit);
-        if ledger.organization(organization).is_some_and(|it| beyond(it.invited, limits.invitees_per_day)) {
+        let beyond = |counter: Option<WindowCounter>, limit| counter.is_some_and(|it| it.count > limit);
+        if stored.organization(organization).is_some_and(|it| beyond(it.invited, limits.invitees_per_day)) {
             self.fails(format!("{name}: more are invited than may be in a day"));
         }
-        if ledger.members(organization).any(|it| beyond(it.mailed, limits.mails_per_hour)) {
+        if stored.members(organization).any(|it| beyond(it.mailed, limits.mails_per_hour)) {
             self.fails(format!("{name}: somebody has more mailed than they may in an hour"));
         }
-        if ledger.invitations(organization).any(|it| it.generation.0 > limits.mails_per_invitation) {
+        if stored.invitations(organization).any(|it| it.generation.0 > limits.mails_per_invitation) {
             self.fails(format!("{name}: an invitation has more mails than it may"));
         }
     }
 
     /// What no single commit may do to a record.
-    fn compare(&self, name: &str, before: &Ledger, after: &Ledger, organization: &OrganizationId) {
+    fn compare(
+        &self,
+        name: &str,
+        before: &ReferenceTable,
+        after: &ReferenceTable,
+        organization: &OrganizationId,
+    ) {
         for new in after.invitations(organization) {
             let Some(old) = before.invitation(organization, &new.id) else { continue };
             if old == new {
@@ -476,8 +482,8 @@ impl World {
             sleep(RECONCILE_EVERY).await;
             self.reap();
             let soon = self.now() + SKEW_MAX;
-            let ledger = self.ledger();
-            let mut all = ledger.organizations().flat_map(|it| ledger.invitations(&it.id));
+            let stored = self.records();
+            let mut all = stored.organizations().flat_map(|it| stored.invitations(&it.id));
             if all.any(|it| matches!(it.state, State::Pending { due_at } if due_at <= soon)) {
                 self.clone().deliver("reconcile", Value::Null).await;
             }
@@ -486,7 +492,7 @@ impl World {
 }
 
 /// Whether anything about an organization has changed.
-fn differ(before: &Ledger, after: &Ledger, organization: &OrganizationId) -> bool {
+fn differ(before: &ReferenceTable, after: &ReferenceTable, organization: &OrganizationId) -> bool {
     before.organization(organization) != after.organization(organization)
         || !before.members(organization).eq(after.members(organization))
         || !before.invitations(organization).eq(after.invitations(organization))

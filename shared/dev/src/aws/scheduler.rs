@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use super::AwsError;
 use crate::{
     clock::DevClock,
-    gateway::query_pairs,
+    query::query_pairs,
     state::{State, StateError},
 };
 

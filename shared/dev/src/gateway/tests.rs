@@ -61,7 +61,7 @@ async fn fine() -> World {
 #[tokio::test]
 async fn every_route_reaches_its_function() {
     let world = fine().await;
-    for route in ROUTES.iter().chain(PAGES) {
+    for route in ROUTES.iter().chain(&*PAGES) {
         let path = route.pattern.replace(['{', '}'], "");
         let (function, event) = world.event(empty(world.request(route.method.as_str(), &path))).await;
         assert_eq!(function, route.function);
@@ -276,7 +276,7 @@ fn cargo_lambda_knows_the_same_routes() {
             told.push((format!("{method} {pattern}"), text(&route["function"])));
         }
     }
-    let ours = ROUTES.iter().chain(PAGES);
+    let ours = ROUTES.iter().chain(&*PAGES);
     let mut ours: Vec<_> = ours.map(|route| (route.key(), route.function.to_owned())).collect();
     told.sort();
     ours.sort();

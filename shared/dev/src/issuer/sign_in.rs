@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{Issuer, IssuerError, LIFETIME_SECONDS, Person};
-use crate::gateway::query_pairs;
+use crate::query::query_pairs;
 use crate::{cors, demo, random};
 
 /// The client, which has no secret.

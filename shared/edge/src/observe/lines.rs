@@ -19,21 +19,21 @@ use super::{TARGET, chain};
 use crate::SystemClock;
 
 /// Our crates below the functions, which alone may be told at length.
-const SHARED: [&str; 4] = ["domain", "edge", "links", "store"];
+const OURS: [&str; 8] = ["actions", "console", "domain", "edge", "links", "mail", "schedule", "store"];
 /// The runtime repeats a handler's error in words of its own (`Debug`), and ours has been told already.
 /// Panics end the process.
 const REPEATS: &str = "lambda_runtime::layers::panic";
 
-/// Logs to the standard output, which is CloudWatch; called once, by `main`, with the function's name.
+/// Logs to the standard output, which is CloudWatch; called once, by `main`.
 ///
 /// `AWS_LAMBDA_LOG_LEVEL` (Lambda's logging controls) is how much; INFO if it is not set or no level.
-pub fn start(action: &'static str) {
+pub fn start() {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default();
     let lines = Lines::new(Arc::new(SystemClock), |line: &str| {
         // There is nobody to tell that nothing can be told.
         let _ = std::io::stdout().lock().write_all(line.as_bytes());
     });
-    let log = tracing_subscriber::registry().with(lines.with_filter(filter(self::level(&level), [action])));
+    let log = tracing_subscriber::registry().with(lines.with_filter(filter(self::level(&level))));
     // Only a second call fails, and the first one stands.
     let _ = tracing::subscriber::set_global_default(log);
 }
@@ -50,12 +50,11 @@ fn level(text: &str) -> LevelFilter {
 /// What is told at `level`: of ours all, of other people's crates warnings at most, since what they say of a
 /// request at DEBUG holds the request. The last line of an invocation is told at every level: it is the
 /// metrics.
-pub fn filter(level: LevelFilter, actions: impl IntoIterator<Item: AsRef<str>>) -> Targets {
-    let actions = actions.into_iter().map(|action| action.as_ref().replace('-', "_"));
-    let ours = SHARED.into_iter().map(str::to_owned).chain(actions);
+#[must_use]
+pub fn filter(level: LevelFilter) -> Targets {
     Targets::new()
         .with_default(level.min(LevelFilter::WARN))
-        .with_targets(ours.map(|target| (target, level)))
+        .with_targets(OURS.map(|target| (target, level)))
         .with_target(TARGET, level.max(LevelFilter::INFO))
         .with_target(REPEATS, LevelFilter::OFF)
 }
@@ -187,10 +186,8 @@ mod tests {
 
     #[test]
     fn others_never_say_more_than_warnings_and_the_last_line_is_always_told() {
-        let told = |at: LevelFilter, target: &str, level: Level| {
-            filter(at, ["role-edit"]).would_enable(target, &level)
-        };
-        for ours in ["role_edit", "store::commit", "edge::http", "links", "domain"] {
+        let told = |at: LevelFilter, target: &str, level: Level| filter(at).would_enable(target, &level);
+        for ours in ["actions::role_edit", "store::commit", "edge::http", "links", "domain"] {
             assert!(told(LevelFilter::TRACE, ours, Level::TRACE), "{ours}");
             assert!(!told(LevelFilter::INFO, ours, Level::DEBUG), "{ours}");
         }

@@ -19,7 +19,7 @@ use std::time::Instant;
 use domain::{Clock, InvitationId, Link, OrganizationId, Timestamp, UserId};
 use lambda_runtime::Context;
 use serde::Serialize;
-use store::{Effort, with_effort};
+use store::{RetryStats, with_retry_stats};
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
@@ -122,8 +122,8 @@ impl Failed {
     }
 
     /// `retry`, if the same may well work later; else `failed`.
-    pub fn passing(passes: bool, cause: impl Into<lambda_runtime::Error>) -> Self {
-        Self::new(if passes { "retry" } else { "failed" }, cause)
+    pub fn retryable(is_retryable: bool, cause: impl Into<lambda_runtime::Error>) -> Self {
+        Self::new(if is_retryable { "retry" } else { "failed" }, cause)
     }
 }
 
@@ -202,7 +202,7 @@ pub async fn looked_after<Answer>(
 
 /// Tells of something that could not even be looked after.
 pub fn unread(clock: &impl Clock) {
-    tell(&Outcome::new("failed"), 0, &Effort::default(), clock);
+    tell(&Outcome::new("failed"), 0, &RetryStats::default(), clock);
 }
 
 async fn told<Answer>(
@@ -211,15 +211,15 @@ async fn told<Answer>(
     work: impl Future<Output = (Outcome, Answer)>,
 ) -> Answer {
     let started = Instant::now();
-    let ((outcome, answer), effort) = with_effort(work).instrument(span.clone()).await;
+    let ((outcome, answer), stats) = with_retry_stats(work).instrument(span.clone()).await;
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    span.in_scope(|| tell(&outcome, duration_ms, &effort, clock));
+    span.in_scope(|| tell(&outcome, duration_ms, &stats, clock));
     answer
 }
 
-fn tell(outcome: &Outcome, duration_ms: u64, effort: &Effort, clock: &impl Clock) {
+fn tell(outcome: &Outcome, duration_ms: u64, stats: &RetryStats, clock: &impl Clock) {
     // Evaluated only where somebody listens.
-    tracing::info!(target: TARGET, summary = %Summary::new(outcome, duration_ms, effort, clock.now()));
+    tracing::info!(target: TARGET, summary = %Summary::new(outcome, duration_ms, stats, clock.now()));
 }
 
 /// The last line, but for what the spans say: an embedded metrics document with more in it.
@@ -238,17 +238,17 @@ struct Summary<'a> {
 }
 
 impl<'a> Summary<'a> {
-    fn new(outcome: &Outcome, duration_ms: u64, effort: &'a Effort, now: Timestamp) -> Self {
+    fn new(outcome: &Outcome, duration_ms: u64, stats: &'a RetryStats, now: Timestamp) -> Self {
         let mut measured = outcome.measured.clone();
-        let again = [(Metric::Retries, effort.decided_again), (Metric::Conflicts, effort.conflicts)];
+        let again = [(Metric::Retries, stats.decided_again), (Metric::Conflicts, stats.conflicts)];
         measured.extend(again.into_iter().filter(|(_, n)| *n > 0).map(|(metric, n)| (metric, n.into())));
         Self {
             outcome: outcome.word,
             status: outcome.status,
             duration_ms,
-            decided_again: effort.decided_again,
-            sent_again: effort.sent_again(),
-            reasons: &effort.reasons,
+            decided_again: stats.decided_again,
+            sent_again: stats.sent_again(),
+            reasons: &stats.reasons,
             metrics: Embedded::new(&measured, now),
         }
     }

@@ -27,7 +27,7 @@ async fn heard(work: impl Future<Output = ()>) -> Vec<String> {
     let heard: Arc<Mutex<Vec<String>>> = Arc::default();
     let ear = Arc::clone(&heard);
     let lines = Lines::new(Arc::new(Noon), move |line: &str| ear.lock().unwrap().push(line.to_owned()));
-    let lines = lines.with_filter(filter(tracing::level_filters::LevelFilter::INFO, ["reconcile"]));
+    let lines = lines.with_filter(filter(tracing::level_filters::LevelFilter::INFO));
     let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines));
     work.await;
     drop(guard);
@@ -140,7 +140,7 @@ async fn a_batch_is_no_invocation() {
 fn failures_that_nobody_has_foreseen_are_failed() {
     let failed = |failed: Failed| failed.outcome;
     assert_eq!(failed("anything".into()), Outcome::new("failed"));
-    assert_eq!(failed(Failed::passing(true, "it")), Outcome::new("retry"));
-    assert_eq!(failed(Failed::passing(false, "it")), Outcome::new("failed"));
+    assert_eq!(failed(Failed::retryable(true, "it")), Outcome::new("retry"));
+    assert_eq!(failed(Failed::retryable(false, "it")), Outcome::new("failed"));
     assert_eq!(failed(Failed::new("early", "it")), Outcome::new("early"));
 }

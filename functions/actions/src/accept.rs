@@ -1,0 +1,18 @@
+//! `POST /v1/invitations/accept`: the invitee becomes a member.
+
+use std::sync::Arc;
+
+use domain::Accept;
+use edge::LinkApp;
+use edge::http::{Failure, ok};
+use edge::request::{caller, token};
+use edge::view::MemberView;
+use lambda_http::{Body, Request, Response};
+
+/// 200 with the member.
+pub async fn handle(app: Arc<LinkApp>, request: Request) -> Result<Response<Body>, Failure> {
+    let caller = caller(&request)?;
+    let link = app.verify(token(&request)?).await?;
+    let member = app.run(&Accept { caller, link }).await?;
+    ok(&MemberView::from(&member))
+}

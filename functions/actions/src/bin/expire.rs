@@ -1,0 +1,6 @@
+//! The Lambda function `expire`.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    edge::event::main(env!("CARGO_BIN_NAME"), actions::expire::handle).await
+}

@@ -1,0 +1,6 @@
+//! The Lambda function `feedback`.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    edge::event::main(env!("CARGO_BIN_NAME"), actions::feedback::handle).await
+}

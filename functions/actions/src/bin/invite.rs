@@ -1,0 +1,6 @@
+//! The Lambda function `invite`.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    edge::http::main(env!("CARGO_BIN_NAME"), actions::invite::handle).await
+}

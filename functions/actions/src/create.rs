@@ -1,0 +1,41 @@
+//! `POST /v1/organizations`: a user founds an organization and is its first owner.
+
+use std::sync::Arc;
+
+use domain::idempotency::WithIdempotencyKey;
+use domain::{Create, Organization, OrganizationId, OrganizationName, Role, Timestamp};
+use edge::http::{Failure, json_response, to_json};
+use edge::request::{caller, idempotency_key, json};
+use edge::view::OrganizationView;
+use edge::{App, Problem, observe};
+use lambda_http::http::StatusCode;
+use lambda_http::{Body, Request, Response};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CreateBody {
+    name: String,
+}
+
+/// 201 with the organization.
+pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, Failure> {
+    let caller = caller(&request)?;
+    let key = idempotency_key(&request)?;
+    let body: CreateBody = json(&request)?;
+    let name = OrganizationName::parse(&body.name).map_err(|error| Problem::invalid_name("/name", error))?;
+    let founder = caller.verified()?;
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| Problem::internal(error.to_string()))?;
+    let id = OrganizationId::from_random(random);
+    let create = Create { founder, id: id.clone(), name };
+    let created = app.run(&WithIdempotencyKey::new(create, key.as_ref(), render)).await?;
+    if !created.replayed {
+        observe::organization(&id);
+    }
+    Ok(json_response(StatusCode::CREATED, created.body))
+}
+
+fn render(created: Organization, _: Timestamp) -> Result<String, Problem> {
+    to_json(&OrganizationView::for_role(Role::Owner, &created))
+}

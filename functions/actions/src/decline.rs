@@ -1,0 +1,17 @@
+//! `POST /v1/invitations/decline`: the invitee turns the invitation down.
+
+use std::sync::Arc;
+
+use domain::Decline;
+use edge::LinkApp;
+use edge::http::{Failure, no_content};
+use edge::request::{caller, token};
+use lambda_http::{Body, Request, Response};
+
+/// 204.
+pub async fn handle(app: Arc<LinkApp>, request: Request) -> Result<Response<Body>, Failure> {
+    let caller = caller(&request)?;
+    let link = app.verify(token(&request)?).await?;
+    app.run(&Decline { caller, link }).await?;
+    Ok(no_content())
+}

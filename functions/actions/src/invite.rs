@@ -1,0 +1,91 @@
+//! `POST /v1/organizations/{organization_id}/invitations`: a member invites addresses, all with one role and in one
+//! language.
+
+use std::sync::Arc;
+
+use domain::idempotency::WithIdempotencyKey;
+use domain::invite::{ADDRESSES_MAX, Invitees, Outcome};
+use domain::{EmailAddress, Invite, Language, Role, Timestamp};
+use edge::http::{Failure, json_response, to_json};
+use edge::request::{caller, idempotency_key, json, organization};
+use edge::view::InvitationView;
+use edge::{App, Problem};
+use lambda_http::http::StatusCode;
+use lambda_http::{Body, Request, Response};
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InviteBody {
+    emails: Vec<String>,
+    #[serde(deserialize_with = "edge::request::role")]
+    role: Role,
+    #[serde(default, deserialize_with = "edge::request::language")]
+    language: Option<Language>,
+}
+
+#[derive(Serialize)]
+struct InviteView {
+    results: Vec<ResultView>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum ResultView {
+    Invited { email: String, invitation: Box<InvitationView> },
+    AlreadyInvited { email: String, detail: &'static str },
+    AlreadyMember { email: String, detail: &'static str },
+}
+
+impl ResultView {
+    fn at(now: Timestamp, outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Invited(invitation) => Self::Invited {
+                email: invitation.email.to_string(),
+                invitation: Box::new(InvitationView::at(now, &invitation)),
+            },
+            Outcome::AlreadyInvited(email) => Self::AlreadyInvited {
+                email: email.into(),
+                detail: "This address has a pending invitation; resend it for another mail.",
+            },
+            Outcome::AlreadyMember(email) => {
+                Self::AlreadyMember { email: email.into(), detail: "This address belongs to a member." }
+            }
+        }
+    }
+}
+
+/// 200 with one result per address, in the order given.
+pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, Failure> {
+    let caller = caller(&request)?;
+    let key = idempotency_key(&request)?;
+    let InviteBody { emails, role, language } = json(&request)?;
+    let invitees = invitees(&emails)?;
+    let sender = caller.verified()?;
+    let invite = Invite { sender, organization: organization(&request)?, invitees, role, language };
+    let invited = app.run(&WithIdempotencyKey::new(invite, key.as_ref(), render)).await?;
+    Ok(json_response(StatusCode::OK, invited.body))
+}
+
+fn render(outcomes: Vec<Outcome>, now: Timestamp) -> Result<String, Problem> {
+    to_json(&InviteView {
+        results: outcomes.into_iter().map(|outcome| ResultView::at(now, outcome)).collect(),
+    })
+}
+
+/// All addresses, or a problem that names every one that is none.
+fn invitees(emails: &[String]) -> Result<Invitees, Problem> {
+    if !(1..=ADDRESSES_MAX).contains(&emails.len()) {
+        let detail = format!("from 1 to {ADDRESSES_MAX} addresses are invited at once, not {}", emails.len());
+        return Err(Problem::malformed("/emails", detail));
+    }
+    let mut valid = Vec::with_capacity(emails.len());
+    let mut invalid = Vec::new();
+    for (index, email) in emails.iter().enumerate() {
+        match EmailAddress::parse(email) {
+            Ok(email) => valid.push(email),
+            Err(error) => invalid.push((format!("/emails/{index}"), error)),
+        }
+    }
+    if invalid.is_empty() { Ok(valid.into_iter().collect()) } else { Err(Problem::invalid_emails(invalid)) }
+}

@@ -1,0 +1,42 @@
+//! `POST /v1/invitations/preview`: what a link is about; nobody has to be signed in, and nothing changes.
+
+use std::sync::Arc;
+
+use domain::preview::Previewed;
+use domain::{Clock, Preview, Role, Status};
+use edge::LinkApp;
+use edge::http::{Failure, ok};
+use edge::request::token;
+use edge::view::Moment;
+use lambda_http::{Body, Request, Response};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct PreviewView<'a> {
+    organization: OrganizationName<'a>,
+    email: &'a str,
+    role: Role,
+    sender_email: &'a str,
+    expires_at: Moment,
+    status: Status,
+}
+
+#[derive(Serialize)]
+struct OrganizationName<'a> {
+    id: &'a str,
+    name: &'a str,
+}
+
+/// 200 with the invitation, whatever its status.
+pub async fn handle(app: Arc<LinkApp>, request: Request) -> Result<Response<Body>, Failure> {
+    let link = app.verify(token(&request)?).await?;
+    let Previewed { organization, invitation } = app.run(&Preview { link }).await?;
+    ok(&PreviewView {
+        organization: OrganizationName { id: organization.id.as_str(), name: organization.name.as_str() },
+        email: invitation.email.as_str(),
+        role: invitation.role,
+        sender_email: invitation.sender.email.as_str(),
+        expires_at: Moment(invitation.expires_at),
+        status: invitation.status_at(app.now()),
+    })
+}

@@ -1,0 +1,27 @@
+//! `POST /v1/organizations/{organization_id}/invitations/{invitation_id}/resend`: an invitation gets a new
+//! link and a new deadline.
+
+use std::sync::Arc;
+
+use domain::idempotency::WithIdempotencyKey;
+use domain::{Invitation, Resend, Timestamp};
+use edge::http::{Failure, json_response, to_json};
+use edge::request::{caller, idempotency_key, invitation, organization};
+use edge::view::InvitationView;
+use edge::{App, Problem};
+use lambda_http::http::StatusCode;
+use lambda_http::{Body, Request, Response};
+
+/// 200 with the invitation.
+pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, Failure> {
+    let caller = caller(&request)?;
+    let key = idempotency_key(&request)?;
+    let sender = caller.verified()?;
+    let resend = Resend { sender, organization: organization(&request)?, invitation: invitation(&request) };
+    let resent = app.run(&WithIdempotencyKey::new(resend, key.as_ref(), render)).await?;
+    Ok(json_response(StatusCode::OK, resent.body))
+}
+
+fn render(resent: Invitation, now: Timestamp) -> Result<String, Problem> {
+    to_json(&InvitationView::at(now, &resent))
+}

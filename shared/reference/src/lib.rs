@@ -1,0 +1,327 @@
+//! The reference model: a table in memory, and what changes of it mean, without a database.
+//!
+//! [`ReferenceTable::commit`] is the meaning of every [`Guard`] and [`Effect`], in the fewest words; the store has to agree
+//! with it. [`ReferenceTable::run`] runs an action as the store does. [`ReferenceTable::violations`] says what the rules
+//! forbid about a whole table, wherever its records came from, and [`ReferenceTable::violation_by`] what they forbid about
+//! a change of it. No function is linked with this crate: the laptop and the tests are.
+
+mod rules;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::{
+    Action, Change, Effect, EmailAddress, Guard, GuardFailed, Invitation, InvitationId, ItemKey, Member,
+    Organization, OrganizationId, Plan, PlanError, Policy, RecipientDay, Record, Role, Snapshot, State,
+    Status, Timestamp, UserId,
+};
+
+pub use rules::{Operation, RuleViolation};
+
+/// All records of a table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct ReferenceTable {
+    records: BTreeMap<ItemKey, Record>,
+}
+
+/// What a table must never show.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// Seats are lost, or given out twice.
+    #[error("{organization}: {total} seats, but {free} are free and {held} are held")]
+    Seats {
+        /// Where.
+        organization: OrganizationId,
+        /// All seats.
+        total: u32,
+        /// Those that count as free.
+        free: u32,
+        /// Those that members and pending invitations hold.
+        held: usize,
+    },
+    /// The count of owners is wrong.
+    #[error("{organization}: {counted} owners counted, but there are {present}")]
+    Owners {
+        /// Where.
+        organization: OrganizationId,
+        /// As the organization counts.
+        counted: u32,
+        /// As there are.
+        present: usize,
+    },
+    /// It has no owner.
+    #[error("{0} has no owner")]
+    NoOwner(OrganizationId),
+    /// The record stands under a key that is not its address's.
+    #[error("{0}: {1} is not the record of its address")]
+    Misplaced(OrganizationId, InvitationId),
+    /// A member whose accepted record is missing, is another user's, or does not stand as accepted.
+    #[error("{0}: member {1} has no accepted invitation")]
+    Uninvited(OrganizationId, UserId),
+    /// An accepted record by which nobody is a member.
+    #[error("{0}: {1} is accepted, but nobody is a member by it")]
+    Unused(OrganizationId, InvitationId),
+    /// A record of an organization that does not exist.
+    #[error("{0:?} belongs to no organization")]
+    Stray(ItemKey),
+}
+
+impl FromIterator<Record> for ReferenceTable {
+    fn from_iter<Records: IntoIterator<Item = Record>>(records: Records) -> Self {
+        Self { records: records.into_iter().map(|record| (record.key(), record)).collect() }
+    }
+}
+
+/// Why an action was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunError<Refusal> {
+    /// The rules say no.
+    Refused(Refusal),
+    /// The action planned no transaction.
+    Plan(PlanError),
+    /// A guard failed, though the decision was made on the very table.
+    Guard(GuardFailed),
+}
+
+impl ReferenceTable {
+    /// The items `keys`, as of now.
+    #[must_use]
+    pub fn snapshot(&self, keys: impl IntoIterator<Item = ItemKey>) -> Snapshot {
+        keys.into_iter().map(|key| (key.clone(), self.records.get(&key).cloned())).collect()
+    }
+
+    /// The plan of `action` and its answer, decided on this table; `seen` is the snapshot of an attempt that lost a race.
+    pub fn decide<A: Action>(
+        &self,
+        action: &A,
+        seen: Option<&Snapshot>,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<(Plan, A::Answer), RunError<A::Refusal>> {
+        let snapshot = self.snapshot(action.reads(seen));
+        let decision = action.decide(&snapshot, policy, now).map_err(RunError::Refused)?;
+        let plan = Plan::new(decision.changes).map_err(RunError::Plan)?;
+        Ok((plan, decision.answer))
+    }
+
+    /// Runs `action`, as the store does where nobody else is at the same items.
+    pub fn run<A: Action>(
+        &mut self,
+        action: &A,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<A::Answer, RunError<A::Refusal>> {
+        let (plan, answer) = self.decide(action, None, policy, now)?;
+        self.commit(&plan).map_err(RunError::Guard)?;
+        Ok(answer)
+    }
+
+    /// An item, whatever it is.
+    #[must_use]
+    pub fn record(&self, key: &ItemKey) -> Option<&Record> {
+        self.records.get(key)
+    }
+
+    /// An organization.
+    #[must_use]
+    pub fn organization(&self, id: &OrganizationId) -> Option<&Organization> {
+        match self.records.get(&ItemKey::Organization(id.clone())) {
+            Some(Record::Organization(it)) => Some(it),
+            _ => None,
+        }
+    }
+
+    /// A member.
+    #[must_use]
+    pub fn member(&self, organization: &OrganizationId, user: &UserId) -> Option<&Member> {
+        match self.records.get(&ItemKey::member(organization, user)) {
+            Some(Record::Member(it)) => Some(it),
+            _ => None,
+        }
+    }
+
+    /// An invitation.
+    #[must_use]
+    pub fn invitation(&self, organization: &OrganizationId, id: &InvitationId) -> Option<&Invitation> {
+        match self.records.get(&ItemKey::invitation(organization, id)) {
+            Some(Record::Invitation(it)) => Some(it),
+            _ => None,
+        }
+    }
+
+    /// The invitation of an address.
+    #[must_use]
+    pub fn invitation_of(&self, organization: &OrganizationId, email: &EmailAddress) -> Option<&Invitation> {
+        self.invitation(organization, &InvitationId::of(organization, email))
+    }
+
+    /// Everything that it holds.
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
+        self.records.values()
+    }
+
+    /// All organizations.
+    pub fn organizations(&self) -> impl Iterator<Item = &Organization> {
+        self.records.values().filter_map(|record| match record {
+            Record::Organization(it) => Some(it),
+            _ => None,
+        })
+    }
+
+    /// The members of an organization.
+    pub fn members(&self, organization: &OrganizationId) -> impl Iterator<Item = &Member> {
+        self.records.values().filter_map(move |record| match record {
+            Record::Member(it) if it.organization == *organization => Some(it),
+            _ => None,
+        })
+    }
+
+    /// The invitations of an organization.
+    pub fn invitations(&self, organization: &OrganizationId) -> impl Iterator<Item = &Invitation> {
+        self.records.values().filter_map(move |record| match record {
+            Record::Invitation(it) if it.organization == *organization => Some(it),
+            _ => None,
+        })
+    }
+
+    /// Makes all changes of `plan`, or none. All guards look at the table as it was before.
+    pub fn commit(&mut self, plan: &Plan) -> Result<(), GuardFailed> {
+        let holds =
+            |change: &Change| change.guards.iter().all(|it| holds(it, self.records.get(&change.item)));
+        let failed = plan.changes().iter().enumerate().filter(|(_, change)| !holds(change));
+        let failed: Vec<_> = failed.map(|(place, _)| place).collect();
+        if !failed.is_empty() {
+            return Err(GuardFailed(failed));
+        }
+        plan.changes().iter().for_each(|change| self.apply(change));
+        Ok(())
+    }
+
+    /// The effect alone; the guards have vouched that what it needs is there.
+    fn apply(&mut self, Change { item, effect, .. }: &Change) {
+        match effect {
+            Effect::Check => {}
+            Effect::Put(record) => drop(self.records.insert(item.clone(), (**record).clone())),
+            Effect::Delete => drop(self.records.remove(item)),
+            Effect::AddMail { mail, .. } => {
+                let ItemKey::Recipient(recipient, day) = item else { return };
+                let none = RecipientDay { recipient: recipient.clone(), day: *day, mails: BTreeSet::new() };
+                let stored = self.records.entry(item.clone()).or_insert(Record::Recipient(none));
+                if let Record::Recipient(stored) = stored {
+                    stored.mails.insert(mail.clone());
+                }
+            }
+            Effect::Set(field) => {
+                if let Some(stored) = self.records.get_mut(item) {
+                    field.set_in(stored);
+                }
+            }
+            Effect::Count { seats_free, owners, invited } => {
+                if let Some(Record::Organization(stored)) = self.records.get_mut(item) {
+                    stored.seats.free = stored.seats.free.saturating_add_signed(*seats_free);
+                    stored.owners = stored.owners.saturating_add_signed(*owners);
+                    if let Some(update) = invited {
+                        stored.invited = Some(update.counted(stored.invited));
+                    }
+                }
+            }
+            Effect::CountMails(update) => {
+                if let Some(Record::Member(stored)) = self.records.get_mut(item) {
+                    stored.mailed = Some(update.counted(stored.mailed));
+                }
+            }
+            Effect::CloseAsRemoved { at, purge_at } => {
+                if let Some(Record::Invitation(stored)) = self.records.get_mut(item) {
+                    *stored = stored.removed(*at, *purge_at);
+                }
+            }
+        }
+    }
+
+    /// Everything in the table that the rules forbid.
+    #[must_use]
+    pub fn violations(&self) -> Vec<Violation> {
+        let of_record = |record: &Record| match record {
+            Record::Organization(it) => self.miscounts(it).collect(),
+            Record::Member(it) => self.member_violation(it).into_iter().collect(),
+            Record::Invitation(it) => self.invitation_violation(it).into_iter().collect(),
+            Record::Recipient(_) | Record::Response(_) => Vec::new(),
+        };
+        self.records.values().flat_map(of_record).collect()
+    }
+
+    fn miscounts(&self, organization: &Organization) -> impl Iterator<Item = Violation> {
+        let id = &organization.id;
+        let pending = self.invitations(id).filter(|it| it.status() == Status::Pending).count();
+        let held = pending + self.members(id).count();
+        let total = organization.seats.total;
+        let free = organization.seats.free;
+        let adds_up = u32::try_from(held).ok().and_then(|held| held.checked_add(free)) == Some(total);
+        let seats = Violation::Seats { organization: id.clone(), total, free, held };
+        let present = self.members(id).filter(|it| it.role == Role::Owner).count();
+        let counted = organization.owners;
+        let owners = Violation::Owners { organization: id.clone(), counted, present };
+        [
+            (!adds_up).then_some(seats),
+            (usize::try_from(counted) != Ok(present)).then_some(owners),
+            (present == 0).then(|| Violation::NoOwner(id.clone())),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    fn member_violation(&self, member: &Member) -> Option<Violation> {
+        let organization = &member.organization;
+        if self.organization(organization).is_none() {
+            return Some(Violation::Stray(ItemKey::member(organization, &member.user)));
+        }
+        let accepted = self.invitation(organization, &member.invitation).is_some_and(
+            |invitation| matches!(&invitation.state, State::Accepted { by, .. } if *by == member.user),
+        );
+        (!accepted).then(|| Violation::Uninvited(organization.clone(), member.user.clone()))
+    }
+
+    fn invitation_violation(&self, invitation: &Invitation) -> Option<Violation> {
+        let organization = &invitation.organization;
+        let id = || invitation.id.clone();
+        if self.organization(organization).is_none() {
+            return Some(Violation::Stray(ItemKey::Invitation(organization.clone(), id())));
+        }
+        if InvitationId::of(organization, &invitation.email) != invitation.id {
+            return Some(Violation::Misplaced(organization.clone(), id()));
+        }
+        let State::Accepted { by, .. } = &invitation.state else {
+            return None;
+        };
+        let used = self.member(organization, by).is_some_and(|it| it.invitation == invitation.id);
+        (!used).then(|| Violation::Unused(organization.clone(), id()))
+    }
+}
+
+/// Whether `guard` holds of what is stored.
+fn holds(guard: &Guard, stored: Option<&Record>) -> bool {
+    let Some(record) = stored else {
+        return matches!(guard, Guard::Absent | Guard::RoomForMail { .. } | Guard::NoResponseAt(_));
+    };
+    match (guard, record) {
+        (Guard::Exists, _) => true,
+        (Guard::May(permission), Record::Member(it)) => it.role.may(*permission),
+        (Guard::Role(role), Record::Member(it)) => it.role == *role,
+        (Guard::JoinedBy(invitation), Record::Member(it)) => it.invitation == *invitation,
+        (Guard::Counter(update), Record::Member(it)) => update.holds(it.mailed),
+        (Guard::Counter(update), Record::Organization(it)) => update.holds(it.invited),
+        (Guard::SeatsFree(count), Record::Organization(it)) => it.seats.free >= *count,
+        (Guard::Owners(count), Record::Organization(it)) => it.owners >= *count,
+        (Guard::Revision(revision), Record::Invitation(it)) => it.revision == *revision,
+        (Guard::Status(status), Record::Invitation(it)) => it.status() == *status,
+        (Guard::ExpiresAt(moment), Record::Invitation(it)) => it.expires_at == *moment,
+        (Guard::RoomForMail { mail, limit }, Record::Recipient(it)) => {
+            it.mails.contains(mail) || u32::try_from(it.mails.len()).is_ok_and(|count| count < *limit)
+        }
+        (Guard::NoResponseAt(moment), Record::Response(it)) => it.until <= *moment,
+        _ => false,
+    }
+}

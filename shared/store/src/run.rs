@@ -1,0 +1,74 @@
+//! Runs an action: read, decide, commit; and after a lost race once more.
+
+use domain::{Action, Clock, Plan, PlanError, Policy, Snapshot};
+
+use crate::commit::Outcome;
+use crate::retry::{Backoff, count};
+use crate::{CommitError, Error, Store};
+
+/// How often an action is decided at most: the first time, and five times after lost races.
+pub const ATTEMPTS_MAX: usize = 6;
+
+/// Why an action has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError<Refusal> {
+    /// The rules say no.
+    #[error("refused")]
+    Refused(Refusal),
+    /// Rivals wrote first, every time.
+    #[error("lost too many races")]
+    Contended,
+    /// The items could not be read.
+    #[error("the items could not be read")]
+    Read(#[source] Error),
+    /// The action planned changes that are not one transaction.
+    #[error("the action planned no transaction")]
+    Plan(#[source] PlanError),
+    /// The plan could not be committed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+impl<Refusal> RunError<Refusal> {
+    /// Whether the same may well work later.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::Plan(_) => false,
+            Self::Contended => true,
+            Self::Read(error) => error.is_retryable(),
+            Self::Commit(error) => error.is_retryable(),
+        }
+    }
+}
+
+impl Store {
+    /// Runs `action`: reads its items as one snapshot, decides, and commits the changes as one transaction.
+    ///
+    /// Only the action refuses. A guard that fails says no more than that a rival wrote first: then all of it is done
+    /// again, [`ATTEMPTS_MAX`] times at most. A plan that writes nothing is not committed: the snapshot vouches for its
+    /// answer.
+    pub async fn run<A: Action>(
+        &self,
+        action: &A,
+        policy: &Policy,
+        clock: &dyn Clock,
+    ) -> Result<A::Answer, RunError<A::Refusal>> {
+        let mut seen: Option<Snapshot> = None;
+        // One budget for all attempts: the function's own time is one, too.
+        let mut backoff = Backoff::new(self.retry_policy);
+        for attempt in 0..ATTEMPTS_MAX {
+            if attempt > 0 {
+                count(|stats| stats.decided_again += 1);
+            }
+            let keys = action.reads(seen.as_ref());
+            let snapshot = self.snapshot(keys).await.map_err(RunError::Read)?;
+            let decision = action.decide(&snapshot, policy, clock.now()).map_err(RunError::Refused)?;
+            let plan = Plan::new(decision.changes).map_err(RunError::Plan)?;
+            if !plan.writes() || self.commit(&plan, &mut backoff).await? == Outcome::Committed {
+                return Ok(decision.answer);
+            }
+            seen = Some(snapshot);
+        }
+        Err(RunError::Contended)
+    }
+}
