@@ -6,47 +6,14 @@ use std::collections::BTreeSet;
 use dev::function_table::{ROUTES, Route};
 use http::{HeaderMap, Method, Request, header};
 use serde_json::{Value, json};
-use world::{A_WHILE, Answer, Call, Fault, Forgery, Organization, Person, World, id};
+use world::{Answer, Call, Fault, Forgery, World, id};
+
+use crate::every_route::{About, Cast, call_all, calls, cast};
 
 /// Ids as they are made, of nothing.
 const NO_ORGANIZATION: &str = "org_00000000000000000000000000";
 const NO_INVITATION: &str = "inv_00000000000000000000000000";
 const READS: [&str; 2] = ["GetItem", "TransactGetItems"];
-
-/// What a call is about: what stands in its path, and in its body.
-#[derive(Clone, Copy)]
-struct About<'a> {
-    organization: &'a str,
-    invitation: &'a str,
-    user: &'a str,
-    token: &'a str,
-}
-
-impl About<'_> {
-    /// How a route is called well.
-    fn call(&self, route: &Route) -> (Method, String, Option<Value>) {
-        let path = route.pattern.replace("{organization_id}", self.organization);
-        let path = path.replace("{invitation_id}", self.invitation).replace("{user_id}", self.user);
-        let body = match route.key().as_str() {
-            "POST /v1/organizations" => Some(json!({ "name": "Acme" })),
-            "POST /v1/organizations/{organization_id}/invitations" => {
-                Some(json!({ "emails": ["new@example.com"], "role": "member" }))
-            }
-            "POST /v1/invitations/preview"
-            | "POST /v1/invitations/accept"
-            | "POST /v1/invitations/decline" => Some(json!({ "token": self.token })),
-            "PATCH /v1/organizations/{organization_id}/members/{user_id}" => Some(json!({ "role": "owner" })),
-            _ => None,
-        };
-        (route.method.clone(), path, body)
-    }
-}
-
-/// Whose call it is, of which route, and what it is answered.
-async fn calls(person: &Person, route: &Route, about: About<'_>) -> Answer {
-    let (method, path, body) = about.call(route);
-    person.calls(method, &path, body.map(|body| body.to_string())).await
-}
 
 /// The routes that name an organization.
 fn within() -> impl Iterator<Item = &'static Route> {
@@ -74,35 +41,10 @@ async fn costs(world: &World, call: impl Future<Output = Answer>) -> (Answer, Ve
     (same(&answer), sent)
 }
 
-/// Ada's organization, where mem is a member, gone was one, and ivy, dora and rob are invited.
-struct Cast {
-    ada: Person,
-    mem: Person,
-    gone: Person,
-    acme: Organization,
-    /// The invitation of rob.
-    rob: String,
-}
-
-async fn cast(world: &World) -> Cast {
-    let ada = world.person("ada");
-    let acme = world.founded_by(&ada).await;
-    let mem = world.joined(&acme, &ada, "mem", "member").await;
-    let gone = world.joined(&acme, &ada, "gone", "owner").await;
-    ada.removes(&acme, "gone").await.is(204);
-    let emails = ["ivy@example.com", "dora@example.com"];
-    ada.invites(&acme, &emails, "member").await.is(200);
-    let rob = world.invited(&acme, &ada, "rob@example.com", "member").await;
-    world.idle().await;
-    world.passes(A_WHILE).await;
-    Cast { ada, mem, gone, acme, rob: id(&rob).to_owned() }
-}
-
 /// Every route, answered well, refused, and while the table is out of order.
 async fn answers_of_each_class(world: &World) -> Vec<(&'static Route, Answer)> {
     let Cast { ada, acme, rob, .. } = cast(world).await;
     let ivys = world.token_for("ivy@example.com").await;
-    let doras = world.token_for("dora@example.com").await;
     let about = About { organization: &acme.id, invitation: &rob, user: "mem", token: &ivys };
     let mut answers = Vec::new();
     for operation in ["TransactGetItems", "TransactWriteItems", "GetItem", "Query"] {
@@ -122,14 +64,7 @@ async fn answers_of_each_class(world: &World) -> Vec<(&'static Route, Answer)> {
         };
         answers.push((route, wrong));
     }
-    for route in &*ROUTES {
-        let answer = match route.function {
-            "accept" => calls(&world.person("ivy"), route, about).await,
-            "decline" => calls(&world.person("dora"), route, About { token: &doras, ..about }).await,
-            _ => calls(&ada, route, about).await,
-        };
-        answers.push((route, answer));
-    }
+    answers.extend(call_all(world, &ada, about).await);
     answers
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use world::{Fault, Organization, World};
 
 use crate::ear::{Heard, functions, heard, listen};
+use crate::every_route;
 
 /// On one thread, so that everything of this world, and nothing of another one, is heard.
 #[tokio::test]
@@ -92,6 +93,8 @@ async fn s21_logs_hold_no_address_and_no_token() {
     poison["dynamodb"]["Keys"]["sk"] = json!({ "S": "INVITATION#none" });
     assert_eq!(world.feeds("mail", &[poison]).await.len(), 1);
     assert!(world.invokes("expire", json!({ "invitation_id": "canary.eve@example.com" })).await.is_err());
+
+    every_route::call_all_in_an_organization(&world).await;
 
     let dead = serde_json::to_value(world.laptop().dead_letters().unwrap()).unwrap();
     assert_eq!(dead.as_array().map(Vec::len), Some(1), "{dead}");

@@ -10,6 +10,7 @@ mod costs;
 mod create;
 mod decline;
 mod ear;
+mod every_route;
 mod expire;
 mod faults;
 mod feedback;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use world::{Fault, Organization, Person, TWO_DAYS, World, timer};
 
 use crate::ear::{functions, lines, listen};
+use crate::every_route;
 
 const WRITE: &str = "TransactWriteItems";
 const READ: &str = "TransactGetItems";
@@ -240,6 +241,10 @@ async fn every_action_tells_who_what_and_how_it_ended() {
 
     for (line, expected) in fed_back_and_reconciled(&world, &dan).await {
         is(line, expected);
+    }
+    every_route::call_all_in_an_organization(&world).await;
+    for line in self::told().into_iter().filter(|line| line["status"].is_u64()) {
+        is(line, json!({}));
     }
     assert_eq!(seen, functions(), "every function is here");
     world.ends_well().await;

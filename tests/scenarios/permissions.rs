@@ -10,11 +10,14 @@ use world::permissions::{Permissions, granted, is_lambdas, list, sentences};
 use world::template::Template;
 use world::{A_WHILE, Options, TWO_DAYS, World};
 
+use crate::every_route;
+
 /// Does everything that a function has ever to send something for, and tells what was sent.
 async fn everything() -> Permissions {
     let world = World::with(Options { kms: true, ..Options::default() }).await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
+    every_route::call_all_in_an_organization(&world).await;
     // Owners and members come, change, and go.
     let bob = world.joined(&acme, &ada, "bob", "owner").await;
     world.joined(&acme, &ada, "eve", "member").await;

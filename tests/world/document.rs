@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use dev::function_table::ROUTES;
+use dev::function_table::{ROUTES, Route};
 use http::Method;
 use serde_json::Value;
 
@@ -12,6 +12,14 @@ use crate::template::{file, yaml};
 pub fn document() -> &'static Value {
     static DOCUMENT: OnceLock<Value> = OnceLock::new();
     DOCUMENT.get_or_init(|| yaml(&file("infra/openapi.yaml")))
+}
+
+/// The first example of a body that the contract has for a route; `None`: the route takes none.
+pub fn example(route: &Route) -> Option<Value> {
+    let method = route.method.as_str().to_lowercase();
+    let body = &document()["paths"][route.pattern][method]["requestBody"]["content"]["application/json"];
+    let examples = body["examples"].as_object()?;
+    examples.values().next().map(|example| example["value"].clone())
 }
 
 /// Every operation: method, path, and whether it needs sign-in.

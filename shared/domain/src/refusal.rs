@@ -28,7 +28,7 @@ pub enum Refusal {
     #[error("the organization has no such member")]
     NoSuchMember,
     /// The caller's role does not have the permission.
-    #[error("the caller's role lacks the permission {0:?}")]
+    #[error("the caller may not {0}")]
     NotPermitted(Permission),
     /// To a member: the invitation is not pending, but this.
     #[error("the invitation is {0}, not pending")]

@@ -15,7 +15,7 @@ pub enum Role {
     Member,
 }
 
-/// Something that a role may do.
+/// Something that a role may do; shown as in `edit roles`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Permission {
     /// Invites people with this role. Whoever sent an invitation needs it until the invitation is accepted.
@@ -28,6 +28,18 @@ pub enum Permission {
     EditRoles,
     /// Removes other members. Leaving takes no permission.
     RemoveMembers,
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invite(role) => write!(f, "invite people as {role}"),
+            Self::Resend(role) => write!(f, "resend an invitation as {role}"),
+            Self::Revoke(role) => write!(f, "revoke an invitation as {role}"),
+            Self::EditRoles => f.write_str("edit roles"),
+            Self::RemoveMembers => f.write_str("remove other members"),
+        }
+    }
 }
 
 impl Role {

@@ -270,14 +270,13 @@ impl Problem {
     }
 
     fn not_permitted(permission: Permission) -> Self {
-        let (code, detail) = match permission {
+        match permission {
             Permission::Invite(_) | Permission::Resend(_) | Permission::Revoke(_) => {
-                (Code::RoleNotGrantable, "An owner may grant owner and member, a member only member.")
+                let detail = "An owner may grant owner and member, a member only member.";
+                Self::new(Code::RoleNotGrantable, detail)
             }
-            Permission::EditRoles => (Code::OwnerRequired, "Only an owner may edit roles."),
-            Permission::RemoveMembers => (Code::OwnerRequired, "Only an owner may remove other members."),
-        };
-        Self::new(code, detail)
+            other => Self::new(Code::OwnerRequired, format!("Only an owner may {other}.")),
+        }
     }
 
     fn seats_exhausted(seats: Seats) -> Self {
