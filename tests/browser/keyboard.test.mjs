@@ -206,6 +206,27 @@ story(it, 'leaving and founding lead to the heading of what is there then', asyn
   await focuses(tab, 'heading', 'Südwind');
 });
 
+story(it, 'renaming: Enter saves, Escape keeps the name, and the button has the focus afterwards', async ({ laptop, open }) => {
+  const organization = await laptop.organization({ name: 'Nordwind' });
+  const tab = await open();
+  await manages(tab, organization);
+  await presses(tab, 'Rename');
+  await focuses(tab, 'textbox', 'Name');
+  // The old name is selected: typing replaces it.
+  await tab.page.keyboard.type('Südwind');
+  await tab.page.keyboard.press('Enter');
+  await tab.heading('Südwind').waitFor();
+  await focuses(tab, 'button', 'Rename');
+  await tab.page.keyboard.press('Enter');
+  await focuses(tab, 'textbox', 'Name');
+  await tab.page.keyboard.type('Westwind');
+  await tab.page.keyboard.press('Escape');
+  await tab.dialog().waitFor({ state: 'detached' });
+  await focuses(tab, 'button', 'Rename');
+  await tab.heading('Südwind').waitFor();
+  assert.equal((await organization.owner.looksAt(organization)).name, 'Südwind');
+});
+
 story(it, 'addresses in the dialog: among them by arrows, edited by Enter, removed by Delete', async ({ laptop, open }) => {
   const organization = await laptop.organization({ name: 'Nordwind' });
   const tab = await open();

@@ -19,7 +19,7 @@ const it = document.createElement(element);
 for (const [name, value] of Object.entries({ 'api-base': api, ...attributes })) it.setAttribute(name, value);
 Object.assign(it, properties);
 it.getToken = () => embedded.token;
-for (const name of ['loaded', 'organization-change', 'created', 'invited', 'resent', 'revoked', 'role-edited', 'removed', 'left', 'accepted', 'declined', 'open', 'sign-in']) {
+for (const name of ['loaded', 'organization-change', 'created', 'renamed', 'invited', 'resent', 'revoked', 'role-edited', 'removed', 'left', 'accepted', 'declined', 'open', 'sign-in']) {
   it.addEventListener('roster-' + name, (event) => told.push({ name: event.type, detail: event.detail }));
 }
 document.querySelector('main').append(it);

@@ -196,6 +196,7 @@ export const USERS = {
   'users-revoke-dialog': asking(() => 'Revoke the invitation to ann@partner.example'),
   'users-remove-dialog': asking(({ mia }) => `Remove ${mia.email}`),
   'users-leave-dialog': asking(({ name }) => `Leave ${name}`),
+  'users-rename-dialog': asking(() => 'Rename'),
   'users-last-owner': async ({ laptop, open }) => {
     const organization = await fresh(laptop, { owners: [] });
     const tab = await open();

@@ -243,6 +243,86 @@ story(it, 'a member leaves, and founds something new', async ({ laptop, open }) 
   assert.equal((await organization.owner.members(organization)).length, 1);
 });
 
+story(it, 'an owner renames the organization, and a member cannot', async ({ laptop, open }) => {
+  const max = laptop.somebody('max');
+  const organization = await laptop.organization({ name: 'Nordwind', members: [max] });
+  const tab = await open();
+  await tab.manages(organization);
+  const name = tab.page.getByLabel('Name', { exact: true });
+  await tab.button('Rename').click();
+  assert.equal(await name.inputValue(), 'Nordwind');
+  // The same name needs no call.
+  await tab.button('Save').click();
+  await tab.dialog().waitFor({ state: 'detached' });
+  assert.equal(tab.sent('PATCH', /./).length, 0);
+  await tab.button('Rename').click();
+  await name.fill('Südwind');
+  await tab.button('Save').click();
+  await tab.heading('Südwind').waitFor();
+  await tab.hears('The organization was renamed to Südwind.');
+  assert.match(await tab.page.title(), /^Südwind /);
+  await tab.page.reload();
+  await tab.heading('Südwind').waitFor();
+  const other = await open();
+  await other.manages(organization, max);
+  await other.heading('Südwind').waitFor();
+  assert.equal(await other.button('Rename').count(), 0);
+});
+
+story(it, 'the choice of organizations shows a new name at once', async ({ laptop, open }) => {
+  const owner = laptop.somebody();
+  const alpha = await laptop.organization({ owner, name: 'Alpha' });
+  await laptop.organization({ owner, name: 'Beta' });
+  const tab = await open();
+  await tab.lists(alpha, owner, { attributes: { switch: '' } });
+  const choice = tab.page.getByRole('combobox', { name: 'Organization' });
+  const names = async () => (await choice.getByRole('option').allTextContents()).sort();
+  assert.deepEqual(await names(), ['Alpha', 'Beta']);
+  const { asked, release } = await tab.holds(`**/v1/organizations/${alpha.id}`);
+  await tab.button('Rename').click();
+  await tab.page.getByLabel('Name', { exact: true }).fill('Gamma');
+  await tab.button('Save').click();
+  await asked;
+  assert.equal(await tab.button('Save').getAttribute('aria-disabled'), 'true');
+  release();
+  await tab.dialog().waitFor({ state: 'detached' });
+  assert.deepEqual(await names(), ['Beta', 'Gamma']);
+  const renamed = (await tab.told()).filter((event) => event.name === 'roster-renamed');
+  assert.deepEqual(renamed.map(({ detail }) => detail.organization.name), ['Gamma']);
+});
+
+story(it, 'an invalid name shows the reason at the field', async ({ laptop, open }) => {
+  const organization = await laptop.organization({ name: 'Nordwind' });
+  const tab = await open();
+  tab.expects(422);
+  await tab.manages(organization);
+  await tab.button('Rename').click();
+  const name = tab.page.getByLabel('Name', { exact: true });
+  await name.fill('a@b');
+  await tab.button('Save').click();
+  await tab.dialog().getByRole('alert').locator('svg').waitFor();
+  assert.equal(await name.getAttribute('aria-invalid'), 'true');
+  await tab.focuses(name);
+  await tab.button('Cancel').click();
+  await tab.heading('Nordwind').waitFor();
+  assert.equal((await organization.owner.looksAt(organization)).name, 'Nordwind');
+});
+
+story(it, 'an owner who was demoted meanwhile cannot rename', async ({ laptop, open }) => {
+  const otto = laptop.somebody('otto');
+  const organization = await laptop.organization({ name: 'Nordwind', owners: [otto] });
+  const tab = await open();
+  tab.expects(403);
+  await tab.manages(organization);
+  await otto.edits(organization, organization.owner, 'member');
+  await tab.button('Rename').click();
+  await tab.page.getByLabel('Name', { exact: true }).fill('Südwind');
+  await tab.button('Save').click();
+  await tab.page.locator('.notice.bad').getByText(/owner/i).waitFor();
+  await tab.button('Rename').waitFor({ state: 'detached' });
+  await tab.focusesOn(/^h2 "Nordwind"/);
+});
+
 story(it, 'all 1,000 are reached page by page, and then it is full', async ({ laptop, open }) => {
   const pending = Array.from({ length: 999 }, (_, number) => `guest-${number}@partner.example`);
   const organization = await laptop.organization();

@@ -22,6 +22,7 @@ mod limits;
 mod list;
 mod mail;
 mod observe;
+mod organization_edit;
 mod permissions;
 mod plans;
 mod poison;

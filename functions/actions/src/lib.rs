@@ -10,6 +10,7 @@ pub mod expire;
 pub mod feedback;
 pub mod invite;
 pub mod list;
+pub mod organization_edit;
 pub mod preview;
 pub mod reconcile;
 pub mod remove;

@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 
 use ::http::Method;
 use actions::{
-    accept, create, decline, expire, feedback, invite, list, preview, reconcile, remove, resend, revoke,
-    role_edit,
+    accept, create, decline, expire, feedback, invite, list, organization_edit, preview, reconcile, remove,
+    resend, revoke, role_edit,
 };
 use edge::{event, http};
 use futures_util::future::BoxFuture;
@@ -79,6 +79,11 @@ pub const FUNCTIONS: &[Function] = &[
             (Method::GET, "/v1/organizations/{organization_id}/members", SignedIn),
         ],
         invoke: |name, apps, event| Box::pin(http::invoke(name, apps.app, list::handle, event)),
+    },
+    Function {
+        name: "organization-edit",
+        routes: &[(Method::PATCH, "/v1/organizations/{organization_id}", SignedIn)],
+        invoke: |name, apps, event| Box::pin(http::invoke(name, apps.app, organization_edit::handle, event)),
     },
     Function {
         name: "invite",

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::idempotency::StoredResponse;
 use crate::{
     CounterUpdate, Invitation, InvitationId, ItemKey, MailId, Member, Organization, OrganizationId,
-    Permission, Record, Revision, Role, Status, Timestamp, UserId,
+    OrganizationName, Permission, Record, Revision, Role, Status, Timestamp, UserId,
 };
 
 /// One transaction takes no more items (the limit of DynamoDB's `TransactWriteItems`).
@@ -104,13 +104,17 @@ pub enum Effect {
 pub enum Field {
     /// A member's role.
     Role(Role),
+    /// An organization's name.
+    Name(OrganizationName),
 }
 
 impl Field {
     /// Sets it in `record`; a record of a kind that has no such attribute stays as it is.
     pub fn set_in(&self, record: &mut Record) {
-        if let (Self::Role(role), Record::Member(member)) = (self, record) {
-            member.role = *role;
+        match (self, record) {
+            (Self::Role(role), Record::Member(member)) => member.role = *role,
+            (Self::Name(name), Record::Organization(organization)) => organization.name = name.clone(),
+            _ => {}
         }
     }
 }
@@ -208,6 +212,12 @@ impl Change {
     /// The organization comes into being.
     pub fn create(organization: Organization) -> Self {
         Self::put(Record::Organization(organization), Guard::Absent)
+    }
+
+    /// The organization is called `name`.
+    pub fn rename(organization: &OrganizationId, name: OrganizationName) -> Self {
+        let item = ItemKey::Organization(organization.clone());
+        Self::new(item, [Guard::Exists], Effect::Set(Field::Name(name)))
     }
 
     /// Seats are given back, or taken, and owners come or go. As many seats must be free as are taken, and where an owner

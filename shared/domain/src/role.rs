@@ -26,6 +26,8 @@ pub enum Permission {
     Revoke(Role),
     /// Edits members' roles.
     EditRoles,
+    /// Edits the organization.
+    EditOrganization,
     /// Removes other members. Leaving takes no permission.
     RemoveMembers,
 }
@@ -37,6 +39,7 @@ impl fmt::Display for Permission {
             Self::Resend(role) => write!(f, "resend an invitation as {role}"),
             Self::Revoke(role) => write!(f, "revoke an invitation as {role}"),
             Self::EditRoles => f.write_str("edit roles"),
+            Self::EditOrganization => f.write_str("edit the organization"),
             Self::RemoveMembers => f.write_str("remove other members"),
         }
     }
@@ -49,7 +52,7 @@ impl Role {
     /// What the role may do. A role has the permissions that its row names, and no others.
     #[must_use]
     pub const fn permissions(self) -> &'static [Permission] {
-        use Permission::{EditRoles, Invite, RemoveMembers, Resend, Revoke};
+        use Permission::{EditOrganization, EditRoles, Invite, RemoveMembers, Resend, Revoke};
         match self {
             Self::Owner => &[
                 Invite(Self::Owner),
@@ -59,6 +62,7 @@ impl Role {
                 Revoke(Self::Owner),
                 Revoke(Self::Member),
                 EditRoles,
+                EditOrganization,
                 RemoveMembers,
             ],
             Self::Member => &[Invite(Self::Member), Resend(Self::Member), Revoke(Self::Member)],
@@ -115,7 +119,7 @@ mod tests {
 
     #[test]
     fn the_permissions_of_each_role() {
-        use Permission::{EditRoles, Invite, RemoveMembers, Resend, Revoke};
+        use Permission::{EditOrganization, EditRoles, Invite, RemoveMembers, Resend, Revoke};
         use Role::{Member, Owner};
         for (permission, owner, member) in [
             (Invite(Owner), true, false),
@@ -125,6 +129,7 @@ mod tests {
             (Revoke(Owner), true, false),
             (Revoke(Member), true, true),
             (EditRoles, true, false),
+            (EditOrganization, true, false),
             (RemoveMembers, true, false),
         ] {
             assert_eq!((Owner.may(permission), Member.may(permission)), (owner, member), "{permission:?}");

@@ -81,6 +81,7 @@ fn people(more: u8) -> Bounds {
         menu.push(Call::Resend(by, DAN));
         menu.push(Call::Revoke(by, DAN));
     }
+    menu.push(Call::Rename(BOB));
     menu.push(Call::Remove(CYD, CYD));
     menu.push(Call::Invite(CYD, vec![DAN], Role::Member));
     menu.push(Call::Resend(CYD, DAN));

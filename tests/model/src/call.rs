@@ -2,8 +2,8 @@
 
 use domain::delivery::{Mark, MarkMail};
 use domain::{
-    Accept, Action, Decline, Expire, Invite, Link, Plan, Reconcile, Remove, Resend, Revoke, Role, RoleEdit,
-    Snapshot,
+    Accept, Action, Decline, Expire, Invite, Link, OrganizationEdit, OrganizationName, Plan, Reconcile,
+    Remove, Resend, Revoke, Role, RoleEdit, Snapshot,
 };
 use reference::{Operation, ReferenceTable};
 
@@ -24,6 +24,8 @@ pub enum Call {
     Decline(Link),
     /// Who gives whom which role.
     RoleEdit(Person, Person, Role),
+    /// Who renames the organization.
+    Rename(Person),
     /// Who removes whom; oneself to leave.
     Remove(Person, Person),
     /// The timer of this link's deadline.
@@ -72,6 +74,10 @@ impl Call {
                 let member = Some(user(whom));
                 decide.plan(&RoleEdit { caller: user(by), organization, member, role: *role })
             }
+            Self::Rename(by) => {
+                let name = OrganizationName::parse("Acme Works").ok()?;
+                decide.plan(&OrganizationEdit { caller: user(by), organization, name })
+            }
             Self::Remove(by, whom) => {
                 decide.plan(&Remove { caller: user(by), organization, member: Some(user(whom)) })
             }
@@ -89,7 +95,7 @@ impl Call {
             Self::Resend(by, whom) | Self::Revoke(by, whom) => {
                 Operation::Administer { by: user(by), invitation: model.id(*whom).clone() }
             }
-            Self::RoleEdit(by, _, _) => Operation::ByOwner { by: user(by) },
+            Self::RoleEdit(by, ..) | Self::Rename(by) => Operation::ByOwner { by: user(by) },
             Self::Remove(by, whom) => Operation::Remove { by: user(by), member: user(whom) },
             Self::Accept(link) => Operation::Accept(link.clone()),
             Self::Decline(_) | Self::Expire(_) | Self::Reconcile(_) | Self::Feedback(..) => Operation::Other,

@@ -239,6 +239,10 @@ impl World {
                 let operation = Operation::Remove { by: user(), member: caller(&member).user };
                 Some(call("remove", Some(("user_id", member)), Value::Null, operation))
             }
+            20 => {
+                let body = json!({ "name": format!("Acme {}", self.up_to(3)) });
+                Some(call("organization-edit", None, body, Operation::ByOwner { by: user() }))
+            }
             number => {
                 let (token, to) = self.token(over.and_then(|_| invitations.first()))?;
                 let by = to.split('@').next()?.to_owned();

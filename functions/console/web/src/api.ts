@@ -88,6 +88,10 @@ export class Api {
     return this.#call('/v1/organizations', { method: 'POST', body: { name }, key });
   }
 
+  rename(organization: string, name: string): Promise<Organization> {
+    return this.#call(`/v1/organizations/${segment(organization)}`, { method: 'PATCH', body: { name } });
+  }
+
   members(organization: string): Promise<Member[]> {
     return this.#all(`/v1/organizations/${segment(organization)}/members?`);
   }

@@ -55,6 +55,8 @@ export interface RosterEventMap {
   'roster-organization-change': CustomEvent<{ organization: string }>;
   /** An organization was founded. */
   'roster-created': CustomEvent<{ organization: Organization }>;
+  /** The organization has another name. */
+  'roster-renamed': CustomEvent<{ organization: Organization }>;
   /** People were invited: those with the outcome `invited`. */
   'roster-invited': CustomEvent<{ organization: string; results: InviteResult[] }>;
   /** An invitation was sent again. */

@@ -142,6 +142,9 @@ class ConsolePage extends Page {
             this.named = detail.organization.name;
             this.#remember(detail.organization.id);
           }}
+          @roster-renamed=${({ detail: { organization } }: RosterEventMap['roster-renamed']) => {
+            if (organization.id === this.#organization) this.named = organization.name;
+          }}
           @roster-organization-change=${({ detail }: RosterEventMap['roster-organization-change']) =>
             this.#remember(detail.organization)}
           @roster-left=${() => {

@@ -55,10 +55,14 @@ interface Question {
   act: () => void;
 }
 
-/** An organization that is being founded: the key is for that name. */
-interface Founding {
+/** The state of the dialog that creates or renames an organization. */
+interface NameForm {
+  /** The organization to rename; undefined to create one. */
+  organization: Organization | undefined;
+  /** The reason of a refusal, for the person to read. */
   reason: string;
   busy: boolean;
+  /** The name of the last attempt to create one, and the idempotency key of that name. */
   name: string;
   key: string;
 }
@@ -87,7 +91,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     search: { state: true },
     page: { state: true },
     question: { state: true },
-    founding: { state: true },
+    nameForm: { state: true },
     notice: { state: true },
     inviting: { state: true },
   };
@@ -103,7 +107,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   declare private search: string;
   declare private page: number;
   declare private question: Question | undefined;
-  declare private founding: Founding | undefined;
+  declare private nameForm: NameForm | undefined;
   /** What went well, or not, and belongs to no row. */
   declare private notice: { text: string; bad: boolean } | undefined;
   /** Whether the invite dialog has been asked for, and so is there. */
@@ -479,32 +483,58 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     });
   }
 
-  async #found(event: SubmitEvent): Promise<void> {
+  /** Creates or renames the organization of the name dialog. */
+  async #saveName(event: SubmitEvent): Promise<void> {
     event.preventDefault();
-    const { founding } = this;
-    if (!founding || founding.busy) return;
+    const form = this.nameForm;
+    if (!form || form.busy) return;
+    const { organization } = form;
+    const dialog = this.#dialog('.name');
     const name = String(new FormData(event.target as HTMLFormElement).get('name') ?? '').trim();
-    const key = name === founding.name ? founding.key : newKey();
-    this.founding = { name, key, busy: true, reason: '' };
+    if (name === organization?.name) return dialog?.close();
+    const key = name === form.name ? form.key : newKey();
+    const sent = (this.nameForm = { organization, name, key, busy: true, reason: '' });
     try {
-      const organization = await this.api.create(name, key);
-      this.#dialog('.create')?.close();
-      this.tell('roster-created', { organization });
-      this.#switchTo(organization.id);
-      this.#notify(this.words?.created(organization.name));
+      const saved = await (organization ? this.api.rename(organization.id, name) : this.api.create(name, key));
+      if (this.nameForm === sent) dialog?.close();
+      if (organization) return this.#renamed(saved);
+      this.tell('roster-created', { organization: saved });
+      this.#switchTo(saved.id);
+      this.#notify(this.words?.created(saved.name));
       this.#focus('.head h2');
     } catch (error) {
-      const { code = '', problem = {} } = error instanceof CallError ? error : {};
+      const { code = '', status = 0, problem = {} } = error instanceof CallError ? error : {};
       const pointed = this.language === 'en' ? problem.errors?.[0]?.detail : undefined;
       // Refused: whatever comes next is asked for anew. Lost: the same again, under the same key.
       const lost = code === 'unreachable' || code === 'unavailable' || code === 'signed_out';
       // What points at a field goes on after the field's name.
       const text = pointed ? plain(pointed) : this.problemText(error);
       const reason = text.charAt(0).toUpperCase() + text.slice(1);
-      this.founding = { name: lost ? name : '', key, busy: false, reason };
       if (code === 'signed_out') this.tell('roster-sign-in', { email: undefined, change: false });
-      this.#focus('.create input');
+      // The viewer is not an owner any more: the list is out of date.
+      if (organization && (status === 403 || status === 404)) {
+        dialog?.close();
+        this.nameForm = undefined;
+        void this.#fetch();
+      }
+      // A closed dialog cannot show the reason.
+      if (this.nameForm !== sent) return this.#notify(reason, true);
+      this.nameForm = { organization, name: lost ? name : '', key, busy: false, reason };
+      this.#focus('.name input');
     }
+  }
+
+  #renamed(organization: Organization): void {
+    const { id, name } = organization;
+    const { told } = this;
+    // The name alone: removals that are under way change the seats.
+    if (told?.organization.id === id) this.told = { ...told, organization: { ...told.organization, name } };
+    this.choices = this.choices?.map((choice) => (choice.id === id ? { ...choice, name } : choice));
+    this.notice = undefined;
+    // A load that began before the change may return the old name.
+    if (this.#asking) void this.#fetch();
+    this.tell('roster-renamed', { organization });
+    this.announce(this.words?.renamed(name) ?? '');
   }
 
   async #invite(): Promise<void> {
@@ -588,10 +618,12 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     this.#dialog('.question')?.showModal();
   }
 
-  async #askForName(): Promise<void> {
-    this.founding = { reason: '', busy: false, name: '', key: '' };
+  /** Opens the name dialog: to rename `organization`, or to create one. */
+  async #askForName(organization?: Organization): Promise<void> {
+    this.nameForm = { organization, reason: '', busy: false, name: '', key: '' };
     await this.updateComplete;
-    this.#dialog('.create')?.showModal();
+    this.#dialog('.name')?.showModal();
+    this.renderRoot.querySelector<HTMLInputElement>('#name')?.select();
   }
 
   // How it looks.
@@ -618,7 +650,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     return html`<section class="card" aria-busy=${this.phase.is === 'loading'}>
         ${this.#head()} ${this.#notice()} ${body()}
       </section>
-      ${this.#questionDialog()} ${this.switch ? this.#createDialog() : nothing}
+      ${this.#questionDialog()} ${this.#nameDialog()}
       ${this.inviting && users
         ? html`<roster-invite-dialog
             lang=${this.formats.tag}
@@ -654,8 +686,11 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
               ${choices.map(({ id, name }) => html`<option value=${id} .selected=${live(id === this.#asked)}>${name}</option>`)}
             </select>`
           : nothing}
+        ${held?.role === 'owner' && this.phase.is === 'ready'
+          ? html`<button class="quiet" @click=${() => this.#askForName(held)}>${words.rename}</button>`
+          : nothing}
         ${this.switch && this.phase.is !== 'none' && this.phase.is !== 'loading'
-          ? html`<button class="quiet" @click=${this.#askForName}>${icons.plus}${words.newOrganization}</button>`
+          ? html`<button class="quiet" @click=${() => this.#askForName()}>${icons.plus}${words.newOrganization}</button>`
           : nothing}
       </div>
       ${held && this.phase.is === 'ready'
@@ -673,11 +708,13 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     </header>`;
   }
 
-  /** With the one that is shown, which a list that lags may lack. */
+  /** With the one that is shown, which a list that lags may lack, or have under its old name. */
   get #choices(): readonly { id: string; name: string }[] {
     const { choices = [], told } = this;
-    const { id, name } = told?.organization ?? {};
-    return id && name && !choices.some((choice) => choice.id === id) ? [...choices, { id, name }] : choices;
+    const shown = told?.organization;
+    if (!shown) return choices;
+    const at = choices.findIndex(({ id }) => id === shown.id);
+    return at < 0 ? [...choices, shown] : choices.with(at, shown);
   }
 
   #seats({ seats }: Organization): TemplateResult {
@@ -1007,33 +1044,35 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     </dialog>`;
   }
 
-  #createDialog(): TemplateResult {
+  #nameDialog(): TemplateResult {
     const words = this.words!;
-    const { founding } = this;
-    return html`<dialog class="create" aria-labelledby="naming" @close=${() => (this.founding = undefined)}>
-      ${founding
-        ? html`<form @submit=${this.#found} novalidate>
+    const form = this.nameForm;
+    const [title, save] = form?.organization ? [words.renameTitle, words.save] : [words.createTitle, words.create];
+    return html`<dialog class="name" aria-labelledby="naming" @close=${() => (this.nameForm = undefined)}>
+      ${form
+        ? html`<form @submit=${this.#saveName} novalidate>
             <div class="body">
-              <h2 id="naming">${words.createTitle}</h2>
+              <h2 id="naming">${title}</h2>
               <div class="field">
                 <label for="name">${words.name}</label>
                 <input
                   id="name"
                   name="name"
+                  value=${form.organization?.name ?? ''}
                   maxlength="60"
                   autocomplete="organization"
                   autofocus
-                  aria-invalid=${Boolean(founding.reason)}
+                  aria-invalid=${Boolean(form.reason)}
                   aria-describedby="hint reason"
                 />
                 <p id="hint" class="soft">${words.nameHint}</p>
-                <p id="reason" class="bad-text" role="alert">${founding.reason ? html`${icons.alert} ${founding.reason}` : nothing}</p>
+                <p id="reason" class="bad-text" role="alert">${form.reason ? html`${icons.alert} ${form.reason}` : nothing}</p>
               </div>
             </div>
             <div class="foot">
-              <button type="button" @click=${() => this.#dialog('.create')?.close()}>${words.cancel}</button>
-              <button class="primary" aria-disabled=${founding.busy}>
-                ${founding.busy ? html`<span class="spin" aria-hidden="true"></span>` : nothing}${words.create}
+              <button type="button" @click=${() => this.#dialog('.name')?.close()}>${words.cancel}</button>
+              <button class="primary" aria-disabled=${form.busy}>
+                ${form.busy ? html`<span class="spin" aria-hidden="true"></span>` : nothing}${save}
               </button>
             </div>
           </form>`

@@ -4,6 +4,7 @@ const messages: UsersMessages = {
   title: 'Benutzer der Organisation',
   organization: 'Organisation',
   newOrganization: 'Neue Organisation',
+  rename: 'Umbenennen',
   invite: 'Personen einladen',
   seats: (taken, total) => `${taken} von ${total} Plätzen belegt`,
   seatsFull: (total) =>
@@ -75,6 +76,7 @@ const messages: UsersMessages = {
   undone: (reason) => `Rückgängig gemacht: ${reason}`,
   left: (organization) => `Sie haben ${organization} verlassen.`,
   created: (organization) => `${organization} wurde angelegt. Laden Sie ein, mit wem Sie arbeiten.`,
+  renamed: (organization) => `Die Organisation wurde in ${organization} umbenannt.`,
   dismiss: 'Ausblenden',
 
   loadFailed: 'Die Benutzer konnten nicht geladen werden',
@@ -99,6 +101,8 @@ const messages: UsersMessages = {
   noOrganizationText: 'Legen Sie eine für Ihr Team an, oder öffnen Sie den Link in der Mail einer Einladung.',
   create: 'Organisation anlegen',
   createTitle: 'Neue Organisation',
+  renameTitle: 'Organisation umbenennen',
+  save: 'Speichern',
   name: 'Name',
   nameHint: '1 bis 60 Zeichen. Alle, die eingeladen werden, sehen ihn.',
 };

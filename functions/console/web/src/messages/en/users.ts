@@ -3,6 +3,7 @@ const messages = {
   title: 'Organization users',
   organization: 'Organization',
   newOrganization: 'New organization',
+  rename: 'Rename',
   invite: 'Invite people',
   seats: (taken: string, total: string) => `${taken} of ${total} seats used`,
   seatsFull: (total: string) =>
@@ -74,6 +75,7 @@ const messages = {
   undone: (reason: string) => `Undone: ${reason}`,
   left: (organization: string) => `You left ${organization}.`,
   created: (organization: string) => `${organization} was created. Invite the people you work with.`,
+  renamed: (organization: string) => `The organization was renamed to ${organization}.`,
   dismiss: 'Dismiss',
 
   loadFailed: 'The users could not be loaded',
@@ -98,6 +100,8 @@ const messages = {
   noOrganizationText: 'Create one for your team, or open the link in the mail of an invitation.',
   create: 'Create organization',
   createTitle: 'New organization',
+  renameTitle: 'Rename organization',
+  save: 'Save',
   name: 'Name',
   nameHint: '1 to 60 characters. Everybody who is invited sees it.',
 };

@@ -1,0 +1,6 @@
+//! The Lambda function `organization-edit`.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    edge::http::main(env!("CARGO_BIN_NAME"), actions::organization_edit::handle).await
+}

@@ -1,0 +1,27 @@
+//! `PATCH /v1/organizations/{organization_id}`: an owner renames the organization.
+
+use std::sync::Arc;
+
+use domain::{OrganizationEdit, OrganizationName};
+use edge::http::{Failure, ok};
+use edge::request::{caller, json, organization};
+use edge::view::OrganizationView;
+use edge::{App, Problem};
+use lambda_http::{Body, Request, Response};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OrganizationEditBody {
+    name: String,
+}
+
+/// 200 with the organization.
+pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, Failure> {
+    let caller = caller(&request)?.user;
+    let OrganizationEditBody { name } = json(&request)?;
+    let name = OrganizationName::parse(&name).map_err(|error| Problem::invalid_name("/name", error))?;
+    let edit = OrganizationEdit { caller, organization: organization(&request)?, name };
+    let (role, organization) = app.run(&edit).await?;
+    ok(&OrganizationView::for_role(role, &organization))
+}

@@ -1,0 +1,96 @@
+//! `PATCH /v1/organizations/{organization_id}`.
+
+use http::Method;
+use serde_json::{Value, json};
+use world::{Answer, Organization, Person, World};
+
+async fn renames(person: &Person, organization: &Organization, body: &Value) -> Answer {
+    person.calls(Method::PATCH, &organization.path(""), Some(body.to_string())).await
+}
+
+#[tokio::test]
+async fn an_owner_renames_the_organization_and_everybody_reads_the_new_name() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let bob = world.joined(&acme, &ada, "bob", "member").await;
+    let before = ada.looks_at(&acme).await.is(200);
+    let renamed = renames(&ada, &acme, &json!({ "name": " Acme Works " })).await.is(200);
+    let mut expected = before;
+    expected["name"] = json!("Acme Works");
+    assert_eq!(renamed, expected, "nothing else changes");
+    assert_eq!(bob.looks_at(&acme).await.is(200)["name"], "Acme Works");
+    assert_eq!(bob.lists_organizations().await.items()[0]["name"], "Acme Works");
+    // The next mail calls it so.
+    world.invited(&acme, &ada, "eve@example.com", "member").await;
+    let token = world.token_for("eve@example.com").await;
+    assert_eq!(world.nobody().previews(&token).await.is(200)["organization"]["name"], "Acme Works");
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn renaming_it_to_what_it_is_called_changes_nothing() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let name = ada.looks_at(&acme).await.is(200)["name"].clone();
+    let before = world.records().await;
+    renames(&ada, &acme, &json!({ "name": name })).await.is(200);
+    assert_eq!(world.records().await, before);
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s06_a_member_and_a_stranger_rename_nothing() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let bob = world.joined(&acme, &ada, "bob", "member").await;
+    let before = world.records().await;
+    let body = json!({ "name": "Bob's" });
+    renames(&bob, &acme, &body).await.refused(403, "owner_required");
+    renames(&world.person("eve"), &acme, &body).await.refused(404, "organization_not_found");
+    renames(&ada, &Organization::new("nowhere"), &body).await.refused(404, "organization_not_found");
+    assert_eq!(world.records().await, before);
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn s24_a_name_is_held_to_the_same_rules_as_at_creation() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    for name in ["", "   ", "a@b", "https://evil.example", "x\ny", &"n".repeat(61)] {
+        let body = json!({ "name": name });
+        let answer = renames(&ada, &acme, &body).await;
+        assert_eq!(answer.pointers(), ["/name"], "{name:?}");
+        answer.refused(422, "invalid_name");
+    }
+    for body in [json!({}), json!({ "name": 1 }), json!({ "name": "A", "seats": 2 }), json!(["A"])] {
+        renames(&ada, &acme, &body).await.refused(400, "malformed_request");
+    }
+    world.ends_well().await;
+}
+
+#[tokio::test]
+async fn an_owner_who_is_demoted_meanwhile_renames_nothing() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let bob = world.joined(&acme, &ada, "bob", "owner").await;
+    let name = |it: &Value| it["name"].clone();
+    let before = name(&ada.looks_at(&acme).await.is(200));
+    let body = json!({ "name": "Bob's" });
+    let (renamed, demoted) = tokio::join!(renames(&bob, &acme, &body), ada.edits(&acme, "bob", "member"));
+    demoted.is(200);
+    let after = name(&ada.looks_at(&acme).await.is(200));
+    match renamed.status.as_u16() {
+        200 => assert_eq!(after, "Bob's"),
+        _ => {
+            renamed.refused(403, "owner_required");
+            assert_eq!(after, before);
+        }
+    }
+    renames(&bob, &acme, &body).await.refused(403, "owner_required");
+    world.ends_well().await;
+}
