@@ -1,12 +1,12 @@
 //! The contract as one organization's days, one call at a time: what each call is answered, and what is then. It is
-//! written from DESIGN.md, sections 2 and 3, and from nothing else; of the product's code it takes the names of roles
-//! and statuses.
+//! written from the contract and the rules, and from nothing else; of the product's code it takes the names of roles and
+//! statuses, and of the reference model what a role may do.
 //!
 //! No time passes in it: the clock of a run is never advanced, and 48 hours are longer than a run. Nor are there
 //! limits (`--no-limits`).
 //!
 //! What is read in one snapshot is one step: an organization with the caller's role, an invitation that a link shows.
-//! A list is not: DESIGN.md promises one read for a page and another, at the same time, for the caller's
+//! A list is not: the contract promises one read for a page and another, at the same time, for the caller's
 //! membership; on AWS a page is no snapshot either. So each of its rows is a step by itself, whose moment lies within
 //! the call's, and so is each row that is missing, and the membership. Where nobody else is at it, as in the end of a
 //! run, that is the whole list.
@@ -14,6 +14,7 @@
 use std::collections::BTreeMap;
 
 use domain::{Role, Status};
+use reference::{may_govern, may_grant};
 use serde::Deserialize;
 
 use crate::checker::Specification;
@@ -291,11 +292,6 @@ fn dead(status: Status) -> Refusal {
     }
 }
 
-/// An owner grants both roles, a member `member` only.
-fn grants(holder: Role, offered: Role) -> bool {
-    holder == Role::Owner || offered == Role::Member
-}
-
 impl Organization {
     /// As `founder` has just founded it: the first owner, whose address has an accepted record without a mail.
     pub fn founded_by(founder: &Account, seats: u32) -> Self {
@@ -371,7 +367,7 @@ impl Organization {
     }
 
     fn invite(&mut self, caller: &Account, emails: &[String], role: Role) -> Result<Answer, Refusal> {
-        if !grants(self.member(caller)?.role, role) {
+        if !may_grant(self.member(caller)?.role, role) {
             return Err(refused(403, "role_not_grantable"));
         }
         let mut once = Vec::new();
@@ -412,7 +408,7 @@ impl Organization {
     fn standing(&self, caller: &Account, email: &str, of: &[Status]) -> Result<&Invitation, Refusal> {
         let member = self.member(caller)?;
         let invitation = self.invitations.get(email).ok_or_else(|| refused(404, "invitation_not_found"))?;
-        if !grants(member.role, invitation.role) {
+        if !may_grant(member.role, invitation.role) {
             return Err(refused(403, "role_not_grantable"));
         }
         if of.contains(&invitation.status) { Ok(invitation) } else { Err(not_pending(invitation.status)) }
@@ -461,7 +457,7 @@ impl Organization {
         if self.members.contains_key(&caller.user) {
             return Err(refused(409, "already_member"));
         }
-        if !self.members.get(sender).is_some_and(|sender| grants(sender.role, role)) {
+        if !self.members.get(sender).is_some_and(|sender| may_grant(sender.role, role)) {
             return Err(refused(409, "sender_lost_authority"));
         }
         self.members.insert(caller.user.clone(), Member { role, email: link.email.clone() });
@@ -481,7 +477,7 @@ impl Organization {
 
     fn edit_role(&mut self, caller: &Account, user: &str, to: Role) -> Result<Answer, Refusal> {
         let (own, role) = self.roles(caller, user)?;
-        if own != Role::Owner {
+        if !may_govern(own) {
             return Err(refused(403, "owner_required"));
         }
         if (role, to) == (Role::Owner, Role::Member) && self.owners() == 1 {
@@ -495,7 +491,7 @@ impl Organization {
 
     fn remove(&mut self, caller: &Account, user: &str) -> Result<Answer, Refusal> {
         let (own, role) = self.roles(caller, user)?;
-        if own != Role::Owner && caller.user != user {
+        if !may_govern(own) && caller.user != user {
             return Err(refused(403, "owner_required"));
         }
         if role == Role::Owner && self.owners() == 1 {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::idempotency::WithIdempotencyKey;
-use domain::{Create, Organization, OrganizationId, OrganizationName, Role, Timestamp};
+use domain::{Create, Organization, OrganizationId, OrganizationName, Role};
 use edge::http::{Failure, json_response, to_json};
 use edge::request::{caller, idempotency_key, json};
 use edge::view::OrganizationView;
@@ -29,13 +29,10 @@ pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, F
     getrandom::fill(&mut random).map_err(|error| Problem::internal(error.to_string()))?;
     let id = OrganizationId::from_random(random);
     let create = Create { founder, id: id.clone(), name };
+    let render = |created: Organization, _| to_json(&OrganizationView::for_role(Role::Owner, &created));
     let created = app.run(&WithIdempotencyKey::new(create, key.as_ref(), render)).await?;
     if !created.replayed {
         observe::organization(&id);
     }
     Ok(json_response(StatusCode::CREATED, created.body))
-}
-
-fn render(created: Organization, _: Timestamp) -> Result<String, Problem> {
-    to_json(&OrganizationView::for_role(Role::Owner, &created))
 }

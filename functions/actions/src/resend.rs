@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use domain::idempotency::WithIdempotencyKey;
-use domain::{Invitation, Resend, Timestamp};
+use domain::{Invitation, Resend};
+use edge::App;
 use edge::http::{Failure, json_response, to_json};
 use edge::request::{caller, idempotency_key, invitation, organization};
 use edge::view::InvitationView;
-use edge::{App, Problem};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 
@@ -18,10 +18,7 @@ pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, F
     let key = idempotency_key(&request)?;
     let sender = caller.verified()?;
     let resend = Resend { sender, organization: organization(&request)?, invitation: invitation(&request) };
-    let resent = app.run(&WithIdempotencyKey::new(resend, key.as_ref(), render)).await?;
-    Ok(json_response(StatusCode::OK, resent.body))
-}
-
-fn render(resent: Invitation, now: Timestamp) -> Result<String, Problem> {
-    to_json(&InvitationView::at(now, &resent))
+    let render = |invitation: Invitation, now| to_json(&InvitationView::at(now, &invitation));
+    let answer = app.run(&WithIdempotencyKey::new(resend, key.as_ref(), render)).await?;
+    Ok(json_response(StatusCode::OK, answer.body))
 }

@@ -247,7 +247,7 @@ mod tests {
     fn written(letterhead: &Letterhead, organization: &str, invitation: &Invitation) -> Letter {
         let token = Token { key: KeyId::parse("k1").unwrap(), link: invitation.link(), mac: Mac([7; 32]) };
         let name = OrganizationName::parse(organization).unwrap();
-        letterhead.write(&name, &invitation, &token, sent_at() + Duration::from_secs(3)).unwrap()
+        letterhead.write(&name, invitation, &token, sent_at() + Duration::from_secs(3)).unwrap()
     }
 
     fn letter(organization: &str, role: Role) -> Letter {

@@ -214,12 +214,9 @@ impl Laptop {
         } else {
             let endpoint = sdk_config(&format!("{url}{}", aws::PREFIX), options.http.clone());
             let dynamodb = functions_config(&dynamodb, &options);
-            let app = edge::App {
-                store: store::Store::new(&dynamodb, table_name).with_retry_policy(options.retry_policy),
-                clock: Arc::new(clock.clone()),
-                policy: options.policy.clone(),
-                services: (),
-            };
+            let store = store::Store::new(&dynamodb, table_name).with_retry_policy(options.retry_policy);
+            let (clock, policy) = (Arc::new(clock.clone()), options.policy.clone());
+            let app = edge::App { store, clock, policy, services: () };
             let key = if options.kms { kms_key(&endpoint)? } else { process_key(secret)? };
             let accept_url = format!("{url}/accept");
             let local = Local::assembled(app, key, &endpoint, &accept_url, options.language);

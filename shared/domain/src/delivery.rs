@@ -296,19 +296,31 @@ mod tests {
         assert_eq!(queued.no_organization().decide(&find), Err(NoOrganization));
     }
 
-    /// Whether ivy's mail is sent, and what is counted for that, where the recipient's day was read, or not.
-    fn admitting(given: &Given, day: Option<Option<RecipientDay>>) -> Decision<bool> {
+    /// What a snapshot says of the recipient's day.
+    #[derive(Debug, Clone)]
+    enum KnownDay {
+        NotRead,
+        Absent,
+        Holds(RecipientDay),
+    }
+
+    /// Whether ivy's mail is sent, and what is counted for that.
+    fn admitting(given: &Given, day: KnownDay) -> Decision<bool> {
         let admit = Admit::new(given.invitation.as_ref().unwrap(), given.now);
-        let snapshot = day.map(|day| (admit.item(), day.map(Record::Recipient))).into_iter().collect();
-        let Ok(decision) = admit.decide(&snapshot, &given.policy, given.now);
+        let read = match day {
+            KnownDay::NotRead => None,
+            KnownDay::Absent => Some((admit.item(), None)),
+            KnownDay::Holds(day) => Some((admit.item(), Some(Record::Recipient(day)))),
+        };
+        let Ok(decision) = admit.decide(&read.into_iter().collect(), &given.policy, given.now);
         decision
     }
 
-    fn day_of(mails: impl IntoIterator<Item = u32>) -> Option<Option<RecipientDay>> {
+    fn day_of(mails: impl IntoIterator<Item = u32>) -> KnownDay {
         let id = |generation| MailId::of(&Link { generation: Generation(generation), ..ivys_link() });
         let recipient = Recipient::of(&address("ivy"));
         let mails = mails.into_iter().map(id).collect();
-        Some(Some(RecipientDay { recipient, day: Day::of(NOON), mails }))
+        KnownDay::Holds(RecipientDay { recipient, day: Day::of(NOON), mails })
     }
 
     fn ivys_link() -> Link {
@@ -323,7 +335,7 @@ mod tests {
         let item = ItemKey::Recipient(Recipient::of(&address("ivy")), day);
         let changes = vec![Change::add_mail(item, mail, 10, day.purge_at())];
         let counted = Decision { changes, answer: true };
-        for room in [None, Some(None), day_of(101..110)] {
+        for room in [KnownDay::NotRead, KnownDay::Absent, day_of(101..110)] {
             assert_eq!(admitting(&queued, room.clone()), counted, "{room:?}");
         }
         for full in [day_of(101..111), day_of(101..120)] {
@@ -352,7 +364,7 @@ mod tests {
     fn without_limits_nothing_is_counted() {
         let mut free = given().delivery(Delivery::Queued);
         free.policy.limits = None;
-        assert_eq!(admitting(&free, None), Decision::unchanged(true));
+        assert_eq!(admitting(&free, KnownDay::NotRead), Decision::unchanged(true));
     }
 
     #[test]

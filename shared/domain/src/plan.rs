@@ -15,6 +15,7 @@ pub const CHANGES_MAX: usize = 100;
 
 /// One item, what must hold of it, and what becomes of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[must_use]
 pub struct Change {
     /// Which item.
     pub item: ItemKey,
@@ -149,12 +150,11 @@ impl Plan {
         let mut merged: Vec<Change> = Vec::new();
         let mut places: HashMap<ItemKey, usize> = HashMap::new();
         for change in changes {
-            match places.get(&change.item) {
-                Some(place) => merged[*place].merge(change)?,
-                None => {
-                    places.insert(change.item.clone(), merged.len());
-                    merged.push(change);
-                }
+            if let Some(place) = places.get(&change.item) {
+                merged[*place].merge(change)?;
+            } else {
+                places.insert(change.item.clone(), merged.len());
+                merged.push(change);
             }
         }
         if merged.len() > CHANGES_MAX {
@@ -164,7 +164,6 @@ impl Plan {
     }
 
     /// The changes, in a fixed order: cancellation reasons are reported by position.
-    #[must_use]
     pub fn changes(&self) -> &[Change] {
         &self.changes
     }

@@ -19,7 +19,7 @@ use domain::{
     Status, Timestamp, UserId,
 };
 
-pub use rules::{Operation, RuleViolation};
+pub use rules::{Operation, RuleViolation, may_govern, may_grant};
 
 /// All records of a table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]

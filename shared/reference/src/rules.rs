@@ -58,6 +58,21 @@ pub enum RuleViolation {
     NeverMailed,
 }
 
+/// Whether `holder` may invite as `granted`, and resend and revoke such invitations: an owner both, a member `member` only.
+#[must_use]
+pub fn may_grant(holder: Role, granted: Role) -> bool {
+    match holder {
+        Role::Owner => true,
+        Role::Member => granted == Role::Member,
+    }
+}
+
+/// Whether `holder` may do what only owners may.
+#[must_use]
+pub fn may_govern(holder: Role) -> bool {
+    holder == Role::Owner
+}
+
 impl ReferenceTable {
     /// What is wrong with `operation`, which has made `after` of this table.
     #[must_use]
@@ -83,20 +98,15 @@ impl ReferenceTable {
     /// What each role may do, written out, and not by the table of permissions that the decisions use.
     fn allows(&self, organization: &OrganizationId, operation: &Operation) -> bool {
         let role = |by: &UserId| self.member(organization, by).map(|it| it.role);
-        let grants = |by: &UserId, granted: Role| match role(by) {
-            Some(Role::Owner) => true,
-            Some(Role::Member) => granted == Role::Member,
-            None => false,
-        };
+        let grants = |by: &UserId, granted: Role| role(by).is_some_and(|it| may_grant(it, granted));
+        let governs = |by: &UserId| role(by).is_some_and(may_govern);
         match operation {
             Operation::Invite { by, role } => grants(by, *role),
             Operation::Administer { by, invitation } => {
                 self.invitation(organization, invitation).is_some_and(|it| grants(by, it.role))
             }
-            Operation::ByOwner { by } => role(by) == Some(Role::Owner),
-            Operation::Remove { by, member } => {
-                role(by) == Some(Role::Owner) || (by == member && role(by).is_some())
-            }
+            Operation::ByOwner { by } => governs(by),
+            Operation::Remove { by, member } => governs(by) || (by == member && role(by).is_some()),
             Operation::Accept(_) | Operation::Other => true,
         }
     }
@@ -114,7 +124,7 @@ impl ReferenceTable {
             return Some(RuleViolation::ByAnOldLink);
         }
         let sender = self.member(&member.organization, &invitation.sender.user);
-        let has_authority = sender.is_some_and(|it| it.role == Role::Owner || member.role == Role::Member);
+        let has_authority = sender.is_some_and(|it| may_grant(it.role, member.role));
         (!has_authority).then_some(RuleViolation::WithoutAuthority)
     }
 

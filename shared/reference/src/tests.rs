@@ -654,7 +654,9 @@ proptest! {
         prop_assert_eq!(merged.commit(&plan).is_ok(), each_holds);
         if each_holds {
             let mut one_by_one = before.clone();
-            changes.iter().for_each(|change| one_by_one.apply(change));
+            for change in &changes {
+                one_by_one.apply(change);
+            }
             prop_assert_eq!(merged, one_by_one);
         }
     }

@@ -189,7 +189,7 @@ fn deciding<A: Action<Refusal: Debug> + 'static>(action: A) -> Deciding {
         let reads = action.reads(seen);
         let snapshot = stored.snapshot(reads.clone());
         let decided = stored.decide(&action, seen, &policy(), now());
-        let plan = decided.map(|(plan, _)| plan).unwrap_or_else(|_| panic!("{} is refused", A::NAME));
+        let plan = decided.map_or_else(|_| panic!("{} is refused", A::NAME), |(plan, _)| plan);
         Decided { reads, snapshot, plan }
     })
 }

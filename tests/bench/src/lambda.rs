@@ -17,10 +17,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use http::request::Parts;
 use http::{HeaderMap, Request, StatusCode, Uri};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tower::ServiceExt as _;
 
+use crate::page::target;
 use crate::process::{self, Memory};
 
 /// How long a process may take to ask for its first event, under valgrind too.
@@ -81,7 +83,35 @@ impl Reply {
 #[derive(Debug, Clone, Default)]
 pub struct Tape {
     event: Bytes,
+    /// The operations, and the bodies.
+    requests: Vec<(String, Bytes)>,
     replies: Vec<Reply>,
+    answer: Bytes,
+}
+
+impl Tape {
+    /// The invocation as `floor` reads it.
+    fn of_floor(&self) -> Result<String, String> {
+        let json = |bytes: &Bytes| serde_json::from_slice::<Value>(bytes).map_err(|error| error.to_string());
+        let requests = self
+            .requests
+            .iter()
+            .map(|(operation, body)| Ok(json!({ "operation": operation, "body": json(body)? })));
+        let requests = requests.collect::<Result<Vec<_>, String>>()?;
+        Ok(json!({ "requests": requests, "answer": json(&self.answer)? }).to_string())
+    }
+
+    /// From now on `floor` sends what this invocation has sent, once it is started.
+    pub fn lay_floor(&self) -> Result<(), String> {
+        let path = floor_tape();
+        std::fs::create_dir_all(path.parent().unwrap_or(&path)).map_err(|error| error.to_string())?;
+        std::fs::write(&path, self.of_floor()?).map_err(|error| format!("{}: {error}", path.display()))
+    }
+}
+
+/// Where `floor` finds what it sends.
+fn floor_tape() -> PathBuf {
+    target().join("bench/floor.json")
 }
 
 /// Whether a function's invocations are taken down, or happen once more.
@@ -313,7 +343,7 @@ impl Lambda {
         for limit in ["INVITEES_PER_DAY", "MAILS_PER_HOUR", "MAILS_PER_INVITATION", "MAILS_PER_RECIPIENT"] {
             command.env(limit, "1000000");
         }
-        command.env("MAIL_PAUSE_SECONDS", "1");
+        command.env("MAIL_PAUSE_SECONDS", "1").env("FLOOR_TAPE", floor_tape());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let spawned = Instant::now();
         let child =
@@ -375,7 +405,7 @@ async fn next(State(lambda): State<Lambda>, Segments((name, number)): Segments<(
         let begun = Instant::now();
         let in_aws = Duration::ZERO;
         if let Taping::Recording(tape) = &mut function.taping {
-            *tape = Tape { event: body.clone(), replies: Vec::new() };
+            *tape = Tape { event: body.clone(), ..Tape::default() };
         }
         function.running = Some(Running { answer, begun, cpu, in_aws, open: 0, since: begun });
     });
@@ -399,6 +429,9 @@ async fn answered(
         let wall = running.begun.elapsed();
         let cpu = process::cpu(function.child.id()).unwrap_or_default().saturating_sub(running.cpu);
         function.invocations.push(Invocation { cpu, wall, in_aws: running.in_aws });
+        if let Taping::Recording(tape) = &mut function.taping {
+            tape.answer = body.clone();
+        }
         let failed = || format!("{name} has failed: {}", String::from_utf8_lossy(&body));
         let _ = running.answer.send(if what == "error" { Err(failed()) } else { Ok(body) });
     });
@@ -423,6 +456,9 @@ async fn forward(
     let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
         return StatusCode::BAD_REQUEST.into_response();
     };
+    let operation = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    let operation = operation.and_then(|target| target.split('.').next_back()).unwrap_or_default();
+    let request = (operation.to_owned(), body.clone());
     let played = lambda.with(|functions| {
         let function = functions.get_mut(&name)?;
         if let Some(running) = &mut function.running {
@@ -449,6 +485,7 @@ async fn forward(
             running.in_aws += running.since.elapsed();
         }
         if let Taping::Recording(tape) = &mut function.taping {
+            tape.requests.push(request);
             tape.replies.push(reply.clone());
         }
     });

@@ -12,7 +12,7 @@ use world::World;
 
 use crate::better_auth::{self, Figures};
 use crate::lambda::{Invocation, Lambda, Launch, Tape};
-use crate::page::{Bounds, target};
+use crate::page::{Bounds, FLOOR, target};
 use crate::process::{median, ms, percentile};
 use crate::scenes::{ended, scenes, world};
 
@@ -38,6 +38,8 @@ const AT_PEERS: [(&str, &str); 8] = [
 ];
 /// Roster's part of it, at most.
 const PEER_TIMES_MIN: f64 = 10.0;
+/// What deciding may add to the requests themselves, in hundredths.
+const FLOOR_TIMES_MAX: u64 = 110;
 const INVITE_OUTSIDE_MAX: Duration = Duration::from_micros(300);
 const LIST_CPU_MAX: Duration = Duration::from_millis(5);
 
@@ -50,6 +52,8 @@ struct Looked {
     again: Vec<Invocation>,
     /// Instructions of a start, and of an invocation.
     instructions: Option<(u64, u64)>,
+    /// Instructions of the floor of that invocation.
+    floor: Option<u64>,
 }
 
 /// Measures.
@@ -84,7 +88,15 @@ async fn all(lambda: &Lambda, world: &World) -> Result<Vec<Looked>, String> {
         let again = behind(lambda.takes(function), WARMING_UP);
         let instructions = if counts { Some(counted(lambda, function, &tape).await?) } else { None };
         lambda.ends(function);
-        all.push(Looked { what: scene.what, live, again, instructions });
+        let floor = if counts {
+            tape.lay_floor()?;
+            let (_, each) = counted(lambda, FLOOR, &tape).await?;
+            lambda.ends(FLOOR);
+            Some(each)
+        } else {
+            None
+        };
+        all.push(Looked { what: scene.what, live, again, instructions, floor });
     }
     Ok(all)
 }
@@ -131,13 +143,15 @@ fn page(all: &[Looked], peer: &Figures) -> Result<String, String> {
          the processors, and their caches. *Outside* is the time from the event's being handed out to the answer's being there, less \
          the time in which a request to AWS was being answered: what Roster, the SDK, the runtime and the loopback connections take. \
          Instructions are valgrind's, without the kernel's; it has no SHA instructions to offer, so that signing counts for more than \
-         it takes.\n\n\
-         | invocation | again: CPU, p50 | p99 | outside, p50 | p99 | live: CPU, p50 | outside, p50 | instructions |\n\
-         | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+         it takes. *Of the floor*: those instructions as a multiple of what a bare program takes, with the same runtime and SDK \
+         configuration, that sends the same requests with the same items and decides nothing (`src/bin/floor.rs`).\n\n\
+         | invocation | again: CPU, p50 | p99 | outside, p50 | p99 | live: CPU, p50 | outside, p50 | instructions | of the floor |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
     );
     let mut of_cpu = BTreeMap::new();
     let mut of_outside = BTreeMap::new();
-    for Looked { what, live, again, instructions } in all {
+    let mut of_floor = Vec::new();
+    for Looked { what, live, again, instructions, floor } in all {
         let at = |of: &[Invocation], part: fn(&Invocation) -> Duration, share| {
             let mut values: Vec<_> = of.iter().map(part).collect();
             values.sort_unstable();
@@ -145,9 +159,12 @@ fn page(all: &[Looked], peer: &Figures) -> Result<String, String> {
         };
         let cpu = |it: &Invocation| it.cpu;
         let count = instructions.map_or("not counted".to_owned(), |(_, each)| each.to_string());
+        let times = instructions.zip(*floor).map(|((_, each), floor)| hundredths(each, floor));
+        of_floor.extend(times.map(|times| (*what, times)));
+        let multiple = times.map_or("not counted".to_owned(), in_hundredths);
         writeln!(
             text,
-            "| {what} | {} | {} | {} | {} | {} | {} | {count} |",
+            "| {what} | {} | {} | {} | {} | {} | {} | {count} | {multiple} |",
             ms(at(again, cpu, 500)),
             ms(at(again, cpu, 990)),
             ms(at(again, Invocation::outside, 500)),
@@ -172,6 +189,13 @@ fn page(all: &[Looked], peer: &Figures) -> Result<String, String> {
     bounds.add("invite of 1: at most 0.3 ms outside the store", ms(outside), outside <= INVITE_OUTSIDE_MAX);
     let listing = of_cpu.get("list of all 1,000 members").copied().unwrap_or_default();
     bounds.add("list of all 1,000 members: at most 5 ms CPU", ms(listing), listing <= LIST_CPU_MAX);
+    if let Some((what, times)) = of_floor.iter().max_by_key(|(_, times)| times) {
+        let bound = format!(
+            "every action: at most {} times its floor in instructions",
+            in_hundredths(FLOOR_TIMES_MAX)
+        );
+        bounds.add(bound, format!("{} ({what}, the most)", in_hundredths(*times)), *times <= FLOOR_TIMES_MAX);
+    }
     for (at_peers, what) in AT_PEERS {
         let (ours, theirs) = (of_cpu.get(what).copied().unwrap_or_default(), peer.of(at_peers)?.cpu);
         let times = theirs.as_secs_f64() / ours.as_secs_f64();
@@ -182,4 +206,13 @@ fn page(all: &[Looked], peer: &Figures) -> Result<String, String> {
         );
     }
     Ok(format!("{text}{bounds}"))
+}
+
+/// `each` as a multiple of `floor`, in hundredths.
+fn hundredths(each: u64, floor: u64) -> u64 {
+    each * 100 / floor.max(1)
+}
+
+fn in_hundredths(times: u64) -> String {
+    format!("{}.{:02}", times / 100, times % 100)
 }

@@ -98,7 +98,7 @@ pub fn target() -> PathBuf {
 /// Builds the release binaries, and says where they are.
 pub fn built() -> Result<PathBuf, String> {
     let mut build = world::cargo();
-    build.args(["build", "--release", "--workspace", "--bin", "roster"]);
+    build.args(["build", "--release", "--workspace", "--bin", "roster", "--bin", FLOOR]);
     for function in functions() {
         build.args(["--bin", &function]);
     }
@@ -108,6 +108,9 @@ pub fn built() -> Result<PathBuf, String> {
     }
     Ok(target().join("release"))
 }
+
+/// The program that functions are held against.
+pub const FLOOR: &str = "floor";
 
 /// Every function's name.
 pub fn functions() -> Vec<String> {

@@ -262,7 +262,7 @@ impl Call {
                 let invitation = InvitationId::parse(&self.path["invitation_id"]).expect("an invitation");
                 Operation::Administer { by: by(), invitation }
             }
-            "role-edit" => Operation::ByOwner { by: by() },
+            "organization-edit" | "role-edit" => Operation::ByOwner { by: by() },
             "remove" => Operation::Remove {
                 by: by(),
                 member: UserId::parse(&self.path["user_id"]).expect("a member"),
