@@ -1,4 +1,4 @@
-//! What a commit can come to (DESIGN section 5), with the real SDK in between: committed, a guard failed, a
+//! What a commit can come to (ARCHITECTURE.md), with the real SDK in between: committed, a guard failed, a
 //! conflict, throttled, or nobody knows; and what is done about each.
 
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! Limits (rule 11): nobody's mailbox is flooded, by whoever and in whatever way, and nobody who means well meets a
+//! Limits: nobody's mailbox is flooded, by whoever and in whatever way, and nobody who means well meets a
 //! limit.
 
 use domain::{Limits, Policy};

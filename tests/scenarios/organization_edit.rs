@@ -85,7 +85,7 @@ async fn an_owner_who_is_demoted_meanwhile_renames_nothing() {
     demoted.is(200);
     let after = name(&ada.looks_at(&acme).await.is(200));
     if renamed.status.as_u16() == 200 {
-        assert_eq!(after, "Bob's")
+        assert_eq!(after, "Bob's");
     } else {
         renamed.refused(403, "owner_required");
         assert_eq!(after, before);

@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use dev::table::Attributes;
 use domain::idempotency::{Fingerprint, Scope, StoredResponse, StoredResponseId};
 use domain::{
-    CHANGES_MAX, Change, Closed, CounterUpdate, Day, Delivery, Effect, EmailAddress, Generation, Guard,
-    GuardFailed, Invitation, InvitationId, ItemKey, Language, Mail, MailId, Member, Organization,
+    CHANGES_MAX, Change, Closed, CounterUpdate, Day, Delivery, Effect, EmailAddress, Field, Generation,
+    Guard, GuardFailed, Invitation, InvitationId, ItemKey, Language, Mail, MailId, Member, Organization,
     OrganizationId, OrganizationName, Permission, Plan, Recipient, Record, Revision, Role, Seats, Sender,
     State, Status, Timestamp, UserId, WindowCounter,
 };
@@ -211,7 +211,10 @@ fn near(stored: &ReferenceTable, place: Place) -> BoxedStrategy<Vec<Change>> {
                 (-3..=3, -2..=2).prop_map(move |(seats, owners)| Change::count(&id(of), seats, owners));
             let take = (0_u32..4, proptest::option::of(update(invited)));
             let take = take.prop_map(move |(seats, update)| Change::take_seats(&id(of), seats, update));
-            prop_oneof![1 => create, 2 => count, 2 => take].prop_map(one).boxed()
+            let names =
+                select(&["Acme", "Acme Works"][..]).prop_map(|name| OrganizationName::parse(name).unwrap());
+            let rename = names.prop_map(move |name| Change::rename(&id(of), name));
+            prop_oneof![1 => create, 2 => count, 2 => take, 1 => rename].prop_map(one).boxed()
         }
         Place::Member(of, person) => {
             let there = stored.member(&id(of), &user(person));
@@ -278,6 +281,7 @@ fn permission() -> impl Strategy<Value = Permission> {
         role().prop_map(Permission::Resend),
         role().prop_map(Permission::Revoke),
         Just(Permission::EditRoles),
+        Just(Permission::EditOrganization),
         Just(Permission::RemoveMembers),
     ]
 }
@@ -434,7 +438,8 @@ fn effect(change: &Change) -> &'static str {
             Record::Response(_) => "store",
         },
         Effect::Delete => "leave",
-        Effect::Set(_) => "set",
+        Effect::Set(Field::Role(_)) => "set role",
+        Effect::Set(Field::Name(_)) => "set name",
         Effect::Count { invited: None, .. } => "count",
         Effect::Count { .. } => "count and invited",
         Effect::CountMails(CounterUpdate::Add { .. }) => "mails, add",
@@ -488,7 +493,7 @@ fn the_plans_are_of_every_kind_and_size() {
             states.extend(all.map(|it| it.status().as_str()));
         }
     }
-    assert_eq!((done.len(), failed.len(), guards.len()), (13, 13, 13), "{done:?} {failed:?} {guards:?}");
+    assert_eq!((done.len(), failed.len(), guards.len()), (14, 14, 13), "{done:?} {failed:?} {guards:?}");
     assert_eq!(states.len(), Status::ALL.len());
     assert!([(CHANGES_MAX, true), (CHANGES_MAX, false), (1, true)].iter().all(|size| sizes.contains(size)));
     assert!(failed_together > 3);

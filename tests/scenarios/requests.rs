@@ -1,4 +1,4 @@
-//! What each action costs: the requests that it sends to AWS, counted on the wire (DESIGN section 5).
+//! What each action costs: the requests that it sends to AWS, counted on the wire.
 
 use domain::Role;
 use serde_json::{Value, json};

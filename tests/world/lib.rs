@@ -57,7 +57,7 @@ pub use works::timer;
 
 /// After so many seconds an invitation has expired.
 pub const TWO_DAYS: u64 = 48 * 60 * 60;
-/// After so many seconds an address can be mailed again (rule 11).
+/// After so many seconds an address can be mailed again.
 pub const A_WHILE: u64 = 61;
 
 /// A laptop of one's own, empty.

@@ -55,7 +55,7 @@ pub struct Apps {
     pub mail: Arc<mail::App>,
     /// For `schedule`.
     pub schedule: Arc<schedule::App>,
-    /// For `console`; `None`: there is no laptop around the functions, whose pages these are.
+    /// For `console`; `None` where the functions run without a laptop.
     pub console: Option<Arc<Console>>,
 }
 

@@ -100,7 +100,7 @@ impl Table {
         Ok(first.items().is_empty())
     }
 
-    /// How many organizations there are, and everything that rules 1, 2 and 5 forbid.
+    /// How many organizations there are, and everything that the rules forbid.
     pub async fn check(&self) -> Result<(usize, Vec<Violation>), TableError> {
         let table = self.records().await?;
         Ok((table.organizations().count(), table.violations()))

@@ -19,9 +19,8 @@ impl Action for Accept {
     type Answer = Member;
     type Refusal = Refusal;
 
-    /// The sender is known only from the invitation, so the first attempt cannot read them in the same snapshot: it takes
-    /// their authority on trust, and its guard vouches for that. An attempt that follows a lost race reads them, too, so
-    /// that a refusal is decided on facts.
+    /// The sender is known only from the invitation, so the first attempt does not read them: its condition check asserts
+    /// their permission. An attempt after a lost race reads them, too, so that a refusal is true.
     fn reads(&self, seen: Option<&Snapshot>) -> Vec<ItemKey> {
         let Link { organization, invitation, .. } = &self.link;
         let before = seen.and_then(|seen| seen.invitation(organization, invitation));
@@ -64,7 +63,7 @@ impl Action for Accept {
 }
 
 impl Accept {
-    /// A used link grants nothing and restores nothing; to the member who used it, it shows what they have.
+    /// Accepting again answers the member as it is now, and only to the user who accepted.
     fn again(&self, invitation: &Invitation, member: Option<&Member>) -> Result<Decision<Member>, Refusal> {
         let used_by_caller =
             matches!(&invitation.state, State::Accepted { by, .. } if *by == self.caller.user);
@@ -79,9 +78,8 @@ impl Accept {
 fn senders_authority(snapshot: &Snapshot, invitation: &Invitation) -> Result<Change, Refusal> {
     let (organization, sender) = (&invitation.organization, &invitation.sender.user);
     let permission = Permission::Invite(invitation.role);
-    let trusted = || Change::may(organization, sender, permission);
     if !snapshot.has_read(&ItemKey::member(organization, sender)) {
-        return Ok(trusted());
+        return Ok(Change::may(organization, sender, permission));
     }
     let sender = snapshot.member(organization, sender).ok_or(Refusal::SenderLostAuthority)?;
     sender.require(permission).map_err(|_| Refusal::SenderLostAuthority)

@@ -8,17 +8,16 @@ use crate::{Change, ItemKey, Policy, Snapshot, Timestamp};
 /// committing the changes as one transaction. A failed guard means that a rival wrote first: the action is read and
 /// decided again. So only [`decide`](Action::decide) refuses, always on facts that were true together.
 pub trait Action {
-    /// The name of the function that runs it, as in the template, in routes and in metrics.
+    /// The name of the function that it belongs to, as in the template and in routes.
     const NAME: &'static str;
     /// What is answered once the changes are committed.
     type Answer;
     /// Why nothing is done.
     type Refusal;
 
-    /// The items that the decision looks at; none, if its guards alone decide.
+    /// The items that the decision looks at; empty if the action decides without reading.
     ///
-    /// `seen` is the snapshot of the attempt before, which lost a race. An action that learns from it where else to look
-    /// names more items then.
+    /// `seen` is the snapshot of the attempt before, which lost a race. It may reveal more items to read.
     fn reads(&self, seen: Option<&Snapshot>) -> Vec<ItemKey>;
 
     /// Decides, on a snapshot of the items that it [`reads`](Action::reads).

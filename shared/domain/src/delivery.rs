@@ -108,7 +108,7 @@ impl Action for FindOwed {
 
     fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
         let invitation = ItemKey::invitation(&self.organization, &self.invitation);
-        vec![ItemKey::Organization(self.organization.clone()), invitation]
+        vec![ItemKey::organization(&self.organization), invitation]
     }
 
     fn decide(

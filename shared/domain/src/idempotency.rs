@@ -40,7 +40,7 @@ impl fmt::Debug for IdempotencyKey {
     }
 }
 
-/// Within what a caller's keys are told apart.
+/// The namespace of a caller's idempotency keys.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
     /// What is done in an organization.
@@ -188,11 +188,14 @@ where
     type Answer = Rendered;
     type Refusal = Failure;
 
-    /// What the action reads, and what is stored under the key. An action that reads nothing leaves the key to its guard,
-    /// too, and reads it after a lost race.
+    /// The items of the action, the stored response, and the caller's membership where the response is an organization's. If the
+    /// action reads nothing, the first attempt does not read the response either: the guard of the response decides.
     fn reads(&self, seen: Option<&Snapshot>) -> Vec<ItemKey> {
         let mut reads = self.action.reads(seen);
         if seen.is_some() || !reads.is_empty() {
+            if let Some(StoredResponseId { scope: Scope::Organization(organization), .. }) = &self.id {
+                reads.push(ItemKey::member(organization, self.action.caller()));
+            }
             reads.extend(self.id.clone().map(ItemKey::Response));
         }
         reads
@@ -248,7 +251,7 @@ mod tests {
 
         fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
             match &self.scope {
-                Scope::Organization(organization) => vec![ItemKey::member(organization, &self.by)],
+                Scope::Organization(organization) => vec![ItemKey::organization(organization)],
                 Scope::User(_) => Vec::new(),
             }
         }
@@ -373,7 +376,7 @@ mod tests {
         assert_eq!(free.reads(None), []);
         assert_eq!(free.reads(Some(&Snapshot::default())).len(), 1);
         let bound = keyed(Say { scope: Scope::Organization(acme()), ..say("r", "w") }, "k");
-        assert_eq!(bound.reads(None).len(), 2);
+        assert_eq!(bound.reads(None).len(), 3, "organization, membership, response");
     }
 
     #[test]

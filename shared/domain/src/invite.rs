@@ -1,4 +1,4 @@
-//! Invite: a member invites addresses, all with one role; nobody, if there are too few seats.
+//! Invite: a member invites addresses, all with one role. If seats are missing, the whole call is refused.
 
 use std::collections::HashSet;
 
@@ -65,7 +65,7 @@ impl Action for Invite {
 
     fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
         let member = ItemKey::member(&self.organization, &self.sender.user);
-        let organization = ItemKey::Organization(self.organization.clone());
+        let organization = ItemKey::organization(&self.organization);
         let id = |email| {
             ItemKey::Invitation(self.organization.clone(), InvitationId::of(&self.organization, email))
         };
@@ -101,7 +101,7 @@ impl Action for Invite {
                         too_soon.push((*place, wait));
                     }
                     invited += 1;
-                    // One past its expiry that nobody has closed yet still holds its seat, and keeps it.
+                    // A pending one past its expiry still holds its seat, and keeps it.
                     if !before.is_some_and(Invitation::holds_seat) {
                         seats_needed += 1;
                     }

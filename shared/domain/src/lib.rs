@@ -2,8 +2,8 @@
 //!
 //! Values are parsed once ([`EmailAddress`], [`OrganizationName`], the ids, [`Token`]) and cannot be wrong
 //! afterwards. Every action is one module: a type that holds its input and implements [`Action`], which names the items
-//! that it reads and decides purely on a [`Snapshot`] of them, the [`Policy`] and the time. What a decision wants changed
-//! is a list of [`Change`]s that carry their own guards; as a [`Plan`] they are one transaction. The store carries it out,
+//! that it reads and decides purely on a [`Snapshot`] of them, the [`Policy`] and the time. A decision
+//! is an answer and a list of [`Change`]s that carry their own guards; as a [`Plan`] they are one transaction. The store carries it out,
 //! and the `reference` crate says what it means.
 //!
 //! This crate depends on no runtime, no AWS and no HTTP; clock and randomness are arguments.

@@ -1,4 +1,4 @@
-//! Limits (rule 11): how much may be invited and mailed, and when there is room again.
+//! Limits: how much may be invited and mailed, and when there is room again.
 //!
 //! Who invites is counted where the transaction is anyway: on the organization's and on the sender's item.
 //! Invitees count, not requests.
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::Timestamp;
 
-/// The numbers behind rule 11.
+/// The configured limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Addresses that one organization may invite in a day; 1,500 by default.
@@ -23,7 +23,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// As rule 11 says.
+    /// As the template has them.
     fn default() -> Self {
         Self {
             invitees_per_day: 1_500,
@@ -44,10 +44,10 @@ pub struct WindowCounter {
     pub count: u32,
 }
 
-/// What is counted on top of a tally, with the guard that keeps it within its limit.
+/// What is counted on top of a counter, with the guard that keeps it within its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CounterUpdate {
-    /// The tally goes on. Guard: it is still the one that began then, and has room for `more` within `limit`;
+    /// The counter goes on. Guard: it is still the one that began then, and has room for `more` within `limit`;
     /// so two who count at once do not disturb each other until it is full.
     Add {
         /// When it began.
@@ -57,7 +57,7 @@ pub enum CounterUpdate {
         /// How many it may hold.
         limit: u32,
     },
-    /// Another tally begins. Guard: what is stored is still the one that is over, or none.
+    /// Another window begins. Guard: what is stored is still the one that is over, or none.
     Restart {
         /// When the one that is over began.
         over: Option<Timestamp>,
@@ -80,7 +80,7 @@ impl CounterUpdate {
         }
     }
 
-    /// The tally that it leaves where `stored` was.
+    /// The counter that it leaves where `stored` was.
     #[must_use]
     pub fn counted(self, stored: Option<WindowCounter>) -> WindowCounter {
         match self {
@@ -93,7 +93,7 @@ impl CounterUpdate {
     }
 }
 
-/// Whose tally is full.
+/// Whose counter is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Limited {
     /// An organization's, of a day.
@@ -118,7 +118,7 @@ impl Limited {
         limit: u32,
         now: Timestamp,
     ) -> Result<CounterUpdate, TooMany> {
-        // A clock that is behind counts in the tally that another clock has begun.
+        // A clock that is behind counts in the counter that another clock has begun.
         let running = stored.filter(|it| now < it.since + self.period());
         let left = limit.saturating_sub(running.map_or(0, |it| it.count));
         if more > left {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_one_begins_a_tally_and_the_rest_of_its_period_goes_on_with_it() {
+    fn the_first_one_begins_a_counter_and_the_rest_of_its_period_goes_on_with_it() {
         let hour = |stored| Limited::Sender.count(stored, 3, 10, NOON);
         assert_eq!(hour(None), Ok(CounterUpdate::Restart { over: None, since: NOON, more: 3 }));
         let on = |since| Ok(CounterUpdate::Add { since, more: 3, limit: 10 });
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tally_that_goes_on_asserts_that_it_is_the_same_and_has_room() {
+    fn a_counter_that_goes_on_asserts_that_it_is_the_same_and_has_room() {
         let on = CounterUpdate::Add { since: NOON, more: 3, limit: 10 };
         for (stored, holds) in [
             (Some(window(NOON, 7)), true),
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tally_that_begins_asserts_that_nobody_has_begun_it_meanwhile() {
+    fn a_counter_that_begins_asserts_that_nobody_has_begun_it_meanwhile() {
         let anew = |over| CounterUpdate::Restart { over, since: NOON, more: 3 };
         for (over, stored, holds) in [
             (None, None, true),

@@ -43,10 +43,7 @@ impl Action for ShowOrganization {
     type Refusal = Refusal;
 
     fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
-        vec![
-            ItemKey::member(&self.organization, &self.caller),
-            ItemKey::Organization(self.organization.clone()),
-        ]
+        vec![ItemKey::member(&self.organization, &self.caller), ItemKey::organization(&self.organization)]
     }
 
     fn decide(

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// 60 characters (DESIGN rule 10).
+/// The contract's limit, in characters.
 const CHARACTERS_MAX: usize = 60;
 
 /// What makes a name a link or an address in a mail client.

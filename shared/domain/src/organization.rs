@@ -15,7 +15,7 @@ pub struct Organization {
     pub owners: u32,
     /// When it was made.
     pub created_at: Timestamp,
-    /// The addresses that were invited within the day (rule 11).
+    /// The addresses that were invited within the day.
     pub invited: Option<WindowCounter>,
 }
 

@@ -5,7 +5,7 @@ use crate::{
     Refusal, Role, Snapshot, Timestamp, UserId,
 };
 
-/// An owner renames the organization. Renaming it to what it is called changes nothing.
+/// An owner renames the organization. Setting the current name changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrganizationEdit {
     /// Who.
@@ -23,10 +23,7 @@ impl Action for OrganizationEdit {
     type Refusal = Refusal;
 
     fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
-        vec![
-            ItemKey::member(&self.organization, &self.caller),
-            ItemKey::Organization(self.organization.clone()),
-        ]
+        vec![ItemKey::member(&self.organization, &self.caller), ItemKey::organization(&self.organization)]
     }
 
     fn decide(

@@ -1,4 +1,4 @@
-//! What a decision wants changed, each change with its own guards, and all of them as one transaction.
+//! Changes with their guards, and plans: all changes of a decision as one transaction.
 
 use std::collections::HashMap;
 
@@ -25,7 +25,8 @@ pub struct Change {
     pub effect: Effect,
 }
 
-/// What must hold of a stored item. Of an item that does not exist only [`Guard::Absent`] and the guards that say so hold.
+/// What must hold of a stored item. Of a missing item only [`Guard::Absent`], [`Guard::RoomForMail`] and
+/// [`Guard::NoResponseAt`] hold.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Guard {
     /// There is no such item.
@@ -46,7 +47,7 @@ pub enum Guard {
     Counter(CounterUpdate),
     /// The invitation's record was written so often.
     Revision(Revision),
-    /// The invitation's record says this, whatever the time.
+    /// The invitation's stored status is this; the time does not matter.
     Status(Status),
     /// The invitation ends then.
     ExpiresAt(Timestamp),
@@ -215,7 +216,7 @@ impl Change {
 
     /// The organization is called `name`.
     pub fn rename(organization: &OrganizationId, name: OrganizationName) -> Self {
-        let item = ItemKey::Organization(organization.clone());
+        let item = ItemKey::organization(organization);
         Self::new(item, [Guard::Exists], Effect::Set(Field::Name(name)))
     }
 
@@ -245,10 +246,10 @@ impl Change {
         let moves = seats_free != 0 || owners != 0 || invited.is_some();
         // DynamoDB takes no update that does nothing.
         let effect = if moves { Effect::Count { seats_free, owners, invited } } else { Effect::Check };
-        Self::new(ItemKey::Organization(organization.clone()), guards.into_iter().flatten(), effect)
+        Self::new(ItemKey::organization(organization), guards.into_iter().flatten(), effect)
     }
 
-    /// Somebody becomes a member, who is none.
+    /// A user who is no member becomes one.
     pub fn join(member: Member) -> Self {
         Self::put(Record::Member(member), Guard::Absent)
     }
@@ -270,7 +271,7 @@ impl Change {
         Self::new(item, [Guard::Role(member.role)], Effect::Set(Field::Role(role)))
     }
 
-    /// The member goes: as who they were read.
+    /// The member is deleted, if role and invitation are unchanged.
     pub fn leave(member: &Member) -> Self {
         let item = ItemKey::member(&member.organization, &member.user);
         let guards = [Guard::Role(member.role), Guard::JoinedBy(member.invitation.clone())];

@@ -1,4 +1,4 @@
-//! Preview: what a link is about. Changes nothing, and needs nobody to be signed in.
+//! Preview: shows the invitation of a link. Changes nothing, and takes no sign-in.
 
 use crate::{
     Action, Decision, Invitation, ItemKey, Link, Organization, Policy, Refusal, Snapshot, Timestamp,
@@ -26,7 +26,7 @@ impl Action for Preview {
     type Refusal = Refusal;
 
     fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
-        vec![ItemKey::Organization(self.link.organization.clone()), ItemKey::linked(&self.link)]
+        vec![ItemKey::organization(&self.link.organization), ItemKey::linked(&self.link)]
     }
 
     fn decide(&self, snapshot: &Snapshot, _: &Policy, _: Timestamp) -> Result<Decision<Previewed>, Refusal> {

@@ -1,4 +1,4 @@
-//! Recipients: whoever reads an address, whichever organization writes to it (rule 11).
+//! Recipients: the readers of addresses, over all organizations.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -12,7 +12,7 @@ pub enum Refusal {
     /// The link was genuine; a newer mail's link has replaced it, or its record is gone.
     #[error("a newer link has replaced this one")]
     Superseded,
-    /// Nobody has proved that the caller's address is theirs.
+    /// The caller's address is not verified.
     #[error("the caller has no verified e-mail address")]
     EmailNotVerified,
     /// Another address than the caller's was invited.
@@ -21,19 +21,19 @@ pub enum Refusal {
     /// The organization does not exist, or the caller is not in it: a stranger must not learn which.
     #[error("the organization does not exist, or the caller is not in it")]
     NoSuchOrganization,
-    /// None in this organization.
+    /// The organization has no invitation with this id.
     #[error("the organization has no such invitation")]
     NoSuchInvitation,
-    /// None in this organization.
+    /// The organization has no member with this user id.
     #[error("the organization has no such member")]
     NoSuchMember,
     /// The caller's role does not have the permission.
     #[error("the caller may not {0}")]
     NotPermitted(Permission),
-    /// To a member: the invitation is not pending, but this.
+    /// To a member: the invitation is not pending; its status is this.
     #[error("the invitation is {0}, not pending")]
     NotPending(Status),
-    /// To the invitee: the invitation is over, since it is this.
+    /// To the invitee: the invitation is not pending; its status is this.
     #[error("the invitation is {0}")]
     Gone(Status),
     /// The caller is a member already, by another invitation.

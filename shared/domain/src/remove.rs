@@ -12,7 +12,7 @@ pub struct Remove {
     pub caller: UserId,
     /// Where.
     pub organization: OrganizationId,
-    /// Who goes: the caller too, if they leave; `None`: what the caller named is no user.
+    /// Who goes: the caller too, if they leave; `None` if the caller named no valid user id.
     pub member: Option<UserId>,
 }
 
@@ -23,7 +23,7 @@ impl Action for Remove {
 
     fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
         let caller = ItemKey::member(&self.organization, &self.caller);
-        let organization = ItemKey::Organization(self.organization.clone());
+        let organization = ItemKey::organization(&self.organization);
         let member = self.member.as_ref().map(|user| ItemKey::member(&self.organization, user));
         [caller, organization].into_iter().chain(member).collect()
     }
@@ -31,8 +31,7 @@ impl Action for Remove {
     fn decide(&self, snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Result<Decision<()>, Refusal> {
         let remover = snapshot.membership(&self.organization, &self.caller)?;
         let organization = snapshot.organization_of(remover)?;
-        let member = self.member.as_ref().and_then(|user| snapshot.member(&self.organization, user));
-        let member = member.ok_or(Refusal::NoSuchMember)?;
+        let member = snapshot.find_member(&self.organization, self.member.as_ref())?;
         let leaves = member.user == self.caller;
         let authority = if leaves { None } else { Some(remover.require(Permission::RemoveMembers)?) };
         let owners = -member.role.owners();

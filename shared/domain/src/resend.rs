@@ -13,7 +13,7 @@ pub struct Resend {
     pub sender: Sender,
     /// Where.
     pub organization: OrganizationId,
-    /// Which invitation; `None`: what the caller named is no id.
+    /// Which invitation; `None` if the caller named no valid id.
     pub invitation: Option<InvitationId>,
 }
 
@@ -24,7 +24,7 @@ impl Action for Resend {
 
     fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
         let member = ItemKey::member(&self.organization, &self.sender.user);
-        let organization = ItemKey::Organization(self.organization.clone());
+        let organization = ItemKey::organization(&self.organization);
         let invitation = self.invitation.as_ref().map(|id| ItemKey::invitation(&self.organization, id));
         [member, organization].into_iter().chain(invitation).collect()
     }
@@ -37,8 +37,7 @@ impl Action for Resend {
     ) -> Result<Decision<Invitation>, Refusal> {
         let member = snapshot.membership(&self.organization, &self.sender.user)?;
         let organization = snapshot.organization_of(member)?;
-        let invitation = self.invitation.as_ref().and_then(|id| snapshot.invitation(&self.organization, id));
-        let invitation = invitation.ok_or(Refusal::NoSuchInvitation)?;
+        let invitation = snapshot.find_invitation(&self.organization, self.invitation.as_ref())?;
         let authority = member.require(Permission::Resend(invitation.role))?;
         match invitation.status_at(now) {
             Status::Pending | Status::Expired => {}

@@ -12,7 +12,7 @@ pub struct Revoke {
     pub caller: UserId,
     /// Where.
     pub organization: OrganizationId,
-    /// Which invitation; `None`: what the caller named is no id.
+    /// Which invitation; `None` if the caller named no valid id.
     pub invitation: Option<InvitationId>,
 }
 
@@ -29,8 +29,7 @@ impl Action for Revoke {
 
     fn decide(&self, snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Result<Decision<()>, Refusal> {
         let member = snapshot.membership(&self.organization, &self.caller)?;
-        let invitation = self.invitation.as_ref().and_then(|id| snapshot.invitation(&self.organization, id));
-        let invitation = invitation.ok_or(Refusal::NoSuchInvitation)?;
+        let invitation = snapshot.find_invitation(&self.organization, self.invitation.as_ref())?;
         let authority = member.require(Permission::Revoke(invitation.role))?;
         let pending = invitation.pending_at(now).map_err(|NotPending(status)| Refusal::NotPending(status))?;
         let revoked = Change::write(pending.revoked(now, policy));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Answers for the organization, which never has fewer than one.
+    /// Manages the organization; every organization has at least one.
     Owner,
     /// Works in the organization.
     Member,
@@ -18,7 +18,7 @@ pub enum Role {
 /// Something that a role may do; shown as in `edit roles`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Permission {
-    /// Invites people with this role. Whoever sent an invitation needs it until the invitation is accepted.
+    /// Invites people with this role. The sender of an invitation needs it until the invitation is accepted.
     Invite(Role),
     /// Resends invitations that offer this role.
     Resend(Role),
@@ -133,6 +133,16 @@ mod tests {
             (RemoveMembers, true, false),
         ] {
             assert_eq!((Owner.may(permission), Member.may(permission)), (owner, member), "{permission:?}");
+        }
+    }
+
+    /// Resending makes the resender the sender, who needs the other permission when the invitation is accepted.
+    #[test]
+    fn a_role_that_resends_invitations_may_send_them() {
+        for role in Role::ALL {
+            for offered in Role::ALL.into_iter().filter(|offered| role.may(Permission::Resend(*offered))) {
+                assert!(role.may(Permission::Invite(offered)), "{role} resends {offered}");
+            }
         }
     }
 

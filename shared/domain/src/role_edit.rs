@@ -12,7 +12,7 @@ pub struct RoleEdit {
     pub caller: UserId,
     /// Where.
     pub organization: OrganizationId,
-    /// Whose role; `None`: what the caller named is no user.
+    /// Whose role; `None` if the caller named no valid user id.
     pub member: Option<UserId>,
     /// The role they get.
     pub role: Role,
@@ -25,7 +25,7 @@ impl Action for RoleEdit {
 
     fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
         let caller = ItemKey::member(&self.organization, &self.caller);
-        let organization = ItemKey::Organization(self.organization.clone());
+        let organization = ItemKey::organization(&self.organization);
         let member = self.member.as_ref().map(|user| ItemKey::member(&self.organization, user));
         [caller, organization].into_iter().chain(member).collect()
     }
@@ -33,8 +33,7 @@ impl Action for RoleEdit {
     fn decide(&self, snapshot: &Snapshot, _: &Policy, _: Timestamp) -> Result<Decision<Member>, Refusal> {
         let editor = snapshot.membership(&self.organization, &self.caller)?;
         let organization = snapshot.organization_of(editor)?;
-        let member = self.member.as_ref().and_then(|user| snapshot.member(&self.organization, user));
-        let member = member.ok_or(Refusal::NoSuchMember)?;
+        let member = snapshot.find_member(&self.organization, self.member.as_ref())?;
         let authority = editor.require(Permission::EditRoles)?;
         if member.role == self.role {
             return Ok(Decision::unchanged(member.clone()));

@@ -24,6 +24,12 @@ pub enum ItemKey {
 }
 
 impl ItemKey {
+    /// An organization.
+    #[must_use]
+    pub fn organization(id: &OrganizationId) -> Self {
+        Self::Organization(id.clone())
+    }
+
     /// A member of an organization.
     #[must_use]
     pub fn member(organization: &OrganizationId, user: &UserId) -> Self {
@@ -40,6 +46,18 @@ impl ItemKey {
     #[must_use]
     pub fn linked(link: &Link) -> Self {
         Self::invitation(&link.organization, &link.invitation)
+    }
+
+    /// Which kind of item it is, for the log: without an id, which may be an address.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Organization(_) => "organization",
+            Self::Member(..) => "member",
+            Self::Invitation(..) => "invitation",
+            Self::Recipient(..) => "recipient",
+            Self::Response(_) => "response",
+        }
     }
 }
 
@@ -74,8 +92,8 @@ impl Record {
 
 /// Items as they were at one moment: those that were asked for, and no others.
 ///
-/// Looking up an item that was not asked for panics. It would pass for one that does not exist, and a decision would be
-/// made on nothing; an action that does it has to name the item in [`Action::reads`](crate::Action::reads).
+/// Looking up an item that was not asked for panics: it would look absent, and the decision would be wrong. An action names
+/// every item that it looks up in [`Action::reads`](crate::Action::reads).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
     items: HashMap<ItemKey, Option<Record>>,
@@ -139,14 +157,32 @@ impl Snapshot {
         look_up!(self, Response, ItemKey::Response(id.clone()))
     }
 
-    /// The caller's membership. Who is no member must not learn whether the organization exists.
+    /// The caller's membership. Callers who are no members get the same refusal as for an organization that does not exist.
     pub fn membership(&self, organization: &OrganizationId, caller: &UserId) -> Result<&Member, Refusal> {
         self.member(organization, caller).ok_or(Refusal::NoSuchOrganization)
     }
 
-    /// The organization of somebody who is a member.
+    /// The organization of a member.
     pub fn organization_of(&self, member: &Member) -> Result<&Organization, Refusal> {
         self.organization(&member.organization).ok_or(Refusal::NoSuchOrganization)
+    }
+
+    /// The invitation with the id that a caller named; `None` is an id that names nothing.
+    pub fn find_invitation(
+        &self,
+        organization: &OrganizationId,
+        id: Option<&InvitationId>,
+    ) -> Result<&Invitation, Refusal> {
+        id.and_then(|id| self.invitation(organization, id)).ok_or(Refusal::NoSuchInvitation)
+    }
+
+    /// The member with the id that a caller named; `None` is an id that names nothing.
+    pub fn find_member(
+        &self,
+        organization: &OrganizationId,
+        user: Option<&UserId>,
+    ) -> Result<&Member, Refusal> {
+        user.and_then(|user| self.member(organization, user)).ok_or(Refusal::NoSuchMember)
     }
 
     /// The invitation that a genuine link names, if the link is that of its newest mail.
@@ -169,7 +205,7 @@ mod tests {
         assert!(snapshot.has_read(&key));
         assert!(!snapshot.has_read(&ItemKey::Organization(acme())));
         let unread = std::panic::catch_unwind(|| snapshot.organization(&acme()).is_none());
-        assert!(unread.is_err(), "nobody decides on an item that was not read");
+        assert!(unread.is_err(), "an item that was not read is not absent");
     }
 
     #[test]

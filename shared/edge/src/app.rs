@@ -78,8 +78,8 @@ impl<Services> App<Services> {
 }
 
 impl LinkApp {
-    /// The link of a token whose MAC is right. The table is asked for nothing before: neither the answer to a link that
-    /// Roster never made nor its time can tell what stands there.
+    /// The link of a token whose MAC is right. The MAC is verified before any read of the table, so that a forged token
+    /// reveals nothing, not even by the time it takes.
     pub async fn verify(&self, token: Token) -> Result<Link, Problem> {
         let genuine = self.services.verify(&token).await?;
         if genuine { Ok(token.link) } else { Err(domain::Refusal::InvalidToken.into()) }

@@ -275,7 +275,9 @@ impl Problem {
                 let detail = "An owner may grant owner and member, a member only member.";
                 Self::new(Code::RoleNotGrantable, detail)
             }
-            other => Self::new(Code::OwnerRequired, format!("Only an owner may {other}.")),
+            Permission::EditRoles | Permission::EditOrganization | Permission::RemoveMembers => {
+                Self::new(Code::OwnerRequired, format!("Only an owner may {permission}."))
+            }
         }
     }
 
@@ -411,7 +413,7 @@ impl From<Refusal> for Problem {
             ),
             R::SenderLostAuthority => (
                 Code::SenderLostAuthority,
-                "Whoever sent the invitation may not grant its role any more. Ask an owner to resend it.",
+                "The sender of the invitation may not grant its role any more. Ask an owner to resend it.",
             ),
             R::LastOwner => (
                 Code::LastOwner,

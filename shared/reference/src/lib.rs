@@ -1,7 +1,7 @@
 //! The reference model: a table in memory, and what changes of it mean, without a database.
 //!
 //! [`ReferenceTable::commit`] is the meaning of every [`Guard`] and [`Effect`], in the fewest words; the store has to agree
-//! with it. [`ReferenceTable::run`] runs an action as the store does. [`ReferenceTable::violations`] says what the rules
+//! with it. [`ReferenceTable::run`] runs the first attempt of an action. [`ReferenceTable::violations`] says what the rules
 //! forbid about a whole table, wherever its records came from, and [`ReferenceTable::violation_by`] what they forbid about
 //! a change of it. No function is linked with this crate: the laptop and the tests are.
 
@@ -58,11 +58,11 @@ pub enum Violation {
     /// The record stands under a key that is not its address's.
     #[error("{0}: {1} is not the record of its address")]
     Misplaced(OrganizationId, InvitationId),
-    /// A member whose accepted record is missing, is another user's, or does not stand as accepted.
+    /// A member without an accepted record of their own.
     #[error("{0}: member {1} has no accepted invitation")]
     Uninvited(OrganizationId, UserId),
-    /// An accepted record by which nobody is a member.
-    #[error("{0}: {1} is accepted, but nobody is a member by it")]
+    /// An accepted record without its member.
+    #[error("{0}: {1} is accepted, but has no member")]
     Unused(OrganizationId, InvitationId),
     /// A record of an organization that does not exist.
     #[error("{0:?} belongs to no organization")]
@@ -82,7 +82,7 @@ pub enum RunError<Refusal> {
     Refused(Refusal),
     /// The action planned no transaction.
     Plan(PlanError),
-    /// A guard failed, though the decision was made on the very table.
+    /// A guard failed: of an item that the action does not read at its first attempt.
     Guard(GuardFailed),
 }
 
@@ -107,7 +107,7 @@ impl ReferenceTable {
         Ok((plan, decision.answer))
     }
 
-    /// Runs `action`, as the store does where nobody else is at the same items.
+    /// Runs the first attempt of `action`.
     pub fn run<A: Action>(
         &mut self,
         action: &A,
@@ -119,7 +119,7 @@ impl ReferenceTable {
         Ok(answer)
     }
 
-    /// An item, whatever it is.
+    /// An item of any kind.
     #[must_use]
     pub fn record(&self, key: &ItemKey) -> Option<&Record> {
         self.records.get(key)
@@ -200,7 +200,7 @@ impl ReferenceTable {
         Ok(())
     }
 
-    /// The effect alone; the guards have vouched that what it needs is there.
+    /// Applies the effect of a change whose guards hold.
     fn apply(&mut self, Change { item, effect, .. }: &Change) {
         match effect {
             Effect::Check => {}

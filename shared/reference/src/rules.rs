@@ -1,60 +1,60 @@
-//! What nobody may do, whatever the table looks like afterwards.
+//! Rules about changes: which operations are forbidden even if the table is sound afterwards.
 
 use super::ReferenceTable;
 use domain::{Delivery, Invitation, InvitationId, Link, Member, OrganizationId, Role, Status, UserId};
 
-/// Who has done what, as far as the rules ask for it.
+/// An operation, with the facts that the rules look at.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Operation {
-    /// Somebody has invited.
+    /// A member invites.
     Invite {
         /// Who.
         by: UserId,
         /// What they offered.
         role: Role,
     },
-    /// Somebody has resent or revoked an invitation.
+    /// A member resends or revokes an invitation.
     Administer {
         /// Who.
         by: UserId,
         /// Which.
         invitation: InvitationId,
     },
-    /// Somebody has done what only owners may do.
+    /// An operation that only owners may do.
     ByOwner {
         /// Who.
         by: UserId,
     },
-    /// Somebody has removed a member, or left.
+    /// A member removes another, or leaves.
     Remove {
         /// Who.
         by: UserId,
         /// Whom.
         member: UserId,
     },
-    /// Somebody has accepted by this link.
+    /// An invitee accepts by this link.
     Accept(Link),
-    /// What an invitee, a timer or the mail service may always do.
+    /// An operation of an invitee, a timer or the mail service, which takes no role.
     Other,
 }
 
-/// What an operation must not have been.
+/// How an operation breaks a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum RuleViolation {
     /// The operation takes a permission that the role lacks.
-    #[error("somebody has done what is beyond their role")]
+    #[error("the role does not permit the operation")]
     BeyondTheirRole,
     /// An invitation is worth what its sender may grant when it is accepted.
-    #[error("somebody joined, though the sender may not grant their role")]
+    #[error("a member joined whose sender may not grant the role")]
     WithoutAuthority,
-    /// Nobody joins without an open invitation.
-    #[error("somebody joined without an open invitation for their address and role")]
+    /// A member joins by an open invitation only.
+    #[error("a member joined without an open invitation for the address and role")]
     NotInvited,
     /// Only the newest link works.
-    #[error("somebody joined, but not by the newest link")]
+    #[error("a member joined by another link than the newest")]
     ByAnOldLink,
     /// No mail is lost.
-    #[error("an invitation has expired whose mail never went out")]
+    #[error("an invitation expired before its mail was sent")]
     NeverMailed,
 }
 
@@ -86,7 +86,7 @@ impl ReferenceTable {
             return Some(RuleViolation::BeyondTheirRole);
         }
         let joined = after.members(organization).filter(|it| self.member(organization, &it.user).is_none());
-        // The founder is invited by nobody.
+        // A founder has no invitation to accept.
         let joined = joined.filter(|_| self.organization(organization).is_some());
         let ended = after.invitations(organization).filter(|it| self.was_never_mailed(it));
         joined
@@ -157,7 +157,7 @@ mod tests {
         invitation("ivy", Status::Pending)
     }
 
-    /// The same table, with somebody in it who was not there before.
+    /// The same table with one more member.
     fn joined(before: &ReferenceTable, member: Member) -> ReferenceTable {
         before.records().cloned().chain([Record::Member(member)]).collect()
     }
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(
             ReferenceTable::default().violation_by(&acme(), &after, &Operation::Other),
             None,
-            "founders are invited by nobody"
+            "a founder has no invitation to accept"
         );
     }
 

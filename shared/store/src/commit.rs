@@ -65,8 +65,8 @@ impl Store {
         self.commit(plan, &mut Backoff::new(self.retry_policy)).await
     }
 
-    /// Commits `plan` under guard. A retry has a fresh token, while it is certain that no earlier attempt can still be
-    /// carried out, and otherwise the same one.
+    /// Commits `plan` under guard. A retry after a conflict has a fresh token, as long as no earlier attempt can still be carried
+    /// out; every other retry sends the identical request.
     pub(crate) async fn commit(&self, plan: &Plan, backoff: &mut Backoff) -> Result<Outcome, CommitError> {
         let mut token = fresh_token();
         let mut answer_lost = false;
@@ -86,6 +86,8 @@ impl Store {
                     tracing::debug!(reasons = reasons.join(" "), "a guard failed");
                     return Ok(outcome);
                 }
+                // An earlier attempt may have been carried out.
+                Answer::Refused if answer_lost => return Err(CommitError::Unknown(error.into())),
                 Answer::Refused => return Err(CommitError::Refused(error.into())),
                 Answer::Unknown => {
                     answer_lost = true;

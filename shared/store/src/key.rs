@@ -1,4 +1,4 @@
-//! Keys: one function per kind of item, and nowhere else.
+//! Primary keys: built and parsed here, and nowhere else.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! Runs an action: read, decide, commit; and after a lost race once more.
 
-use domain::{Action, Clock, Plan, PlanError, Policy, Snapshot};
+use domain::{Action, Clock, GuardFailed, Plan, PlanError, Policy, Snapshot};
 
 use crate::commit::Outcome;
 use crate::retry::{Backoff, count};
@@ -54,21 +54,35 @@ impl Store {
         clock: &dyn Clock,
     ) -> Result<A::Answer, RunError<A::Refusal>> {
         let mut seen: Option<Snapshot> = None;
-        // One budget for all attempts: the function's own time is one, too.
+        let mut failed: Vec<&str> = Vec::new();
+        // All attempts, reads and commits, share one retry budget.
         let mut backoff = Backoff::new(self.retry_policy);
         for attempt in 0..ATTEMPTS_MAX {
             if attempt > 0 {
                 count(|stats| stats.decided_again += 1);
             }
             let keys = action.reads(seen.as_ref());
-            let snapshot = self.snapshot(keys).await.map_err(RunError::Read)?;
+            let snapshot = self.snapshot(keys, &mut backoff).await.map_err(RunError::Read)?;
             let decision = action.decide(&snapshot, policy, clock.now()).map_err(RunError::Refused)?;
             let plan = Plan::new(decision.changes).map_err(RunError::Plan)?;
-            if !plan.writes() || self.commit(&plan, &mut backoff).await? == Outcome::Committed {
+            if !plan.writes() {
                 return Ok(decision.answer);
+            }
+            match self.commit(&plan, &mut backoff).await? {
+                Outcome::Committed => return Ok(decision.answer),
+                Outcome::GuardFailed(GuardFailed(places)) => {
+                    let kinds = places.iter().filter_map(|place| plan.changes().get(*place));
+                    failed = kinds.map(|change| change.item.kind()).collect();
+                }
             }
             seen = Some(snapshot);
         }
+        // A guard that never holds looks the same, so the log names the items.
+        tracing::error!(
+            action = A::NAME,
+            failed = failed.join(" "),
+            "the guards of these items failed at every attempt"
+        );
         Err(RunError::Contended)
     }
 }

@@ -18,13 +18,12 @@ use crate::key::Key;
 use crate::record;
 use crate::retry::{Backoff, count};
 
-/// Longer than this nothing waits for a first connection, which takes a few milliseconds.
+/// How long the init phase waits for a connection, which takes a few milliseconds within a Region.
 const CONNECT_MAX: Duration = Duration::from_secs(1);
 
 impl Store {
-    /// Opens the connection that the first call will need, by reading an item that never is: in the init phase, which
-    /// has a whole processor where the invocation has a seventh, and which nobody may be waiting for. Half a read unit;
-    /// whatever comes of it, the first call will find out for itself.
+    /// Opens the connection that the first call needs, by reading an item that does not exist. It costs half a read unit in the
+    /// init phase, which has a whole processor where an invocation has a part of one. A failure shows at the first call.
     pub async fn connect(&self) {
         let nothing = Key { pk: "CONNECT".to_owned(), sk: "CONNECT".to_owned() };
         let get = self.reads.get_item().table_name(&self.table).set_key(Some(nothing.attributes()));
@@ -32,14 +31,18 @@ impl Store {
     }
 
     /// Reads `keys` in one request and as of one moment; keys that repeat are read once, and none takes no request.
-    pub(crate) async fn snapshot(&self, mut keys: Vec<ItemKey>) -> Result<Snapshot, Error> {
+    pub(crate) async fn snapshot(
+        &self,
+        mut keys: Vec<ItemKey>,
+        backoff: &mut Backoff,
+    ) -> Result<Snapshot, Error> {
         let mut seen = HashSet::new();
         keys.retain(|key| seen.insert(key.clone()));
         let stored: Vec<Key> = keys.iter().map(Key::from).collect();
         let items = match stored.as_slice() {
             [] => Vec::new(),
             [key] => vec![self.item(key).await?],
-            keys => self.items(keys).await?,
+            keys => self.items(keys, backoff).await?,
         };
         let parsed = keys.into_iter().zip(items).map(|(key, item)| {
             let record = item.map(|item| record::parse(&key, item)).transpose()?;
@@ -54,8 +57,7 @@ impl Store {
         Ok(get.set_key(Some(key.attributes())).send().await?.item)
     }
 
-    async fn items(&self, keys: &[Key]) -> Result<Vec<Option<Attributes>>, Error> {
-        let mut backoff = Backoff::new(self.retry_policy);
+    async fn items(&self, keys: &[Key], backoff: &mut Backoff) -> Result<Vec<Option<Attributes>>, Error> {
         loop {
             match self.reading(keys)?.send().await {
                 Ok(output) => {

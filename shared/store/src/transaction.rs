@@ -99,7 +99,7 @@ fn write(item: &ItemKey, effect: &Effect) -> Result<Write, Error> {
     })
 }
 
-/// Where an item's window counter stands: how many, and since when.
+/// The attributes of an item's window counter: how many, and since when.
 fn counter(item: &ItemKey) -> (Attr, Attr) {
     match item {
         ItemKey::Organization(_) => (Attr::Invited, Attr::InvitedSince),

@@ -107,7 +107,7 @@ impl Drop for Server {
 pub struct Laptop(Server);
 
 impl Laptop {
-    /// Starts the laptop `roster` of the release binaries, with its state in `db`, and without the limits of rule 11.
+    /// Starts the laptop `roster` of the release binaries, with its state in `db`, and without limits.
     pub async fn start(binaries: &Path, db: &Path) -> Result<Self, String> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr());
         let port = port.map_err(|error| error.to_string())?.port();
@@ -145,7 +145,7 @@ impl Laptop {
         self.0.memory()
     }
 
-    /// Whether rules 1, 2 and 5 hold.
+    /// Whether the table breaks no rule.
     pub async fn check(&self) -> Result<(), String> {
         let check = self.visitor().gets("/_dev/check").await.is(200);
         let violations = check["violations"].as_array().map_or(usize::MAX, Vec::len);

@@ -287,23 +287,22 @@ impl Model for Roster {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always("rules 1, 2 and 5: seats, records and owners add up", |_, state: &State| {
+            Property::always("rules: seats, one record per address, last owner", |_, state: &State| {
                 state.table.violations().is_empty()
             }),
-            Property::always("rule 3: nobody does what is beyond their role", |_, state: &State| {
+            Property::always("rule: permissions", |_, state: &State| {
                 state.wrong != Some(RuleViolation::BeyondTheirRole)
             }),
-            Property::always(
-                "rule 4: an invitation is worth what its sender may grant",
-                |_, state: &State| state.wrong != Some(RuleViolation::WithoutAuthority),
-            ),
-            Property::always("rule 6: only what is open is accepted", |_, state: &State| {
+            Property::always("rule: sender's authority", |_, state: &State| {
+                state.wrong != Some(RuleViolation::WithoutAuthority)
+            }),
+            Property::always("rule: expiry", |_, state: &State| {
                 state.wrong != Some(RuleViolation::NotInvited)
             }),
-            Property::always("rule 7: only the newest link works", |_, state: &State| {
+            Property::always("rule: links", |_, state: &State| {
                 state.wrong != Some(RuleViolation::ByAnOldLink)
             }),
-            Property::always("rule 8: no invitation expires unmailed", |_, state: &State| {
+            Property::always("rule: mail", |_, state: &State| {
                 state.wrong != Some(RuleViolation::NeverMailed)
             }),
             Property::always(

@@ -64,7 +64,7 @@ pub struct World {
     failures: Mutex<Vec<String>>,
 }
 
-/// None in every other world, since people seldom wait for a minute; else those of rule 11, or some that are soon met.
+/// None in every other world, since people seldom wait for a minute; else the default ones, or some that are soon met.
 fn draw_limits(rng: &mut Rng) -> Option<Limits> {
     let tight = Limits {
         invitees_per_day: 5,

@@ -4,10 +4,9 @@
 //! Whatever is logged meanwhile carries who asked for what: see [`Invocation`], [`organization`],
 //! [`invitation`] and [`actor`]. Ids and codes, never an address, a name, a token or a key.
 //!
-//! How a function takes part: `main` calls [`start`] and then `http::run` or `event::run`, each with the
-//! function's name; its `App` is a [`Clock`]. What `http` answers is its outcome by itself; a handler of events
-//! returns `Handled::new(word)` or [`Failed`], and one of the stream gives `stream::each` an [`Outcome`] for
-//! each invitation.
+//! A function's `main` calls `http::main` or `event::main` with the function's name, and that starts the log. The code of an
+//! HTTP answer is its outcome. A handler of events returns `Handled::new(word)` or [`Failed`], and a handler of the stream
+//! gives `stream::each` an [`Outcome`] for each invitation.
 
 mod lines;
 mod metric;

@@ -34,7 +34,7 @@ export interface InvitationRow {
 
 export type Row = MemberRow | InvitationRow;
 
-/** Roles that somebody of that role may grant (rule 3), the lesser one first. */
+/** Roles that a holder of that role may grant, the lesser one first. */
 export function grantable(role: Role): Role[] {
   return role === 'owner' ? ['member', 'owner'] : ['member'];
 }
