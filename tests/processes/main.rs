@@ -79,6 +79,7 @@ async fn play(world: &World) {
     let fay = ada.finds(&acme, "fay@example.com").await;
     ada.revokes(&acme, fay["id"].as_str().unwrap()).await.is(204);
 
+    assert_eq!(ada.renames(&acme, "Acme Works").await.is(200)["name"], "Acme Works");
     assert_eq!(ada.edits(&acme, "bob", "owner").await.is(200)["role"], "owner");
     bob.removes(&acme, "carl").await.is(204);
     ada.leaves(&acme).await.is(204);

@@ -2,11 +2,7 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use world::{Answer, Organization, Person, World};
-
-async fn renames(person: &Person, organization: &Organization, body: &Value) -> Answer {
-    person.calls(Method::PATCH, &organization.path(""), Some(body.to_string())).await
-}
+use world::{Organization, World};
 
 #[tokio::test]
 async fn an_owner_renames_the_organization_and_everybody_reads_the_new_name() {
@@ -15,7 +11,7 @@ async fn an_owner_renames_the_organization_and_everybody_reads_the_new_name() {
     let acme = world.founded_by(&ada).await;
     let bob = world.joined(&acme, &ada, "bob", "member").await;
     let before = ada.looks_at(&acme).await.is(200);
-    let renamed = renames(&ada, &acme, &json!({ "name": " Acme Works " })).await.is(200);
+    let renamed = ada.renames(&acme, " Acme Works ").await.is(200);
     let mut expected = before;
     expected["name"] = json!("Acme Works");
     assert_eq!(renamed, expected, "nothing else changes");
@@ -35,7 +31,7 @@ async fn renaming_it_to_what_it_is_called_changes_nothing() {
     let acme = world.founded_by(&ada).await;
     let name = ada.looks_at(&acme).await.is(200)["name"].clone();
     let before = world.records().await;
-    renames(&ada, &acme, &json!({ "name": name })).await.is(200);
+    ada.renames(&acme, name.as_str().unwrap()).await.is(200);
     assert_eq!(world.records().await, before);
     world.ends_well().await;
 }
@@ -47,10 +43,9 @@ async fn s06_a_member_and_a_stranger_rename_nothing() {
     let acme = world.founded_by(&ada).await;
     let bob = world.joined(&acme, &ada, "bob", "member").await;
     let before = world.records().await;
-    let body = json!({ "name": "Bob's" });
-    renames(&bob, &acme, &body).await.refused(403, "owner_required");
-    renames(&world.person("eve"), &acme, &body).await.refused(404, "organization_not_found");
-    renames(&ada, &Organization::new("nowhere"), &body).await.refused(404, "organization_not_found");
+    bob.renames(&acme, "Bob's").await.refused(403, "owner_required");
+    world.person("eve").renames(&acme, "Bob's").await.refused(404, "organization_not_found");
+    ada.renames(&Organization::new("nowhere"), "Bob's").await.refused(404, "organization_not_found");
     assert_eq!(world.records().await, before);
     world.ends_well().await;
 }
@@ -61,13 +56,13 @@ async fn s24_a_name_is_held_to_the_same_rules_as_at_creation() {
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     for name in ["", "   ", "a@b", "https://evil.example", "x\ny", &"n".repeat(61)] {
-        let body = json!({ "name": name });
-        let answer = renames(&ada, &acme, &body).await;
+        let answer = ada.renames(&acme, name).await;
         assert_eq!(answer.pointers(), ["/name"], "{name:?}");
         answer.refused(422, "invalid_name");
     }
     for body in [json!({}), json!({ "name": 1 }), json!({ "name": "A", "seats": 2 }), json!(["A"])] {
-        renames(&ada, &acme, &body).await.refused(400, "malformed_request");
+        let answer = ada.calls(Method::PATCH, &acme.path(""), Some(body.to_string())).await;
+        answer.refused(400, "malformed_request");
     }
     world.ends_well().await;
 }
@@ -80,8 +75,7 @@ async fn an_owner_who_is_demoted_meanwhile_renames_nothing() {
     let bob = world.joined(&acme, &ada, "bob", "owner").await;
     let name = |it: &Value| it["name"].clone();
     let before = name(&ada.looks_at(&acme).await.is(200));
-    let body = json!({ "name": "Bob's" });
-    let (renamed, demoted) = tokio::join!(renames(&bob, &acme, &body), ada.edits(&acme, "bob", "member"));
+    let (renamed, demoted) = tokio::join!(bob.renames(&acme, "Bob's"), ada.edits(&acme, "bob", "member"));
     demoted.is(200);
     let after = name(&ada.looks_at(&acme).await.is(200));
     if renamed.status.as_u16() == 200 {
@@ -90,6 +84,6 @@ async fn an_owner_who_is_demoted_meanwhile_renames_nothing() {
         renamed.refused(403, "owner_required");
         assert_eq!(after, before);
     }
-    renames(&bob, &acme, &body).await.refused(403, "owner_required");
+    bob.renames(&acme, "Bob's").await.refused(403, "owner_required");
     world.ends_well().await;
 }

@@ -195,6 +195,7 @@ async fn of_members() -> Vec<Cost> {
     costs.push(meter(&world, what, world.person("max").accepts(&token)).await.0);
     let what = "remove, of a member who has sent invitations";
     costs.push(meter(&world, what, ada.removes(&acme, "zoe")).await.0);
+    costs.push(meter(&world, "organization-edit", ada.renames(&acme, "Acme Works")).await.0);
     world.ends_well().await;
     costs
 }

@@ -143,6 +143,11 @@ impl Person {
         self.calls(Method::PATCH, &path, Some(json!({ "role": role }).to_string())).await
     }
 
+    /// Renames the organization.
+    pub async fn renames(&self, organization: &Organization, name: &str) -> Answer {
+        self.calls(Method::PATCH, &organization.path(""), Some(json!({ "name": name }).to_string())).await
+    }
+
     /// Removes a member.
     pub async fn removes(&self, organization: &Organization, user: &str) -> Answer {
         let path = organization.path(&format!("/members/{}", encoded(user)));

@@ -96,12 +96,14 @@ pub async fn scenes(world: &World, times: usize) -> Vec<Scene> {
     let owner = json!({ "role": "owner" });
     let scene = |what, function, calls| Scene { what, function, calls };
     let create = |_: &String| call(post, "/v1/organizations".to_owned(), Some(json!({ "name": "Acme" })));
+    let rename = |name: &String| call(patch, stage.editing.path(""), Some(json!({ "name": name })));
     let list = |query: &str| each(&|_| call(get, stage.listing.path(&format!("/members{query}")), None));
     let paths =
         |method, paths: &[String]| paths.iter().map(|path| call(method, path.clone(), None)).collect();
     let previewed = vec![stage.declining[0].clone(); times];
     vec![
         scene("create", "create", each(&create)),
+        scene("organization-edit", "organization-edit", each(&rename)),
         scene(
             "invite of 1",
             "invite",
