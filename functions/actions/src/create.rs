@@ -22,8 +22,8 @@ struct CreateBody {
 pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, Failure> {
     let caller = caller(&request)?;
     let key = idempotency_key(&request)?;
-    let body: CreateBody = json(&request)?;
-    let name = OrganizationName::parse(&body.name).map_err(|error| Problem::invalid_name("/name", error))?;
+    let CreateBody { name } = json(&request)?;
+    let name = OrganizationName::parse(&name)?;
     let founder = caller.verified()?;
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| Problem::internal(error.to_string()))?;

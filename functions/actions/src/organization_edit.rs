@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use domain::{OrganizationEdit, OrganizationName};
+use edge::App;
 use edge::http::{Failure, ok};
 use edge::request::{caller, json, organization};
 use edge::view::OrganizationView;
-use edge::{App, Problem};
 use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
 
@@ -20,7 +20,7 @@ struct OrganizationEditBody {
 pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, Failure> {
     let caller = caller(&request)?.user;
     let OrganizationEditBody { name } = json(&request)?;
-    let name = OrganizationName::parse(&name).map_err(|error| Problem::invalid_name("/name", error))?;
+    let name = OrganizationName::parse(&name)?;
     let edit = OrganizationEdit { caller, organization: organization(&request)?, name };
     let (role, organization) = app.run(&edit).await?;
     ok(&OrganizationView::for_role(role, &organization))

@@ -78,7 +78,7 @@ pub fn owed_seconds(invitation: &Invitation, policy: &Policy, now: Timestamp) ->
     now.since(invitation.mail_asked_at(policy)).as_secs()
 }
 
-/// The invitation whose mail is owed now, and its organization; answers `None` if no mail is.
+/// Finds the mail that an invitation owes now. The answer is `None` if it owes none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FindOwed {
     /// Where.
@@ -182,11 +182,11 @@ impl Action for Admit {
     }
 }
 
-/// `mark` is left on the invitation whose mail carried `link`; answers whether that changed anything. Marks of an older mail
-/// change nothing, and none moves a delivery backwards.
+/// Leaves a mark on the invitation of a mail. The answer is whether that changed anything: a mark of an older mail does not,
+/// and no mark moves a delivery backwards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarkMail {
-    /// The link.
+    /// The link in the mail.
     pub link: Link,
     /// What happened to the mail.
     pub mark: Mark,

@@ -64,12 +64,11 @@ impl Action for Invite {
     type Refusal = Refusal;
 
     fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
-        let member = ItemKey::member(&self.organization, &self.sender.user);
-        let organization = ItemKey::organization(&self.organization);
+        let sender = ItemKey::member_and_organization(&self.organization, &self.sender.user);
         let id = |email| {
             ItemKey::Invitation(self.organization.clone(), InvitationId::of(&self.organization, email))
         };
-        [member, organization].into_iter().chain(self.invitees.emails().map(id)).collect()
+        sender.into_iter().chain(self.invitees.emails().map(id)).collect()
     }
 
     fn decide(
@@ -78,8 +77,8 @@ impl Action for Invite {
         policy: &Policy,
         now: Timestamp,
     ) -> Result<Decision<Vec<Outcome>>, Refusal> {
-        let member = snapshot.membership(&self.organization, &self.sender.user)?;
-        let organization = snapshot.organization_of(member)?;
+        let (member, organization) =
+            snapshot.membership_and_organization(&self.organization, &self.sender.user)?;
         let mut changes = vec![member.require(Permission::Invite(self.role))?];
         let mut outcomes = Vec::with_capacity(self.invitees.0.len());
         let (mut invited, mut seats_needed) = (0_u32, 0_u32);

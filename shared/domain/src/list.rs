@@ -43,7 +43,7 @@ impl Action for ShowOrganization {
     type Refusal = Refusal;
 
     fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
-        vec![ItemKey::member(&self.organization, &self.caller), ItemKey::organization(&self.organization)]
+        ItemKey::member_and_organization(&self.organization, &self.caller).into()
     }
 
     fn decide(
@@ -52,7 +52,8 @@ impl Action for ShowOrganization {
         _: &Policy,
         _: Timestamp,
     ) -> Result<Decision<(Role, Organization)>, Refusal> {
-        let member = snapshot.membership(&self.organization, &self.caller)?;
-        Ok(Decision::unchanged((member.role, snapshot.organization_of(member)?.clone())))
+        let (member, organization) =
+            snapshot.membership_and_organization(&self.organization, &self.caller)?;
+        Ok(Decision::unchanged((member.role, organization.clone())))
     }
 }

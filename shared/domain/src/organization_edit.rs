@@ -23,7 +23,7 @@ impl Action for OrganizationEdit {
     type Refusal = Refusal;
 
     fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
-        vec![ItemKey::member(&self.organization, &self.caller), ItemKey::organization(&self.organization)]
+        ItemKey::member_and_organization(&self.organization, &self.caller).into()
     }
 
     fn decide(
@@ -32,8 +32,8 @@ impl Action for OrganizationEdit {
         _: &Policy,
         _: Timestamp,
     ) -> Result<Decision<(Role, Organization)>, Refusal> {
-        let editor = snapshot.membership(&self.organization, &self.caller)?;
-        let organization = snapshot.organization_of(editor)?;
+        let (editor, organization) =
+            snapshot.membership_and_organization(&self.organization, &self.caller)?;
         let authority = editor.require(Permission::EditOrganization)?;
         if organization.name == self.name {
             return Ok(Decision::unchanged((editor.role, organization.clone())));

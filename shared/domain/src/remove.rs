@@ -22,15 +22,14 @@ impl Action for Remove {
     type Refusal = Refusal;
 
     fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
-        let caller = ItemKey::member(&self.organization, &self.caller);
-        let organization = ItemKey::organization(&self.organization);
+        let caller = ItemKey::member_and_organization(&self.organization, &self.caller);
         let member = self.member.as_ref().map(|user| ItemKey::member(&self.organization, user));
-        [caller, organization].into_iter().chain(member).collect()
+        caller.into_iter().chain(member).collect()
     }
 
     fn decide(&self, snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Result<Decision<()>, Refusal> {
-        let remover = snapshot.membership(&self.organization, &self.caller)?;
-        let organization = snapshot.organization_of(remover)?;
+        let (remover, organization) =
+            snapshot.membership_and_organization(&self.organization, &self.caller)?;
         let member = snapshot.find_member(&self.organization, self.member.as_ref())?;
         let leaves = member.user == self.caller;
         let authority = if leaves { None } else { Some(remover.require(Permission::RemoveMembers)?) };

@@ -23,10 +23,9 @@ impl Action for Resend {
     type Refusal = Refusal;
 
     fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
-        let member = ItemKey::member(&self.organization, &self.sender.user);
-        let organization = ItemKey::organization(&self.organization);
+        let sender = ItemKey::member_and_organization(&self.organization, &self.sender.user);
         let invitation = self.invitation.as_ref().map(|id| ItemKey::invitation(&self.organization, id));
-        [member, organization].into_iter().chain(invitation).collect()
+        sender.into_iter().chain(invitation).collect()
     }
 
     fn decide(
@@ -35,8 +34,8 @@ impl Action for Resend {
         policy: &Policy,
         now: Timestamp,
     ) -> Result<Decision<Invitation>, Refusal> {
-        let member = snapshot.membership(&self.organization, &self.sender.user)?;
-        let organization = snapshot.organization_of(member)?;
+        let (member, organization) =
+            snapshot.membership_and_organization(&self.organization, &self.sender.user)?;
         let invitation = snapshot.find_invitation(&self.organization, self.invitation.as_ref())?;
         let authority = member.require(Permission::Resend(invitation.role))?;
         match invitation.status_at(now) {

@@ -24,15 +24,14 @@ impl Action for RoleEdit {
     type Refusal = Refusal;
 
     fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
-        let caller = ItemKey::member(&self.organization, &self.caller);
-        let organization = ItemKey::organization(&self.organization);
+        let caller = ItemKey::member_and_organization(&self.organization, &self.caller);
         let member = self.member.as_ref().map(|user| ItemKey::member(&self.organization, user));
-        [caller, organization].into_iter().chain(member).collect()
+        caller.into_iter().chain(member).collect()
     }
 
     fn decide(&self, snapshot: &Snapshot, _: &Policy, _: Timestamp) -> Result<Decision<Member>, Refusal> {
-        let editor = snapshot.membership(&self.organization, &self.caller)?;
-        let organization = snapshot.organization_of(editor)?;
+        let (editor, organization) =
+            snapshot.membership_and_organization(&self.organization, &self.caller)?;
         let member = snapshot.find_member(&self.organization, self.member.as_ref())?;
         let authority = editor.require(Permission::EditRoles)?;
         if member.role == self.role {

@@ -36,6 +36,12 @@ impl ItemKey {
         Self::Member(organization.clone(), user.clone())
     }
 
+    /// A member of an organization, and the organization.
+    #[must_use]
+    pub fn member_and_organization(organization: &OrganizationId, user: &UserId) -> [Self; 2] {
+        [Self::member(organization, user), Self::organization(organization)]
+    }
+
     /// An invitation of an organization.
     #[must_use]
     pub fn invitation(organization: &OrganizationId, invitation: &InvitationId) -> Self {
@@ -162,9 +168,16 @@ impl Snapshot {
         self.member(organization, caller).ok_or(Refusal::NoSuchOrganization)
     }
 
-    /// The organization of a member.
-    pub fn organization_of(&self, member: &Member) -> Result<&Organization, Refusal> {
-        self.organization(&member.organization).ok_or(Refusal::NoSuchOrganization)
+    /// The caller's [`membership`](Self::membership), and the organization: what
+    /// [`ItemKey::member_and_organization`] names.
+    pub fn membership_and_organization(
+        &self,
+        organization: &OrganizationId,
+        caller: &UserId,
+    ) -> Result<(&Member, &Organization), Refusal> {
+        let member = self.membership(organization, caller)?;
+        let organization = self.organization(organization).ok_or(Refusal::NoSuchOrganization)?;
+        Ok((member, organization))
     }
 
     /// The invitation with the id that a caller named; `None` is an id that names nothing.

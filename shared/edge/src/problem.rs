@@ -210,13 +210,6 @@ impl Problem {
         Self::fields(Code::InvalidEmail, errors.collect())
     }
 
-    /// 422, for a name.
-    #[must_use]
-    pub fn invalid_name(pointer: &str, error: InvalidName) -> Self {
-        let error = FieldError { pointer: pointer.to_owned(), detail: error.to_string() };
-        Self::fields(Code::InvalidName, vec![error])
-    }
-
     /// 503, because of `cause`.
     #[must_use]
     pub fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -367,6 +360,14 @@ fn in_words(wait: Duration) -> String {
         _ => (seconds.div_ceil(DAY), "day"),
     };
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+impl From<InvalidName> for Problem {
+    /// Of the `name` in a body.
+    fn from(error: InvalidName) -> Self {
+        let error = FieldError { pointer: "/name".to_owned(), detail: error.to_string() };
+        Self::fields(Code::InvalidName, vec![error])
+    }
 }
 
 impl From<KeyReused> for Problem {
