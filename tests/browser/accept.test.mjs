@@ -107,12 +107,12 @@ story(it, 'declining asks back, and keeping keeps', async ({ laptop, open }) => 
 story(it, 'two clicks accept once', async ({ laptop, open }) => {
   const { ivy, link } = await invited(laptop);
   const tab = await open();
+  const { release, asked } = await tab.holds('**/v1/invitations/accept');
   await tab.page.goto(link);
   await tab.button('Sign in to accept').click();
   await tab.chooses(ivy);
-  const { release, asked } = await tab.holds('**/v1/invitations/accept');
   await tab.button('Accept invitation').click();
-  await asked;
+  await asked();
   await tab.button('Accept invitation').click({ force: true });
   release();
   await tab.heading('You are a member of Nordwind').waitFor();
@@ -123,13 +123,13 @@ story(it, 'an answer that was lost can be given again', async ({ laptop, open })
   const { ivy, link } = await invited(laptop);
   const tab = await open();
   tab.expects(/net::ERR_FAILED/);
-  await tab.page.goto(link);
-  await tab.button('Sign in to accept').click();
-  await tab.chooses(ivy);
   await tab.page.route('**/v1/invitations/accept', async (route) => {
     await route.fetch();
     await route.abort();
   }, { times: 1 });
+  await tab.page.goto(link);
+  await tab.button('Sign in to accept').click();
+  await tab.chooses(ivy);
   await tab.button('Accept invitation').click();
   await tab.shows(/connection was lost/);
   await tab.button('Accept invitation').click();

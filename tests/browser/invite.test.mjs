@@ -170,7 +170,7 @@ story(it, 'stopping stops after the call that is under way, and says what is not
   await enters(tab, guests('stop', 70).join(' '));
   const { asked, release } = await tab.holds('**/invitations');
   await tab.button('Invite 70 people').click();
-  await asked;
+  await asked();
   await tab.button('Cancel').click();
   await tab.shows('Stopping…', tab.dialog());
   release();

@@ -452,7 +452,7 @@ export const ACCEPT = {
     const tab = await open();
     const { asked } = await tab.holds('**/preview');
     await tab.answers(token, ivy);
-    await asked;
+    await asked();
     await tab.page.locator('article[aria-busy=true]').waitFor();
     return tab;
   },
@@ -570,7 +570,7 @@ export const ACCEPT = {
     const { asked } = await tab.holds('**/v1/invitations/accept');
     await tab.answers(token, ivy);
     await accepts(tab);
-    await asked;
+    await asked();
     await tab.page.locator('button[aria-disabled=true] .spin').first().waitFor({ state: 'attached' });
     return tab;
   },

@@ -44,7 +44,7 @@ story(it, 'a role changes at once, and goes back with the reason if the API refu
   const { asked, release } = await tab.holds('**/members/*');
   const role = tab.row(max.email).getByRole('combobox');
   await role.selectOption('owner');
-  await asked;
+  await asked();
   // The answer is on its way; the page shows what it will be.
   assert.equal(await role.inputValue(), 'owner');
   await otto.edits(organization, organization.owner, 'member');
@@ -92,7 +92,7 @@ story(it, 'two owners who demote each other leave one', async ({ laptop, open })
   const holds = await Promise.all([hers, his].map((tab) => tab.holds('**/members/*')));
   await hers.row(otto.email).getByRole('combobox').selectOption('member');
   await his.row(owner.email).getByRole('combobox').selectOption('member');
-  await Promise.all(holds.map(({ asked }) => asked));
+  await Promise.all(holds.map(({ asked }) => asked()));
   for (const { release } of holds) release();
   // Whoever lost is told, and sees themselves as a member; whoever won is the last owner.
   const lost = await Promise.any([hers, his].map((tab) => tab.page.locator('.trouble').waitFor().then(() => tab)));
@@ -282,7 +282,7 @@ story(it, 'the choice of organizations shows a new name at once', async ({ lapto
   await tab.button('Rename').click();
   await tab.page.getByLabel('Name', { exact: true }).fill('Gamma');
   await tab.button('Save').click();
-  await asked;
+  await asked();
   assert.equal(await tab.button('Save').getAttribute('aria-disabled'), 'true');
   release();
   await tab.dialog().waitFor({ state: 'detached' });

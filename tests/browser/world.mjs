@@ -26,6 +26,8 @@ const ARGUMENTS = [
 ];
 /** For whatever a page is waited for, in milliseconds: two cores may be busy with much else. */
 const PATIENCE_MS = 20_000;
+/** For a whole story, in milliseconds; the longest takes a quarter of a minute on two idle cores. */
+const STORY_MS_MAX = 180_000;
 
 /** Where pictures go, or undefined. */
 export const PICTURES = process.env.ROSTER_PICTURES && path.resolve(process.env.ROSTER_PICTURES);
@@ -63,7 +65,7 @@ export function stage({ flags = [], smallSeats } = {}) {
 
 /** A story on that stage: `run({ laptop, site, open })`, where `open(options)` gives a tab of a browser of one's own. */
 export function story(it, name, run) {
-  test(name, async () => {
+  test(name, { timeout: STORY_MS_MAX }, async () => {
     const tabs = [];
     const contexts = [];
     const open = async (options) => {
@@ -303,17 +305,29 @@ export class Tab {
     await this.page.waitForFunction((element) => element.getRootNode().activeElement === element, element);
   }
 
-  /** Holds back what is asked for at `url`, until the function that it gives is called. */
+  /**
+   * Holds back what is asked for at `url`, until `release` is called; `asked()` resolves once something is. To be called while
+   * the page goes nowhere: Chromium may let a request through that is made by a page which is on its way in meanwhile.
+   */
   async holds(url) {
     let release;
     const released = new Promise((resolve) => (release = resolve));
     let arrived;
-    const asked = new Promise((resolve) => (arrived = resolve));
+    const arrival = new Promise((resolve) => (arrived = resolve));
     await this.page.route(url, async (route) => {
       arrived();
       await released;
       await route.fallback().catch(() => {});
     });
-    return { release, asked };
+    return { release, asked: () => within(PATIENCE_MS, arrival, `${url} is asked for`) };
   }
+}
+
+/** What `promise` resolves to, or a failure that says what did not come about in time. */
+function within(milliseconds, promise, what) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited ${milliseconds} ms in vain: ${what}`)), milliseconds);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
