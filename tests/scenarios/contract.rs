@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use domain::UserId;
+use domain::idempotency::IdempotencyKey;
 use http::{Method, Request, header};
 use serde_json::{Value, json};
 use world::{A_WHILE, Answer, Fault, Organization, Person, TWO_DAYS, World, assert_fields, id};
@@ -486,5 +488,54 @@ async fn a_problem_of_seats_or_status_says_which() {
     let founder = ada.finds(&acme, "ada@example.com").await;
     let problem = ada.revokes(&acme, id(&founder)).await.refused(409, "invitation_not_pending");
     assert_eq!(problem["invitation_status"], "accepted");
+    world.ends_well().await;
+}
+
+/// How long a key of the table or of an index may be at DynamoDB, in bytes. `pk` sorts an index, too.
+const KEY_BYTES_MAX: [(&str, usize); 3] = [("pk", 1_024), ("sk", 1_024), ("person", 2_048)];
+
+/// 255 characters of up to four bytes, as many as fit; they differ in their ends.
+fn longest(end: char) -> String {
+    let longest = "𐍈".repeat(254) + &end.to_string();
+    assert_eq!(longest.len(), UserId::BYTES_MAX);
+    longest
+}
+
+#[tokio::test]
+async fn the_longest_user_id_does_everything_that_anybody_does() {
+    let world = World::start().await;
+    let signed_in = |sub: &str, name: &str| {
+        world.signed_in(sub, json!({ "email": format!("{name}@example.com"), "email_verified": true }))
+    };
+    let too_long = signed_in(&(longest('a') + "a"), "ada");
+    too_long.creates("Acme").await.is(401);
+    let (ada, bob, carl) =
+        (signed_in(&longest('a'), "ada"), signed_in(&longest('b'), "bob"), signed_in(&longest('c'), "carl"));
+    let acme = world.founded_by(&ada).await;
+    let key = "k".repeat(IdempotencyKey::BYTES_MAX);
+    let both = ["bob@example.com", "carl@example.com"];
+    let invited = ada.with_key(&key).invites(&acme, &both, "owner").await.is(200);
+    assert_eq!(ada.with_key(&key).invites(&acme, &both, "owner").await.is(200), invited);
+    world.passes(A_WHILE).await;
+    let bobs = ada.finds(&acme, both[0]).await;
+    ada.resends(&acme, bobs["id"].as_str().unwrap()).await.is(200);
+    bob.accepts(&world.token_for(both[0]).await).await.is(200);
+    carl.accepts(&world.token_for(both[1]).await).await.is(200);
+    world.invited(&acme, &bob, "dora@example.com", "member").await;
+    let doras = bob.finds(&acme, "dora@example.com").await;
+    bob.revokes(&acme, doras["id"].as_str().unwrap()).await.is(204);
+    bob.edits(&acme, &longest('c'), "member").await.is(200);
+    bob.removes(&acme, &longest('c')).await.is(204);
+    bob.renames(&acme, "Umbrella").await.is(200);
+    assert_eq!(bob.lists_organizations().await.items().len(), 1);
+    assert_eq!(bob.reads_all(&acme.path("/members"), 1).await.len(), 2);
+    ada.removes(&acme, &longest('a')).await.is(204);
+    // Engines may take more than DynamoDB does.
+    for item in world.laptop().table().items().await.unwrap() {
+        for (name, most) in KEY_BYTES_MAX {
+            let bytes = item.get(name).map_or(0, |value| value.as_s().unwrap().len());
+            assert!(bytes <= most, "{name} has {bytes} bytes");
+        }
+    }
     world.ends_well().await;
 }

@@ -5,6 +5,7 @@
 mod accept;
 mod attacks;
 mod canary;
+mod configuration;
 mod contract;
 mod costs;
 mod create;

@@ -24,10 +24,10 @@ use store::record;
 use tokio::runtime::{Builder, Runtime};
 use world::Stage;
 
-/// Histories of up to 20 plans, each on a table of its own.
-const CASES: u32 = 256;
-/// Where a table takes longer to make than a history to play.
-const CASES_ELSEWHERE: u32 = 24;
+/// Histories of up to 20 plans, each on a table of its own; fewer where a table takes longer to make than a history to play.
+fn cases() -> u32 {
+    if Stage::is_elsewhere() { 24 } else { 86 * world::effort() }
+}
 
 const ORGANIZATIONS: [u8; 2] = [1, 2];
 /// So few that plans meet what earlier plans have left.
@@ -416,7 +416,7 @@ fn in_order(mut item: Attributes) -> Attributes {
 
 prop_state_machine! {
     #![proptest_config(ProptestConfig {
-        cases: if Stage::is_elsewhere() { CASES_ELSEWHERE } else { CASES },
+        cases: cases(),
         failure_persistence: None,
         max_shrink_iters: 2_000,
         ..ProptestConfig::default()

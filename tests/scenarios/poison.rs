@@ -73,7 +73,10 @@ async fn a_record_that_nobody_can_read_is_given_up_alone_and_mended_it_is_as_bef
     world.idle().await;
     let sound = stored(&world, |item| item.get("email") == Some(&AttributeValue::S(BOB.to_owned()))).await;
     let mut spoilt = sound.clone();
-    spoilt.insert("status".to_owned(), AttributeValue::S("unheard-of".to_owned()));
+    // Its mail would be owed, and its deadline has come, if one could tell what it is about.
+    for (name, value) in [("delivery", "queued"), ("role", "unheard-of"), ("expires_at", "soon")] {
+        spoilt.insert(name.to_owned(), AttributeValue::S(value.to_owned()));
+    }
     world.laptop().table().put(spoilt).await.unwrap();
     let eves = world.invited(&bees, &bea, EVE, "member").await;
     world.idle().await;

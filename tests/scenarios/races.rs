@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 use tokio::sync::Barrier;
 use world::{Answer, Furniture, Options, Organization, Person, World, timer};
 
-const ROUNDS: usize = 50;
+/// How often each race is run.
+fn often() -> usize {
+    17 * usize::try_from(world::effort()).unwrap()
+}
 
 /// One of those who race.
 type Racer<T = String> = BoxFuture<'static, T>;
@@ -153,7 +156,7 @@ impl Tally {
         for answers in self.0.keys() {
             assert!(allowed.iter().any(|allowed| allowed == answers), "{answers:?} in {:#?}", self.0);
         }
-        assert!(self.0.values().sum::<usize>() >= ROUNDS);
+        assert!(self.0.values().sum::<usize>() >= often());
     }
 }
 
@@ -244,7 +247,7 @@ async fn s13_invites_for_the_last_seat_have_one_winner() {
     let policy = seats(3);
     let world = world_with(&policy).await;
     let mut tally = Tally::default();
-    for round in rounds(&world, &policy, ROUNDS, Needs { bob: true, ..Needs::default() }).await {
+    for round in rounds(&world, &policy, often(), Needs { bob: true, ..Needs::default() }).await {
         let racers =
             ["a", "b", "c", "d"].iter().enumerate().map(|(n, name)| invites(&round, n % 2 == 0, &[name]));
         let answers = at_once(racers.collect()).await;
@@ -267,7 +270,7 @@ async fn s13_an_invite_of_two_wins_both_last_seats_or_none() {
     let policy = seats(4);
     let world = world_with(&policy).await;
     let mut tally = Tally::default();
-    for round in rounds(&world, &policy, ROUNDS, Needs { bob: true, ..Needs::default() }).await {
+    for round in rounds(&world, &policy, often(), Needs { bob: true, ..Needs::default() }).await {
         let racers = vec![
             invites(&round, false, &["a", "b"]),
             invites(&round, true, &["c"]),
@@ -291,7 +294,7 @@ async fn s26_invites_for_the_last_places_of_a_day_or_an_hour_have_as_many_winner
         let policy = Policy { limits: Some(limits), ..Policy::default() };
         let world = world_with(&policy).await;
         let mut tally = Tally::default();
-        for round in rounds(&world, &policy, ROUNDS, Needs { bob: true, ..Needs::default() }).await {
+        for round in rounds(&world, &policy, often(), Needs { bob: true, ..Needs::default() }).await {
             let racers = (0..4).map(|n| invites(&round, by_bob && n % 2 == 0, &["a"])).collect();
             let mut answers: Vec<_> = at_once(racers).await.iter().map(told).collect();
             answers.sort();
@@ -309,7 +312,7 @@ async fn invites_of_one_address_make_one_record_one_mail_and_take_one_seat() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
     let mut tally = Tally::default();
-    for round in rounds(&world, &policy, ROUNDS, Needs { bob: true, ..Needs::default() }).await {
+    for round in rounds(&world, &policy, often(), Needs { bob: true, ..Needs::default() }).await {
         let by_ada = |it: Round| async move { it.ada.invites(&it.acme, &[&it.email], "member").await };
         let by_bob = |it: Round| async move { it.bob.invites(&it.acme, &[&it.email], "owner").await };
         let racers = vec![round.tells(by_ada), round.tells(by_bob), round.tells(by_ada)];
@@ -328,7 +331,7 @@ async fn s14_accepts_of_one_link_by_one_user_make_one_membership() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
     let needs = Needs { ivy: Some(("ada", Role::Member)), ..Needs::default() };
-    for round in rounds(&world, &policy, ROUNDS, needs).await {
+    for round in rounds(&world, &policy, often(), needs).await {
         let accepts = || round.racer(|it| async move { it.ivy.accepts(&it.token).await });
         let answers = at_once(vec![accepts(), accepts(), accepts()]).await;
         let member = answers[0].clone().is(200);
@@ -346,7 +349,7 @@ async fn s14_one_link_makes_one_member_whoever_holds_the_address() {
     let world = world_with(&policy).await;
     let mut tally = Tally::default();
     let needs = Needs { ivy: Some(("ada", Role::Owner)), ..Needs::default() };
-    for round in rounds(&world, &policy, ROUNDS, needs).await {
+    for round in rounds(&world, &policy, often(), needs).await {
         let claims = json!({ "email": round.email, "email_verified": true });
         let other = world.signed_in(&format!("other-{}", round.ivy.sub), claims);
         let by_other = round.tells(|it| async move { other.accepts(&it.token).await });
@@ -364,7 +367,7 @@ async fn s14_one_user_joins_once_whatever_addresses_they_have() {
     let world = world_with(&policy).await;
     let mut tally = Tally::default();
     let needs = Needs { ivy: Some(("ada", Role::Member)), ..Needs::default() };
-    for round in rounds(&world, &policy, ROUNDS, needs).await {
+    for round in rounds(&world, &policy, often(), needs).await {
         let email = format!("also-{}", round.email);
         world.invited(&round.acme, &round.ada, &email, "owner").await;
         let token = world.token_for(&email).await;
@@ -386,7 +389,7 @@ async fn s09_an_invitation_is_accepted_or_revoked_never_both() {
     let world = world_with(&policy).await;
     let mut tally = Tally::default();
     let needs = Needs { ivy: Some(("ada", Role::Member)), ..Needs::default() };
-    for round in rounds(&world, &policy, ROUNDS, needs).await {
+    for round in rounds(&world, &policy, often(), needs).await {
         let answers = at_once(vec![accepts(&round), revokes(&round)]).await;
         let taken = if answers[0] == "200" { 2 } else { 1 };
         assert_eq!(round.ada.counts_seats(&round.acme).await.0, taken);
@@ -402,7 +405,7 @@ async fn s10_a_link_is_accepted_or_superseded_never_both() {
     let world = world_with(&policy).await;
     let mut tally = Tally::default();
     let needs = Needs { ivy: Some(("ada", Role::Member)), ..Needs::default() };
-    let rounds = rounds(&world, &policy, ROUNDS, needs).await;
+    let rounds = rounds(&world, &policy, often(), needs).await;
     // Nobody is mailed twice within a minute.
     world.passes(61).await;
     for round in rounds {
@@ -424,7 +427,7 @@ async fn s12_at_the_border_an_invitation_is_accepted_or_expires_never_both() {
     let world = world_with(&policy).await;
     let mut tally = Tally::default();
     let needs = Needs { ivy: Some(("ada", Role::Member)), ..Needs::default() };
-    for _ in 0..ROUNDS {
+    for _ in 0..often() {
         let round = rounds(&world, &policy, 1, needs).await.remove(0);
         is_almost_over(&world, &round);
         let racers = vec![accepts(&round), expires(&world, &round), time_passes(&world)];
@@ -447,7 +450,7 @@ async fn s16_revoked_declined_and_expired_at_once_gives_the_seat_back_once() {
     let world = world_with(&policy).await;
     let mut tally = Tally::default();
     let needs = Needs { ivy: Some(("ada", Role::Member)), ..Needs::default() };
-    for _ in 0..ROUNDS {
+    for _ in 0..often() {
         let round = rounds(&world, &policy, 1, needs).await.remove(0);
         is_almost_over(&world, &round);
         let racers = vec![revokes(&round), declines(&round), expires(&world, &round), time_passes(&world)];
@@ -485,7 +488,7 @@ async fn s16_revoked_and_declined_twice_at_once_gives_the_seat_back_once() {
     let world = world_with(&policy).await;
     let mut tally = Tally::default();
     let needs = Needs { ivy: Some(("ada", Role::Member)), ..Needs::default() };
-    for round in rounds(&world, &policy, ROUNDS, needs).await {
+    for round in rounds(&world, &policy, often(), needs).await {
         let racers = vec![revokes(&round), declines(&round), revokes(&round), declines(&round)];
         let mut answers = at_once(racers).await;
         answers.sort();
@@ -506,7 +509,7 @@ async fn at_the_border_a_resent_invitation_holds_one_seat_expired_before_or_not(
     let world = world_with(&policy).await;
     let mut tally = Tally::default();
     let needs = Needs { ivy: Some(("ada", Role::Member)), ..Needs::default() };
-    for _ in 0..ROUNDS {
+    for _ in 0..often() {
         let round = rounds(&world, &policy, 1, needs).await.remove(0);
         is_almost_over(&world, &round);
         let racers = vec![resends(&round), expires(&world, &round), time_passes(&world)];
@@ -588,7 +591,7 @@ async fn s17_two_owners_at_once_leave_one_on_every_path() {
     let needs = Needs { bob: true, ..Needs::default() };
     for Path { acts, first, second } in PATHS {
         let mut tally = Tally::default();
-        for round in rounds(&world, &policy, ROUNDS, needs).await {
+        for round in rounds(&world, &policy, often(), needs).await {
             let racers = acts.iter().map(|(who, deed)| deed.of(who, &round));
             tally.count(at_once(racers.collect()).await);
         }
@@ -605,7 +608,7 @@ async fn s08_a_sender_is_demoted_or_removed_before_the_accept_or_after_it() {
     let needs = Needs { bob: true, ivy: Some(("bob", Role::Owner)), ..Needs::default() };
     for (deed, done) in [(Deed::Demotes("bob"), "200"), (Deed::Removes("bob"), "204")] {
         let mut tally = Tally::default();
-        for round in rounds(&world, &policy, ROUNDS, needs).await {
+        for round in rounds(&world, &policy, often(), needs).await {
             let answers = at_once(vec![deed.of("ada", &round), accepts(&round)]).await;
             let stands = if answers[1] == "200" { "accepted" } else { "pending" };
             assert_eq!(status(&round).await, stands);

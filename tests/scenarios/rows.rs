@@ -34,6 +34,44 @@ fn rows(name: &str) -> Vec<u8> {
     numbers.collect()
 }
 
+/// The names of the functions in a source that are tests, and not only named like one; those that a plain `cargo test`
+/// leaves out say so.
+fn tests_in(text: &str) -> Vec<String> {
+    let mut attributes = Vec::new();
+    let mut tests = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if line.starts_with("#[") {
+            attributes.push(line);
+        } else if !line.starts_with("//") {
+            let has = |beginning: &str| attributes.iter().any(|attribute| attribute.starts_with(beginning));
+            let name = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ");
+            if let Some(name) = name.filter(|_| has("#[test]") || has("#[tokio::test")) {
+                let name = name.split('(').next().unwrap_or_default();
+                tests.push(if has("#[ignore") { format!("{name}` (`.ci/run`)`") } else { name.to_owned() });
+            }
+            attributes.clear();
+        }
+    }
+    tests
+}
+
+#[test]
+fn a_function_is_a_test_if_it_is_marked_as_one() {
+    let text = "\
+        fn a_helper() {}\n\
+        #[test]\n\
+        fn a_test() {}\n\
+        #[tokio::test(flavor = \"multi_thread\")]\n\
+        // With a comment.\n\
+        async fn another() {}\n\
+        #[expect(dead_code)]\n\
+        fn no_test() {}\n\
+        #[test]\n\
+        #[ignore = \"long\"]\n\
+        fn a_long_one() {}\n";
+    assert_eq!(tests_in(text), ["a_test", "another", "a_long_one` (`.ci/run`)`"]);
+}
+
 /// Each row's tests: file and name.
 fn tests() -> BTreeMap<u8, BTreeSet<(String, String)>> {
     let mut tests = BTreeMap::<_, BTreeSet<_>>::new();
@@ -41,11 +79,9 @@ fn tests() -> BTreeMap<u8, BTreeSet<(String, String)>> {
         for source in sources(&top().join(folder)) {
             let text = fs::read_to_string(&source).unwrap();
             let file = source.strip_prefix(top()).unwrap().to_str().unwrap().to_owned();
-            let names =
-                text.lines().filter_map(|line| line.trim_start().split("fn ").nth(1)?.split('(').next());
-            for name in names {
-                for row in rows(name) {
-                    tests.entry(row).or_default().insert((file.clone(), name.to_owned()));
+            for name in tests_in(&text) {
+                for row in rows(&name) {
+                    tests.entry(row).or_default().insert((file.clone(), name.clone()));
                 }
             }
         }
@@ -57,7 +93,7 @@ fn tests() -> BTreeMap<u8, BTreeSet<(String, String)>> {
 fn shown(tests: &BTreeSet<(String, String)>) -> String {
     let mut by_file = BTreeMap::<_, Vec<_>>::new();
     for (file, name) in tests {
-        by_file.entry(file).or_default().push(format!("`{name}`"));
+        by_file.entry(file).or_default().push(format!("`{name}`").replace("``", ""));
     }
     let shown = by_file.iter().map(|(file, names)| {
         let link =

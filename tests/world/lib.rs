@@ -102,6 +102,8 @@ impl World {
             http: options.functions.is_none().then(|| wire.client()),
             issuer_key: Some(issuer_key().to_owned()),
             dynamodb: external.clone(),
+            // As on AWS, where nobody reads what the template's patterns leave out.
+            stream_filter: Some(template::gets),
             ..options
         };
         let limited = options.policy.limits.is_some();
@@ -212,8 +214,13 @@ impl World {
 
     /// What comes of `act` in the very second `moment`, however long it takes.
     pub async fn at<T>(&self, moment: Timestamp, act: impl AsyncFnOnce() -> T) -> T {
-        let _held = self.laptop.clock().hold(moment.unix()).expect("the moment is within the clock's reach");
+        let _held = self.holds(moment.unix());
         act().await
+    }
+
+    /// The clock stands still at this second until what this gives is dropped.
+    pub fn holds(&self, moment: i64) -> dev::clock::Held {
+        self.laptop.clock().hold(moment).expect("the moment is within the clock's reach")
     }
 
     /// The mails to `email`, newest first, once all have gone out.
@@ -298,6 +305,17 @@ fn issuer_key() -> &'static str {
 /// What `ROSTER_TEST_DYNAMODB` says.
 fn endpoint() -> Option<String> {
     std::env::var("ROSTER_TEST_DYNAMODB").ok().filter(|endpoint| !endpoint.is_empty())
+}
+
+/// How many times as often as in a newcomer's run chance is asked: rounds of races, plans at DynamoDB, calls of
+/// histories. `ROSTER_EFFORT` says so; `.ci/run` asks three times as often.
+///
+/// # Panics
+/// If `ROSTER_EFFORT` is no number from 1 on.
+pub fn effort() -> u32 {
+    let Some(said) = std::env::var("ROSTER_EFFORT").ok().filter(|said| !said.is_empty()) else { return 1 };
+    let effort = said.parse().ok().filter(|&effort| effort > 0);
+    effort.unwrap_or_else(|| panic!("ROSTER_EFFORT is a number from 1 on, and not {said}"))
 }
 
 /// Whether worlds have another DynamoDB than the embedded engine.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use domain::Language;
-use edge::env::{self, ConfigError};
+use edge::env::{ConfigError, Env};
 use http::Uri;
 use serde::Serialize;
 
@@ -69,28 +69,28 @@ impl FromStr for Token {
 }
 
 impl Config {
-    /// As the environment says: `CONSOLE_ISSUER`, `CONSOLE_CLIENT_ID`, `CONSOLE_AUTHORIZE_URL`, `CONSOLE_TOKEN_URL`,
+    /// As `env` says: `CONSOLE_ISSUER`, `CONSOLE_CLIENT_ID`, `CONSOLE_AUTHORIZE_URL`, `CONSOLE_TOKEN_URL`,
     /// `CONSOLE_SIGN_OUT_URL` (none if left out), `CONSOLE_SCOPE` (`openid email`), `CONSOLE_TOKEN`
     /// (`access_token`), `PRODUCT_NAME`, and `CONSOLE_LANGUAGE` (`en`).
-    pub fn from_env() -> Result<Self, ConfigError> {
+    pub fn from_env(env: Env<'_>) -> Result<Self, ConfigError> {
         let url = |name| {
-            let url = env::required(name)?;
+            let url = env.required(name)?;
             if origin(&url).is_some() { Ok(url) } else { Err(no_url(name)) }
         };
-        let sign_out_url = env::optional("CONSOLE_SIGN_OUT_URL")?;
+        let sign_out_url = env.optional("CONSOLE_SIGN_OUT_URL")?;
         if sign_out_url.as_ref().is_some_and(|url| origin(url).is_none()) {
             return Err(no_url("CONSOLE_SIGN_OUT_URL"));
         }
         Ok(Self {
-            issuer: env::required("CONSOLE_ISSUER")?,
-            client_id: env::required("CONSOLE_CLIENT_ID")?,
+            issuer: env.required("CONSOLE_ISSUER")?,
+            client_id: env.required("CONSOLE_CLIENT_ID")?,
             authorize_url: url("CONSOLE_AUTHORIZE_URL")?,
             token_url: url("CONSOLE_TOKEN_URL")?,
             sign_out_url,
-            scope: env::optional("CONSOLE_SCOPE")?.unwrap_or_else(|| "openid email".to_owned()),
-            token: env::parsed("CONSOLE_TOKEN")?.unwrap_or_default(),
-            product: env::required("PRODUCT_NAME")?,
-            language: env::parsed("CONSOLE_LANGUAGE")?.unwrap_or_default(),
+            scope: env.optional("CONSOLE_SCOPE")?.unwrap_or_else(|| "openid email".to_owned()),
+            token: env.parsed("CONSOLE_TOKEN")?.unwrap_or_default(),
+            product: env.required("PRODUCT_NAME")?,
+            language: env.parsed("CONSOLE_LANGUAGE")?.unwrap_or_default(),
             mailbox: None,
         })
     }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use domain::{Clock, Timestamp};
 use edge::SystemClock;
+use edge::env::Env;
 use edge::http::Failure;
 use lambda_http::{Body, Error, Request, Response};
 
@@ -30,10 +31,10 @@ pub struct App {
 }
 
 impl App {
-    /// What is built into the binary, told what the environment says ([`Config::from_env`]).
-    pub fn from_env() -> Result<Self, Error> {
+    /// What is built into the binary, told what `env` says ([`Config::from_env`]).
+    pub fn from_env(env: Env<'_>) -> Result<Self, Error> {
         let site = if let Some(files) = Files::embedded() {
-            Site::new(files, &Config::from_env()?)?
+            Site::new(files, &Config::from_env(env)?)?
         } else {
             // What the build says of it is not always shown to whoever deploys.
             tracing::error!("the console was built without its pages: only how to build them is served");

@@ -15,10 +15,11 @@ use aws_lambda_events::event::dynamodb::Event;
 use aws_lambda_events::event::streams::DynamoDbEventResponse;
 use domain::delivery::{self, Admit, FindOwed, Mark, MarkMail, NoOrganization, Owed};
 use domain::{Clock, Link};
+use edge::FromEnv;
+use edge::env::Env;
 use edge::event::Handled;
 use edge::observe::{Failed, Metric, Outcome};
 use edge::stream::{Change, InvitationRef, each};
-use edge::{FromEnv, env};
 use lambda_runtime::Error;
 use links::{KeyError, LinkKey};
 use store::RunError;
@@ -45,14 +46,14 @@ impl FromEnv for Services {
     /// `MAIL_CONFIGURATION_SET` if there is one.
     ///
     /// Not `LANGUAGE`: gettext reads that, so a process beside the laptop may well inherit a desktop's.
-    fn from_env(config: &SdkConfig) -> Result<Self, Error> {
-        let from = env::required("MAIL_FROM")?;
-        let (product, accept_url) = (env::required("PRODUCT_NAME")?, env::required("ACCEPT_URL")?);
-        let language = env::parsed("MAIL_LANGUAGE")?.unwrap_or_default();
+    fn from_env(env: Env<'_>, config: &SdkConfig) -> Result<Self, Error> {
+        let from = env.required("MAIL_FROM")?;
+        let (product, accept_url) = (env.required("PRODUCT_NAME")?, env.required("ACCEPT_URL")?);
+        let language = env.parsed("MAIL_LANGUAGE")?.unwrap_or_default();
         Ok(Self {
-            key: FromEnv::from_env(config)?,
+            key: FromEnv::from_env(env, config)?,
             letterhead: Letterhead::new(product, accept_url, language)?,
-            ses: Ses::new(config, from, env::optional("MAIL_CONFIGURATION_SET")?)?,
+            ses: Ses::new(config, from, env.optional("MAIL_CONFIGURATION_SET")?)?,
         })
     }
 }

@@ -12,10 +12,11 @@ use aws_lambda_events::event::dynamodb::Event;
 use aws_lambda_events::event::streams::DynamoDbEventResponse;
 use domain::expire::NeededTimer;
 use domain::{Clock, Status};
+use edge::FromEnv;
+use edge::env::Env;
 use edge::event::Handled;
 use edge::observe::{Failed, Outcome};
 use edge::stream::{Change, InvitationRef, each};
-use edge::{FromEnv, env};
 use lambda_runtime::Error;
 use store::RunError;
 use store::record::InvitationImage;
@@ -27,12 +28,12 @@ pub type App = edge::App<Scheduler>;
 
 impl FromEnv for Scheduler {
     /// `SCHEDULE_GROUP`, `EXPIRE_FUNCTION_ARN`, `SCHEDULE_ROLE_ARN`, and `SCHEDULE_DEAD_LETTER_ARN` if there is a queue.
-    fn from_env(config: &SdkConfig) -> Result<Self, Error> {
+    fn from_env(env: Env<'_>, config: &SdkConfig) -> Result<Self, Error> {
         let arrangement = Arrangement {
-            group: env::required("SCHEDULE_GROUP")?,
-            expire_arn: env::required("EXPIRE_FUNCTION_ARN")?,
-            role_arn: env::required("SCHEDULE_ROLE_ARN")?,
-            dead_letter_arn: env::optional("SCHEDULE_DEAD_LETTER_ARN")?,
+            group: env.required("SCHEDULE_GROUP")?,
+            expire_arn: env.required("EXPIRE_FUNCTION_ARN")?,
+            role_arn: env.required("SCHEDULE_ROLE_ARN")?,
+            dead_letter_arn: env.optional("SCHEDULE_DEAD_LETTER_ARN")?,
         };
         Ok(Self::new(config, arrangement))
     }

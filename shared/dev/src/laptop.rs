@@ -39,7 +39,8 @@ use crate::mailbox::Mailbox;
 use crate::scheduler::Scheduler;
 use crate::state::{State, StateError};
 use crate::stream::{
-    Consumer, Mapping, Policy as StreamPolicy, SdkSource, Source as _, SourceError, all_idle,
+    Consumer, Filter as StreamFilter, Mapping, Policy as StreamPolicy, SdkSource, Source as _, SourceError,
+    all_idle,
 };
 use crate::table::{Table, TableError};
 
@@ -85,6 +86,8 @@ pub struct Options {
     pub waits: bool,
     /// Batch size and retries of the stream's readers.
     pub stream: StreamPolicy,
+    /// Which records of the stream its readers get; none for all.
+    pub stream_filter: Option<StreamFilter>,
     /// The folder of the pages' sources ([`crate::console::WEB`]), which they are served from as they are built; as they
     /// are embedded if left out. See [`Laptop::build_console`].
     pub console: Option<PathBuf>,
@@ -233,7 +236,7 @@ impl Laptop {
                 state: state.clone(),
                 clock: clock.clone(),
                 policy: options.stream,
-                filter: None,
+                filter: options.stream_filter,
             })
         };
         if options.demo && table.is_empty().await? {

@@ -8,8 +8,9 @@ use lambda_runtime::Error;
 use links::{Kms, LinkKey};
 use store::{RunError, Store};
 
+use crate::SystemClock;
+use crate::env::Env;
 use crate::problem::Problem;
-use crate::{SystemClock, env};
 
 /// The table, the time and the policy, and the other services that the function calls. Cheap to clone.
 #[derive(Clone)]
@@ -29,32 +30,32 @@ pub type LinkApp = App<Arc<dyn LinkKey>>;
 
 /// Services beside the table that a function calls.
 pub trait FromEnv: Sized {
-    /// As the environment says, reached as `config` says. An error names the variable that is missing or wrong.
-    fn from_env(config: &SdkConfig) -> Result<Self, Error>;
+    /// As `env` says, reached as `config` says. An error names the variable that is missing or wrong.
+    fn from_env(env: Env<'_>, config: &SdkConfig) -> Result<Self, Error>;
 }
 
 impl FromEnv for () {
-    fn from_env(_: &SdkConfig) -> Result<Self, Error> {
+    fn from_env(_: Env<'_>, _: &SdkConfig) -> Result<Self, Error> {
         Ok(())
     }
 }
 
 impl FromEnv for Arc<dyn LinkKey> {
     /// `LINK_KEYS`.
-    fn from_env(config: &SdkConfig) -> Result<Self, Error> {
-        Ok(Arc::new(Kms::new(config, &env::required("LINK_KEYS")?)?))
+    fn from_env(env: Env<'_>, config: &SdkConfig) -> Result<Self, Error> {
+        Ok(Arc::new(Kms::new(config, &env.required("LINK_KEYS")?)?))
     }
 }
 
 impl<Services: FromEnv> App<Services> {
-    /// As the environment says: `TABLE_NAME`, [`env::policy`], and what the services need.
-    pub fn from_env() -> Result<Self, Error> {
+    /// As `env` says: `TABLE_NAME`, [`Env::policy`], and what the services need.
+    pub fn from_env(env: Env<'_>) -> Result<Self, Error> {
         let config = aws_client::config()?;
         Ok(Self {
-            store: Store::new(&config, env::required("TABLE_NAME")?),
+            store: Store::new(&config, env.required("TABLE_NAME")?),
             clock: Arc::new(SystemClock),
-            policy: env::policy()?,
-            services: Services::from_env(&config)?,
+            policy: env.policy()?,
+            services: Services::from_env(env, &config)?,
         })
     }
 }

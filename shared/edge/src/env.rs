@@ -1,7 +1,7 @@
 //! Configuration by environment variables, read once at start.
 
-use std::env::VarError;
-use std::fmt::Display;
+use std::ffi::OsString;
+use std::fmt::{self, Display};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -23,49 +23,75 @@ pub enum ConfigError {
     },
 }
 
-/// The value of `name`; an empty one counts as none.
-pub fn optional(name: &'static str) -> Result<Option<String>, ConfigError> {
-    match std::env::var(name) {
-        Ok(value) if value.is_empty() => Ok(None),
-        Ok(value) => Ok(Some(value)),
-        Err(VarError::NotPresent) => Ok(None),
-        Err(VarError::NotUnicode(_)) => Err(ConfigError::Wrong { name, what: "not UTF-8".to_owned() }),
+/// The variables that a function is configured by.
+#[derive(Clone, Copy)]
+pub struct Env<'a>(&'a dyn Fn(&'static str) -> Option<OsString>);
+
+/// Values may be anything, and are not shown.
+impl fmt::Debug for Env<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Env").finish_non_exhaustive()
     }
 }
 
-/// The value of `name`.
-pub fn required(name: &'static str) -> Result<String, ConfigError> {
-    optional(name)?.ok_or(ConfigError::Missing(name))
+impl Env<'static> {
+    /// Those of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self(&|name| std::env::var_os(name))
+    }
 }
 
-/// The value of `name`, parsed.
-pub fn parsed<T: FromStr<Err: Display>>(name: &'static str) -> Result<Option<T>, ConfigError> {
-    let value = optional(name)?.map(|value| value.parse());
-    value.transpose().map_err(|error: T::Err| ConfigError::Wrong { name, what: error.to_string() })
-}
+impl<'a> Env<'a> {
+    /// Those that `value` gives by their names.
+    #[must_use]
+    pub fn new(value: &'a dyn Fn(&'static str) -> Option<OsString>) -> Self {
+        Self(value)
+    }
 
-/// The policy: `SEATS`, `LIFETIME_HOURS` and `RETENTION_DAYS`, and the limits: `INVITEES_PER_DAY`,
-/// `MAILS_PER_HOUR`, `MAIL_PAUSE_SECONDS`, `MAILS_PER_INVITATION` and `MAILS_PER_RECIPIENT`; each with the default of
-/// [`Policy`].
-pub fn policy() -> Result<Policy, ConfigError> {
-    let positive = |name: &'static str| match parsed::<u32>(name)? {
-        Some(0) => Err(ConfigError::Wrong { name, what: "it must be at least 1".to_owned() }),
-        value => Ok(value),
-    };
-    let number = |name, default| Ok(positive(name)?.unwrap_or(default));
-    let duration = |name, each: Duration, default| Ok(positive(name)?.map_or(default, |count| each * count));
-    let Policy { seats, lifetime, retention, .. } = Policy::default();
-    let limits = Limits::default();
-    Ok(Policy {
-        seats: number("SEATS", seats)?,
-        lifetime: duration("LIFETIME_HOURS", Duration::from_hours(1), lifetime)?,
-        retention: duration("RETENTION_DAYS", Duration::from_hours(24), retention)?,
-        limits: Some(Limits {
-            invitees_per_day: number("INVITEES_PER_DAY", limits.invitees_per_day)?,
-            mails_per_hour: number("MAILS_PER_HOUR", limits.mails_per_hour)?,
-            pause: duration("MAIL_PAUSE_SECONDS", Duration::from_secs(1), limits.pause)?,
-            mails_per_invitation: number("MAILS_PER_INVITATION", limits.mails_per_invitation)?,
-            mails_per_recipient: number("MAILS_PER_RECIPIENT", limits.mails_per_recipient)?,
-        }),
-    })
+    /// The value of `name`; an empty one counts as none.
+    pub fn optional(self, name: &'static str) -> Result<Option<String>, ConfigError> {
+        let Some(value) = self.0(name).filter(|value| !value.is_empty()) else { return Ok(None) };
+        let text =
+            value.into_string().map_err(|_| ConfigError::Wrong { name, what: "not UTF-8".to_owned() })?;
+        Ok(Some(text))
+    }
+
+    /// The value of `name`.
+    pub fn required(self, name: &'static str) -> Result<String, ConfigError> {
+        self.optional(name)?.ok_or(ConfigError::Missing(name))
+    }
+
+    /// The value of `name`, parsed.
+    pub fn parsed<T: FromStr<Err: Display>>(self, name: &'static str) -> Result<Option<T>, ConfigError> {
+        let value = self.optional(name)?.map(|value| value.parse());
+        value.transpose().map_err(|error: T::Err| ConfigError::Wrong { name, what: error.to_string() })
+    }
+
+    /// The policy: `SEATS`, `LIFETIME_HOURS` and `RETENTION_DAYS`, and the limits: `INVITEES_PER_DAY`,
+    /// `MAILS_PER_HOUR`, `MAIL_PAUSE_SECONDS`, `MAILS_PER_INVITATION` and `MAILS_PER_RECIPIENT`; each with the default of
+    /// [`Policy`].
+    pub fn policy(self) -> Result<Policy, ConfigError> {
+        let positive = |name: &'static str| match self.parsed::<u32>(name)? {
+            Some(0) => Err(ConfigError::Wrong { name, what: "it must be at least 1".to_owned() }),
+            value => Ok(value),
+        };
+        let number = |name, default| Ok(positive(name)?.unwrap_or(default));
+        let duration =
+            |name, each: Duration, default| Ok(positive(name)?.map_or(default, |count| each * count));
+        let Policy { seats, lifetime, retention, .. } = Policy::default();
+        let limits = Limits::default();
+        Ok(Policy {
+            seats: number("SEATS", seats)?,
+            lifetime: duration("LIFETIME_HOURS", Duration::from_hours(1), lifetime)?,
+            retention: duration("RETENTION_DAYS", Duration::from_hours(24), retention)?,
+            limits: Some(Limits {
+                invitees_per_day: number("INVITEES_PER_DAY", limits.invitees_per_day)?,
+                mails_per_hour: number("MAILS_PER_HOUR", limits.mails_per_hour)?,
+                pause: duration("MAIL_PAUSE_SECONDS", Duration::from_secs(1), limits.pause)?,
+                mails_per_invitation: number("MAILS_PER_INVITATION", limits.mails_per_invitation)?,
+                mails_per_recipient: number("MAILS_PER_RECIPIENT", limits.mails_per_recipient)?,
+            }),
+        })
+    }
 }

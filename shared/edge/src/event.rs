@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::app::{App, FromEnv};
+use crate::env::Env;
 use crate::observe::{self, Failed, Invocation, Outcome};
 
 /// What a handler has done, and what is answered.
@@ -48,7 +49,7 @@ where
     Handling: Future<Output = Result<Handled<Answer>, Failed>>,
 {
     observe::start();
-    run(action, App::<Services>::from_env()?, handle).await
+    run(action, App::<Services>::from_env(Env::of_process())?, handle).await
 }
 
 /// Serves `handle`, as the function `action`, to the Lambda runtime until it ends the process.

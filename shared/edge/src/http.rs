@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::app::{App, FromEnv};
+use crate::env::Env;
 use crate::headers;
 use crate::observe::{self, Invocation, Outcome};
 use crate::problem::{Code, Problem};
@@ -62,7 +63,7 @@ where
     Handling: Future<Output = Result<Response<Body>, Failure>> + Send + 'static,
 {
     observe::start();
-    let app = App::<Services>::from_env()?;
+    let app = App::<Services>::from_env(Env::of_process())?;
     app.store.connect().await;
     run(action, app, handle).await
 }

@@ -40,7 +40,16 @@ impl Kms {
         Self { keys: keys.into_iter().map(|(id, secret)| Key { id, secret }).collect() }
     }
 
-    pub(super) fn generate_mac(&self, body: &[u8]) -> Result<Value, AwsError> {
+    /// Answers `GenerateMac` or `VerifyMac`.
+    pub fn answer(&self, operation: &str, body: &[u8]) -> Result<Value, AwsError> {
+        match operation {
+            "GenerateMac" => self.generate_mac(body),
+            "VerifyMac" => self.verify_mac(body),
+            _ => Err(AwsError::validation(format!("{operation} is none of the laptop's"))),
+        }
+    }
+
+    fn generate_mac(&self, body: &[u8]) -> Result<Value, AwsError> {
         let (request, key, mac) = self.mac(body)?;
         Ok(json!({
             "KeyId": key.arn(),
@@ -49,7 +58,7 @@ impl Kms {
         }))
     }
 
-    pub(super) fn verify_mac(&self, body: &[u8]) -> Result<Value, AwsError> {
+    fn verify_mac(&self, body: &[u8]) -> Result<Value, AwsError> {
         let (request, key, mac) = self.mac(body)?;
         let claimed = request.mac.as_deref().ok_or_else(|| AwsError::validation("Mac is missing"))?;
         mac.verify_slice(&blob("Mac", claimed)?).map_err(|_| {

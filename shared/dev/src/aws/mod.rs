@@ -99,8 +99,9 @@ impl Aws {
             Some(("DynamoDB_20120810" | "DynamoDBStreams_20120810", _)) => {
                 self.dynamodb.forward(parts, body).await
             }
-            Some(("TrentService", "GenerateMac")) => Ok(respond(JSON_1_1, &self.kms.generate_mac(&body)?)),
-            Some(("TrentService", "VerifyMac")) => Ok(respond(JSON_1_1, &self.kms.verify_mac(&body)?)),
+            Some(("TrentService", operation @ ("GenerateMac" | "VerifyMac"))) => {
+                Ok(respond(JSON_1_1, &self.kms.answer(operation, &body)?))
+            }
             _ => Err(AwsError::unknown(format!("the laptop has no operation {target:?} (X-Amz-Target)"))),
         }
     }

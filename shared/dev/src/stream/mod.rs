@@ -34,8 +34,8 @@ pub use work::{Outcome, Policy, Settled, Work};
 const KIND: &str = "stream-position";
 const TROUBLE_PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// Which records a consumer wants: asked with the record as the function would get it.
-pub type Filter = Box<dyn Fn(&Value) -> bool + Send + Sync>;
+/// Which records a function gets: asked with its name, and with the record as it would get it.
+pub type Filter = fn(&str, &Value) -> bool;
 
 /// What one consumer of a stream is made of.
 pub struct Mapping {
@@ -220,12 +220,12 @@ impl Reader {
         shard: &str,
         position: &mut Position,
     ) -> Result<(), Trouble> {
-        let filter = self.mapping.filter.as_ref();
+        let Mapping { function, filter, .. } = &self.mapping;
         let wanted = records
             .into_iter()
             // AWS writes no record for a change that changes nothing; the embedded engine does.
             .filter(|record| !record.is_unchanged())
-            .filter(|record| filter.is_none_or(|wants| wants(&record.event)))
+            .filter(|record| filter.is_none_or(|wants| wants(function, &record.event)))
             .collect();
         let mut work = Work::new(wanted, self.mapping.policy);
         while let Some(batch) = work.batch() {

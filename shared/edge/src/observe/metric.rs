@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use domain::Timestamp;
 use serde::Serialize;
 
-use crate::env;
+use crate::env::Env;
 
 /// The metrics' namespace, unless `METRICS_NAMESPACE` names another.
 pub const NAMESPACE: &str = "Roster";
@@ -110,5 +110,11 @@ impl Embedded {
 
 fn namespace() -> &'static str {
     static NAMED: OnceLock<String> = OnceLock::new();
-    NAMED.get_or_init(|| env::optional("METRICS_NAMESPACE").ok().flatten().unwrap_or(NAMESPACE.to_owned()))
+    NAMED.get_or_init(|| namespace_of(Env::of_process()))
+}
+
+/// The namespace of the functions' metrics: `METRICS_NAMESPACE`, or `Roster`.
+#[must_use]
+pub fn namespace_of(env: Env<'_>) -> String {
+    env.optional("METRICS_NAMESPACE").ok().flatten().unwrap_or_else(|| NAMESPACE.to_owned())
 }

@@ -25,7 +25,7 @@ use tracing::{Instrument as _, Span};
 use metric::Embedded;
 
 pub use lines::{Lines, filter, start};
-pub use metric::{Metric, NAMESPACE};
+pub use metric::{Metric, NAMESPACE, namespace_of};
 
 /// Where the spans and the last lines come from, which are told at every level.
 const TARGET: &str = "edge::observe";
