@@ -1,7 +1,10 @@
 //! Rules about changes: which operations are forbidden even if the table is sound afterwards.
 
 use super::ReferenceTable;
-use domain::{Delivery, Invitation, InvitationId, Link, Member, OrganizationId, Role, Status, UserId};
+use domain::{
+    Closed, Delivery, EmailAddress, Invitation, InvitationId, Link, Member, OrganizationId, Role, State,
+    Status, Timestamp, UserId,
+};
 
 /// An operation, with the facts that the rules look at.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -13,15 +16,29 @@ pub enum Operation {
         /// What they offered.
         role: Role,
     },
-    /// A member resends or revokes an invitation.
-    Administer {
+    /// A member resends an invitation.
+    Resend {
         /// Who.
         by: UserId,
         /// Which.
         invitation: InvitationId,
     },
-    /// An operation that only owners may do.
-    ByOwner {
+    /// A member revokes an invitation.
+    Revoke {
+        /// Who.
+        by: UserId,
+        /// Which.
+        invitation: InvitationId,
+    },
+    /// An owner edits a role.
+    RoleEdit {
+        /// Who.
+        by: UserId,
+        /// Whose.
+        member: UserId,
+    },
+    /// An owner edits the organization.
+    OrganizationEdit {
         /// Who.
         by: UserId,
     },
@@ -34,7 +51,20 @@ pub enum Operation {
     },
     /// An invitee accepts by this link.
     Accept(Link),
-    /// An operation of an invitee, a timer or the mail service, which takes no role.
+    /// Somebody with this address declines by this link.
+    Decline {
+        /// The verified address.
+        email: EmailAddress,
+        /// The link.
+        link: Link,
+    },
+    /// The timer of this link's deadline fires.
+    Expire(Link),
+    /// Reconcile looks after what is overdue.
+    Reconcile,
+    /// A mail is sent, or the mail service tells what became of it.
+    Mail,
+    /// An operation that changes no organization that is there: create, or one that only reads.
     Other,
 }
 
@@ -51,8 +81,16 @@ pub enum RuleViolation {
     #[error("a member joined without an open invitation for the address and role")]
     NotInvited,
     /// Only the newest link works.
-    #[error("a member joined by another link than the newest")]
+    #[error("a member joined, or an invitation was declined, by another link than the newest")]
     ByAnOldLink,
+    /// An invitation lives until its deadline, and no longer.
+    #[error(
+        "an invitation expired before its deadline, or was answered, revoked or replaced on the wrong side of it"
+    )]
+    OutOfTime,
+    /// Each operation changes what is its own to change.
+    #[error("something changed that is not the operation's to change")]
+    NotItsOwn,
     /// No mail is lost.
     #[error("an invitation expired before its mail was sent")]
     NeverMailed,
@@ -85,12 +123,14 @@ impl ReferenceTable {
         if !self.allows(organization, operation) {
             return Some(RuleViolation::BeyondTheirRole);
         }
+        // A founder has no invitation to accept, and an organization that was not there was nobody's to change.
+        self.organization(organization)?;
         let joined = after.members(organization).filter(|it| self.member(organization, &it.user).is_none());
-        // A founder has no invitation to accept.
-        let joined = joined.filter(|_| self.organization(organization).is_some());
         let ended = after.invitations(organization).filter(|it| self.was_never_mailed(it));
         joined
             .filter_map(|member| self.wrongly_joined(member, operation))
+            .chain(after.invitations(organization).filter_map(|it| self.wrongly_changed(it, operation)))
+            .chain(self.is_not_its_own(organization, after, operation).then_some(RuleViolation::NotItsOwn))
             .chain(ended.map(|_| RuleViolation::NeverMailed))
             .next()
     }
@@ -102,13 +142,89 @@ impl ReferenceTable {
         let governs = |by: &UserId| role(by).is_some_and(may_govern);
         match operation {
             Operation::Invite { by, role } => grants(by, *role),
-            Operation::Administer { by, invitation } => {
+            Operation::Resend { by, invitation } | Operation::Revoke { by, invitation } => {
                 self.invitation(organization, invitation).is_some_and(|it| grants(by, it.role))
             }
-            Operation::ByOwner { by } => governs(by),
+            Operation::RoleEdit { by, .. } | Operation::OrganizationEdit { by } => governs(by),
             Operation::Remove { by, member } => governs(by) || (by == member && role(by).is_some()),
-            Operation::Accept(_) | Operation::Other => true,
+            Operation::Accept(_)
+            | Operation::Decline { .. }
+            | Operation::Expire(_)
+            | Operation::Reconcile
+            | Operation::Mail
+            | Operation::Other => true,
         }
+    }
+
+    /// Whether `operation` may have made `after` of the invitation that stood there: each way to change one has an
+    /// operation of its own, and its side of the deadline. The moment that counts is the decision's own, which the record
+    /// shows.
+    fn wrongly_changed(&self, after: &Invitation, operation: &Operation) -> Option<RuleViolation> {
+        let Some(before) = self.invitation(&after.organization, &after.id) else {
+            let is_new = after.status() == Status::Pending && matches!(operation, Operation::Invite { .. });
+            return (!is_new).then_some(RuleViolation::NotItsOwn);
+        };
+        if before == after {
+            return None;
+        }
+        if after.generation != before.generation {
+            return before.wrongly_mailed_again(after, operation);
+        }
+        if after.status() == before.status() {
+            let marks = matches!(operation, Operation::Mail | Operation::Reconcile);
+            return (!marks || !before.differs_in_its_mail_only(after)).then_some(RuleViolation::NotItsOwn);
+        }
+        let in_time = |at: Timestamp| (at >= before.expires_at).then_some(RuleViolation::OutOfTime);
+        let is_theirs = |id: &InvitationId| *id == before.id;
+        match (before.status(), &after.state, operation) {
+            (Status::Pending, State::Accepted { at, .. }, Operation::Accept(_)) => in_time(*at),
+            (Status::Pending, State::Closed { how, at, .. }, operation) => match (how, operation) {
+                (Closed::Revoked, Operation::Revoke { invitation, .. }) if is_theirs(invitation) => {
+                    in_time(*at)
+                }
+                (Closed::Declined, Operation::Decline { email, link }) if *email == before.email => {
+                    let by_the_newest = *link == before.link();
+                    if by_the_newest { in_time(*at) } else { Some(RuleViolation::ByAnOldLink) }
+                }
+                (Closed::Expired, Operation::Reconcile) => {
+                    (*at < before.expires_at).then_some(RuleViolation::OutOfTime)
+                }
+                (Closed::Expired, Operation::Expire(timer)) if is_theirs(&timer.invitation) => {
+                    (*at < before.expires_at).then_some(RuleViolation::OutOfTime)
+                }
+                _ => Some(RuleViolation::NotItsOwn),
+            },
+            (
+                Status::Accepted,
+                State::Closed { how: Closed::Removed, .. },
+                Operation::Remove { member, .. },
+            ) => {
+                let was_theirs = matches!(&before.state, State::Accepted { by, .. } if by == member);
+                (!was_theirs).then_some(RuleViolation::NotItsOwn)
+            }
+            _ => Some(RuleViolation::NotItsOwn),
+        }
+    }
+
+    /// Whether a member or the organization itself has changed otherwise than `operation` may change them.
+    fn is_not_its_own(&self, organization: &OrganizationId, after: &Self, operation: &Operation) -> bool {
+        let members = self.members(organization).any(|before| {
+            let is = |user: &UserId| *user == before.user;
+            match after.member(organization, &before.user) {
+                None => !matches!(operation, Operation::Remove { member, .. } if is(member)),
+                Some(now) if now.role != before.role => {
+                    !matches!(operation, Operation::RoleEdit { member, .. } if is(member))
+                }
+                Some(now) => {
+                    (&now.email, &now.invitation, now.joined_at)
+                        != (&before.email, &before.invitation, before.joined_at)
+                }
+            }
+        });
+        let name = |table: &Self| table.organization(organization).map(|it| it.name.clone());
+        let renamed = name(self) != name(after) && !matches!(operation, Operation::OrganizationEdit { .. });
+        let gone = self.invitations(organization).any(|it| after.invitation(organization, &it.id).is_none());
+        members || renamed || gone
     }
 
     /// The moment that counts is the decision's own, which the member shows.
@@ -133,6 +249,35 @@ impl ReferenceTable {
         let before = before.filter(|it| it.status() == Status::Pending && after.status() == Status::Expired);
         let mail = before.and_then(|it| it.mail.as_ref());
         mail.is_some_and(|mail| mail.delivery == Delivery::Queued)
+    }
+}
+
+/// What the rules ask of a record and what became of it.
+trait Changed {
+    fn wrongly_mailed_again(&self, after: &Invitation, operation: &Operation) -> Option<RuleViolation>;
+    fn differs_in_its_mail_only(&self, after: &Invitation) -> bool;
+}
+
+impl Changed for Invitation {
+    /// A further mail takes a resend, or an invite of somebody who is not invited any more.
+    fn wrongly_mailed_again(&self, after: &Invitation, operation: &Operation) -> Option<RuleViolation> {
+        let follows = after.status() == Status::Pending && after.generation == self.generation.next();
+        match operation {
+            Operation::Resend { invitation, .. } if follows && *invitation == self.id => None,
+            Operation::Invite { .. } if follows => match self.status() {
+                Status::Pending => (after.created_at < self.expires_at).then_some(RuleViolation::OutOfTime),
+                Status::Accepted => Some(RuleViolation::NotItsOwn),
+                Status::Revoked | Status::Expired | Status::Declined | Status::Removed => None,
+            },
+            _ => Some(RuleViolation::NotItsOwn),
+        }
+    }
+
+    /// When it is looked after next goes with its mail, and so does the count of its writes.
+    fn differs_in_its_mail_only(&self, after: &Invitation) -> bool {
+        let (mail, revision, state) = (after.mail.clone(), after.revision, after.state.clone());
+        let is_state = self.state == state || self.status() == Status::Pending;
+        is_state && Invitation { mail, revision, state, ..self.clone() } == *after
     }
 }
 
@@ -169,8 +314,10 @@ mod tests {
     #[test]
     fn what_is_beyond_a_role_is_seen() {
         let invite = |by, role| Operation::Invite { by: user(by), role };
-        let administer = |by, whose| Operation::Administer { by: user(by), invitation: id_of(whose) };
-        let edit = |by| Operation::ByOwner { by: user(by) };
+        let resend = |by, whose| Operation::Resend { by: user(by), invitation: id_of(whose) };
+        let revoke = |by, whose| Operation::Revoke { by: user(by), invitation: id_of(whose) };
+        let edit = |by| Operation::RoleEdit { by: user(by), member: user("dan") };
+        let rename = |by| Operation::OrganizationEdit { by: user(by) };
         let remove = |by, whom| Operation::Remove { by: user(by), member: user(whom) };
         for (operation, allowed) in [
             (invite("ada", Role::Owner), true),
@@ -178,13 +325,20 @@ mod tests {
             (invite("dan", Role::Member), true),
             (invite("dan", Role::Owner), false),
             (invite("eve", Role::Member), false),
-            (administer("ada", "ivy"), true),
-            (administer("dan", "ivy"), true),
-            (administer("eve", "ivy"), false),
-            (administer("ada", "eve"), false),
+            (resend("ada", "ivy"), true),
+            (resend("dan", "ivy"), true),
+            (resend("eve", "ivy"), false),
+            (resend("ada", "eve"), false),
+            (revoke("ada", "ivy"), true),
+            (revoke("dan", "ivy"), true),
+            (revoke("eve", "ivy"), false),
+            (revoke("ada", "eve"), false),
             (edit("ada"), true),
             (edit("dan"), false),
             (edit("eve"), false),
+            (rename("ada"), true),
+            (rename("dan"), false),
+            (rename("eve"), false),
             (remove("ada", "dan"), true),
             (remove("ada", "ada"), true),
             (remove("dan", "dan"), true),
@@ -198,7 +352,7 @@ mod tests {
         }
         let owners = acme_with(Invitation { role: Role::Owner, ..ivys() });
         let beyond = Some(RuleViolation::BeyondTheirRole);
-        assert_eq!(owners.violation_by(&acme(), &owners, &administer("dan", "ivy")), beyond);
+        assert_eq!(owners.violation_by(&acme(), &owners, &revoke("dan", "ivy")), beyond);
     }
 
     #[test]
@@ -260,27 +414,141 @@ mod tests {
         );
     }
 
+    /// Ivy's invitation as `status`, closed or accepted at this moment.
+    fn ivys_at(status: Status, moment: Timestamp) -> Invitation {
+        let invited = invitation("ivy", status);
+        let state = match invited.state.clone() {
+            State::Closed { how, purge_at, .. } => State::Closed { how, at: moment, purge_at },
+            State::Accepted { by, .. } => State::Accepted { by, at: moment },
+            pending @ State::Pending { .. } => pending,
+        };
+        Invitation { state, ..invited }
+    }
+
     #[test]
     fn an_expiry_before_the_mail_is_seen() {
         use Delivery::{Queued, Sent};
         use Status::{Expired, Pending, Revoked};
         let with = |status, delivery| {
             let mail = Some(Mail { delivery, detail: None, sent_at: None });
-            acme_with(Invitation { mail, ..invitation("ivy", status) })
+            let at = if status == Expired { ivys().expires_at } else { noon() };
+            acme_with(Invitation { mail, ..ivys_at(status, at) })
         };
-        for (before, after, violation_by) in [
-            (with(Pending, Queued), with(Expired, Queued), Some(RuleViolation::NeverMailed)),
-            (with(Pending, Sent), with(Expired, Sent), None),
-            (with(Pending, Queued), with(Revoked, Queued), None),
-            (with(Pending, Queued), with(Pending, Queued), None),
-            (with(Expired, Queued), with(Expired, Queued), None),
-            (with(Revoked, Queued), with(Expired, Queued), None),
+        let revoke = Operation::Revoke { by: user("ada"), invitation: id_of("ivy") };
+        for (before, after, operation, violation_by) in [
+            (
+                with(Pending, Queued),
+                with(Expired, Queued),
+                &Operation::Reconcile,
+                Some(RuleViolation::NeverMailed),
+            ),
+            (with(Pending, Sent), with(Expired, Sent), &Operation::Reconcile, None),
+            (with(Pending, Queued), with(Revoked, Queued), &revoke, None),
+            (with(Pending, Queued), with(Pending, Queued), &Operation::Reconcile, None),
+            (with(Expired, Queued), with(Expired, Queued), &Operation::Reconcile, None),
         ] {
             assert_eq!(
-                before.violation_by(&acme(), &after, &Operation::Other),
+                before.violation_by(&acme(), &after, operation),
                 violation_by,
                 "{before:?} to {after:?}"
             );
+        }
+    }
+
+    #[test]
+    fn whoever_closes_what_is_not_theirs_or_out_of_time_is_seen() {
+        use RuleViolation::{ByAnOldLink, NotItsOwn, OutOfTime};
+        use Status::{Declined, Expired, Pending, Removed, Revoked};
+        let end = ivys().expires_at;
+        let before_it = Timestamp::from_unix(end.unix() - 1);
+        let of = |name: &str| Operation::Decline { email: address(name), link: ivys().link() };
+        let older = Link { generation: Generation(2), ..ivys().link() };
+        let eves = Link { invitation: id_of("eve"), ..ivys().link() };
+        let by_the_old_link = Operation::Decline { email: address("ivy"), link: older.clone() };
+        let revoke = |whose| Operation::Revoke { by: user("ada"), invitation: id_of(whose) };
+        let remove = |whom| Operation::Remove { by: user("ada"), member: user(whom) };
+        let expire = Operation::Expire(ivys().link());
+        for (from, to, at, operation, violation) in [
+            (Pending, Declined, before_it, of("ivy"), None),
+            (Pending, Declined, end, of("ivy"), Some(OutOfTime)),
+            (Pending, Declined, before_it, by_the_old_link, Some(ByAnOldLink)),
+            (Pending, Declined, before_it, of("eve"), Some(NotItsOwn)),
+            (Pending, Declined, before_it, revoke("ivy"), Some(NotItsOwn)),
+            (Pending, Expired, end, expire.clone(), None),
+            // A timer that was set for another mail closes what is over, too.
+            (Pending, Expired, end, Operation::Expire(older), None),
+            (Pending, Expired, before_it, expire.clone(), Some(OutOfTime)),
+            (Pending, Expired, end, Operation::Expire(eves), Some(NotItsOwn)),
+            (Pending, Expired, end, Operation::Reconcile, None),
+            (Pending, Expired, before_it, Operation::Reconcile, Some(OutOfTime)),
+            (Pending, Expired, end, of("ivy"), Some(NotItsOwn)),
+            (Pending, Revoked, before_it, revoke("ivy"), None),
+            (Pending, Revoked, end, revoke("ivy"), Some(OutOfTime)),
+            (Pending, Revoked, before_it, revoke("dan"), Some(NotItsOwn)),
+            (Pending, Revoked, before_it, expire.clone(), Some(NotItsOwn)),
+            (Pending, Removed, before_it, remove("ivy"), Some(NotItsOwn)),
+            (Declined, Expired, end, Operation::Reconcile, Some(NotItsOwn)),
+            (Revoked, Pending, end, Operation::Reconcile, Some(NotItsOwn)),
+        ] {
+            let (before, after) = (acme_with(ivys_at(from, noon())), acme_with(ivys_at(to, at)));
+            let seen = before.violation_by(&acme(), &after, &operation);
+            assert_eq!(seen, violation, "{from} to {to} at {at:?} by {operation:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_mails_again_what_is_not_to_be_mailed_is_seen() {
+        use RuleViolation::{NotItsOwn, OutOfTime};
+        let end = ivys().expires_at;
+        let again = |generation, created_at| {
+            let generation = Generation(generation);
+            acme_with(Invitation { generation, created_at, expires_at: end + HOUR, ..ivys() })
+        };
+        let invite = || Operation::Invite { by: user("ada"), role: Role::Member };
+        let resend = |whose| Operation::Resend { by: user("ada"), invitation: id_of(whose) };
+        for (before, after, operation, violation) in [
+            (Status::Pending, again(4, noon()), resend("ivy"), None),
+            (Status::Pending, again(4, noon()), resend("dan"), Some(NotItsOwn)),
+            (Status::Pending, again(5, noon()), resend("ivy"), Some(NotItsOwn)),
+            (Status::Pending, again(4, noon()), invite(), Some(OutOfTime)),
+            (Status::Pending, again(4, end), invite(), None),
+            (Status::Revoked, again(4, noon()), invite(), None),
+            (Status::Accepted, again(4, end), invite(), Some(NotItsOwn)),
+            (Status::Pending, again(4, noon()), Operation::Mail, Some(NotItsOwn)),
+        ] {
+            let before = acme_with(invitation("ivy", before));
+            assert_eq!(before.violation_by(&acme(), &after, &operation), violation, "{operation:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_changes_a_member_or_the_organization_otherwise_is_seen() {
+        let before = acme_with(ivys());
+        let without = |name: &str| -> ReferenceTable {
+            let key = domain::ItemKey::member(&acme(), &user(name));
+            before.records().filter(|record| record.key() != key).cloned().collect()
+        };
+        let promoted = joined(&before, member("dan", Role::Owner));
+        let named = organization(1, 1);
+        let named = Record::Organization(domain::Organization {
+            name: domain::OrganizationName::parse("Umbrella").unwrap(),
+            ..named
+        });
+        let renamed: ReferenceTable = before.records().cloned().chain([named]).collect();
+        let edit = |whose| Operation::RoleEdit { by: user("ada"), member: user(whose) };
+        let remove = |whom| Operation::Remove { by: user("ada"), member: user(whom) };
+        for (after, operation, allowed) in [
+            (&promoted, edit("dan"), true),
+            (&promoted, edit("ada"), false),
+            (&promoted, remove("dan"), false),
+            (&without("dan"), remove("dan"), true),
+            (&without("dan"), remove("ada"), false),
+            (&without("dan"), edit("dan"), false),
+            (&renamed, Operation::OrganizationEdit { by: user("ada") }, true),
+            (&renamed, edit("dan"), false),
+        ] {
+            let violation = (!allowed).then_some(RuleViolation::NotItsOwn);
+            assert_eq!(before.violation_by(&acme(), after, &operation), violation, "{operation:?}");
         }
     }
 }

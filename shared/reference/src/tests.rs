@@ -339,13 +339,25 @@ impl World {
         let by = |by: &Person| user(PEOPLE[*by]);
         match act {
             Act::Invite(person, _, role) => Operation::Invite { by: by(person), role: *role },
-            Act::Resend(person, whom) | Act::Revoke(person, whom) => {
-                Operation::Administer { by: by(person), invitation: id_of(PEOPLE[*whom]) }
+            Act::Resend(person, whom) => {
+                Operation::Resend { by: by(person), invitation: id_of(PEOPLE[*whom]) }
             }
-            Act::RoleEdit(person, _, _) => Operation::ByOwner { by: by(person) },
+            Act::Revoke(person, whom) => {
+                Operation::Revoke { by: by(person), invitation: id_of(PEOPLE[*whom]) }
+            }
+            Act::RoleEdit(person, whom, _) => {
+                Operation::RoleEdit { by: by(person), member: user(PEOPLE[*whom]) }
+            }
             Act::Remove(person, whom) => Operation::Remove { by: by(person), member: user(PEOPLE[*whom]) },
             Act::Accept(age, _) => self.link(*age).cloned().map_or(Operation::Other, Operation::Accept),
-            Act::Decline(_) | Act::Expire(_) | Act::Mark(..) | Act::Reconcile(_) => Operation::Other,
+            Act::Decline(age) => self.link(*age).map_or(Operation::Other, |link| {
+                let invited = self.present().invitation(&acme(), &link.invitation);
+                let email = invited.expect("who was mailed is invited").email.clone();
+                Operation::Decline { email, link: link.clone() }
+            }),
+            Act::Expire(age) => self.link(*age).cloned().map_or(Operation::Other, Operation::Expire),
+            Act::Reconcile(_) => Operation::Reconcile,
+            Act::Mark(..) => Operation::Mail,
         }
     }
 }

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dev::function_table::{ROUTES, Route};
-use domain::{InvitationId, Role, Token, UserId};
+use domain::{EmailAddress, InvitationId, Role, Token, UserId};
 use http::{HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 use reference::Operation;
@@ -253,20 +253,22 @@ impl Call {
 
     fn operation(&self) -> Operation {
         let by = || UserId::parse(&self.claims["sub"]).expect("whoever changes something is somebody");
+        let invitation = || InvitationId::parse(&self.path["invitation_id"]).expect("an invitation");
+        let member = || UserId::parse(&self.path["user_id"]).expect("a member");
         match self.route.function {
             "invite" => {
                 let role: Role = self.json()["role"].as_str().expect("a role").parse().expect("a role");
                 Operation::Invite { by: by(), role }
             }
-            "resend" | "revoke" => {
-                let invitation = InvitationId::parse(&self.path["invitation_id"]).expect("an invitation");
-                Operation::Administer { by: by(), invitation }
+            "resend" => Operation::Resend { by: by(), invitation: invitation() },
+            "revoke" => Operation::Revoke { by: by(), invitation: invitation() },
+            "organization-edit" => Operation::OrganizationEdit { by: by() },
+            "role-edit" => Operation::RoleEdit { by: by(), member: member() },
+            "remove" => Operation::Remove { by: by(), member: member() },
+            "decline" => {
+                let email = EmailAddress::parse(&self.claims["email"]).expect("who declines has an address");
+                Operation::Decline { email, link: self.token().expect("a token").link }
             }
-            "organization-edit" | "role-edit" => Operation::ByOwner { by: by() },
-            "remove" => Operation::Remove {
-                by: by(),
-                member: UserId::parse(&self.path["user_id"]).expect("a member"),
-            },
             "accept" => Operation::Accept(self.token().expect("a token").link),
             _ => Operation::Other,
         }

@@ -3,9 +3,9 @@
 use domain::delivery::{Mark, MarkMail};
 use domain::{
     Accept, Action, Decline, Expire, Invite, Link, OrganizationEdit, OrganizationName, Plan, Reconcile,
-    Remove, Resend, Revoke, Role, RoleEdit, Snapshot,
+    Refusal, Remove, Resend, Revoke, Role, RoleEdit, Snapshot,
 };
-use reference::{Operation, ReferenceTable};
+use reference::{Operation, ReferenceTable, RunError};
 
 use crate::{Person, Roster};
 
@@ -37,15 +37,15 @@ pub enum Call {
 }
 
 impl Call {
-    /// The plan of the call, decided on this table at this moment; none if the rules refuse it. `lost` is the plan
-    /// of the attempt before, which lost a race.
+    /// The plan of the call, decided on this table at this moment, or why people are refused it. `lost` is the plan of the
+    /// attempt before, which lost a race.
     pub(crate) fn decide(
         &self,
         model: &Roster,
         table: &ReferenceTable,
         tick: u8,
         lost: Option<&Plan>,
-    ) -> Option<Plan> {
+    ) -> Result<Plan, Option<Refusal>> {
         let decide = Decide { model, table, tick, lost };
         let organization = model.organization.clone();
         let user = |person: &Person| model.user(*person).clone();
@@ -53,21 +53,23 @@ impl Call {
         match self {
             Self::Invite(by, whom, role) => {
                 let invitees = whom.iter().filter_map(|&it| model.email(it)).collect();
-                let sender = model.sender(*by)?;
+                let sender = model.sender(*by).ok_or(None)?;
                 decide.plan(&Invite { sender, organization, invitees, role: *role, language: None })
             }
-            Self::Resend(by, whom) => {
-                decide.plan(&Resend { sender: model.sender(*by)?, organization, invitation: Some(id(whom)) })
-            }
+            Self::Resend(by, whom) => decide.plan(&Resend {
+                sender: model.sender(*by).ok_or(None)?,
+                organization,
+                invitation: Some(id(whom)),
+            }),
             Self::Revoke(by, whom) => {
                 decide.plan(&Revoke { caller: user(by), organization, invitation: Some(id(whom)) })
             }
             Self::Accept(link) => {
-                let caller = model.caller(model.person(&link.invitation)?).clone();
+                let caller = model.caller(model.person(&link.invitation).ok_or(None)?).clone();
                 decide.plan(&Accept { caller, link: link.clone() })
             }
             Self::Decline(link) => {
-                let caller = model.caller(model.person(&link.invitation)?).clone();
+                let caller = model.caller(model.person(&link.invitation).ok_or(None)?).clone();
                 decide.plan(&Decline { caller, link: link.clone() })
             }
             Self::RoleEdit(by, whom, role) => {
@@ -75,15 +77,15 @@ impl Call {
                 decide.plan(&RoleEdit { caller: user(by), organization, member, role: *role })
             }
             Self::Rename(by) => {
-                let name = OrganizationName::parse("Acme Works").ok()?;
+                let name = OrganizationName::parse("Acme Works").map_err(|_| None)?;
                 decide.plan(&OrganizationEdit { caller: user(by), organization, name })
             }
             Self::Remove(by, whom) => {
                 decide.plan(&Remove { caller: user(by), organization, member: Some(user(whom)) })
             }
-            Self::Expire(link) => decide.plan(&Expire { timer: link.clone() }),
-            Self::Reconcile(person) => decide.plan(&Reconcile { organization, invitation: id(person) }),
-            Self::Feedback(link, mark) => decide.plan(&MarkMail { link: link.clone(), mark: mark.clone() }),
+            Self::Expire(link) => decide.works(&Expire { timer: link.clone() }),
+            Self::Reconcile(person) => decide.works(&Reconcile { organization, invitation: id(person) }),
+            Self::Feedback(link, mark) => decide.works(&MarkMail { link: link.clone(), mark: mark.clone() }),
         }
     }
 
@@ -92,13 +94,19 @@ impl Call {
         let user = |person: &Person| model.user(*person).clone();
         match self {
             Self::Invite(by, _, role) => Operation::Invite { by: user(by), role: *role },
-            Self::Resend(by, whom) | Self::Revoke(by, whom) => {
-                Operation::Administer { by: user(by), invitation: model.id(*whom).clone() }
-            }
-            Self::RoleEdit(by, ..) | Self::Rename(by) => Operation::ByOwner { by: user(by) },
+            Self::Resend(by, whom) => Operation::Resend { by: user(by), invitation: model.id(*whom).clone() },
+            Self::Revoke(by, whom) => Operation::Revoke { by: user(by), invitation: model.id(*whom).clone() },
+            Self::RoleEdit(by, whom, _) => Operation::RoleEdit { by: user(by), member: user(whom) },
+            Self::Rename(by) => Operation::OrganizationEdit { by: user(by) },
             Self::Remove(by, whom) => Operation::Remove { by: user(by), member: user(whom) },
             Self::Accept(link) => Operation::Accept(link.clone()),
-            Self::Decline(_) | Self::Expire(_) | Self::Reconcile(_) | Self::Feedback(..) => Operation::Other,
+            Self::Decline(link) => {
+                let email = model.person(&link.invitation).and_then(|person| model.email(person));
+                email.map_or(Operation::Other, |email| Operation::Decline { email, link: link.clone() })
+            }
+            Self::Expire(link) => Operation::Expire(link.clone()),
+            Self::Reconcile(_) => Operation::Reconcile,
+            Self::Feedback(..) => Operation::Mail,
         }
     }
 
@@ -117,13 +125,25 @@ struct Decide<'a> {
 }
 
 impl Decide<'_> {
-    fn plan<A: Action>(&self, action: &A) -> Option<Plan> {
+    /// What people are refused is told.
+    fn plan(&self, action: &impl Action<Refusal = Refusal>) -> Result<Plan, Option<Refusal>> {
+        self.decided(action).map_err(|error| match error {
+            RunError::Refused(refusal) => Some(refusal),
+            RunError::Plan(_) | RunError::Guard(_) => None,
+        })
+    }
+
+    fn works(&self, action: &impl Action) -> Result<Plan, Option<Refusal>> {
+        self.decided(action).map_err(|_| None)
+    }
+
+    fn decided<A: Action>(&self, action: &A) -> Result<Plan, RunError<A::Refusal>> {
         // A plan that lost a race wanted to write an invitation whose sender is that of the one that was read.
         let seen = self.lost.map(|lost| {
             let puts = lost.puts().map(|record| (record.key(), Some(record.clone())));
             puts.collect::<Snapshot>()
         });
         let decided = self.table.decide(action, seen.as_ref(), &self.model.policy, Roster::now(self.tick));
-        decided.ok().map(|(plan, _)| plan)
+        decided.map(|(plan, _)| plan)
     }
 }

@@ -15,6 +15,7 @@
 mod bounds;
 mod call;
 mod check;
+mod sometimes;
 mod step;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -222,12 +223,12 @@ impl Roster {
 
     /// Whether the timer of this link comes too early.
     fn is_early(&self, state: &State, link: &Link) -> bool {
-        Call::Expire(link.clone()).decide(self, &state.table, state.tick, None).is_none()
+        Call::Expire(link.clone()).decide(self, &state.table, state.tick, None).is_err()
     }
 
     fn reconciling(&self, state: &State, person: Person) -> Option<Plan> {
         let call = Call::Reconcile(person);
-        call.decide(self, &state.table, state.tick, None).filter(Plan::writes)
+        call.decide(self, &state.table, state.tick, None).ok().filter(Plan::writes)
     }
 
     fn has_pending(&self, state: &State) -> bool {
@@ -286,7 +287,7 @@ impl Model for Roster {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![
+        let mut properties = vec![
             Property::always("rules: seats, one record per address, last owner", |_, state: &State| {
                 state.table.violations().is_empty()
             }),
@@ -301,6 +302,12 @@ impl Model for Roster {
             }),
             Property::always("rule: links", |_, state: &State| {
                 state.wrong != Some(RuleViolation::ByAnOldLink)
+            }),
+            Property::always("rule: deadlines", |_, state: &State| {
+                state.wrong != Some(RuleViolation::OutOfTime)
+            }),
+            Property::always("rule: each operation changes its own", |_, state: &State| {
+                state.wrong != Some(RuleViolation::NotItsOwn)
             }),
             Property::always("rule: mail", |_, state: &State| {
                 state.wrong != Some(RuleViolation::NeverMailed)
@@ -318,17 +325,9 @@ impl Model for Roster {
                     !model.is_over(state) || (!model.has_pending(state) && model.is_quiet(state))
                 },
             ),
-            Property::sometimes("somebody accepts", |model: &Self, state: &State| {
-                let members = state.table.members(&model.organization).count();
-                members > model.bounds.members.len() + 1
-            }),
-            Property::sometimes("an invitation expires", |model: &Self, state: &State| {
-                state.table.invitations(&model.organization).any(|it| it.status() == Status::Expired)
-            }),
-            Property::sometimes("no seat is free", |model: &Self, state: &State| {
-                state.table.organization(&model.organization).is_some_and(|it| it.seats.free == 0)
-            }),
-        ]
+        ];
+        properties.extend(sometimes::within(&self.bounds));
+        properties
     }
 }
 

@@ -101,19 +101,20 @@ impl Roster {
         steps.push(Step::Tick);
     }
 
-    /// What people may call: what is on the menu, and whatever the links that they were mailed are good for.
+    /// What people call next.
     fn calls(&self, state: &State, steps: &mut Vec<Step>) {
         let a_persons = |work: &&Work| matches!(work, Work::Decided(call, _) if call.is_a_persons());
         if state.calls == 0 || state.under_way.iter().filter(a_persons).count() >= self.bounds.at_once {
             return;
         }
-        steps.extend(self.bounds.menu.iter().cloned().map(Step::Begin));
-        for mailed in state.mailed.values() {
-            steps.push(Step::Begin(Call::Accept(mailed.link.clone())));
-            if self.bounds.declines {
-                steps.push(Step::Begin(Call::Decline(mailed.link.clone())));
-            }
-        }
+        steps.extend(self.menu(state).map(Step::Begin));
+    }
+
+    /// What is on the menu, and whatever the links that people were mailed are good for.
+    pub(crate) fn menu(&self, state: &State) -> impl Iterator<Item = Call> {
+        let links = || state.mailed.values().map(|mailed| mailed.link.clone());
+        let declines = links().filter(|_| self.bounds.declines).map(Call::Decline);
+        self.bounds.menu.iter().cloned().chain(links().map(Call::Accept)).chain(declines)
     }
 
     pub(crate) fn take(&self, state: &State, step: &Step) -> Option<State> {
@@ -220,7 +221,7 @@ impl Roster {
         if matches!(call, Call::Reconcile(_)) && state.under_way.iter().any(|work| is_of(work, call)) {
             return None;
         }
-        let plan = call.decide(self, &state.table, state.tick, None).filter(Plan::writes)?;
+        let plan = call.decide(self, &state.table, state.tick, None).ok().filter(Plan::writes)?;
         let mut next = state.clone();
         match call {
             Call::Feedback(..) => spend(&mut next.faults.feedback)?,
@@ -268,7 +269,7 @@ impl Roster {
                 if !self.commit(state, &call, &plan) {
                     // A rival wrote first: read and decided again. It may be refused now.
                     let again = call.decide(self, &state.table, state.tick, Some(&plan));
-                    if let Some(plan) = again.filter(Plan::writes) {
+                    if let Some(plan) = again.ok().filter(Plan::writes) {
                         state.under_way.push(Work::Decided(call, plan));
                     }
                 }
@@ -289,7 +290,7 @@ impl Roster {
             Work::Fired(link) => {
                 let call = Call::Expire(link);
                 let plan = call.decide(self, &state.table, state.tick, None);
-                if let Some(plan) = plan.filter(Plan::writes) {
+                if let Some(plan) = plan.ok().filter(Plan::writes) {
                     state.under_way.push(Work::Decided(call, plan));
                 }
             }
@@ -300,7 +301,7 @@ impl Roster {
     /// mail.
     fn mark(&self, state: &mut State, link: Link, mark: Mark) {
         let call = Call::Feedback(link, mark);
-        if let Some(plan) = call.decide(self, &state.table, state.tick, None).filter(Plan::writes) {
+        if let Some(plan) = call.decide(self, &state.table, state.tick, None).ok().filter(Plan::writes) {
             self.commit(state, &call, &plan);
         }
     }

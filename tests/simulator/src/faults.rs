@@ -32,6 +32,8 @@ pub struct Faults {
     pub timers_lost: f64,
     /// A timer fires seconds too early, or hours too late.
     pub timers_off: f64,
+    /// An index answers as it did before.
+    pub stale: f64,
     /// SES is away, or sending is paused: from when, and how long.
     pub outage: Option<(Duration, Duration)>,
     /// The furthest that the clocks of two functions are apart.
@@ -58,6 +60,7 @@ impl Faults {
             refuses: rate(0.2),
             timers_lost: rate(1.0),
             timers_off: rate(0.8),
+            stale: rate(1.0),
             outage: None,
             skew: Duration::ZERO,
             end,

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use reference::Operation;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
+use crate::services::MailId;
 use crate::world::World;
 
 /// As in the template.
@@ -22,7 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const ATTEMPTS: [Duration; 3] = [Duration::ZERO, Duration::from_mins(1), Duration::from_mins(2)];
 /// As in the template: twenty attempts, and then a dead letter.
 const STREAM_ATTEMPTS_MAX: u32 = 20;
-/// A function seldom awaits more often than this.
+/// A function seldom awaits more often than this, for each record that it is handed.
 const AWAITS_MAX: u32 = 14;
 
 tokio::task_local! {
@@ -47,7 +48,10 @@ pub struct Invocation {
     /// Whether somebody else may be at the same batch.
     pub duplicate: bool,
     commits: AtomicU32,
+    lost_races: AtomicU32,
     faults: AtomicU32,
+    /// Mails that it has sent, or is sending, and that are not marked yet.
+    unmarked: Mutex<BTreeSet<MailId>>,
 }
 
 impl Invocation {
@@ -64,6 +68,26 @@ impl Invocation {
     /// How often it has changed the table.
     pub fn committed(&self) -> u32 {
         self.commits.load(Ordering::Relaxed)
+    }
+
+    /// A guard of its transaction has failed.
+    pub fn loses_a_race(&self) {
+        self.lost_races.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often a guard has failed.
+    pub fn lost_races(&self) -> u32 {
+        self.lost_races.load(Ordering::Relaxed)
+    }
+
+    /// It sends that mail.
+    pub fn sends(&self, mail: MailId) {
+        self.unmarked().insert(mail);
+    }
+
+    /// Mails that it has sent, or is sending, and that are not marked yet.
+    pub fn unmarked(&self) -> MutexGuard<'_, BTreeSet<MailId>> {
+        self.unmarked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Something went wrong with it.
@@ -122,7 +146,16 @@ pub struct Event {
 impl Event {
     /// An event of nobody in particular.
     pub fn new(function: &'static str, payload: Value) -> Self {
-        Self { function, payload, operation: Operation::Other, about: BTreeSet::new(), duplicate: false }
+        let operation = match function {
+            "expire" => {
+                let timer: edge::Timer = serde_json::from_value(payload.clone()).expect("a timer");
+                Operation::Expire(timer.into())
+            }
+            "reconcile" => Operation::Reconcile,
+            "mail" | "feedback" => Operation::Mail,
+            _ => Operation::Other,
+        };
+        Self { function, payload, operation, about: BTreeSet::new(), duplicate: false }
     }
 }
 
@@ -130,6 +163,8 @@ impl World {
     /// Invokes a function once, in one of the places where it runs.
     pub async fn invoke(self: &Arc<Self>, event: Event) -> (Arc<Invocation>, Result<Value, Failed>) {
         let Event { function, payload, operation, about, duplicate } = event;
+        let records = payload["Records"].as_array().map_or(1, |records| records.len().max(1));
+        let records = u32::try_from(records).unwrap_or(1);
         let invocation = Arc::new(Invocation {
             number: self.next_number(),
             function: function.to_owned(),
@@ -137,11 +172,16 @@ impl World {
             about,
             duplicate,
             commits: AtomicU32::new(0),
+            lost_races: AtomicU32::new(0),
             faults: AtomicU32::new(0),
+            unmarked: Mutex::default(),
         });
         self.remember(&invocation);
         self.count(format!("invocations of {function}"));
-        let polls = self.strikes(self.faults.kills).then(|| self.up_to(AWAITS_MAX));
+        let polls = self.strikes(self.faults.kills).then(|| self.up_to(AWAITS_MAX * records));
+        if polls.is_some_and(|polls| polls > AWAITS_MAX) {
+            self.count("kills, late in a batch");
+        }
         self.note(format_args!("{} begins", invocation.name()));
         let functions = self.any_functions();
         let work = INVOCATION.scope(Arc::clone(&invocation), functions.invoke(function, payload));
@@ -152,6 +192,7 @@ impl World {
             Ok(None) | Err(_) => {
                 self.count("kills");
                 invocation.suffers();
+                self.excuses_mails_of(&invocation);
                 Err(Failed::Killed)
             }
         };

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use crate::lambda::invocation;
-use crate::services::Scheduled;
+use crate::lambda::{Invocation, invocation};
+use crate::services::{MailId, Scheduled, link_and_recipient};
 use crate::world::World;
 
 /// Longer than anybody waits for an answer.
@@ -65,6 +65,13 @@ enum Fault {
     Outage,
 }
 
+impl Fault {
+    /// Whether the service does what is asked for, whatever it answers.
+    fn lets_it_be_done(self) -> bool {
+        matches!(self, Self::LostAfter | Self::Hangs | Self::FailsAfter)
+    }
+}
+
 impl HttpConnector for Network {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let world = self.0.upgrade().expect("a world outlives its functions");
@@ -74,10 +81,20 @@ impl HttpConnector for Network {
         // What was sent is on its way, whether or not its sender lives to see the answer.
         world.clone().spawn(async move {
             let fault = invocation.as_ref().and_then(|_| world.meets(&wanted));
+            let takes = fault.is_none_or(Fault::lets_it_be_done);
+            if let (Some(invocation), Some(mail), true) = (&invocation, wanted.mail(), takes) {
+                invocation.sends(mail);
+            }
             if let (Some(fault), Some(invocation)) = (fault, &invocation) {
                 world.note(format_args!("{} meets {fault:?} at {}", invocation.name(), wanted.operation));
                 world.count(format!("{fault:?}"));
+                if wanted.is_kms() {
+                    world.count("faults of KMS");
+                }
                 invocation.suffers();
+                if takes || wanted.operation != "SendEmail" {
+                    world.excuses_mails_of(invocation);
+                }
             }
             sleep(world.latency()).await;
             if fault == Some(Fault::LostBefore) {
@@ -135,6 +152,16 @@ impl Wanted {
         }
     }
 
+    /// The mail that it sends, if it sends one.
+    fn mail(&self) -> Option<MailId> {
+        (self.operation == "SendEmail")
+            .then(|| crate::services::mail_of(&link_and_recipient(&self.json()).0.link))
+    }
+
+    fn is_kms(&self) -> bool {
+        self.operation.ends_with("Mac")
+    }
+
     fn is_schedule(&self) -> bool {
         self.operation.ends_with("Schedule")
     }
@@ -155,6 +182,7 @@ impl Wanted {
             Fault::Throttles if self.is_transaction() => self.cancelled("ThrottlingError"),
             Fault::Throttles if self.operation == "SendEmail" => rest(429, "TooManyRequestsException"),
             Fault::Throttles if self.is_schedule() => rest(429, "ThrottlingException"),
+            Fault::Throttles if self.is_kms() => rest(400, "ThrottlingException"),
             Fault::Throttles => dynamodb(400, "ThrottlingException", json!({})),
             Fault::Conflicts => self.cancelled("TransactionConflict"),
             Fault::Refuses => rest(400, "MessageRejected"),
@@ -166,6 +194,7 @@ impl Wanted {
         match self.operation.as_str() {
             "SendEmail" => rest(500, "InternalServiceErrorException"),
             _ if self.is_schedule() => rest(500, "InternalServerException"),
+            _ if self.is_kms() => rest(500, "KMSInternalException"),
             _ => dynamodb(500, "InternalServerError", json!({})),
         }
     }
@@ -212,7 +241,7 @@ impl World {
     }
 
     /// The services' own answer.
-    fn serve(self: &Arc<Self>, wanted: &Wanted, by: Option<&crate::lambda::Invocation>) -> Answer {
+    fn serve(self: &Arc<Self>, wanted: &Wanted, by: Option<&Invocation>) -> Answer {
         self.count("requests");
         match wanted.operation.as_str() {
             "SendEmail" => {
@@ -235,11 +264,21 @@ impl World {
                     }
                 }
             }
+            "GenerateMac" | "VerifyMac" => match self.kms.answer(&wanted.operation, &wanted.body) {
+                Ok(answer) => (200, None, answer.to_string()),
+                Err(error) => panic!("KMS refuses {}: {error:?}", wanted.operation),
+            },
             operation => {
                 let (status, body) = self.engine.answer(operation, &wanted.body);
                 match (operation, status) {
                     ("TransactWriteItems", 200) => self.committed(by),
-                    ("TransactWriteItems", _) => self.count("lost races"),
+                    ("TransactWriteItems", _) => {
+                        self.count("lost races");
+                        by.into_iter().for_each(Invocation::loses_a_race);
+                    }
+                    ("Query", 200) if !wanted.json()["IndexName"].is_null() => {
+                        return (status, None, self.indexed(&wanted.json(), body));
+                    }
                     _ => {}
                 }
                 (status, None, body)

@@ -1,15 +1,15 @@
 //! People: who calls what, by chance, and what they are answered.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Caller, Invitation, OrganizationId, Role, Status, Token};
+use domain::{Caller, Invitation, InvitationId, OrganizationId, Role, Status, Token, UserId};
 use reference::Operation;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::lambda::{Event, Failed, Invocation};
+use crate::answers::{Answered, Answers};
+use crate::lambda::{Event, Failed};
 use crate::world::{World, caller};
 
 /// Everybody, the founders first.
@@ -20,92 +20,19 @@ const STRANGERS: [&str; 6] = ["gil", "hal", "ida", "jon", "kim", "lea"];
 
 /// A call, as the gateway hands it over.
 #[derive(Debug, Clone)]
-struct Call {
+pub struct Call {
     function: &'static str,
-    by: String,
-    organization: Option<OrganizationId>,
+    /// By whom.
+    pub by: String,
+    /// Where, if it names an organization.
+    pub organization: Option<OrganizationId>,
     parameter: Option<(&'static str, String)>,
-    body: Value,
-    operation: Operation,
+    /// What it hands over.
+    pub body: Value,
+    /// What it does, as far as the rules ask.
+    pub operation: Operation,
     /// What its caller names it, if they do.
-    key: Option<u32>,
-}
-
-/// A call that was answered, or not.
-#[derive(Debug)]
-pub struct Answered {
-    /// The invocation.
-    pub invocation: Arc<Invocation>,
-    /// Status and body; none if the function was killed or failed.
-    pub answer: Option<(u16, Value)>,
-    /// What its caller has named it.
     pub key: Option<u32>,
-}
-
-/// What calls of one name have done and said, that they should not: together they do no more than one, and whoever
-/// has an answer has the same one.
-pub fn lies(answers: &[Answered]) -> Vec<String> {
-    let mut named: BTreeMap<u32, Vec<&Answered>> = BTreeMap::new();
-    for answered in answers {
-        if let Some(key) = answered.key {
-            named.entry(key).or_default().push(answered);
-        }
-    }
-    let lie = |calls: Vec<&Answered>| {
-        let name = calls[0].invocation.name();
-        let committed: u32 = calls.iter().map(|it| it.invocation.committed()).sum();
-        let done: Vec<_> = calls
-            .iter()
-            .filter_map(|it| it.answer.as_ref())
-            .filter(|it| it.0 < 300)
-            .map(|it| &it.1)
-            .collect();
-        if committed > 1 {
-            return Some(format!(
-                "{name}, called {} times by one key, committed {committed} times",
-                calls.len()
-            ));
-        }
-        if committed == 0 && !done.is_empty() {
-            return Some(format!("{name} was answered by one key, and committed nothing"));
-        }
-        let differ = done.windows(2).any(|pair| pair[0] != pair[1]);
-        differ.then(|| format!("{name} has two answers by one key"))
-    };
-    named.into_values().filter_map(lie).collect()
-}
-
-impl Answered {
-    /// What the answer says and the table does not, or the other way round.
-    pub fn lie(&self) -> Option<String> {
-        let name = self.invocation.name();
-        let committed = self.invocation.committed();
-        let Some((status, body)) = &self.answer else {
-            return (committed > 1).then(|| format!("{name} had no answer, and committed {committed} times"));
-        };
-        let most = match status {
-            200..300 | 500.. => 1,
-            _ => 0,
-        };
-        if committed > most {
-            return Some(format!("{name} answered {status}, and committed {committed} times"));
-        }
-        if self.key.is_some() {
-            return None;
-        }
-        let invited = || {
-            let mut results = body["results"].as_array().into_iter().flatten();
-            results.any(|result| result["outcome"] == "invited")
-        };
-        let acknowledged = *status < 300
-            && match self.invocation.function.as_str() {
-                "invite" => invited(),
-                "resend" | "revoke" | "decline" | "remove" => true,
-                // What is so already is answered, too.
-                _ => false,
-            };
-        (acknowledged && committed == 0).then(|| format!("{name} answered {status}, and committed nothing"))
-    }
 }
 
 /// How many calls one of the people makes.
@@ -201,9 +128,9 @@ impl World {
             key: None,
         };
         let keyed = |call| Call { key: self.by_chance(0.4).then(|| self.next_key()), ..call };
-        let administer = |function| {
+        let of_invitation = |function, operation: fn(UserId, InvitationId) -> Operation| {
             let Invitation { id, .. } = self.one_of(&invitations)?.clone();
-            let operation = Operation::Administer { by: user(), invitation: id.clone() };
+            let operation = operation(user(), id.clone());
             Some(call(function, Some(("invitation_id", id.to_string())), Value::Null, operation))
         };
         let act = match over {
@@ -223,16 +150,19 @@ impl World {
                 let body = json!({ "emails": emails, "role": role });
                 Some(keyed(call("invite", None, body, Operation::Invite { by: user(), role })))
             }
-            7..=8 => administer("resend").map(keyed),
-            9 => administer("revoke"),
+            7..=8 => {
+                of_invitation("resend", |by, invitation| Operation::Resend { by, invitation }).map(keyed)
+            }
+            9 => of_invitation("revoke", |by, invitation| Operation::Revoke { by, invitation }),
             10..=11 => {
                 let (member, role) = match over {
                     Some(_) if owners.len() < 2 => (self.one_of(&members)?.clone(), Role::Owner),
                     Some(_) => (self.one_of(&owners)?.user.to_string(), Role::Member),
                     None => (self.one_of(&members)?.clone(), role()),
                 };
+                let operation = Operation::RoleEdit { by: user(), member: caller(&member).user };
                 let parameter = Some(("user_id", member));
-                Some(call("role-edit", parameter, json!({ "role": role }), Operation::ByOwner { by: user() }))
+                Some(call("role-edit", parameter, json!({ "role": role }), operation))
             }
             12..=13 => {
                 let member = if self.by_chance(0.5) { by.clone() } else { self.one_of(&members)?.clone() };
@@ -241,14 +171,17 @@ impl World {
             }
             20 => {
                 let body = json!({ "name": format!("Acme {}", self.up_to(3)) });
-                Some(call("organization-edit", None, body, Operation::ByOwner { by: user() }))
+                Some(call("organization-edit", None, body, Operation::OrganizationEdit { by: user() }))
             }
             number => {
                 let (token, to) = self.token(over.and_then(|_| invitations.first()))?;
                 let by = to.split('@').next()?.to_owned();
-                let function = if number == 14 { "decline" } else { "accept" };
-                let operation =
-                    if number == 14 { Operation::Other } else { Operation::Accept(token.link.clone()) };
+                let (function, operation) = if number == 14 {
+                    let email = caller(&by).email?;
+                    ("decline", Operation::Decline { email, link: token.link.clone() })
+                } else {
+                    ("accept", Operation::Accept(token.link.clone()))
+                };
                 let body = json!({ "token": token.reveal() });
                 Some(Call { function, by, organization: None, parameter: None, body, operation, key: None })
             }
@@ -270,7 +203,9 @@ impl World {
     async fn calls(self: &Arc<Self>, call: &Call) -> Answered {
         self.note(format_args!("{} calls {}", call.by, call.function));
         let event = Event { operation: call.operation.clone(), ..Event::new(call.function, call.event()) };
+        let from = self.elapsed();
         let (invocation, answer) = self.invoke(event).await;
+        let until = self.elapsed();
         let answer = match answer {
             Ok(answer) => {
                 let status = answer["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
@@ -283,7 +218,7 @@ impl World {
             }
             Err(Failed::Killed | Failed::Error(_)) => None,
         };
-        Answered { invocation, answer, key: call.key }
+        Answered { call: call.clone(), invocation, from, until, answer }
     }
 }
 
@@ -297,9 +232,6 @@ enum Over {
     /// One invitation.
     Invitation,
 }
-
-/// Everybody's answers.
-pub type Answers = Arc<std::sync::Mutex<Vec<Answered>>>;
 
 impl Call {
     /// The event of API Gateway's payload format 2.0.

@@ -20,16 +20,25 @@ pub struct Mailbox {
 impl Mailbox {
     /// Takes the mail of a `SendEmail`, and tells which one it is.
     pub fn take(&mut self, body: &Value) -> Link {
-        let text = body["Content"]["Simple"]["Body"]["Text"]["Data"].as_str().expect("a mail has a text");
-        let token = text.split_whitespace().find_map(|word| word.split_once('#')?.1.parse().ok());
-        let token: Token = token.expect("a mail has a link");
-        let to = body["Destination"]["ToAddresses"][0].as_str().expect("a mail goes to somebody");
+        let (token, to) = link_and_recipient(body);
         let link = token.link.clone();
-        let id = (link.organization.clone(), link.invitation.clone(), link.generation.0);
-        *self.taken.entry(id).or_default() += 1;
-        self.tokens.push((token, to.to_owned()));
+        *self.taken.entry(mail_of(&link)).or_default() += 1;
+        self.tokens.push((token, to));
         link
     }
+}
+
+/// The mail that a link stands in.
+pub fn mail_of(link: &Link) -> MailId {
+    (link.organization.clone(), link.invitation.clone(), link.generation.0)
+}
+
+/// The token in the mail of a `SendEmail`, and to whom it goes.
+pub fn link_and_recipient(body: &Value) -> (Token, String) {
+    let text = body["Content"]["Simple"]["Body"]["Text"]["Data"].as_str().expect("a mail has a text");
+    let token = text.split_whitespace().find_map(|word| word.split_once('#')?.1.parse().ok());
+    let to = body["Destination"]["ToAddresses"][0].as_str().expect("a mail goes to somebody");
+    (token.expect("a mail has a link"), to.to_owned())
 }
 
 /// A one-time schedule.

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::config::SharedHttpClient;
+use dev::aws::kms::Kms;
 use dev::laptop::sdk_config;
 use dev::local::Local;
 use dev::table::Table;
 use domain::{
-    Caller, Clock, Create, Delivery, EmailAddress, KeyId, Language, Limits, Link, OrganizationId,
-    OrganizationName, Policy, State, Timestamp, UserId, WindowCounter,
+    Caller, Clock, Create, Delivery, EmailAddress, Language, Limits, Link, OrganizationId, OrganizationName,
+    Policy, State, Timestamp, UserId, WindowCounter,
 };
 use fastrand::Rng;
 use reference::ReferenceTable;
@@ -29,16 +30,18 @@ use crate::engine::{Engine, TABLE};
 use crate::faults::Faults;
 use crate::lambda::Invocation;
 use crate::network::Network;
-use crate::services::{Mailbox, Schedule, Schedules};
+use crate::services::{MailId, Mailbox, Schedule, Schedules};
 
 /// When every run begins: 2026-11-24T12:00:00Z.
 const BEGINS: i64 = 1_795_521_600;
 /// Reconcile's rhythm, as in the template.
 const RECONCILE_EVERY: Duration = Duration::from_mins(15);
+/// The links' key in KMS.
+const LINK_KEY: &str = "alias/roster-links";
 /// Places where functions run, each with a clock of its own.
 const PLACES: usize = 3;
-/// The clock of whoever looks may be behind the one that wrote.
-const SKEW_MAX: Duration = Duration::from_secs(10);
+/// The clock of whoever looks may be so far behind the one that wrote.
+pub const SKEW_MAX: Duration = Duration::from_secs(10);
 
 /// A run's world.
 pub struct World {
@@ -54,7 +57,14 @@ pub struct World {
     schedules: Mutex<Schedules>,
     places: OnceLock<Vec<Local>>,
     tasks: Mutex<JoinSet<()>>,
-    stored: Mutex<ReferenceTable>,
+    /// The table after each commit, and when that was.
+    tables: Mutex<Vec<(Duration, Arc<ReferenceTable>)>>,
+    /// What went wrong with each mail between its sending and its mark.
+    excuses: Mutex<BTreeMap<MailId, u32>>,
+    /// The newest answer to each question to an index, for who is answered by one that lags.
+    indexed: Mutex<BTreeMap<String, String>>,
+    /// KMS.
+    pub kms: Kms,
     /// Whoever reads the stream waits for it to grow, and all of them in one order.
     grown: Notify,
     numbers: AtomicUsize,
@@ -123,7 +133,10 @@ impl World {
             schedules: Mutex::default(),
             places: OnceLock::new(),
             tasks: Mutex::default(),
-            stored: Mutex::default(),
+            tables: Mutex::new(vec![(Duration::ZERO, Arc::default())]),
+            excuses: Mutex::default(),
+            indexed: Mutex::default(),
+            kms: Kms::new([(LINK_KEY.to_owned(), vec![7; 32])]),
             grown: Notify::new(),
             numbers: AtomicUsize::new(0),
             invocations: Mutex::default(),
@@ -131,6 +144,9 @@ impl World {
             trace: Mutex::new(Trace { digest: DefaultHasher::new(), lines: traces.then(Vec::new) }),
             failures: Mutex::default(),
         });
+        if world.faults.skew >= Duration::from_secs(1) {
+            world.count("worlds with clocks that are apart");
+        }
         let faults = format!("{:?}", world.faults);
         world.note(format_args!("seed {seed}: {faults}"));
         let config = world.config();
@@ -158,7 +174,7 @@ impl World {
             policy: policy.clone(),
             services: (),
         };
-        let key = links::InProcess::new((KeyId::parse("sim").expect("a key's id"), [7; 32]), Vec::new());
+        let key = links::Kms::new(config, &format!("sim={LINK_KEY}")).expect("a key's name");
         Local::assembled(edge, Arc::new(key), config, "https://product.example/accept", Language::En)
             .expect("the functions can be set up")
     }
@@ -252,8 +268,53 @@ impl World {
     }
 
     /// The table, as of the last commit.
-    pub fn records(&self) -> ReferenceTable {
-        lock(&self.stored).clone()
+    pub fn records(&self) -> Arc<ReferenceTable> {
+        let tables = lock(&self.tables);
+        let (_, newest) = tables.last().expect("there is one from the beginning");
+        Arc::clone(newest)
+    }
+
+    /// Every table that there was between two times since the beginning.
+    pub fn tables(&self, from: Duration, until: Duration) -> Vec<Arc<ReferenceTable>> {
+        let tables = lock(&self.tables);
+        let first = tables.partition_point(|(since, _)| *since < from).saturating_sub(1);
+        let within = tables[first..].iter().take_while(|(since, _)| *since <= until);
+        within.map(|(_, table)| Arc::clone(table)).collect()
+    }
+
+    /// The moment that was so long after the beginning.
+    pub fn time(elapsed: Duration) -> Timestamp {
+        Timestamp::from_unix(BEGINS) + elapsed
+    }
+
+    /// Whatever `invocation` has sent and not marked may have to be sent once more.
+    pub(crate) fn excuses_mails_of(&self, invocation: &Invocation) {
+        let mut excuses = lock(&self.excuses);
+        for mail in invocation.unmarked().iter() {
+            *excuses.entry(mail.clone()).or_default() += 1;
+        }
+    }
+
+    /// How often something went wrong with each mail between its sending and its mark.
+    pub fn excuses(&self) -> BTreeMap<MailId, u32> {
+        lock(&self.excuses).clone()
+    }
+
+    /// What an index answers: the same as it did before, if it lags.
+    pub(crate) fn indexed(&self, question: &Value, answer: String) -> String {
+        let values = question["ExpressionAttributeValues"].as_object().into_iter().flatten();
+        // Times go on, and are no part of the question.
+        let texts: Vec<_> = values.filter_map(|(name, value)| Some((name, value.get("S")?))).collect();
+        let key = format!("{} {texts:?} {}", question["IndexName"], question["ExclusiveStartKey"]);
+        let before = lock(&self.indexed).insert(key, answer.clone());
+        match before {
+            Some(before) if before != answer && self.strikes(self.faults.stale) => {
+                self.note(format_args!("an index lags"));
+                self.count("stale answers");
+                before
+            }
+            _ => answer,
+        }
     }
 
     /// One of the places where functions run.
@@ -356,13 +417,20 @@ impl World {
             Ok(after) => after,
             Err(broken) => return self.fails(format!("{name}: {broken}")),
         };
-        let before = std::mem::replace(&mut *lock(&self.stored), after.clone());
+        let (before, after) = (self.records(), Arc::new(after));
         if after == before {
             return;
         }
+        lock(&self.tables).push((self.elapsed(), Arc::clone(&after)));
         self.count("commits");
         if let Some(invocation) = by {
             invocation.commits();
+            invocation.unmarked().retain(|(organization, id, generation)| {
+                after.invitation(organization, id).is_some_and(|it| {
+                    it.generation.0 == *generation
+                        && it.mail.as_ref().is_some_and(|mail| mail.delivery == Delivery::Queued)
+                })
+            });
         }
         self.note(format_args!("{name} commits"));
         for violation in after.violations() {
@@ -408,6 +476,9 @@ impl World {
             if old == new {
                 continue;
             }
+            if old.status() != new.status() {
+                self.count(format!("became {}", new.status()));
+            }
             if new.revision.previous() != Some(old.revision) || new.generation < old.generation {
                 self.fails(format!("{name}: {} does not follow what it was", new.id));
             }
@@ -433,10 +504,12 @@ impl World {
             let due = Duration::from_secs(u64::try_from(at.unix() - world.now().unix()).unwrap_or(0));
             let is_off = |world: &Self| world.strikes(world.faults.timers_off);
             if is_off(&world) && world.by_chance(0.5) {
+                world.count("timers early");
                 sleep(due.saturating_sub(Duration::from_secs(u64::from(world.up_to(4))))).await;
             } else {
                 sleep(due).await;
                 if is_off(&world) {
+                    world.count("timers late");
                     sleep(world.delay()).await;
                 }
             }
