@@ -418,7 +418,7 @@ impl Client {
         let killed = answered.is_err();
         let over = self.shared.moments.next();
         let end = match answered {
-            Ok(answer) if is_unavailable(&answer) => End::Lost(life),
+            Ok(answer) if is_unavailable(&answer) => End::Unavailable(life),
             Ok(answer) => End::Answered(over, answer),
             Err(_) => End::Lost(life),
         };

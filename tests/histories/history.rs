@@ -14,6 +14,11 @@ const CONTEXT: usize = 8;
 /// So many of the ways that it may have gone by then are shown.
 const WAYS_SHOWN: usize = 3;
 
+/// The outcome of a call that was given up for what was in the way.
+pub const UNAVAILABLE: &str = "503 unavailable";
+/// The outcome of a call that has lost too many races.
+pub const CONFLICT: &str = "409 conflict";
+
 /// Numbers moments in the order in which they come, for all clients and for who kills.
 #[derive(Debug, Default)]
 pub struct Moments(AtomicU64);
@@ -32,6 +37,8 @@ pub enum End {
     Answered(u64, Answer),
     /// Its answer was lost, and if the process of that life was killed meanwhile, it was done before that or never.
     Lost(usize),
+    /// It was answered by 503, which says as little: the same as a lost answer.
+    Unavailable(usize),
     /// The address's mails were looked at; the newest is of this generation.
     Mailed(u64, String, u32),
 }
@@ -83,6 +90,7 @@ impl Call {
         match &self.end {
             End::Answered(_, answer) => answer.outcome(),
             End::Lost(_) => "no answer".to_owned(),
+            End::Unavailable(_) => UNAVAILABLE.to_owned(),
             End::Mailed(..) => "200".to_owned(),
         }
     }
@@ -111,7 +119,7 @@ impl History {
     fn over(&self, call: &Call) -> Option<u64> {
         match &call.end {
             End::Answered(at, _) | End::Mailed(at, ..) => Some(*at),
-            End::Lost(life) => self.killed.get(*life).copied(),
+            End::Lost(life) | End::Unavailable(life) => self.killed.get(*life).copied(),
         }
     }
 
@@ -133,7 +141,7 @@ impl History {
         let mut entries = Vec::new();
         for (place, call) in self.calls.iter().enumerate() {
             for step in self.steps(call) {
-                let certain = !matches!(call.end, End::Lost(_));
+                let certain = !matches!(call.end, End::Lost(_) | End::Unavailable(_));
                 entries.push((place, Entry { from: call.at, until: self.over(call), certain, step }));
             }
         }
@@ -144,8 +152,12 @@ impl History {
         let user = &call.caller.user;
         match (&call.action, &call.end) {
             // It was sent after the process had ended: nothing can have come of it.
-            (_, End::Lost(_)) if self.over(call).is_some_and(|over| over < call.at) => Vec::new(),
-            (Some(action), End::Lost(_)) => vec![Step::Call(call.caller.clone(), action.clone(), None)],
+            (_, End::Lost(_) | End::Unavailable(_)) if self.over(call).is_some_and(|over| over < call.at) => {
+                Vec::new()
+            }
+            (Some(action), End::Lost(_) | End::Unavailable(_)) => {
+                vec![Step::Call(call.caller.clone(), action.clone(), None)]
+            }
             (_, End::Mailed(_, email, generation)) => vec![Step::Mailed(email.clone(), *generation)],
             // Whoever loses too many races may be told so at any time, and nothing is done.
             (_, End::Answered(_, Answer::Refused(refusal))) if refusal.code == "conflict" => Vec::new(),
@@ -171,7 +183,7 @@ impl History {
             (Some(action), End::Answered(_, answer)) => {
                 vec![Step::Call(call.caller.clone(), action.clone(), Some(answer.clone()))]
             }
-            (None, End::Answered(..) | End::Lost(_)) => Vec::new(),
+            (None, End::Answered(..) | End::Lost(_) | End::Unavailable(_)) => Vec::new(),
         }
     }
 
@@ -204,6 +216,7 @@ impl History {
         let got = match &call.end {
             End::Answered(_, answer) => answer.to_string(),
             End::Lost(life) => format!("no answer (life {life})"),
+            End::Unavailable(life) => format!("{UNAVAILABLE} (life {life})"),
             End::Mailed(_, email, generation) => format!("{email} has mail {generation}"),
         };
         format!("#{place} [{}..{over}] client {}, {user} ({email}): {asked} -> {got}", call.at, call.client)

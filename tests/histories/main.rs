@@ -22,7 +22,11 @@ const SEED: &str = "ROSTER_HISTORIES_SEED";
 /// How long the long run goes on.
 const MINUTES: &str = "ROSTER_HISTORIES_MINUTES";
 
-const SHORT: Plan = Plan { seed: 0, organizations: 2, clients: 5, calls: 40, seats: 6, kills: 0 };
+/// What a newcomer has the patience for, or more ([`world::effort`]).
+fn short() -> Plan {
+    let calls = 40 * usize::try_from(world::effort()).unwrap_or(usize::MAX);
+    Plan { seed: 0, organizations: 2, clients: 5, calls, seats: 6, kills: 0 }
+}
 
 fn number(variable: &str) -> Option<u64> {
     let value = std::env::var(variable).ok().filter(|value| !value.is_empty())?;
@@ -36,7 +40,7 @@ fn seed() -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_many_are_answered_at_once_has_an_order() {
     let seed = seed();
-    let figures = run(Plan { seed, ..SHORT }).await;
+    let figures = run(Plan { seed, ..short() }).await;
     println!("{figures}");
     figures.hold(seed);
 }
@@ -44,7 +48,7 @@ async fn what_many_are_answered_at_once_has_an_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_again_and_again_it_keeps_what_it_has_answered_and_mails_what_it_owes() {
     let seed = seed();
-    let figures = run(Plan { seed, kills: 5, ..SHORT }).await;
+    let figures = run(Plan { seed, kills: 5, ..short() }).await;
     println!("{figures}");
     figures.hold(seed);
 }
@@ -59,7 +63,7 @@ async fn for_as_long_as_one_asks_for() {
     println!("{SEED}={seed}");
     'runs: while Instant::now() < until {
         for kills in [0, 10] {
-            let plan = Plan { seed, organizations: 3, clients: 8, calls: 120, kills, ..SHORT };
+            let plan = Plan { seed, organizations: 3, clients: 8, calls: 120, kills, ..short() };
             figures.add(run(plan).await);
             if !figures.violations.is_empty() {
                 break 'runs;

@@ -17,7 +17,7 @@ use world::Person;
 
 use crate::client::{Client, Shared};
 use crate::contract::{Account, Organization};
-use crate::history::{History, Moments};
+use crate::history::{CONFLICT, History, Moments, UNAVAILABLE};
 use crate::site::Site;
 
 /// The people of an organization; all of them together need more seats than it has.
@@ -26,6 +26,24 @@ const NAMES: [&str; 8] = ["ada", "bob", "carl", "dora", "eve", "fay", "gus", "ha
 const KILLED_WITHIN_MICROS: u64 = 30_000;
 /// A run takes seconds; one that hangs is no reason to wait for ever.
 const WITHIN: Duration = Duration::from_mins(10);
+
+/// How many of a thousand calls are at least of this kind and work: a sixth of what do, so that chance alone does not come
+/// below it.
+const WORKS_IN_A_THOUSAND: [(&str, usize); 9] = [
+    ("accept", 7),
+    ("invite", 18),
+    ("list: invitations", 4),
+    ("list: members", 4),
+    ("list: organization", 4),
+    ("remove", 2),
+    ("resend", 3),
+    ("revoke", 2),
+    ("role-edit", 8),
+];
+/// How many of a thousand calls may be given up where nothing is in their way but each other and a busy machine.
+const GIVEN_UP_IN_A_THOUSAND: usize = 20;
+/// The same, where the process is killed again and again.
+const GIVEN_UP_IN_A_THOUSAND_KILLED: usize = 100;
 
 /// What is to be run. All chance comes from the seed, but for who is served first: that is the machine's.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +70,8 @@ pub struct Figures {
     clients: usize,
     kills: usize,
     mails: usize,
-    calls: BTreeMap<(&'static str, String), usize>,
+    /// How often each kind of call had which outcome.
+    pub calls: BTreeMap<(&'static str, String), usize>,
     running: Duration,
     checking: Duration,
     ways_max: usize,
@@ -263,11 +282,36 @@ impl Figures {
         self.violations.extend(other.violations);
     }
 
-    /// Fails, if anything was against the contract.
+    /// Fails, if anything was against the contract, or too little came of it to mean anything.
     #[track_caller]
     pub fn hold(&self, seed: u64) {
-        let violations = self.violations.join("\n\n");
-        assert!(self.violations.is_empty(), "ROSTER_HISTORIES_SEED={seed}\n{violations}");
+        let violations = [self.violations.clone(), self.refused_too_much()].concat();
+        assert!(violations.is_empty(), "ROSTER_HISTORIES_SEED={seed}\n{}\n{self}", violations.join("\n\n"));
+    }
+
+    /// What works too seldom, and what is given up too often: an order explains a service that refuses everything, too.
+    pub fn refused_too_much(&self) -> Vec<String> {
+        let all: usize = self.calls.values().sum();
+        let times = |kind: Option<&str>, fits: &dyn Fn(&str) -> bool| -> usize {
+            let counts = self
+                .calls
+                .iter()
+                .filter(|((it, outcome), _)| kind.is_none_or(|kind| kind == *it) && fits(outcome));
+            counts.map(|(_, count)| count).sum()
+        };
+        let worked = |outcome: &str| outcome.starts_with("20");
+        let seldom = WORKS_IN_A_THOUSAND.iter().filter_map(|&(kind, floor)| {
+            let worked = times(Some(kind), &worked);
+            (worked * 1_000 < all * floor)
+                .then(|| format!("{kind} works too seldom: {worked} times of {all} calls"))
+        });
+        let most = if self.kills > 0 { GIVEN_UP_IN_A_THOUSAND_KILLED } else { GIVEN_UP_IN_A_THOUSAND };
+        let often = [UNAVAILABLE, CONFLICT].into_iter().filter_map(|given_up| {
+            let count = times(None, &|outcome| outcome == given_up);
+            (count * 1_000 > all * most)
+                .then(|| format!("{given_up} too often: {count} times of {all} calls"))
+        });
+        seldom.chain(often).collect()
     }
 }
 

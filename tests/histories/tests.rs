@@ -7,6 +7,7 @@ use crate::contract::{
     Seats, Sender, View,
 };
 use crate::history::{Call, End, History};
+use crate::run::Figures;
 
 fn account(user: &str) -> Account {
     Account { user: user.to_owned(), email: email(user) }
@@ -398,4 +399,36 @@ fn a_violation_shows_the_call_its_neighbours_and_what_would_have_been() {
     for text in shown {
         assert!(violation.summary.contains(text), "{text} in\n{}", violation.summary);
     }
+}
+
+/// So many calls of each kind with that outcome.
+fn outcomes(of: &[(&'static str, &str, usize)]) -> Figures {
+    let mut figures = Figures::default();
+    figures.calls.extend(of.iter().map(|&(kind, outcome, count)| ((kind, outcome.to_owned()), count)));
+    figures
+}
+
+#[test]
+fn a_service_that_refuses_everything_is_noticed() {
+    let kinds = [
+        "accept",
+        "invite",
+        "list: invitations",
+        "list: members",
+        "list: organization",
+        "remove",
+        "resend",
+        "revoke",
+        "role-edit",
+    ];
+    let working: Vec<_> = kinds.map(|kind| (kind, "200", 50)).into();
+    assert_eq!(outcomes(&working).refused_too_much(), [""; 0]);
+    for given_up in ["409 conflict", "503 unavailable"] {
+        let all = outcomes(&kinds.map(|kind| (kind, given_up, 50)));
+        assert_eq!(all.refused_too_much().len(), kinds.len() + 1, "{:?}", all.refused_too_much());
+        let few = [working.clone(), vec![("invite", given_up, 10)]].concat();
+        assert_eq!(outcomes(&few).refused_too_much().len(), 1);
+    }
+    let without_accepts: Vec<_> = working.iter().copied().filter(|(kind, ..)| *kind != "accept").collect();
+    assert_eq!(outcomes(&without_accepts).refused_too_much().len(), 1);
 }
