@@ -1,9 +1,9 @@
 """Deploys infra/template.yaml to an emulator of AWS on this machine, and takes invitations through it.
 
-    python tests/deploy/deploy.py [--keep DIR]
+    python tests/deploy/deploy.py [--binaries DIR] [--keep DIR]
 
 Runs ministack (its services, and the functions as processes), the laptop as an identity provider, puts the functions
-of target/debug into a bucket, makes the stack, and then does what people do: found an organization, invite, get the
+of target/debug, or of another folder, into a bucket, makes the stack, and then does what people do: found an organization, invite, get the
 mail, accept, be refused, let an invitation expire. It says what it sees, and fails if that is not what it should be.
 
 Needs `cargo build --workspace`, and ministack, boto3 and aws-sam-translator in the Python that runs it.
@@ -132,10 +132,10 @@ class Roster:
         self.client = lambda service: boto3.client(service, endpoint_url=emulator)
         self.outputs, self.resources = {}, {}
 
-    def deploy(self):
+    def deploy(self, binaries):
         # A prerequisite, as in AWS.
         self.client("sesv2").create_email_identity(EmailIdentity=PARAMETERS["MailIdentity"])
-        self.upload()
+        self.upload(binaries)
         parameters = {
             **PARAMETERS,
             "JwtIssuer": self.issuer,
@@ -177,19 +177,19 @@ class Roster:
         say(f"{len(self.resources)} resources, {stack['StackStatus']}")
         self.add_routes(rendered)
 
-    def upload(self):
+    def upload(self, binaries):
         storage = self.client("s3")
         storage.create_bucket(Bucket="code")
         for name in functions():
             bootstrap = self.work / "bootstrap"
-            # Debug symbols are nine tenths of it.
-            subprocess.run(["strip", "-o", bootstrap, TOP / "target" / "debug" / name], check=True)
+            # In a debug build nine tenths of it are symbols.
+            subprocess.run(["strip", "-o", bootstrap, binaries / name], check=True)
             zipped = self.work / f"{name}.zip"
             # Stored, not deflated: it goes no further than this machine.
             with zipfile.ZipFile(zipped, "w") as archive:
                 archive.write(bootstrap, "bootstrap")
             storage.upload_file(str(zipped), "code", f"{name}.zip")
-        say(f"{len(functions())} functions are uploaded")
+        say(f"{len(functions())} functions of {binaries.relative_to(TOP)} are uploaded")
 
     def add_routes(self, rendered):
         """The body that API Gateway would have read."""
@@ -265,7 +265,7 @@ def use(roster, clock):
     for path in ("/", "/accept"):
         status, page = roster.api("GET", path)
         expect((status, page[:15]), (200, "<!doctype html>"), f"the page {path}")
-    # Those of a debug build, which may have none that are built.
+    # None where they are not built into the function.
     for asset in re.findall(r'"(/assets/[^"]+)"', page):
         expect(roster.api("GET", asset)[0], 200, asset)
     expect(roster.api("GET", "/assets/nothing.js")[0], 404, "an asset that is not there")
@@ -447,6 +447,9 @@ def expire(roster, acme, ada, clock):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--binaries", type=Path, default=TOP / "target" / "debug", help="where the functions' binaries are"
+    )
     parser.add_argument("--keep", type=Path, help="leave logs in this folder, whatever happens")
     arguments = parser.parse_args()
     # What was started is stopped on the way out, which a signal would leave out.
@@ -472,7 +475,7 @@ def main():
             "GATEWAY_PORT": str(port),
             "IOT_MTLS_ENABLED": "0",
             "TMPDIR": folder,
-            # The functions inherit it; debug builds go by it.
+            # The functions inherit it, and go by it.
             "ROSTER_CLOCK_FILE": str(clock),
         }
         ministack = Path(sys.executable).with_name("ministack")
@@ -486,7 +489,7 @@ def main():
                 until("the issuer", lambda: answers(f"{issuer}/.well-known/openid-configuration"))
                 say("the emulator and the issuer are there")
                 roster = Roster(work, emulator, issuer)
-                roster.deploy()
+                roster.deploy(arguments.binaries.resolve())
                 use(roster, clock)
             except BaseException:
                 for log in ("ministack.log", "laptop.log"):

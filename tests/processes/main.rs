@@ -30,7 +30,7 @@ async fn every_function_plays_its_part_as_a_process_of_its_own() {
     })
     .await;
     for function in lambda::functions() {
-        lambda.run(function, process::binary(function), world.laptop().url(), &clock_file);
+        lambda.run(function, &process::function(function), world.laptop().url(), &clock_file);
     }
     tokio::time::timeout(WITHIN, play(&world)).await.expect("nothing hangs");
     lambda.assert_all_run();

@@ -27,6 +27,15 @@ pub fn binary(name: &str) -> &'static Path {
     BUILT.get_or_init(build).get(name).unwrap_or_else(|| panic!("there is no binary {name}"))
 }
 
+/// Where the functions' binaries are, if not in this build: those of `--profile release-quick`, say.
+const FUNCTIONS: &str = "ROSTER_FUNCTIONS";
+
+/// The binary of a function.
+pub fn function(name: &str) -> PathBuf {
+    let built = std::env::var_os(FUNCTIONS).filter(|folder| !folder.is_empty());
+    built.map_or_else(|| binary(name).to_owned(), |folder| world::top().join(folder).join(name))
+}
+
 /// Builds the workspace's binaries, and gives their paths: `cargo test` itself builds no binaries of packages
 /// other than the test's own.
 fn build() -> BTreeMap<String, PathBuf> {

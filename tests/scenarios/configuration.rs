@@ -203,6 +203,47 @@ fn a_variable_without_which_a_function_cannot_start_is_named() {
     }
 }
 
+/// What the template leaves to its defaults is what the functions would take, and the laptop takes.
+#[test]
+fn the_parameters_defaults_are_those_of_the_policy() {
+    let template = Template::load();
+    let default = |parameter: &str| template.0["Parameters"][parameter]["Default"].as_u64().unwrap();
+    let Policy { seats, lifetime, retention, limits } = Policy::default();
+    let limits = limits.unwrap();
+    for (parameter, expected) in [
+        ("Seats", u64::from(seats)),
+        ("LifetimeHours", lifetime.as_secs() / 3_600),
+        ("RetentionDays", retention.as_secs() / 86_400),
+        ("InviteesPerDay", u64::from(limits.invitees_per_day)),
+        ("MailsPerHour", u64::from(limits.mails_per_hour)),
+        ("MailPauseSeconds", limits.pause.as_secs()),
+        ("MailsPerInvitation", u64::from(limits.mails_per_invitation)),
+        ("MailsPerRecipient", u64::from(limits.mails_per_recipient)),
+    ] {
+        assert_eq!(default(parameter), expected, "{parameter}");
+    }
+    assert_eq!((seats, lifetime.as_secs(), retention.as_secs()), (1_000, 48 * 3_600, 30 * 86_400));
+}
+
+/// Whoever calls has an answer before API Gateway gives up (30 s), and before Lambda ends the function: its retries are over
+/// by then, and their last attempt, too. Two attempts and what is between them fit into the retries.
+#[test]
+fn times_out_from_the_inside_to_the_outside() {
+    let template = Template::load();
+    let function = Duration::from_secs(template.0["Globals"]["Function"]["Timeout"].as_u64().unwrap());
+    let budget = store::RetryPolicy::default().budget;
+    let timeouts = aws_client::timeouts();
+    let (connect, attempt) =
+        (timeouts.connect_timeout().unwrap(), timeouts.operation_attempt_timeout().unwrap());
+    assert!(connect < attempt && attempt * 2 < budget, "{connect:?}, {attempt:?} and {budget:?}");
+    assert!(budget + attempt <= function, "{budget:?}, {attempt:?} and {function:?}");
+    assert!(function < Duration::from_secs(30), "{function:?}");
+    for id in template.resources("AWS::Serverless::Function") {
+        let own = template.properties(id)["Timeout"].as_u64().map(Duration::from_secs);
+        assert!(own.is_none_or(|own| own >= function), "{id} has less time than its retries take");
+    }
+}
+
 /// Links are made with the first key, and opened with both, whichever of the two it is.
 #[test]
 fn the_keys_of_links_are_those_that_the_parameters_name() {

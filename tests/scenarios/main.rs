@@ -15,6 +15,7 @@ mod every_route;
 mod expire;
 mod faults;
 mod feedback;
+mod formats;
 mod idempotency;
 mod invite;
 mod kms;

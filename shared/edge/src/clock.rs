@@ -1,11 +1,15 @@
 //! The clock of a real process.
 
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
 use domain::{Clock, Timestamp};
 
-/// The system's clock.
-///
-/// In a debug build, and in no other, the file that `ROSTER_CLOCK_FILE` names holds seconds to add: the
-/// laptop's clock can be advanced, and function processes started beside it have to follow.
+/// The file that holds seconds to add to the time, if it names one: the laptop's clock can be advanced, and function processes
+/// started beside it have to follow. The template sets no such variable.
+const CLOCK_FILE: &str = "ROSTER_CLOCK_FILE";
+
+/// The system's clock, or what `ROSTER_CLOCK_FILE` makes of it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -21,14 +25,9 @@ fn system() -> i64 {
     since_epoch.map_or(0, |elapsed| elapsed.as_secs().cast_signed())
 }
 
-#[cfg(debug_assertions)]
 fn offset() -> i64 {
-    let file = std::env::var_os("ROSTER_CLOCK_FILE");
-    let text = file.and_then(|file| std::fs::read_to_string(file).ok());
+    static FILE: LazyLock<Option<PathBuf>> =
+        LazyLock::new(|| std::env::var_os(CLOCK_FILE).map(PathBuf::from));
+    let text = FILE.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
     text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
-}
-
-#[cfg(not(debug_assertions))]
-fn offset() -> i64 {
-    0
 }

@@ -105,6 +105,26 @@ pub(crate) fn count(counting: impl FnOnce(&mut RetryStats)) {
 mod tests {
     use super::*;
 
+    /// Others get their turn: as often as the pauses of the budget let it, and no more.
+    #[tokio::test(start_paused = true)]
+    async fn pauses_grow_until_the_budget_is_used_up() {
+        fastrand::seed(7);
+        let began = Instant::now();
+        let mut backoff = Backoff::new(RetryPolicy::default());
+        let mut pauses = Vec::new();
+        let mut last = began;
+        while backoff.wait().await {
+            pauses.push(last.elapsed());
+            last = Instant::now();
+        }
+        let most = |pauses: &[Duration]| pauses.iter().max().copied().unwrap_or_default();
+        assert!((35..70).contains(&pauses.len()), "{} pauses", pauses.len());
+        assert!(pauses[0] <= Duration::from_millis(11), "{:?}", pauses[0]);
+        assert!(most(&pauses[..3]) < most(&pauses), "{pauses:?}");
+        assert!((200..=321).contains(&most(&pauses).as_millis()), "{pauses:?}");
+        assert!((6_600..7_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    }
+
     #[tokio::test]
     async fn what_goes_on_at_the_same_time_is_counted_apart() {
         let work = async |times: u32| {

@@ -1,0 +1,109 @@
+//! What outlives a deployment, written out: items of the table, links in mails, schedules that wait. Whoever changes one of
+//! these formats has to read what was written before, and changes this page.
+
+use std::time::Duration;
+
+use domain::delivery::{Admit, Mark, MarkMail};
+use domain::idempotency::{IdempotencyKey, KeyReused, WithIdempotencyKey};
+use domain::{
+    Accept, Action, Caller, Create, EmailAddress, Invite, KeyId, Language, Link, OrganizationId,
+    OrganizationName, Policy, Revoke, Role, Sender, Timestamp, UserId,
+};
+use edge::Timer;
+use insta::assert_snapshot;
+use links::{InProcess, LinkKey as _};
+use reference::ReferenceTable;
+use store::record;
+
+/// 2026-11-24T12:00:00Z.
+fn noon() -> Timestamp {
+    Timestamp::from_unix(1_795_521_600)
+}
+
+fn acme() -> OrganizationId {
+    OrganizationId::from_random([7; 16])
+}
+
+fn address(name: &str) -> EmailAddress {
+    EmailAddress::parse(&format!("{name}@example.com")).unwrap()
+}
+
+fn sender(name: &str) -> Sender {
+    Sender { user: UserId::parse(name).unwrap(), email: address(name) }
+}
+
+/// Whatever the reason, it does not happen here.
+#[derive(Debug)]
+struct Refused;
+
+impl From<KeyReused> for Refused {
+    fn from(_: KeyReused) -> Self {
+        Self
+    }
+}
+
+impl From<domain::Refusal> for Refused {
+    fn from(_: domain::Refusal) -> Self {
+        Self
+    }
+}
+
+fn run<A: Action<Refusal: std::fmt::Debug>>(table: &mut ReferenceTable, action: &A) -> A::Answer {
+    table.run(action, &Policy::default(), noon() + Duration::from_secs(60)).unwrap()
+}
+
+fn link(table: &ReferenceTable, name: &str) -> Link {
+    table.invitation_of(&acme(), &address(name)).unwrap().link()
+}
+
+/// An organization of ada's: bob has joined, carl is mailed, dora is not yet, and eve's invitation was revoked.
+fn table() -> ReferenceTable {
+    let mut table = ReferenceTable::default();
+    let name = OrganizationName::parse("Acme").unwrap();
+    run(&mut table, &Create { founder: sender("ada"), id: acme(), name });
+    let invitees = ["bob", "carl", "eve"].map(address).into_iter().collect();
+    let invite =
+        Invite { sender: sender("ada"), organization: acme(), invitees, role: Role::Member, language: None };
+    run(&mut table, &invite);
+    let (invitees, language) = ([address("dora")].into_iter().collect(), Some(Language::De));
+    let invite =
+        Invite { sender: sender("ada"), organization: acme(), invitees, role: Role::Owner, language };
+    let key = IdempotencyKey::parse("a-key-of-the-caller").unwrap();
+    let render = |_, _: Timestamp| Ok::<_, Refused>(r#"{"results":[]}"#.to_owned());
+    run(&mut table, &WithIdempotencyKey::new(invite, Some(&key), render));
+    for name in ["bob", "carl"] {
+        let invitation = table.invitation_of(&acme(), &address(name)).unwrap().clone();
+        run(&mut table, &Admit::new(&invitation, noon()));
+        run(&mut table, &MarkMail { link: invitation.link(), mark: Mark::Sent });
+    }
+    let caller = Caller { user: UserId::parse("bob").unwrap(), email: Some(address("bob")) };
+    let accepted = Accept { caller, link: link(&table, "bob") };
+    run(&mut table, &accepted);
+    let invitation = Some(link(&table, "eve").invitation);
+    run(&mut table, &Revoke { caller: UserId::parse("ada").unwrap(), organization: acme(), invitation });
+    table
+}
+
+/// One item a line.
+#[test]
+fn items_of_the_table() {
+    let mut lines = String::new();
+    for stored in table().records() {
+        let item = record::write(stored).unwrap();
+        // In the order of names, which an item has not.
+        let json = serde_json::to_value(serde_dynamo::Item::from(item.clone())).unwrap();
+        lines += &(json.to_string() + "\n");
+        assert_eq!(&record::read(item).unwrap(), stored);
+    }
+    assert_snapshot!(lines);
+}
+
+#[tokio::test]
+async fn a_link_what_its_mac_is_of_and_the_payload_of_its_timer() {
+    let link = link(&table(), "carl");
+    let key = InProcess::new((KeyId::parse("k1").unwrap(), [7; 32]), Vec::new());
+    let token = key.mint(&link).await.unwrap();
+    let message = String::from_utf8(link.message()).unwrap();
+    let timer = serde_json::to_string(&Timer::from(&link)).unwrap();
+    assert_snapshot!(format!("{}\n{message:?}\n{timer}", token.reveal()));
+}
