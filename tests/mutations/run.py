@@ -1,14 +1,21 @@
 #!/usr/bin/env python3
-"""Breaks Roster on purpose, once for each entry of mutations.toml, in a copy of the tree, and says who notices: the
-model, the simulator, or nobody, which is a failure.
+"""Breaks Roster on purpose, once for each entry of mutations.toml, in a copy of the tree, and says who notices.
 
-Usage: run.py [--runs N] [PART OF A NAME]...
-       run.py --check    only says whether what each entry changes is there to be changed
+Usage: run.py [options] [PART OF A NAME]...
+       run.py --check            only says whether what each entry changes is there to be changed
+
+Judges, the cheapest first: `unit` (the tests beside the code), `scenarios`, `model`, `simulator`, `histories`. Without
+`--each` a mutation is done with once one of them has noticed it; with it, each of them judges alone, and the last line
+says what none but one of them has caught.
+
+A mutation that nobody notices is a failure, and so is one that does not compile.
 """
 
 import argparse
+import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import subprocess
@@ -19,6 +26,13 @@ import tomllib
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 COPY = TOP / "target" / "mutations"
+# What is built is kept apart from the copy, which holds no more than git knows.
+BUILT = TOP / "target" / "mutated"
+
+# The packages whose own tests are the judge `unit`.
+UNIT = ["actions", "aws-client", "domain", "edge", "links", "mail", "reference", "schedule", "store"]
+# No judge needs longer, unless it hangs, and then it has noticed.
+PATIENCE = 900
 
 
 def copied():
@@ -57,90 +71,148 @@ def mutated(mutation):
         path.write_text(text.replace(change["from"], change["to"]))
 
 
-def built():
-    """Builds both judges, and gives what the compiler said if it is not pleased. Each is built by itself, as the README
-    runs it: together they would need other features of what both depend on, and all of that once more."""
-    for judge in ["model", "simulator"]:
-        command = ["cargo", "build", "--profile", "simulation", "--quiet", "-p", judge]
-        done = subprocess.run(
-            command, cwd=COPY, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env={**os.environ, "CARGO_TARGET_DIR": str(TOP / "target")},
+def environment(**more):
+    # Snapshots are compared, and never written; a scenario's world is the embedded one.
+    return {**os.environ, "CARGO_TARGET_DIR": str(BUILT), "RUST_BACKTRACE": "0", "INSTA_UPDATE": "no", **more}
+
+
+def cargo(*arguments):
+    """Builds, and gives the executables by target, or what the compiler said if it is not pleased."""
+    command = ["cargo", *arguments, "--message-format=json-render-diagnostics"]
+    done = subprocess.run(command, cwd=COPY, text=True, capture_output=True, env=environment())
+    if done.returncode != 0:
+        return None, done.stderr
+    built = {}
+    for message in map(json.loads, done.stdout.splitlines()):
+        if message.get("executable"):
+            name = message["target"]["name"].replace("_", "-")
+            built[name] = (message["executable"], pathlib.Path(message["manifest_path"]).parent)
+    return built, None
+
+
+def built(judges):
+    """What each judge runs, as pairs of a command and a folder."""
+    tests = ["test", "--no-run"]
+    if "unit" in judges:
+        tests += [argument for package in UNIT for argument in ("--package", package)] + ["--lib"]
+    for judge in {"scenarios", "histories"} & set(judges):
+        tests += ["--package", "tests", "--test", judge]
+    runs = {}
+    if len(tests) > 2:
+        executables, error = cargo(*tests)
+        if error:
+            return None, error
+        runs["unit"] = [([path], folder) for name, (path, folder) in executables.items() if name not in judges]
+        runs |= {judge: [([path], folder)] for judge, (path, folder) in executables.items() if judge in judges}
+    # One selection of packages for each, as people run them: together they would have other features.
+    for judge, arguments in {"model": ["--fail-fast"], "simulator": ["--runs", "100", "--fail-fast"]}.items():
+        if judge in judges:
+            executables, error = cargo("build", "--profile", "simulation", "--package", judge)
+            if error:
+                return None, error
+            runs[judge] = [([executables[judge][0], *arguments], COPY)]
+    return runs, None
+
+
+# What is told of a failure, by who tells it.
+TOLD = [
+    re.compile(r"^BROKEN (.*)", re.M),
+    re.compile(r"^WRONG: (.*)", re.M),
+    re.compile(r"^TOO SELDOM: (.*)", re.M),
+    re.compile(r"^test (\S+) \.\.\. FAILED", re.M),
+    re.compile(r"panicked at .*\n(.*)"),
+]
+
+
+def judged(runs):
+    """What one of the commands says that is wrong, as soon as it does; none if all is well."""
+    for command, folder in runs:
+        process = subprocess.Popen(
+            command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(),
         )
-        if done.returncode != 0:
-            return done.stdout
+        output = ""
+        until = time.monotonic() + PATIENCE
+        for line in process.stdout:
+            output += line
+            if line.rstrip().endswith("... FAILED") or time.monotonic() > until:
+                process.kill()
+        if process.wait() != 0:
+            told = [match[1] for pattern in TOLD for match in pattern.finditer(output)]
+            return told[0] if told else f"it ends with {process.returncode}"
     return None
 
 
-def judged(judge, *arguments):
-    """What the judge prints; none if nothing is wrong."""
-    command = [TOP / "target" / "simulation" / judge, "--fail-fast", *arguments]
-    done = subprocess.run(
-        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env={**os.environ, "RUST_BACKTRACE": "0"},
-    )
-    return None if done.returncode == 0 else done.stdout
+JUDGES = ["unit", "scenarios", "model", "simulator", "histories"]
 
 
-def model():
-    output = judged("model")
-    if output is None:
-        return None
-    broken = re.search(r"BROKEN (.*)", output)
-    if broken:
-        steps = len(re.findall(r"^ *\d+\. ", output[broken.end():].split("BROKEN")[0], re.M))
-        return f"{broken[1]} (after {steps} steps)"
-    return panic(output)
+def asked(judges, mutation):
+    """Those of the judges that a mutation concerns: the model knows nothing but the domain."""
+    in_domain = any(change["file"].startswith("shared/domain/") for change in changes(mutation))
+    return [judge for judge in judges if judge != "model" or in_domain]
 
 
-def simulator(runs):
-    output = judged("simulator", "--runs", str(runs))
-    if output is None:
-        return None
-    seed = re.search(r"^seed (\d+)", output, re.M)
-    wrong = re.findall(r"^WRONG: (.*)", output, re.M)
-    return f"seed {seed[1]}: {wrong[0]}" if seed and wrong else panic(output)
-
-
-def panic(output):
-    panicked = re.search(r"panicked at .*\n(.*)", output)
-    return f"panic: {panicked[1]}" if panicked else sys.exit(output)
+def chosen(mutations, arguments):
+    if arguments.names:
+        mutations = [it for it in mutations if any(name in it["name"] for name in arguments.names)]
+    if arguments.since:
+        listed = subprocess.run(
+            ["git", "diff", "--name-only", arguments.since], cwd=TOP, check=True, capture_output=True, text=True
+        ).stdout.splitlines()
+        mutations = [it for it in mutations if any(change["file"] in listed for change in changes(it))]
+    if arguments.at_most is not None and len(mutations) > arguments.at_most:
+        left_out = len(mutations) - arguments.at_most
+        mutations = random.Random(arguments.seed).sample(mutations, arguments.at_most)
+        print(f"NOT RUN: {left_out} more mutations; the seed {arguments.seed} has chosen", flush=True)
+    return mutations
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=300, help="worlds of the simulator for each mutation")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="breaks nothing")
+    parser.add_argument("--each", action="store_true", help="each judge alone, also once one has noticed")
+    parser.add_argument("--judges", default=",".join(JUDGES), help="those that are asked, separated by commas")
+    parser.add_argument("--since", help="only mutations of files that have changed since this commit")
+    parser.add_argument("--at-most", type=int, help="no more mutations than that, chosen by --seed")
+    parser.add_argument("--seed", default="1")
     parser.add_argument("names", nargs="*", help="only mutations whose names hold one of these")
     arguments = parser.parse_args()
     mutations = tomllib.loads((HERE / "mutations.toml").read_text())["mutation"]
-    if arguments.names:
-        mutations = [it for it in mutations if any(name in it["name"] for name in arguments.names)]
     if arguments.check:
         for mutation in mutations:
             for change in changes(mutation):
                 found(TOP, change)
         return
+    judges = [judge for judge in JUDGES if judge in arguments.judges.split(",")]
+    mutations = chosen(mutations, arguments)
+    if not mutations:
+        print("no mutation is of what was chosen")
+        return
 
-    copied()
-    wrong = built() or (not arguments.names and model()) or simulator(20)
-    if wrong:
-        sys.exit(f"what is not broken on purpose is broken, and there is nothing to compare with: {wrong}")
-    print("| mutation | model | simulator |\n| --- | --- | --- |", flush=True)
-    missed = []
+    print(f"| mutation | {' | '.join(judges)} |\n| --- |{' --- |' * len(judges)}", flush=True)
+    missed, only = [], {judge: [] for judge in judges}
     for mutation in mutations:
         copied()
         mutated(mutation)
-        refused = built()
-        if refused:
-            sys.exit(f"{mutation['name']}: this does not compile\n{refused}")
-        # The model knows nothing but the domain.
-        in_domain = any(change["file"].startswith("shared/domain/") for change in changes(mutation))
-        by_model = model() if in_domain else None
-        by_simulator = simulator(arguments.runs)
-        print(f"| {mutation['name']} | {by_model or '-'} | {by_simulator or '-'} |", flush=True)
-        if not by_model and not by_simulator:
+        of_it = asked(judges, mutation)
+        noticed = {}
+        # Without `--each` no more is built than the next judge needs.
+        for group in [of_it] if arguments.each else [[judge] for judge in of_it]:
+            runs, error = built(group)
+            if error:
+                sys.exit(f"{mutation['name']}: this does not compile\n{error}")
+            noticed |= {judge: told for judge in group if (told := judged(runs[judge]))}
+            if noticed and not arguments.each:
+                break
+        cells = [noticed.get(judge, "" if judge in of_it else "-").replace("|", "\\|") for judge in judges]
+        print(f"| {mutation['name']} | {' | '.join(cells)} |", flush=True)
+        if not noticed:
             missed.append(mutation["name"])
+        if len(noticed) == 1:
+            only[next(iter(noticed))].append(mutation["name"])
     copied()
+    if arguments.each:
+        for judge, names in only.items():
+            print(f"caught by {judge} alone: {', '.join(names) or 'nothing'}")
     for name in missed:
         print(f"nobody noticed: {name}")
     sys.exit(1 if missed else 0)
