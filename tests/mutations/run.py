@@ -5,10 +5,10 @@ Usage: run.py [options] [PART OF A NAME]...
        run.py --check            only says whether what each entry changes is there to be changed
 
 Judges, the cheapest first: `unit` (the tests beside the code), `scenarios`, `model`, `simulator`, `histories`. Without
-`--each` a mutation is done with once one of them has noticed it; with it, each of them judges alone, and the last line
-says what none but one of them has caught.
+an option only the one is asked that the entry names as `noticed_by`. With `--all` they are asked in turn until one has
+noticed; with `--each` each of them judges alone, and the last lines say what none but one of them has caught.
 
-A mutation that nobody notices is a failure, and so is one that does not compile.
+A mutation that goes unnoticed is a failure, and so is one that does not compile.
 """
 
 import argparse
@@ -26,9 +26,6 @@ import tomllib
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 COPY = TOP / "target" / "mutations"
-# What is built is kept apart from the copy, which holds no more than git knows.
-BUILT = TOP / "target" / "mutated"
-
 # The packages whose own tests are the judge `unit`.
 UNIT = ["actions", "aws-client", "domain", "edge", "links", "mail", "reference", "schedule", "store"]
 # No judge needs longer, unless it hangs, and then it has noticed.
@@ -73,7 +70,8 @@ def mutated(mutation):
 
 def environment(**more):
     # Snapshots are compared, and never written; a scenario's world is the embedded one.
-    return {**os.environ, "CARGO_TARGET_DIR": str(BUILT), "RUST_BACKTRACE": "0", "INSTA_UPDATE": "no", **more}
+    # Dependencies are built once for the tree and its copy.
+    return {**os.environ, "CARGO_TARGET_DIR": str(TOP / "target"), "RUST_BACKTRACE": "0", "INSTA_UPDATE": "no", **more}
 
 
 def cargo(*arguments):
@@ -92,17 +90,18 @@ def cargo(*arguments):
 
 def built(judges):
     """What each judge runs, as pairs of a command and a folder."""
-    tests = ["test", "--no-run"]
+    # The package `tests` asks for the features of all, so that its dependencies are those of a whole build.
+    tests = ["test", "--no-run", "--package", "tests"]
+    targets = [argument for judge in judges if judge in ("scenarios", "histories") for argument in ("--test", judge)]
     if "unit" in judges:
-        tests += [argument for package in UNIT for argument in ("--package", package)] + ["--lib"]
-    for judge in {"scenarios", "histories"} & set(judges):
-        tests += ["--package", "tests", "--test", judge]
+        tests += [argument for package in UNIT for argument in ("--package", package)]
+        targets += ["--lib"]
     runs = {}
-    if len(tests) > 2:
-        executables, error = cargo(*tests)
+    if targets:
+        executables, error = cargo(*tests, *targets)
         if error:
             return None, error
-        runs["unit"] = [([path], folder) for name, (path, folder) in executables.items() if name not in judges]
+        runs["unit"] = [([path], folder) for name, (path, folder) in executables.items() if name in UNIT]
         runs |= {judge: [([path], folder)] for judge, (path, folder) in executables.items() if judge in judges}
     # One selection of packages for each, as people run them: together they would have other features.
     for judge, arguments in {"model": ["--fail-fast"], "simulator": ["--runs", "100", "--fail-fast"]}.items():
@@ -154,24 +153,27 @@ def asked(judges, mutation):
 def chosen(mutations, arguments):
     if arguments.names:
         mutations = [it for it in mutations if any(name in it["name"] for name in arguments.names)]
-    if arguments.since:
+    if arguments.at_most is None:
+        return mutations
+    random.Random(arguments.seed).shuffle(mutations)
+    if arguments.first_since:
         listed = subprocess.run(
-            ["git", "diff", "--name-only", arguments.since], cwd=TOP, check=True, capture_output=True, text=True
+            ["git", "diff", "--name-only", arguments.first_since], cwd=TOP, check=True, capture_output=True, text=True
         ).stdout.splitlines()
-        mutations = [it for it in mutations if any(change["file"] in listed for change in changes(it))]
-    if arguments.at_most is not None and len(mutations) > arguments.at_most:
-        left_out = len(mutations) - arguments.at_most
-        mutations = random.Random(arguments.seed).sample(mutations, arguments.at_most)
-        print(f"NOT RUN: {left_out} more mutations; the seed {arguments.seed} has chosen", flush=True)
-    return mutations
+        mutations.sort(key=lambda it: not any(change["file"] in listed for change in changes(it)))
+    left_out = len(mutations) - arguments.at_most
+    if left_out > 0:
+        print(f"NOT RUN: {left_out} of {len(mutations)} mutations; the seed {arguments.seed} has chosen", flush=True)
+    return mutations[: arguments.at_most]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="breaks nothing")
+    parser.add_argument("--all", action="store_true", help="one judge after the other until one has noticed")
     parser.add_argument("--each", action="store_true", help="each judge alone, also once one has noticed")
     parser.add_argument("--judges", default=",".join(JUDGES), help="those that are asked, separated by commas")
-    parser.add_argument("--since", help="only mutations of files that have changed since this commit")
+    parser.add_argument("--first-since", help="first mutations of files that have changed since this commit")
     parser.add_argument("--at-most", type=int, help="no more mutations than that, chosen by --seed")
     parser.add_argument("--seed", default="1")
     parser.add_argument("names", nargs="*", help="only mutations whose names hold one of these")
@@ -194,6 +196,8 @@ def main():
         copied()
         mutated(mutation)
         of_it = asked(judges, mutation)
+        if not (arguments.all or arguments.each):
+            of_it = [mutation["noticed_by"]]
         noticed = {}
         # Without `--each` no more is built than the next judge needs.
         for group in [of_it] if arguments.each else [[judge] for judge in of_it]:

@@ -49,7 +49,7 @@ pub async fn measure() -> Result<String, String> {
     let Figures { what, rows, peak, .. } = figures().await?;
     Ok(format!(
         "{what}, with its organization plugin on `SQLite` in a file (better-sqlite3, write-ahead log, `synchronous` NORMAL, as Roster's \
-         laptop has it), in production mode, behind Node's HTTP server; without its rate limits, and without sending any mail. {CALLS} \
+         laptop has it), in production mode, behind Node's HTTP server; with its cache of sessions in cookies, without its rate limits, and without sending any mail or setting any timer. {CALLS} \
          calls of each kind ({LONG_LISTS} of the long list), every one answered well, by the same callers as of Roster's laptop below. \
          What is compared with it takes its best figure, at whatever number of callers.\n\n{}\n\
          It had {} MiB resident at most.\n",

@@ -267,7 +267,12 @@ impl Load {
         f64::from(u32::try_from(self.count).unwrap_or(u32::MAX)) / self.answered.as_secs_f64()
     }
 
-    /// The laptop's processor time for one call.
+    /// What is done a second: calls, with all that follows their answers.
+    pub fn done_rate(&self) -> f64 {
+        self.rate() * self.answered.as_secs_f64() / self.done.as_secs_f64()
+    }
+
+    /// The whole process's time for one call, with all that follows its answer.
     pub fn cpu(&self) -> Duration {
         self.cpu / u32::try_from(self.count).unwrap_or(u32::MAX)
     }
@@ -285,8 +290,7 @@ pub fn table(rows: &[(&str, usize, Load)]) -> String {
 | --- | --- | --- | --- | --- | --- | --- | --- |\n"
         .to_owned();
     for (what, at_once, load) in rows {
-        let rate = load.rate();
-        let done = rate * load.answered.as_secs_f64() / load.done.as_secs_f64();
+        let (rate, done) = (load.rate(), load.done_rate());
         let _ = writeln!(
             text,
             "| {what} | {at_once} | {rate:.0} | {} | {} | {} | {done:.0} | {} |",
@@ -302,9 +306,9 @@ pub fn table(rows: &[(&str, usize, Load)]) -> String {
 /// The best of what was measured of one kind, at whatever number of callers.
 #[derive(Debug, Clone, Copy)]
 pub struct Best {
-    /// Answers a second.
-    pub rate: f64,
-    /// The server's processor time for one call.
+    /// What is done a second, with all that follows the answers.
+    pub done_rate: f64,
+    /// The whole server's processor time for one call.
     pub cpu: Duration,
 }
 
@@ -312,9 +316,9 @@ pub struct Best {
 pub fn best(rows: &[(&'static str, usize, Load)]) -> BTreeMap<&'static str, Best> {
     let mut all: BTreeMap<_, Best> = BTreeMap::new();
     for (what, _, load) in rows {
-        let (rate, cpu) = (load.rate(), load.cpu());
-        let best = all.entry(*what).or_insert(Best { rate, cpu });
-        *best = Best { rate: best.rate.max(rate), cpu: best.cpu.min(cpu) };
+        let (done_rate, cpu) = (load.done_rate(), load.cpu());
+        let best = all.entry(*what).or_insert(Best { done_rate, cpu });
+        *best = Best { done_rate: best.done_rate.max(done_rate), cpu: best.cpu.min(cpu) };
     }
     all
 }

@@ -138,7 +138,7 @@ async fn instructions(lambda: &Lambda, function: &str, tape: &Tape, calls: usize
 fn page(all: &[Looked], peer: &Figures) -> Result<String, String> {
     let mut text = format!(
         "Warm, in milliseconds. *Again*: one invocation, handed out {REPETITIONS} times without a pause to a process that has had \
-         {WARMING_UP} before, with the answers that AWS gave the first time. *Live*: {INVOCATIONS} invocations behind {WARMING_UP} others (8 \
+         {WARMING_UP} before, with the answers that AWS gave the first time: replayed, without a store behind it. *Live*: {INVOCATIONS} invocations behind {WARMING_UP} others (8 \
          behind 8 for invites of 50), all of them different, between which the gateway, the engine and the other functions have had \
          the processors, and their caches. *Outside* is the time from the event's being handed out to the answer's being there, less \
          the time in which a request to AWS was being answered: what Roster, the SDK, the runtime and the loopback connections take. \
@@ -186,9 +186,13 @@ fn page(all: &[Looked], peer: &Figures) -> Result<String, String> {
     }
     let mut bounds = Bounds::new();
     let outside = of_outside.get("invite of 1").copied().unwrap_or_default();
-    bounds.add("invite of 1: at most 0.3 ms outside the store", ms(outside), outside <= INVITE_OUTSIDE_MAX);
+    bounds.add(
+        "invite of 1, replayed: at most 0.3 ms outside the store",
+        ms(outside),
+        outside <= INVITE_OUTSIDE_MAX,
+    );
     let listing = of_cpu.get("list of all 1,000 members").copied().unwrap_or_default();
-    bounds.add("list of all 1,000 members: at most 5 ms CPU", ms(listing), listing <= LIST_CPU_MAX);
+    bounds.add("list of all 1,000 members, replayed: at most 5 ms CPU", ms(listing), listing <= LIST_CPU_MAX);
     if let Some((what, times)) = of_floor.iter().max_by_key(|(_, times)| times) {
         let bound = format!(
             "every action: at most {} times its floor in instructions",
@@ -200,7 +204,10 @@ fn page(all: &[Looked], peer: &Figures) -> Result<String, String> {
         let (ours, theirs) = (of_cpu.get(what).copied().unwrap_or_default(), peer.of(at_peers)?.cpu);
         let times = theirs.as_secs_f64() / ours.as_secs_f64();
         bounds.add(
-            format!("{what}: at most a tenth of the peer's {} ms CPU", ms(theirs)),
+            format!(
+                "{what}, replayed without a store: at most a tenth of the peer's {} ms CPU with its store",
+                ms(theirs)
+            ),
             format!("{} ms, 1/{times:.1}", ms(ours)),
             times >= PEER_TIMES_MIN,
         );

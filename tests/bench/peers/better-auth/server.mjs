@@ -23,6 +23,8 @@ const auth = betterAuth({
   database,
   rateLimit: { enabled: false },
   telemetry: { enabled: false },
+  // A session is looked up once in an hour, and not at every call: longer than all of it takes.
+  session: { cookieCache: { enabled: true, maxAge: 60 * 60 } },
   // Whoever measures asks for all invitations at once, to know their ids.
   advanced: { database: { defaultFindManyLimit: 10_000 } },
   emailAndPassword: {
