@@ -49,7 +49,7 @@ impl From<domain::Refusal> for Refused {
 }
 
 fn run<A: Action<Refusal: std::fmt::Debug>>(table: &mut ReferenceTable, action: &A) -> A::Answer {
-    table.run(action, &Policy::default(), noon() + Duration::from_secs(60)).unwrap()
+    table.run(action, &Policy::default(), noon() + Duration::from_mins(1)).unwrap()
 }
 
 fn link(table: &ReferenceTable, name: &str) -> Link {
