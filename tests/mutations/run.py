@@ -20,6 +20,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 
@@ -29,7 +30,7 @@ COPY = TOP / "target" / "mutations"
 # The packages whose own tests are the judge `unit`.
 UNIT = ["actions", "aws-client", "domain", "edge", "links", "mail", "reference", "schedule", "store"]
 # No judge needs longer, unless it hangs, and then it has noticed.
-PATIENCE = 900
+PATIENCE = 600
 
 
 def copied():
@@ -129,12 +130,14 @@ def judged(runs):
         process = subprocess.Popen(
             command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(),
         )
+        timer = threading.Timer(PATIENCE, process.kill)
+        timer.start()
         output = ""
-        until = time.monotonic() + PATIENCE
         for line in process.stdout:
             output += line
-            if line.rstrip().endswith("... FAILED") or time.monotonic() > until:
+            if line.rstrip().endswith("... FAILED"):
                 process.kill()
+        timer.cancel()
         if process.wait() != 0:
             told = [match[1] for pattern in TOLD for match in pattern.finditer(output)]
             return told[0] if told else f"it ends with {process.returncode}"

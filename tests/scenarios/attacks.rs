@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 
 use dev::function_table::{ROUTES, Route};
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Request, header};
 use serde_json::{Value, json};
-use world::{Answer, Call, Fault, Forgery, World, id};
+use world::{Answer, Call, Fault, Forgery, Organization, Person, World, id};
 
 use crate::every_route::{About, Cast, call_all, calls, cast};
 
@@ -18,6 +19,50 @@ const READS: [&str; 2] = ["GetItem", "TransactGetItems"];
 /// The routes that name an organization.
 fn within() -> impl Iterator<Item = &'static Route> {
     ROUTES.iter().filter(|route| route.pattern.contains("{organization_id}"))
+}
+
+/// A call about something in an organization, by its id.
+type Try = for<'a> fn(&'a Person, &'a Organization, &'a str) -> BoxFuture<'a, Answer>;
+
+/// Whose thing it is, and what may stand for its id, makes no difference where it is another organization's.
+#[tokio::test]
+async fn s18_what_is_of_another_organization_is_not_found() {
+    let of_an_invitation: [(&str, Try); 2] = [
+        ("resend", |person, organization, id| Box::pin(person.resends(organization, id))),
+        ("revoke", |person, organization, id| Box::pin(person.revokes(organization, id))),
+    ];
+    let of_a_member: [(&str, Try); 2] = [
+        ("role-edit", |person, organization, id| Box::pin(person.edits(organization, id, "owner"))),
+        ("remove", |person, organization, id| Box::pin(person.removes(organization, id))),
+    ];
+    let world = World::start().await;
+    let (ada, eve) = (world.person("ada"), world.person("eve"));
+    let (acme, evil) = (world.founded_by(&ada).await, world.founded_by(&eve).await);
+    let invitation = world.invited(&acme, &ada, "kim@example.com", "member").await;
+    world.joined(&acme, &ada, "bob", "member").await;
+    world.invited(&evil, &eve, "zoe@example.com", "member").await;
+    let no_ids = [NO_INVITATION, "inv_1", "kim@example.com", &acme.id];
+    let no_users = ["ada", "zoe", "eve@example.com", "Eve", "eve ", "MEMBER#eve", "\u{0}"];
+    let neither = ["a/b", "%41", "%00", "ü |"];
+    for (calls, theirs, none, code) in [
+        (of_an_invitation, id(&invitation), &no_ids[..], "invitation_not_found"),
+        (of_a_member, "bob", &no_users[..], "member_not_found"),
+    ] {
+        for (what, call) in calls {
+            let not_found = call(&eve, &evil, theirs).await.refused(404, code);
+            for other in none.iter().chain(&neither) {
+                assert_eq!(call(&eve, &evil, other).await.refused(404, code), not_found, "{what} of {other}");
+            }
+            let stranger = call(&eve, &acme, theirs).await.refused(404, "organization_not_found");
+            for nowhere in [NO_ORGANIZATION, "nowhere", "%41", "a/b"] {
+                let answer = call(&eve, &Organization::new(nowhere), theirs).await;
+                assert_eq!(answer.refused(404, "organization_not_found"), stranger, "{what} in {nowhere}");
+            }
+        }
+    }
+    assert_eq!(ada.finds(&acme, "kim@example.com").await["status"], "pending");
+    assert_eq!(ada.counts_seats(&acme).await, (3, 997));
+    world.ends_well().await;
 }
 
 /// An answer without what tells requests apart.
