@@ -360,6 +360,22 @@ async fn lists_are_unavailable_while_they_cannot_be_read() {
     world.ends_well().await;
 }
 
+/// DynamoDB may leave some keys of a batch for the next request, or all of them.
+#[tokio::test]
+async fn what_a_batch_has_left_out_is_asked_for_again() {
+    let world = World::impatient().await;
+    let (ada, _) = calm(&world).await;
+    ada.creates("Umbrella").await.is(201);
+    world.idle().await;
+    world.wire().disturb_actions("BatchGetItem", Fault::Unprocessed, 2);
+    assert_eq!(ada.lists_organizations().await.items().len(), 2);
+    assert!(world.wire().is_calm());
+    world.wire().disturb_actions("BatchGetItem", Fault::Unprocessed, FOREVER);
+    is_to_be_tried_again(ada.lists_organizations().await, 503, "unavailable", "5");
+    world.wire().relent();
+    world.ends_well().await;
+}
+
 #[tokio::test]
 async fn a_mistake_of_ours_is_internal_at_once_and_tells_the_caller_nothing() {
     for (operation, fault) in [

@@ -1,8 +1,12 @@
 //! What each action costs: the requests that it sends to AWS, counted on the wire.
 
+use std::collections::BTreeSet;
+
 use domain::Role;
 use serde_json::{Value, json};
-use world::{Answer, Furniture, Organization, Person, World};
+use world::{Answer, Call, Furniture, Organization, Person, TWO_DAYS, World};
+
+use crate::every_route::call_all_in_an_organization;
 
 const READ: [&str; 1] = ["TransactGetItems"];
 const READ_ONE: [&str; 1] = ["GetItem"];
@@ -235,6 +239,33 @@ async fn lists_are_two_reads_and_one_organization_is_one() {
     let (answer, sent) = costs(&world, ada.looks_at(&acme)).await;
     answer.is(200);
     assert_eq!(sent, READ);
+    world.ends_well().await;
+}
+
+/// Embedded engines have no reads that lag, and would not notice: whatever is read from the table itself asks for what was
+/// written last. (Indexes cannot.)
+#[tokio::test]
+async fn what_is_read_from_the_table_is_what_was_written_last() {
+    let world = World::start().await;
+    call_all_in_an_organization(&world).await;
+    world.passes(TWO_DAYS).await;
+    world.idle().await;
+    let mut kinds = BTreeSet::new();
+    for Call { operation, body, .. } in world.wire().take() {
+        let consistent = match operation.as_str() {
+            "GetItem" => &body["ConsistentRead"],
+            "Query" if body["IndexName"].is_null() => &body["ConsistentRead"],
+            "BatchGetItem" => {
+                let tables = body["RequestItems"].as_object().expect("a table");
+                &tables.values().next().expect("a table")["ConsistentRead"]
+            }
+            // A transaction has no other reads.
+            _ => continue,
+        };
+        assert_eq!(*consistent, json!(true), "{operation}: {body}");
+        kinds.insert(operation);
+    }
+    assert_eq!(kinds.len(), 3, "{kinds:?}");
     world.ends_well().await;
 }
 

@@ -76,6 +76,8 @@ pub enum Fault {
     Cancelled(Vec<&'static str>),
     /// It is answered with this error code, in the form and with the status of its service.
     Refused(&'static str),
+    /// A `BatchGetItem` is answered, and none of its keys was processed.
+    Unprocessed,
 }
 
 /// A request that is held back at the wire, until this is dropped or released.
@@ -424,6 +426,13 @@ impl HttpConnector for Connector {
                 refusal(&request, "TransactionCanceledException", &more)
             }
             Fault::Refused(code) => refusal(&request, code, &json!({})),
+            Fault::Unprocessed => {
+                let asked: Value =
+                    serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
+                let body = json!({ "Responses": {}, "UnprocessedKeys": asked["RequestItems"] });
+                let ok = StatusCode::try_from(200).expect("a status");
+                HttpConnectorFuture::ready(Ok(HttpResponse::new(ok, body.to_string().into())))
+            }
         }
     }
 }
