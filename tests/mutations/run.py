@@ -5,8 +5,9 @@ Usage: run.py [options] [PART OF A NAME]...
        run.py --check            only says whether what each entry changes is there to be changed
 
 Judges, the cheapest first: `unit` (the tests beside the code), `scenarios`, `model`, `simulator`, `histories`. Without
-an option only the one is asked that the entry names as `noticed_by`. With `--all` they are asked in turn until one has
-noticed; with `--each` each of them judges alone, and the last lines say what none but one of them has caught.
+an option only the one is asked that the entry names as `noticed_by`; where it names none, or with `--all`, they are asked
+in turn until one has noticed. With `--each` each of them judges alone, and the last lines say what none but one of them
+has caught. `--at-most` chooses among those that take seconds: noticed by `unit` or `scenarios`.
 
 A mutation that goes unnoticed is a failure, and so is one that does not compile.
 """
@@ -158,16 +159,18 @@ def chosen(mutations, arguments):
         mutations = [it for it in mutations if any(name in it["name"] for name in arguments.names)]
     if arguments.at_most is None:
         return mutations
+    count = len(mutations)
+    mutations = [it for it in mutations if it.get("noticed_by") in ("unit", "scenarios")]
     random.Random(arguments.seed).shuffle(mutations)
     if arguments.first_since:
         listed = subprocess.run(
             ["git", "diff", "--name-only", arguments.first_since], cwd=TOP, check=True, capture_output=True, text=True
         ).stdout.splitlines()
         mutations.sort(key=lambda it: not any(change["file"] in listed for change in changes(it)))
-    left_out = len(mutations) - arguments.at_most
-    if left_out > 0:
-        print(f"NOT RUN: {left_out} of {len(mutations)} mutations; the seed {arguments.seed} has chosen", flush=True)
-    return mutations[: arguments.at_most]
+    mutations = mutations[: arguments.at_most]
+    if count > len(mutations):
+        print(f"NOT RUN: {count - len(mutations)} of {count} mutations; the seed {arguments.seed} has chosen", flush=True)
+    return mutations
 
 
 def main():
@@ -199,7 +202,7 @@ def main():
         copied()
         mutated(mutation)
         of_it = asked(judges, mutation)
-        if not (arguments.all or arguments.each):
+        if "noticed_by" in mutation and not (arguments.all or arguments.each):
             of_it = [mutation["noticed_by"]]
         noticed = {}
         # Without `--each` no more is built than the next judge needs.

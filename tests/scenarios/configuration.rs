@@ -351,6 +351,13 @@ async fn what_fails_is_counted_by_the_filter_of_the_alarm_and_what_does_not_is_n
     let outcomes: BTreeSet<_> = failed.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
     assert!(outcomes.is_superset(&["failed", "internal", "unavailable"].into()), "{outcomes:?}");
     assert!(failed.iter().all(counted), "{failed:?}");
+
+    // What is refused for good is a failure and no retry, though the stream brings it again.
+    world.wire().disturb_work("TransactWriteItems", Fault::Refused("AccessDeniedException"), 1);
+    world.invited(&acme, &ada, "carl@example.com", "member").await;
+    world.idle().await;
+    let of_mail: Vec<_> = told().into_iter().filter(|line| line["action"] == "mail").collect();
+    assert!(of_mail.iter().any(|line| line["outcome"] == "failed"), "{of_mail:?}");
     world.ends_well().await;
 }
 
