@@ -73,6 +73,8 @@ async fn play(world: &World) {
     let new = world.token_for("eve@example.com").await;
     let mails = world.mails_to("eve@example.com").await;
     assert_eq!(mails.len(), 2);
+    let sent = ada.finds(&acme, "eve@example.com").await;
+    assert!(sent["delivery"] == "sent" && sent["sent_at"].is_string(), "{sent}");
     world.hears(&mails[0], json!({ "kind": "bounce" })).await;
     assert_eq!(ada.finds(&acme, "eve@example.com").await["delivery"], "bounced");
 
