@@ -72,8 +72,9 @@ def mutated(mutation):
 
 def environment(**more):
     # Snapshots are compared, and never written; a scenario's world is the embedded one.
-    # Dependencies are built once for the tree and its copy.
-    return {**os.environ, "CARGO_TARGET_DIR": str(TOP / "target"), "RUST_BACKTRACE": "0", "INSTA_UPDATE": "no", **more}
+    # Dependencies are built once for the tree and its copy. What a developer or .ci/run has set is about the tree.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("ROSTER_")}
+    return {**own, "CARGO_TARGET_DIR": str(TOP / "target"), "RUST_BACKTRACE": "0", "INSTA_UPDATE": "no", **more}
 
 
 def cargo(*arguments):
@@ -148,10 +149,21 @@ def judged(runs):
 JUDGES = ["unit", "scenarios", "model", "simulator", "histories"]
 
 
-def asked(judges, mutation):
-    """Those of the judges that a mutation concerns: the model knows nothing but the domain."""
+def asked(mutation, arguments):
+    """Those of the judges that are asked about a mutation: the model knows nothing but the domain."""
+    if "noticed_by" in mutation and not (arguments.all or arguments.each):
+        return [mutation["noticed_by"]]
     in_domain = any(change["file"].startswith("shared/domain/") for change in changes(mutation))
-    return [judge for judge in judges if judge != "model" or in_domain]
+    return [judge for judge in arguments.judges.split(",") if judge != "model" or in_domain]
+
+
+def hold_the_tree(judges):
+    """Fails, if one of the judges finds something wrong where nothing is broken on purpose."""
+    copied()
+    runs, error = built(judges)
+    wrong = error or next(filter(None, (judged(runs[judge]) for judge in judges)), None)
+    if wrong:
+        sys.exit(f"what is not broken on purpose is broken, and there is nothing to compare with: {wrong}")
 
 
 def chosen(mutations, arguments):
@@ -190,20 +202,19 @@ def main():
             for change in changes(mutation):
                 found(TOP, change)
         return
-    judges = [judge for judge in JUDGES if judge in arguments.judges.split(",")]
     mutations = chosen(mutations, arguments)
     if not mutations:
         print("no mutation is of what was chosen")
         return
 
+    judges = [judge for judge in JUDGES if any(judge in asked(mutation, arguments) for mutation in mutations)]
+    hold_the_tree(judges)
     print(f"| mutation | {' | '.join(judges)} |\n| --- |{' --- |' * len(judges)}", flush=True)
     missed, only = [], {judge: [] for judge in judges}
     for mutation in mutations:
         copied()
         mutated(mutation)
-        of_it = asked(judges, mutation)
-        if "noticed_by" in mutation and not (arguments.all or arguments.each):
-            of_it = [mutation["noticed_by"]]
+        of_it = asked(mutation, arguments)
         noticed = {}
         # Without `--each` no more is built than the next judge needs.
         for group in [of_it] if arguments.each else [[judge] for judge in of_it]:
