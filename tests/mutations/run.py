@@ -34,13 +34,27 @@ UNIT = ["actions", "aws-client", "domain", "edge", "links", "mail", "reference",
 PATIENCE = 600
 
 
+# What git ignores, and a tree without git holds all the same.
+IGNORED = {".git", "target", "node_modules", "dist", ".aws-sam"}
+
+
+def files():
+    """The files of the tree, as git knows them; of a tree that is no checkout, all that are not made by a build."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=TOP, capture_output=True, text=True
+    )
+    if listed.returncode == 0:
+        return {name for name in listed.stdout.split("\0") if name and (TOP / name).is_file()}
+    names = set()
+    for folder, below, here in os.walk(TOP):
+        below[:] = [name for name in below if name not in IGNORED]
+        names |= {str((pathlib.Path(folder) / name).relative_to(TOP)) for name in here}
+    return names
+
+
 def copied():
     """The tree as it is, without what git ignores; equal files keep their times, so that little is built again."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=TOP, check=True, capture_output=True, text=True,
-    ).stdout
-    names = {name for name in listed.split("\0") if name and (TOP / name).is_file()}
+    names = files()
     for name in names:
         source, copy = TOP / name, COPY / name
         if not copy.is_file() or copy.read_bytes() != source.read_bytes():
