@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use domain::delivery::{Admit, Mark, MarkMail};
-use domain::idempotency::{IdempotencyKey, KeyReused, WithIdempotencyKey};
+use domain::idempotency::{IdempotencyKey, WithIdempotencyKey};
 use domain::{
     Accept, Action, Caller, Create, EmailAddress, Invite, KeyId, Language, Link, OrganizationId,
     OrganizationName, Policy, Revoke, Role, Sender, Timestamp, UserId,
 };
-use edge::Timer;
+use edge::{Problem, Timer};
 use insta::assert_snapshot;
 use links::{InProcess, LinkKey as _};
 use reference::ReferenceTable;
@@ -30,22 +30,6 @@ fn address(name: &str) -> EmailAddress {
 
 fn sender(name: &str) -> Sender {
     Sender { user: UserId::parse(name).unwrap(), email: address(name) }
-}
-
-/// Whatever the reason, it does not happen here.
-#[derive(Debug)]
-struct Refused;
-
-impl From<KeyReused> for Refused {
-    fn from(_: KeyReused) -> Self {
-        Self
-    }
-}
-
-impl From<domain::Refusal> for Refused {
-    fn from(_: domain::Refusal) -> Self {
-        Self
-    }
 }
 
 fn run<A: Action<Refusal: std::fmt::Debug>>(table: &mut ReferenceTable, action: &A) -> A::Answer {
@@ -69,7 +53,7 @@ fn table() -> ReferenceTable {
     let invite =
         Invite { sender: sender("ada"), organization: acme(), invitees, role: Role::Owner, language };
     let key = IdempotencyKey::parse("a-key-of-the-caller").unwrap();
-    let render = |_, _: Timestamp| Ok::<_, Refused>(r#"{"results":[]}"#.to_owned());
+    let render = |_, _: Timestamp| Ok::<_, Problem>(r#"{"results":[]}"#.to_owned());
     run(&mut table, &WithIdempotencyKey::new(invite, Some(&key), render));
     for name in ["bob", "carl"] {
         let invitation = table.invitation_of(&acme(), &address(name)).unwrap().clone();

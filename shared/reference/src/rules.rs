@@ -32,9 +32,9 @@ pub enum Operation {
     },
     /// An owner edits a role.
     RoleEdit {
-        /// Who.
+        /// The caller.
         by: UserId,
-        /// Whose.
+        /// The member whose role it is.
         member: UserId,
     },
     /// An owner edits the organization.
@@ -51,9 +51,9 @@ pub enum Operation {
     },
     /// An invitee accepts by this link.
     Accept(Link),
-    /// Somebody with this address declines by this link.
+    /// A caller with this verified address declines the invitation of this link.
     Decline {
-        /// The verified address.
+        /// The caller's verified address.
         email: EmailAddress,
         /// The link.
         link: Link,
@@ -62,7 +62,7 @@ pub enum Operation {
     Expire(Link),
     /// Reconcile looks after what is overdue.
     Reconcile,
-    /// A mail is sent, or the mail service tells what became of it.
+    /// `mail` or `feedback` records what became of a mail.
     Mail,
     /// An operation that changes no organization that is there: create, or one that only reads.
     Other,
@@ -123,7 +123,7 @@ impl ReferenceTable {
         if !self.allows(organization, operation) {
             return Some(RuleViolation::BeyondTheirRole);
         }
-        // A founder has no invitation to accept, and an organization that was not there was nobody's to change.
+        // An organization that did not exist before has no earlier state to compare with; its founder accepts no invitation.
         self.organization(organization)?;
         let joined = after.members(organization).filter(|it| self.member(organization, &it.user).is_none());
         let ended = after.invitations(organization).filter(|it| self.was_never_mailed(it));
@@ -168,40 +168,35 @@ impl ReferenceTable {
             return None;
         }
         if after.generation != before.generation {
-            return before.wrongly_mailed_again(after, operation);
+            return wrongly_mailed_again(before, after, operation);
         }
         if after.status() == before.status() {
             let marks = matches!(operation, Operation::Mail | Operation::Reconcile);
-            return (!marks || !before.differs_in_its_mail_only(after)).then_some(RuleViolation::NotItsOwn);
+            return (!marks || !differ_in_their_mail_only(before, after)).then_some(RuleViolation::NotItsOwn);
         }
-        let in_time = |at: Timestamp| (at >= before.expires_at).then_some(RuleViolation::OutOfTime);
-        let is_theirs = |id: &InvitationId| *id == before.id;
-        match (before.status(), &after.state, operation) {
-            (Status::Pending, State::Accepted { at, .. }, Operation::Accept(_)) => in_time(*at),
-            (Status::Pending, State::Closed { how, at, .. }, operation) => match (how, operation) {
-                (Closed::Revoked, Operation::Revoke { invitation, .. }) if is_theirs(invitation) => {
-                    in_time(*at)
-                }
+        let late = |at: Timestamp| (at >= before.expires_at).then_some(RuleViolation::OutOfTime);
+        let early = |at: Timestamp| (at < before.expires_at).then_some(RuleViolation::OutOfTime);
+        let is_its = |id: &InvitationId| *id == before.id;
+        match (&before.state, &after.state, operation) {
+            (State::Pending { .. }, State::Accepted { at, .. }, Operation::Accept(link))
+                if is_its(&link.invitation) =>
+            {
+                late(*at)
+            }
+            (State::Pending { .. }, State::Closed { how, at, .. }, operation) => match (how, operation) {
+                (Closed::Revoked, Operation::Revoke { invitation, .. }) if is_its(invitation) => late(*at),
                 (Closed::Declined, Operation::Decline { email, link }) if *email == before.email => {
-                    let by_the_newest = *link == before.link();
-                    if by_the_newest { in_time(*at) } else { Some(RuleViolation::ByAnOldLink) }
+                    if *link == before.link() { late(*at) } else { Some(RuleViolation::ByAnOldLink) }
                 }
-                (Closed::Expired, Operation::Reconcile) => {
-                    (*at < before.expires_at).then_some(RuleViolation::OutOfTime)
-                }
-                (Closed::Expired, Operation::Expire(timer)) if is_theirs(&timer.invitation) => {
-                    (*at < before.expires_at).then_some(RuleViolation::OutOfTime)
-                }
+                (Closed::Expired, Operation::Reconcile) => early(*at),
+                (Closed::Expired, Operation::Expire(timer)) if is_its(&timer.invitation) => early(*at),
                 _ => Some(RuleViolation::NotItsOwn),
             },
             (
-                Status::Accepted,
+                State::Accepted { by, .. },
                 State::Closed { how: Closed::Removed, .. },
                 Operation::Remove { member, .. },
-            ) => {
-                let was_theirs = matches!(&before.state, State::Accepted { by, .. } if by == member);
-                (!was_theirs).then_some(RuleViolation::NotItsOwn)
-            }
+            ) if by == member => None,
             _ => Some(RuleViolation::NotItsOwn),
         }
     }
@@ -252,33 +247,29 @@ impl ReferenceTable {
     }
 }
 
-/// What the rules ask of a record and what became of it.
-trait Changed {
-    fn wrongly_mailed_again(&self, after: &Invitation, operation: &Operation) -> Option<RuleViolation>;
-    fn differs_in_its_mail_only(&self, after: &Invitation) -> bool;
+/// Only a resend, or an invite of an address that is not pending any more, makes another mail.
+fn wrongly_mailed_again(
+    before: &Invitation,
+    after: &Invitation,
+    operation: &Operation,
+) -> Option<RuleViolation> {
+    let follows = after.status() == Status::Pending && after.generation == before.generation.next();
+    match operation {
+        Operation::Resend { invitation, .. } if follows && *invitation == before.id => None,
+        Operation::Invite { .. } if follows => match before.status() {
+            Status::Pending => (after.created_at < before.expires_at).then_some(RuleViolation::OutOfTime),
+            Status::Accepted => Some(RuleViolation::NotItsOwn),
+            Status::Revoked | Status::Expired | Status::Declined | Status::Removed => None,
+        },
+        _ => Some(RuleViolation::NotItsOwn),
+    }
 }
 
-impl Changed for Invitation {
-    /// A further mail takes a resend, or an invite of somebody who is not invited any more.
-    fn wrongly_mailed_again(&self, after: &Invitation, operation: &Operation) -> Option<RuleViolation> {
-        let follows = after.status() == Status::Pending && after.generation == self.generation.next();
-        match operation {
-            Operation::Resend { invitation, .. } if follows && *invitation == self.id => None,
-            Operation::Invite { .. } if follows => match self.status() {
-                Status::Pending => (after.created_at < self.expires_at).then_some(RuleViolation::OutOfTime),
-                Status::Accepted => Some(RuleViolation::NotItsOwn),
-                Status::Revoked | Status::Expired | Status::Declined | Status::Removed => None,
-            },
-            _ => Some(RuleViolation::NotItsOwn),
-        }
-    }
-
-    /// When it is looked after next goes with its mail, and so does the count of its writes.
-    fn differs_in_its_mail_only(&self, after: &Invitation) -> bool {
-        let (mail, revision, state) = (after.mail.clone(), after.revision, after.state.clone());
-        let is_state = self.state == state || self.status() == Status::Pending;
-        is_state && Invitation { mail, revision, state, ..self.clone() } == *after
-    }
+/// A mark of a mail also counts a write, and moves the time at which `reconcile` looks at a pending invitation.
+fn differ_in_their_mail_only(before: &Invitation, after: &Invitation) -> bool {
+    let (mail, revision, state) = (after.mail.clone(), after.revision, after.state.clone());
+    let same_state = before.state == state || before.status() == Status::Pending;
+    same_state && Invitation { mail, revision, state, ..before.clone() } == *after
 }
 
 #[cfg(test)]
@@ -314,8 +305,8 @@ mod tests {
     #[test]
     fn what_is_beyond_a_role_is_seen() {
         let invite = |by, role| Operation::Invite { by: user(by), role };
-        let resend = |by, whose| Operation::Resend { by: user(by), invitation: id_of(whose) };
-        let revoke = |by, whose| Operation::Revoke { by: user(by), invitation: id_of(whose) };
+        let resend = |by, name| Operation::Resend { by: user(by), invitation: id_of(name) };
+        let revoke = |by, name| Operation::Revoke { by: user(by), invitation: id_of(name) };
         let edit = |by| Operation::RoleEdit { by: user(by), member: user("dan") };
         let rename = |by| Operation::OrganizationEdit { by: user(by) };
         let remove = |by, whom| Operation::Remove { by: user(by), member: user(whom) };
@@ -446,6 +437,12 @@ mod tests {
             (with(Pending, Queued), with(Revoked, Queued), &revoke, None),
             (with(Pending, Queued), with(Pending, Queued), &Operation::Reconcile, None),
             (with(Expired, Queued), with(Expired, Queued), &Operation::Reconcile, None),
+            (
+                with(Revoked, Queued),
+                with(Expired, Queued),
+                &Operation::Reconcile,
+                Some(RuleViolation::NotItsOwn),
+            ),
         ] {
             assert_eq!(
                 before.violation_by(&acme(), &after, operation),
@@ -465,7 +462,7 @@ mod tests {
         let older = Link { generation: Generation(2), ..ivys().link() };
         let eves = Link { invitation: id_of("eve"), ..ivys().link() };
         let by_the_old_link = Operation::Decline { email: address("ivy"), link: older.clone() };
-        let revoke = |whose| Operation::Revoke { by: user("ada"), invitation: id_of(whose) };
+        let revoke = |name| Operation::Revoke { by: user("ada"), invitation: id_of(name) };
         let remove = |whom| Operation::Remove { by: user("ada"), member: user(whom) };
         let expire = Operation::Expire(ivys().link());
         for (from, to, at, operation, violation) in [
@@ -505,7 +502,7 @@ mod tests {
             acme_with(Invitation { generation, created_at, expires_at: end + HOUR, ..ivys() })
         };
         let invite = || Operation::Invite { by: user("ada"), role: Role::Member };
-        let resend = |whose| Operation::Resend { by: user("ada"), invitation: id_of(whose) };
+        let resend = |name| Operation::Resend { by: user("ada"), invitation: id_of(name) };
         for (before, after, operation, violation) in [
             (Status::Pending, again(4, noon()), resend("ivy"), None),
             (Status::Pending, again(4, noon()), resend("dan"), Some(NotItsOwn)),
@@ -535,7 +532,7 @@ mod tests {
             ..named
         });
         let renamed: ReferenceTable = before.records().cloned().chain([named]).collect();
-        let edit = |whose| Operation::RoleEdit { by: user("ada"), member: user(whose) };
+        let edit = |name| Operation::RoleEdit { by: user("ada"), member: user(name) };
         let remove = |whom| Operation::Remove { by: user("ada"), member: user(whom) };
         for (after, operation, allowed) in [
             (&promoted, edit("dan"), true),
