@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use world::{Options, Person, World};
+use harness::{Options, Person, World};
 
 /// Beyond it two means differ, by dudect's rule of thumb.
 const T_MAX: f64 = 4.5;
@@ -60,11 +60,11 @@ async fn main() {
             }
             report(action, times);
         }
-        world.ends_well().await;
+        world.finish().await;
     }
 }
 
-async fn call(person: &Person, action: &str, token: &str) -> world::Answer {
+async fn call(person: &Person, action: &str, token: &str) -> harness::Answer {
     match action {
         "preview" => person.previews(token).await,
         "accept" => person.accepts(token).await,

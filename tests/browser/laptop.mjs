@@ -1,4 +1,4 @@
-// A laptop of one's own, and the people who call its API: with verbs, as in tests/world.
+// A laptop of one's own, and the people who call its API: with verbs, as in tests/harness.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';

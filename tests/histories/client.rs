@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::{EmailAddress, InvitationId, OrganizationId, Role, Status};
 use fastrand::Rng;
+use harness::{NoAnswer, Person};
 use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use world::{NoAnswer, Person};
 
 use crate::contract::{Account, Action, Answer, InvitationRow, InviteResult, Link, MemberRow, View};
 use crate::history::{Call, End, Moments};

@@ -22,9 +22,9 @@ const SEED: &str = "ROSTER_HISTORIES_SEED";
 /// How long the long run goes on.
 const MINUTES: &str = "ROSTER_HISTORIES_MINUTES";
 
-/// What a newcomer has the patience for, or more ([`world::effort`]).
+/// What a newcomer has the patience for, or more ([`harness::effort`]).
 fn short() -> Plan {
-    let calls = 40 * usize::try_from(world::effort()).unwrap_or(usize::MAX);
+    let calls = 40 * usize::try_from(harness::effort()).unwrap_or(usize::MAX);
     Plan { seed: 0, organizations: 2, clients: 5, calls, seats: 6, kills: 0 }
 }
 

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use domain::Status;
 use fastrand::Rng;
 use futures_util::future::join_all;
+use harness::Person;
 use http::Method;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use world::Person;
 
 use crate::client::{Client, Shared};
 use crate::contract::{Account, Organization};

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dev::laptop::{Laptop, Options};
+use harness::Person;
+use local::laptop::{Laptop, Options};
 use tokio::sync::watch;
-use world::Person;
 
 use crate::history::Moments;
 use crate::process::{Process, free_port, roster};

@@ -29,7 +29,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 COPY = TOP / "target" / "mutations"
 # The packages whose own tests are the judge `unit`.
-UNIT = ["actions", "aws-client", "domain", "edge", "links", "mail", "reference", "schedule", "store"]
+UNIT = ["actions", "aws-client", "domain", "lambda-api", "links", "mail", "reference", "schedule", "store"]
 # No judge needs longer, unless it hangs, and then it has noticed.
 PATIENCE = 600
 

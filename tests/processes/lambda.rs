@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use dev::function_table::{PAGES, ROUTES};
+use local::function_table::{PAGES, ROUTES};
 use serde_json::Value;
 
 use crate::process::{Process, free_port};
@@ -45,7 +45,7 @@ pub fn cargo_lambda() -> Option<PathBuf> {
 
 /// What `infra/laptop.env` sets.
 fn laptop_env() -> BTreeMap<String, String> {
-    let text = std::fs::read_to_string(world::top().join("infra/laptop.env")).expect("the file is there");
+    let text = std::fs::read_to_string(harness::top().join("infra/laptop.env")).expect("the file is there");
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let pairs = lines.map(|line| line.split_once('=').expect("a line is NAME=VALUE"));
     pairs.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect()
@@ -64,7 +64,7 @@ impl Lambda {
     pub fn start(cargo_lambda: &Path) -> Self {
         let port = free_port();
         let mut watch = Command::new(cargo_lambda);
-        watch.current_dir(world::top()).args(["lambda", "watch", "--only-lambda-apis", "--ignore-changes"]);
+        watch.current_dir(harness::top()).args(["lambda", "watch", "--only-lambda-apis", "--ignore-changes"]);
         watch.args(["--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string()]);
         let mut runtime_api = Process::start("cargo-lambda", &mut watch);
         runtime_api.wait_until_it_listens(port);

@@ -8,8 +8,8 @@ mod roster;
 
 use std::time::Duration;
 
+use harness::{Options, Organization, World};
 use serde_json::{Value, json};
-use world::{Options, Organization, World};
 
 use lambda::Lambda;
 
@@ -35,7 +35,7 @@ async fn every_function_plays_its_part_as_a_process_of_its_own() {
     tokio::time::timeout(WITHIN, play(&world)).await.expect("nothing hangs");
     lambda.assert_all_run();
     lambda.assert_all_tell();
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// An organization's days: each function has something to do.

@@ -33,13 +33,13 @@ const FUNCTIONS: &str = "ROSTER_FUNCTIONS";
 /// The binary of a function.
 pub fn function(name: &str) -> PathBuf {
     let built = std::env::var_os(FUNCTIONS).filter(|folder| !folder.is_empty());
-    built.map_or_else(|| binary(name).to_owned(), |folder| world::top().join(folder).join(name))
+    built.map_or_else(|| binary(name).to_owned(), |folder| harness::top().join(folder).join(name))
 }
 
 /// Builds the workspace's binaries, and gives their paths: `cargo test` itself builds no binaries of packages
 /// other than the test's own.
 fn build() -> BTreeMap<String, PathBuf> {
-    let mut build = world::cargo();
+    let mut build = harness::cargo();
     build.args(["build", "--workspace", "--bins", "--message-format=json-render-diagnostics"]);
     let output = build.stderr(Stdio::inherit()).output().expect("cargo runs");
     assert!(output.status.success(), "the binaries do not build");

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use harness::{Organization, Person};
 use serde_json::{Value, json};
-use world::{Organization, Person};
 
 use crate::process::{Process, free_port, roster};
 

@@ -2,8 +2,8 @@
 
 use domain::Record;
 use domain::Timestamp;
+use harness::{Answer, MAIL_COOLDOWN, TWO_DAYS, World, assert_member, id, moment};
 use serde_json::{Value, json};
-use world::{A_WHILE, Answer, TWO_DAYS, World, assert_member, id, moment};
 
 /// Texts that Roster never made, though some resemble `token` to a letter.
 pub fn forgeries(token: &str) -> Vec<String> {
@@ -76,7 +76,7 @@ async fn an_invitee_becomes_a_member_in_the_seat_that_was_kept() {
     assert_eq!((&seen["role"], &seen["owners"]), (&json!("member"), &json!(1)));
     world.passes(TWO_DAYS).await;
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn whoever_accepts_as_owner_is_one_of_two() {
     assert_eq!(bob.looks_at(&acme).await.is(200)["owners"], 2);
     ada.leaves(&acme).await.is(204);
     bob.leaves(&acme).await.refused(409, "last_owner");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn s11_accepting_again_answers_the_member_as_it_is_now_and_restores_nothin
     assert_eq!(bob.accepts(&token).await.is(200), first, "it restores nothing");
     assert_eq!(lasting().await, before);
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn s11_a_used_link_is_dead_for_good_once_its_member_is_gone() {
         guest.declines(&token).await.refused(410, "invitation_accepted");
         guest.looks_at(&acme).await.refused(404, "organization_not_found");
         assert_eq!(ada.counts_seats(&acme).await, (1, 999));
-        world.passes(A_WHILE).await;
+        world.passes(MAIL_COOLDOWN).await;
         world.invited(&acme, &ada, &email, "member").await;
         let new = world.token_for(&email).await;
         guest.accepts(&token).await.refused(410, "invitation_superseded");
@@ -147,7 +147,7 @@ async fn s11_a_used_link_is_dead_for_good_once_its_member_is_gone() {
         guest.accepts(&token).await.refused(410, "invitation_superseded");
         ada.removes(&acme, name).await.is(204);
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn s02_another_person_with_the_link_is_turned_away_and_told_no_address() {
     world.person("bob").accepts(&token).await.is(200);
     // Neither is a used one for others.
     world.person("eve").accepts(&token).await.refused(403, "email_mismatch");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn the_case_of_an_address_does_not_matter() {
     let token = world.token_for("bob@example.com").await;
     let bob = world.signed_in("bob", json!({ "email": "BOB@example.COM", "email_verified": true }));
     assert_eq!(bob.accepts(&token).await.is(200)["email"], "bob@example.com");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -203,7 +203,7 @@ async fn s03_an_unverified_address_proves_nothing() {
         bob.declines(&token).await.refused(403, "email_not_verified");
     }
     assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "pending");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -250,7 +250,7 @@ async fn s27_an_account_whose_address_only_looks_like_the_invited_one_accepts_no
             invitation["email"]
         );
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -280,7 +280,7 @@ async fn s28_an_account_whose_claim_is_a_list_or_has_a_display_name_accepts_noth
         mallory.creates("Acme").await.refused(403, "email_not_verified");
     }
     assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "pending");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -311,7 +311,7 @@ async fn s01_s36_whatever_is_wrong_with_a_token_has_the_same_answer() {
     }
     assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "pending");
     bob.accepts(&token).await.is(200);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -323,8 +323,8 @@ async fn s01_the_link_of_another_roster_is_none_of_ours() {
     let token = theirs.token_for("bob@example.com").await;
     ours.person("bob").accepts(&token).await.refused(400, "invalid_token");
     theirs.person("bob").accepts(&token).await.is(200);
-    ours.ends_well().await;
-    theirs.ends_well().await;
+    ours.finish().await;
+    theirs.finish().await;
 }
 
 #[tokio::test]
@@ -347,7 +347,7 @@ async fn s12_the_last_second_is_in_time_and_the_next_one_late() {
             answer.refused(410, "invitation_expired");
         }
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -362,7 +362,7 @@ async fn s12_the_link_of_an_expired_invitation_is_dead() {
     bob.accepts(&token).await.refused(410, "invitation_expired");
     bob.declines(&token).await.refused(410, "invitation_expired");
     assert_eq!(ada.counts_seats(&acme).await, (1, 999));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -386,7 +386,7 @@ async fn s09_the_link_of_a_revoked_or_declined_invitation_is_dead() {
         guest.accepts(&token).await.refused(410, &code);
     }
     assert_eq!(ada.counts_seats(&acme).await, (1, 999));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -402,7 +402,7 @@ async fn s14_a_link_that_another_account_of_the_same_address_has_used_is_used() 
     twin.looks_at(&acme).await.refused(404, "organization_not_found");
     // A member through something else is no exception.
     ada.accepts(&token).await.refused(403, "email_mismatch");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -422,7 +422,7 @@ async fn a_member_through_another_invitation_is_told_so_and_the_invitation_stays
     moved.leaves(&acme).await.is(204);
     assert_eq!(moved.accepts(&token).await.is(200)["email"], "bob@new.example");
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -439,12 +439,12 @@ async fn s08_an_invitation_is_worth_nothing_once_its_sender_is_gone() {
     assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "pending");
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
     // Until somebody who may grant it resends it.
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     ada.resends(&acme, id(&invitation)).await.is(200);
     bob.accepts(&token).await.refused(410, "invitation_superseded");
     let token = world.token_for("bob@example.com").await;
     bob.accepts(&token).await.is(200);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -465,7 +465,7 @@ async fn s08_a_demoted_sender_has_authority_for_members_only_and_a_regained_role
     ada.edits(&acme, "olga", "owner").await.is(200);
     assert_eq!(bob.accepts(&owner).await.is(200)["role"], "owner");
     assert_eq!(ada.looks_at(&acme).await.is(200)["owners"], 3);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -479,12 +479,12 @@ async fn s08_a_sender_who_was_removed_and_is_back_has_authority_again() {
     ada.removes(&acme, "olga").await.is(204);
     let bob = world.person("bob");
     bob.accepts(&token).await.refused(409, "sender_lost_authority");
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     world.joined(&acme, &ada, "olga", "member").await;
     bob.accepts(&token).await.refused(409, "sender_lost_authority");
     ada.edits(&acme, "olga", "owner").await.is(200);
     bob.accepts(&token).await.is(200);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -499,7 +499,7 @@ async fn s08_nobody_lets_themselves_back_in() {
     let private = world.signed_in("ada", json!({ "email": "ada@private.example", "email_verified": true }));
     private.accepts(&token).await.refused(409, "sender_lost_authority");
     private.looks_at(&acme).await.refused(404, "organization_not_found");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -515,7 +515,7 @@ async fn s15_a_full_organization_takes_in_whom_it_invited() {
         world.person(name).accepts(&token).await.is(200);
     }
     assert_eq!(ada.counts_seats(&acme).await, (3, 0));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -542,7 +542,7 @@ async fn s01_a_link_whose_record_is_gone_opens_nothing_not_even_the_next_one() {
     let new = world.token_for("bob@example.com").await;
     bob.accepts(&new).await.is(200);
     is_dead().await;
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -555,7 +555,7 @@ async fn the_first_thing_wrong_is_what_is_refused() {
     // Sent by somebody without authority, to an address of somebody who is a member already.
     let invitation = world.invited(&acme, &mem, "bob@new.example", "member").await;
     let old = world.token_for("bob@new.example").await;
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     mem.resends(&acme, id(&invitation)).await.is(200);
     let token = world.token_for("bob@new.example").await;
     mem.leaves(&acme).await.is(204);
@@ -577,5 +577,5 @@ async fn the_first_thing_wrong_is_what_is_refused() {
     bob.accepts(&token).await.refused(403, "email_mismatch");
     moved.accepts(&token).await.refused(410, "invitation_revoked");
     new.accepts(&token).await.refused(410, "invitation_revoked");
-    world.ends_well().await;
+    world.finish().await;
 }

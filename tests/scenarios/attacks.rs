@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use dev::function_table::{ROUTES, Route};
 use futures_util::future::BoxFuture;
+use harness::{Answer, Call, Fault, Forgery, Organization, Person, World, id};
 use http::{HeaderMap, Method, Request, header};
+use local::function_table::{ROUTES, Route};
 use serde_json::{Value, json};
-use world::{Answer, Call, Fault, Forgery, Organization, Person, World, id};
 
 use crate::every_route::{About, Cast, call_all, calls, cast};
 
@@ -62,7 +62,7 @@ async fn s18_what_is_of_another_organization_is_not_found() {
     }
     assert_eq!(ada.finds(&acme, "kim@example.com").await["status"], "pending");
     assert_eq!(ada.counts_seats(&acme).await, (3, 997));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// An answer without what tells requests apart.
@@ -98,7 +98,7 @@ async fn answers_of_each_class(world: &World) -> Vec<(&'static Route, Answer)> {
     for route in &*ROUTES {
         answers.push((route, calls(&ada, route, about).await));
     }
-    world.wire().relent();
+    world.wire().clear_faults();
     let nowhere = About { organization: "nowhere", invitation: "nothing", user: "nobody", token: "forged" };
     for route in &*ROUTES {
         let (method, path, body) = nowhere.call(route);
@@ -140,7 +140,7 @@ async fn s19_s21_every_answer_of_every_route_has_the_headers_that_keep_it_from_l
         // No other header, either: no cookie, no CORS, nothing that names the software.
         assert_eq!(headers, expected.into_iter().collect(), "{} {}", route.key(), answer.status);
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn s19_no_answer_shows_a_link_to_anybody() {
     for secret in [mac, url, "v1.dev.", "/accept", "#"] {
         assert!(!seen.contains(secret), "{secret} in {seen}");
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -200,14 +200,14 @@ async fn s20_s35_strangers_are_told_the_same_for_the_same_work_whether_an_organi
             assert_eq!(answers[0].0, answers[2].0, "{who}: {}", route.key());
         }
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// The key is in KMS, as in AWS, so that its requests are counted, too.
 #[tokio::test]
 async fn s01_s36_a_link_that_roster_never_made_is_told_the_same_for_the_same_work_whatever_is_wrong_with_it()
 {
-    let world = World::with(world::Options { kms: true, ..Default::default() }).await;
+    let world = World::with(harness::Options { kms: true, ..Default::default() }).await;
     let (forgeries, acme) = world.forgeries().await;
     assert_eq!(forgeries.len(), 14);
     let before = world.records().await;
@@ -240,7 +240,7 @@ async fn s01_s36_a_link_that_roster_never_made_is_told_the_same_for_the_same_wor
     }
     assert_eq!(world.records().await, before);
     assert_eq!(world.person("ada").finds(&acme, "bob@example.com").await["status"], "pending");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -273,7 +273,7 @@ async fn s31_whoever_was_removed_or_demoted_is_so_at_once_on_every_route_whateve
     sam.removes(&acme, "mem").await.refused(403, "owner_required");
     assert_eq!(sam.looks_at(&acme).await.is(200)["role"], "member");
     assert_eq!(mem.lists_members(&acme, "?role=owner").await.items().len(), 1, "ada");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -293,7 +293,7 @@ async fn s18_whoever_is_in_both_organizations_finds_an_id_only_where_it_belongs(
     }
     assert_eq!(world.records().await, before);
     assert_eq!(ada.finds(&acme, "rob@example.com").await["status"], "pending");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -329,14 +329,14 @@ async fn s32_no_body_brings_a_route_down() {
             }
         }
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// What stands in the way of a page of another origin, and who may pass.
 #[tokio::test]
 async fn pages_of_other_origins_call_the_api_only_if_they_are_on_the_list() {
     let app = "https://app.example.com";
-    let listed = world::Options { origins: vec![dev::cors::origin(app).unwrap()], ..Default::default() };
+    let listed = harness::Options { origins: vec![local::cors::origin(app).unwrap()], ..Default::default() };
     let (world, strict) = (World::with(listed).await, World::start().await);
     let cors = |headers: &HeaderMap| {
         let ours = headers.iter().filter(|(name, _)| name.as_str().starts_with("access-control-"));
@@ -351,7 +351,7 @@ async fn pages_of_other_origins_call_the_api_only_if_they_are_on_the_list() {
     };
     let preflight = asks(&world, Method::OPTIONS, app).await;
     assert!(preflight.status.is_success(), "{preflight:?}");
-    let template = world::template::Template::load();
+    let template = harness::template::Template::load();
     let configured = &template.properties("Api")["CorsConfiguration"]["Fn::If"][1];
     let list = |property: &str| {
         let words = configured[property].as_array().unwrap().iter().map(|it| it.as_str().unwrap());
@@ -380,6 +380,6 @@ async fn pages_of_other_origins_call_the_api_only_if_they_are_on_the_list() {
     // Without a list there is nothing but the API's own origin.
     assert_eq!(cors(&asks(&strict, Method::GET, app).await.headers), BTreeSet::new());
     asks(&strict, Method::OPTIONS, app).await.is(404);
-    world.ends_well().await;
-    strict.ends_well().await;
+    world.finish().await;
+    strict.finish().await;
 }

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use harness::{Fault, Organization, World};
 use serde_json::{Value, json};
-use world::{Fault, Organization, World};
 
-use crate::ear::{Heard, functions, heard, listen};
 use crate::every_route;
+use crate::log_capture::{Heard, functions, heard, listen};
 
 /// On one thread, so that everything of this world, and nothing of another one, is heard.
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn s21_logs_hold_no_address_and_no_token() {
     wire.disturb("SendEmail", Fault::Refused("AccountSuspendedException"), usize::MAX);
     world.invited(&acme, &ada, "canary.eve@example.com", "member").await;
     world.idle().await;
-    wire.relent();
+    wire.clear_faults();
     let mut poison = world.stream().await.pop().unwrap();
     poison["dynamodb"]["Keys"]["sk"] = json!({ "S": "INVITATION#none" });
     assert_eq!(world.feeds("mail", &[poison]).await.len(), 1);
@@ -98,7 +98,7 @@ async fn s21_logs_hold_no_address_and_no_token() {
 
     let dead = serde_json::to_value(world.laptop().dead_letters().unwrap()).unwrap();
     assert_eq!(dead.as_array().map(Vec::len), Some(1), "{dead}");
-    world.ends_with_dead_letters().await;
+    world.finish_with_dead_letters().await;
 
     let Heard { lines, loud, text } = heard();
     // It has been listened to at all, in every corner.

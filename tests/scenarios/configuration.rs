@@ -11,14 +11,14 @@ use actions::{
     resend, revoke, role_edit,
 };
 use domain::Policy;
-use edge::env::Env;
-use edge::{App, FromEnv};
+use harness::template::{Deployed, Template, gets};
+use harness::{Fault, TWO_DAYS, World, timer};
+use lambda_api::env::Env;
+use lambda_api::{App, FromEnv};
 use lambda_runtime::Error;
 use serde_json::{Value, json};
-use world::template::{Deployed, Template, gets};
-use world::{Fault, TWO_DAYS, World, timer};
 
-use crate::ear::{lines, listen};
+use crate::log_capture::{lines, listen};
 
 /// Parameters without a default, and such as make every variable count.
 const PARAMETERS: [(&str, &str); 19] = [
@@ -135,7 +135,7 @@ fn every_function_starts_with_its_variables_and_each_of_them_is_asked_for() {
         }
     }
     let of_metrics: Start = |env| {
-        assert_eq!(edge::observe::namespace_of(env), edge::observe::NAMESPACE);
+        assert_eq!(lambda_api::observe::namespace_of(env), lambda_api::observe::NAMESPACE);
         Ok(Policy::default())
     };
     asked_by_any.extend(started(of_metrics, &BTreeMap::new()).1);
@@ -172,7 +172,7 @@ fn metrics_go_where_the_alarms_look() {
     let deployed = Deployed { template: &template, parameters: PARAMETERS.into() };
     let variables = deployed.variables("CreateFunction");
     let lookup = |name: &'static str| variables.get(name).map(OsString::from);
-    let namespace = edge::observe::namespace_of(Env::new(&lookup));
+    let namespace = lambda_api::observe::namespace_of(Env::new(&lookup));
     assert_eq!(namespace, variables["METRICS_NAMESPACE"]);
     let expected = json!({ "Fn::Sub": "Roster/${AWS::StackName}" });
     assert_eq!(template.0["Globals"]["Function"]["Environment"]["Variables"]["METRICS_NAMESPACE"], expected);
@@ -308,7 +308,7 @@ async fn the_streams_patterns_leave_out_what_its_readers_have_no_use_for() {
             assert!(calls.is_empty(), "{reader} looks after what it is never told of: {calls:?}, {record}");
         }
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// The alternatives of a pattern like `{ ($.outcome = "failed") || ($.outcome = "internal") }`: field and value.
@@ -330,7 +330,7 @@ async fn what_fails_is_counted_by_the_filter_of_the_alarm_and_what_does_not_is_n
     let alternatives = alternatives(&pattern);
     let counted = |line: &Value| alternatives.iter().any(|(field, value)| line[field] == value.as_str());
     let told = || lines().into_iter().filter(|line| line["outcome"].is_string()).collect::<Vec<_>>();
-    let world = World::impatient().await;
+    let world = World::with_short_retries().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let bob = world.invited(&acme, &ada, "bob@example.com", "member").await;
@@ -343,12 +343,12 @@ async fn what_fails_is_counted_by_the_filter_of_the_alarm_and_what_does_not_is_n
 
     world.wire().disturb_actions("TransactGetItems", Fault::LostBefore, usize::MAX);
     ada.looks_at(&acme).await.refused(503, "unavailable");
-    world.wire().relent();
+    world.wire().clear_faults();
     world.wire().disturb("TransactGetItems", Fault::Refused("AccessDeniedException"), 1);
     ada.looks_at(&acme).await.refused(500, "internal");
     world.wire().disturb("GetItem", Fault::Refused("AccessDeniedException"), 1);
     assert!(world.invokes("expire", timer(&acme, &bob)).await.is_err());
-    world.wire().relent();
+    world.wire().clear_faults();
     let failed = told();
     let outcomes: BTreeSet<_> = failed.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
     assert!(outcomes.is_superset(&["failed", "internal", "unavailable"].into()), "{outcomes:?}");
@@ -360,7 +360,7 @@ async fn what_fails_is_counted_by_the_filter_of_the_alarm_and_what_does_not_is_n
     world.idle().await;
     let of_mail: Vec<_> = told().into_iter().filter(|line| line["action"] == "mail").collect();
     assert!(of_mail.iter().any(|line| line["outcome"] == "failed"), "{of_mail:?}");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[test]

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use domain::UserId;
 use domain::idempotency::IdempotencyKey;
+use harness::{Answer, Fault, MAIL_COOLDOWN, Organization, Person, TWO_DAYS, World, assert_fields, id};
 use http::{Method, Request, header};
 use serde_json::{Value, json};
-use world::{A_WHILE, Answer, Fault, Organization, Person, TWO_DAYS, World, assert_fields, id};
 
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
@@ -99,7 +99,7 @@ async fn s32_what_is_no_json_object_is_malformed() {
         }
     }
     assert_eq!(world.records().await, before);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn s28_what_is_no_text_is_no_address_and_what_is_wrong_is_pointed_at() {
     }
     assert_malformed(&ada, preview, &json!({ "link": "v1" }), "/link").await;
     assert_eq!(ada.counts_seats(&acme).await, (1, 999));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn s07_an_unknown_role_is_refused() {
     }
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
     assert_eq!(ada.lists_members(&acme, "?role=owner").await.items().len(), 1);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -203,7 +203,7 @@ async fn only_the_exact_words_are_languages() {
     let answer = ada.posts(&acme.path("/invitations"), &body).await;
     assert_eq!(answer.body["errors"][0]["detail"], "a language is `en` or `de`");
     assert_eq!(ada.counts_seats(&acme).await, (1, 999));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -225,7 +225,7 @@ async fn s32_a_body_has_up_to_64_kib() {
         sends(&ada, &method, &path, "ü".repeat(BODY_BYTES_MAX / 2 + 1)).await.refused(413, "too_large");
         sends(&ada, &method, &path, vec![b'{'; 1024 * 1024]).await.refused(413, "too_large");
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -242,7 +242,7 @@ async fn json_is_json_whatever_its_content_type() {
         let answer = ada.sends(request.body(r#"{ "name": "Müller" }"#.into()).unwrap()).await;
         assert_eq!(answer.is(201)["name"], "Müller");
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -258,7 +258,7 @@ async fn answers_say_what_they_are_and_are_not_kept() {
     let refused = ada.creates("").await;
     assert_eq!(kind(&refused), "application/problem+json");
     assert_eq!(refused.headers["cache-control"], "no-store");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -329,8 +329,8 @@ async fn the_gateway_answers_in_its_own_words() {
             gateways(person.calls(method.clone(), &path, None).await, 404, "Not Found");
         }
     }
-    world.ends_well().await;
-    foreign.ends_well().await;
+    world.finish().await;
+    foreign.finish().await;
 }
 
 /// The event of `POST /v1/organizations` as API Gateway's authorizer lets it through with these claims.
@@ -367,7 +367,7 @@ async fn s03_only_the_word_true_verifies_an_address() {
         assert_eq!(answer["statusCode"], 403, "{verified}: {answer}");
         assert!(answer["body"].as_str().unwrap().contains("email_not_verified"), "{verified}: {answer}");
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -384,7 +384,7 @@ async fn a_function_that_no_authorizer_stands_before_lets_nobody_in() {
         let answer = world.invokes("create", creating(&claims)).await.unwrap();
         assert_eq!(answer["statusCode"], 401, "{claims}: {answer}");
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// Every code of the contract's table, but those of the limits and of idempotency keys, which are provoked
@@ -443,7 +443,7 @@ async fn every_code_of_the_contract_can_be_provoked() {
     let invitation = world.invited(&acme, &mem, "eve@example.com", "member").await;
     let id = id(&invitation);
     let old = world.token_for("eve@example.com").await;
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     mem.resends(&acme, id).await.is(200);
     let token = world.token_for("eve@example.com").await;
     let twice = world.signed_in("mem", json!({ "email": "eve@example.com", "email_verified": true }));
@@ -457,7 +457,7 @@ async fn every_code_of_the_contract_can_be_provoked() {
     let token = world.token_for("eve@example.com").await;
     ada.revokes(&acme, id).await.is(204);
     answers.extend([eve.accepts(&token).await, ada.revokes(&acme, id).await]);
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     world.invited(&acme, &ada, "eve@example.com", "member").await;
     let token = world.token_for("eve@example.com").await;
     eve.declines(&token).await.is(204);
@@ -475,7 +475,7 @@ async fn every_code_of_the_contract_can_be_provoked() {
         answer.refused(status, &code);
     }
     assert_eq!(provoked.iter().map(String::as_str).collect::<Vec<_>>(), CODES);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -488,7 +488,7 @@ async fn a_problem_of_seats_or_status_says_which() {
     let founder = ada.finds(&acme, "ada@example.com").await;
     let problem = ada.revokes(&acme, id(&founder)).await.refused(409, "invitation_not_pending");
     assert_eq!(problem["invitation_status"], "accepted");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// How long a key of the table or of an index may be at DynamoDB, in bytes. `pk` sorts an index, too.
@@ -516,7 +516,7 @@ async fn the_longest_user_id_does_everything_that_anybody_does() {
     let both = ["bob@example.com", "carl@example.com"];
     let invited = ada.with_key(&key).invites(&acme, &both, "owner").await.is(200);
     assert_eq!(ada.with_key(&key).invites(&acme, &both, "owner").await.is(200), invited);
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     let bobs = ada.finds(&acme, both[0]).await;
     ada.resends(&acme, bobs["id"].as_str().unwrap()).await.is(200);
     bob.accepts(&world.token_for(both[0]).await).await.is(200);
@@ -537,5 +537,5 @@ async fn the_longest_user_id_does_everything_that_anybody_does() {
             assert!(bytes <= most, "{name} has {bytes} bytes");
         }
     }
-    world.ends_well().await;
+    world.finish().await;
 }

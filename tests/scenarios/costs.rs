@@ -1,10 +1,10 @@
 //! `COSTS.md` says what each action costs, and it does.
 
-use world::costs::{measure, measure_growth, table};
+use harness::costs::{measure, measure_growth, table};
 
 const INTRODUCTION: &str = "\
 # What each action costs\n\n\
-Counted on the wire by `tests/world/costs.rs`, with nobody else at the same items; held by `tests/scenarios/costs.rs`, which\n\
+Counted on the wire by `tests/harness/costs.rs`, with nobody else at the same items; held by `tests/scenarios/costs.rs`, which\n\
 `ROSTER_COSTS=write` has write this page. Units are DynamoDB's: a transaction counts double, a condition check is a write.\n\
 `preview`, `accept` and `decline` have KMS verify the link, `mail` has it made.\n";
 
@@ -21,7 +21,7 @@ async fn the_page_of_costs_says_what_each_action_costs() {
         std::fs::write(path, &page).unwrap();
     }
     let committed = std::fs::read_to_string(path).unwrap_or_default();
-    if world::is_elsewhere() {
+    if harness::is_elsewhere() {
         // Emulators agree about the requests, and not about what they cost.
         assert_eq!(requests(&page), requests(&committed));
         return;

@@ -1,7 +1,7 @@
 //! `POST /v1/organizations`.
 
+use harness::{Organization, World, assert_invitation, assert_member, assert_organization, id};
 use serde_json::{Value, json};
-use world::{Organization, World, assert_invitation, assert_member, assert_organization, id};
 
 #[tokio::test]
 async fn a_founder_is_the_first_owner_and_holds_the_first_seat() {
@@ -16,7 +16,7 @@ async fn a_founder_is_the_first_owner_and_holds_the_first_seat() {
     assert_eq!(created["seats"], json!({ "total": 1000, "taken": 1, "free": 999 }));
     let acme = Organization::new(id(&created));
     assert_eq!(ada.looks_at(&acme).await.is(200), created);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn the_founder_is_listed_with_an_accepted_record_and_gets_no_mail() {
     assert_eq!(*record, expected);
     world.idle().await;
     assert_eq!(world.laptop().mailbox().items(None), []);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn the_same_name_makes_another_organization() {
     let (one, other) = (world.founded_by(&ada).await, world.founded_by(&ada).await);
     assert_ne!(one.id, other.id);
     assert_eq!(ada.lists_organizations().await.items().len(), 2);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn the_configured_number_of_seats_is_what_it_gets() {
     let ada = world.person("ada");
     let created = ada.creates("Acme").await.is(201);
     assert_eq!(created["seats"], json!({ "total": 1, "taken": 1, "free": 0 }));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn names_that_people_give_are_taken() {
     ] {
         assert_eq!(ada.creates(given).await.is(201)["name"], kept);
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn s24_s25_names_that_mail_cannot_show_are_refused() {
         answer.refused(422, "invalid_name");
     }
     assert_eq!(ada.lists_organizations().await.items(), Vec::<Value>::new());
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn s03_a_founder_needs_a_verified_address() {
         ada.creates("Acme").await.refused(403, "email_not_verified");
         assert_eq!(ada.lists_organizations().await.items(), Vec::<Value>::new());
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn the_founders_address_is_kept_as_rule_9_writes_it() {
     let ada = world.signed_in("ada", json!({ "email": "Ada@Example.COM", "email_verified": true }));
     let acme = world.founded_by(&ada).await;
     assert_eq!(ada.lists_members(&acme, "").await.items()[0]["email"], "ada@example.com");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -150,5 +150,5 @@ async fn the_first_thing_wrong_is_what_is_refused() {
     eve.posts(path, &json!({ "name": "a/b", "more": 1 })).await.refused(400, "malformed_request");
     eve.posts(path, &json!({ "name": "a/b" })).await.refused(422, "invalid_name");
     eve.posts(path, &json!({ "name": "Acme" })).await.refused(403, "email_not_verified");
-    world.ends_well().await;
+    world.finish().await;
 }

@@ -1,8 +1,8 @@
 //! `POST /v1/invitations/decline`.
 
 use domain::Timestamp;
+use harness::{MAIL_COOLDOWN, TWO_DAYS, World, id, moment};
 use serde_json::{Value, json};
-use world::{A_WHILE, TWO_DAYS, World, id, moment};
 
 #[tokio::test]
 async fn a_declined_invitation_gives_its_seat_back_and_its_link_is_dead() {
@@ -22,7 +22,7 @@ async fn a_declined_invitation_gives_its_seat_back_and_its_link_is_dead() {
     world.passes(TWO_DAYS).await;
     assert_eq!(ada.counts_seats(&acme).await, (1, 999));
     assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "declined");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn s09_s16_what_is_over_cannot_be_declined_and_gives_no_seat_back() {
             "expired" => world.passes(TWO_DAYS).await,
             "revoked" => drop(ada.revokes(&acme, id(&invitation)).await.is(204)),
             "superseded" => {
-                world.passes(A_WHILE).await;
+                world.passes(MAIL_COOLDOWN).await;
                 ada.resends(&acme, id(&invitation)).await.is(200);
             }
             _ => drop(guest.accepts(&token).await.is(200)),
@@ -55,7 +55,7 @@ async fn s09_s16_what_is_over_cannot_be_declined_and_gives_no_seat_back() {
         guest.declines(&token).await.refused(410, &code);
         assert_eq!(ada.counts_seats(&acme).await, seats);
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn s12_the_last_second_is_in_time_and_the_next_one_late() {
     // The one that was in time has given its seat back; the late one was closed, days late, by reconcile.
     world.idle().await;
     assert_eq!(ada.counts_seats(&acme).await, (1, 999));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn what_nobody_may_grant_any_more_can_be_declined() {
     mem.leaves(&acme).await.is(204);
     world.person("bob").declines(&token).await.is(204);
     assert_eq!(ada.counts_seats(&acme).await, (1, 999));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn a_member_can_decline_what_another_address_of_theirs_was_sent() {
     moved.declines(&token).await.is(204);
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
     assert_eq!(moved.looks_at(&acme).await.is(200)["role"], "member");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn the_first_thing_wrong_is_what_is_refused() {
     let acme = world.founded_by(&ada).await;
     let invitation = world.invited(&acme, &ada, "bob@example.com", "member").await;
     let old = world.token_for("bob@example.com").await;
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     ada.resends(&acme, id(&invitation)).await.is(200);
     let token = world.token_for("bob@example.com").await;
     ada.revokes(&acme, id(&invitation)).await.is(204);
@@ -134,5 +134,5 @@ async fn the_first_thing_wrong_is_what_is_refused() {
     unverified.declines(&token).await.refused(403, "email_not_verified");
     eve.declines(&token).await.refused(403, "email_mismatch");
     world.person("bob").declines(&token).await.refused(410, "invitation_revoked");
-    world.ends_well().await;
+    world.finish().await;
 }

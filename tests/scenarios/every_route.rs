@@ -1,10 +1,10 @@
 //! Every route, called as the contract's examples have it: what goes for all functions alike needs no list of them.
 
-use dev::function_table::{ROUTES, Route};
+use harness::document::example;
+use harness::{Answer, MAIL_COOLDOWN, Organization, Person, World, id};
 use http::Method;
+use local::function_table::{ROUTES, Route};
 use serde_json::{Value, json};
-use world::document::example;
-use world::{A_WHILE, Answer, Organization, Person, World, id};
 
 /// What a call is about: what stands in its path, and in its body.
 #[derive(Clone, Copy)]
@@ -56,7 +56,7 @@ pub async fn cast(world: &World) -> Cast {
     ada.invites(&acme, &emails, "member").await.is(200);
     let rob = world.invited(&acme, &ada, "rob@example.com", "member").await;
     world.idle().await;
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     Cast { ada, mem, gone, acme, rob: id(&rob).to_owned() }
 }
 

@@ -1,8 +1,8 @@
 //! `expire`: what a schedule invokes at a deadline.
 
 use domain::Timestamp;
+use harness::{Fault, Organization, Person, World, timer};
 use serde_json::{Value, json};
-use world::{Fault, Organization, Person, World, timer};
 
 const BOB: &str = "bob@example.com";
 const LIFETIME: u64 = 48 * 60 * 60;
@@ -42,7 +42,7 @@ async fn at_its_deadline_an_invitation_is_closed_and_its_seat_is_free() {
     let closed =
         closed.organizations().flat_map(|it| closed.invitations(&it.id)).filter(|it| !it.holds_seat());
     assert_eq!(closed.count(), 1);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -56,21 +56,21 @@ async fn s16_run_twice_it_frees_one_seat() {
         assert_eq!(ada.counts_seats(&acme).await.0, 1);
         assert_eq!(status(&ada, &acme).await, "expired");
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
 async fn s12_it_closes_in_the_very_second_and_not_one_before() {
     let world = World::start().await;
     let (ada, acme, invitation) = invited(&world).await;
-    let expires_at = world::moment(&invitation["expires_at"]);
+    let expires_at = harness::moment(&invitation["expires_at"]);
     let fires = async || world.invokes("expire", timer(&acme, &invitation)).await;
     let early = world.at(Timestamp::from_unix(expires_at.unix() - 1), fires).await;
     assert!(early.is_err(), "an error is what is tried again");
     assert_eq!(ada.counts_seats(&acme).await.0, 2);
     world.at(expires_at, fires).await.unwrap();
     assert_eq!(ada.counts_seats(&acme).await.0, 1);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn an_older_generations_timer_does_nothing() {
     // Of the newest mail's own it is told that it is too early.
     assert!(world.invokes("expire", timer(&acme, &again)).await.is_err());
     world.person("bob").accepts(&world.token_for(BOB).await).await.is(200);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn a_timer_of_what_is_over_or_never_was_does_nothing() {
     let other = world.founded_by(&ada).await;
     world.invokes("expire", timer(&other, &invitation)).await.unwrap();
     assert_eq!(ada.counts_seats(&other).await.0, 1);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn a_broken_payload_is_an_error_and_reads_nothing() {
     assert!(sent.iter().all(|call| call.operation != "GetItem"), "{sent:?}");
     assert_eq!(ada.counts_seats(&acme).await.0, 2);
     world.invokes("expire", whole).await.unwrap();
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -171,6 +171,6 @@ async fn a_table_that_fails_for_a_while_is_waited_out_and_the_schedule_tries_aga
         world.passes(LIFETIME).await;
         assert!(world.wire().is_calm(), "{fault:?}");
         assert_eq!(ada.counts_seats(&acme).await.0, 1, "{fault:?}");
-        world.ends_well().await;
+        world.finish().await;
     }
 }

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use harness::{Answer, Call, Fault, Organization, Person, WORDS, World};
 use serde_json::Value;
 use store::ATTEMPTS_MAX;
-use world::{Answer, Call, Fault, Organization, Person, WORDS, World};
 
 const WRITE: &str = "TransactWriteItems";
 const READ: &str = "TransactGetItems";
@@ -57,16 +57,16 @@ async fn is_invited_once(world: World, ada: &Person, acme: &Organization) {
     let invitation = ada.finds(acme, "bob@example.com").await;
     assert_eq!(invitation["generation"], 1);
     assert_eq!(world.mails_to("bob@example.com").await.len(), 1);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// Nobody is invited.
 async fn is_as_before(world: World, ada: &Person, acme: &Organization) {
-    world.wire().relent();
+    world.wire().clear_faults();
     assert_eq!(ada.counts_seats(acme).await, (1, 999));
     assert_eq!(ada.lists_invitations(acme, "").await.items().len(), 1);
     assert_eq!(world.mails_to("bob@example.com").await.len(), 0);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn a_conflict_alone_sends_the_same_plan_under_a_new_token_and_reads_nothin
 
 #[tokio::test]
 async fn a_conflict_that_does_not_end_is_a_conflict_and_nothing_is_done() {
-    let world = World::impatient().await;
+    let world = World::with_short_retries().await;
     let (ada, acme) = calm(&world).await;
     world.wire().disturb_actions(WRITE, Fault::Cancelled(vec!["TransactionConflict"]), FOREVER);
     let (answer, calls) = invite(&world, &ada, &acme).await;
@@ -158,7 +158,7 @@ async fn throttling_for_a_while_is_waited_out() {
 #[tokio::test]
 async fn throttling_that_does_not_end_is_unavailable_and_nothing_is_done() {
     for throttling in throttlings() {
-        let world = World::impatient().await;
+        let world = World::with_short_retries().await;
         let (ada, acme) = calm(&world).await;
         world.wire().disturb_actions(WRITE, throttling, FOREVER);
         let (answer, calls) = invite(&world, &ada, &acme).await;
@@ -200,7 +200,7 @@ async fn after_a_lost_answer_the_identical_request_is_sent_again_and_takes_effec
 #[tokio::test]
 async fn an_answer_that_is_lost_for_good_is_unavailable_and_never_decided_again() {
     for loss in losses() {
-        let world = World::impatient().await;
+        let world = World::with_short_retries().await;
         let (ada, acme) = calm(&world).await;
         world.wire().disturb_actions(WRITE, loss.clone(), FOREVER);
         let (answer, calls) = invite(&world, &ada, &acme).await;
@@ -209,7 +209,7 @@ async fn an_answer_that_is_lost_for_good_is_unavailable_and_never_decided_again(
         assert!(count(&calls, WRITE) > 1, "{loss:?}");
         if loss == Fault::LostAfter {
             // Wholly done is possible, and told by looking; half done or twice done is not.
-            world.wire().relent();
+            world.wire().clear_faults();
             is_invited_once(world, &ada, &acme).await;
         } else {
             is_as_before(world, &ada, &acme).await;
@@ -236,14 +236,14 @@ async fn while_an_answer_is_missing_conflict_and_throttling_keep_the_token() {
 
 #[tokio::test]
 async fn a_conflict_that_outlasts_a_missing_answer_is_unavailable_not_a_conflict() {
-    let world = World::impatient().await;
+    let world = World::with_short_retries().await;
     let (ada, acme) = calm(&world).await;
     world.wire().disturb_actions(WRITE, Fault::LostAfter, 1);
     world.wire().disturb_actions(WRITE, Fault::Cancelled(vec!["TransactionConflict"]), FOREVER);
     let (answer, calls) = invite(&world, &ada, &acme).await;
     is_to_be_tried_again(answer, 503, "unavailable", "5");
     assert_eq!(tokens(&calls).len(), 1);
-    world.wire().relent();
+    world.wire().clear_faults();
     is_invited_once(world, &ada, &acme).await;
 }
 
@@ -295,7 +295,7 @@ async fn whatever_is_done_a_lost_answer_changes_nothing_about_it() {
         assert_eq!(bob.counts_seats(&acme).await, (1, 999));
         assert!(world.wire().is_calm(), "all of it was lost twice");
         assert_eq!(world.mails_to("eve@example.com").await.len(), 2);
-        world.ends_well().await;
+        world.finish().await;
     }
 }
 
@@ -310,7 +310,7 @@ async fn an_expiry_whose_answer_is_lost_gives_the_seat_back_once() {
         world.passes(48 * 60 * 60).await;
         assert!(world.wire().is_calm());
         assert_eq!(ada.counts_seats(&acme).await, (1, 999));
-        world.ends_well().await;
+        world.finish().await;
     }
 }
 
@@ -333,7 +333,7 @@ async fn a_read_that_never_succeeds_is_unavailable() {
         Fault::Refused("InternalServerError"),
         Fault::LostBefore,
     ] {
-        let world = World::impatient().await;
+        let world = World::with_short_retries().await;
         let (ada, acme) = calm(&world).await;
         world.wire().disturb_actions(READ, fault.clone(), FOREVER);
         let (answer, calls) = invite(&world, &ada, &acme).await;
@@ -346,24 +346,24 @@ async fn a_read_that_never_succeeds_is_unavailable() {
 
 #[tokio::test]
 async fn lists_are_unavailable_while_they_cannot_be_read() {
-    let world = World::impatient().await;
+    let world = World::with_short_retries().await;
     let (ada, acme) = calm(&world).await;
     for operation in ["Query", "GetItem"] {
         world.wire().disturb_actions(operation, Fault::Refused("ThrottlingException"), FOREVER);
         is_to_be_tried_again(ada.lists_members(&acme, "").await, 503, "unavailable", "5");
-        world.wire().relent();
+        world.wire().clear_faults();
     }
     world.wire().disturb_actions("BatchGetItem", Fault::Refused("ThrottlingException"), FOREVER);
     is_to_be_tried_again(ada.lists_organizations().await, 503, "unavailable", "5");
-    world.wire().relent();
+    world.wire().clear_faults();
     assert_eq!(ada.lists_members(&acme, "").await.items().len(), 1);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// DynamoDB may leave some keys of a batch for the next request, or all of them.
 #[tokio::test]
 async fn what_a_batch_has_left_out_is_asked_for_again() {
-    let world = World::impatient().await;
+    let world = World::with_short_retries().await;
     let (ada, _) = calm(&world).await;
     ada.creates("Umbrella").await.is(201);
     world.idle().await;
@@ -372,8 +372,8 @@ async fn what_a_batch_has_left_out_is_asked_for_again() {
     assert!(world.wire().is_calm());
     world.wire().disturb_actions("BatchGetItem", Fault::Unprocessed, FOREVER);
     is_to_be_tried_again(ada.lists_organizations().await, 503, "unavailable", "5");
-    world.wire().relent();
-    world.ends_well().await;
+    world.wire().clear_faults();
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -412,5 +412,5 @@ async fn a_single_read_that_is_lost_is_read_again() {
     world.wire().disturb_actions("GetItem", Fault::LostAfter, 1);
     world.person("bob").declines(&token).await.is(204);
     assert_eq!(world.wire().take_actions(), ["GetItem", "GetItem", WRITE]);
-    world.ends_well().await;
+    world.finish().await;
 }

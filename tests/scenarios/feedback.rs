@@ -1,7 +1,7 @@
 //! What SES tells of a mail shows on its invitation, and changes nothing else.
 
+use harness::{MAIL_COOLDOWN, Organization, Person, World};
 use serde_json::{Value, json};
-use world::{A_WHILE, Organization, Person, World};
 
 const BOB: &str = "bob@example.com";
 
@@ -47,7 +47,7 @@ async fn every_kind_shows_on_the_invitation() {
         for field in ["status", "generation", "expires_at", "sent_at", "role", "created_at"] {
             assert_eq!(after[field], before[field], "{what}: {field}");
         }
-        world.ends_well().await;
+        world.finish().await;
     }
 }
 
@@ -68,7 +68,7 @@ async fn it_never_moves_backwards_and_twice_is_once() {
         world.hears(&mail, json!({ "kind": kind })).await;
         assert_eq!(delivery(&ada, &acme).await, shows, "after {kind}");
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn a_bounce_frees_no_seat_and_its_link_still_works() {
     assert_eq!(ada.counts_seats(&acme).await.0, 2);
     world.person("bob").accepts(mail["token"].as_str().unwrap()).await.is(200);
     assert_eq!(delivery(&ada, &acme).await, "bounced");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -103,14 +103,14 @@ async fn a_bounce_may_come_before_sent_is_written() {
     assert_eq!(invitation["delivery"], "bounced");
     assert!(invitation["sent_at"].is_string(), "the moment is known all the same");
     assert_eq!(world.mails_to(BOB).await.len(), 1);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
 async fn what_an_older_mail_comes_to_changes_nothing() {
     let world = World::start().await;
     let (ada, acme, old) = mailed(&world).await;
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     let id = ada.finds(&acme, BOB).await["id"].as_str().unwrap().to_owned();
     ada.resends(&acme, &id).await.is(200);
     let new = world.mails_to(BOB).await.remove(0);
@@ -118,7 +118,7 @@ async fn what_an_older_mail_comes_to_changes_nothing() {
     assert_eq!(delivery(&ada, &acme).await, "sent");
     world.hears(&new, json!({ "kind": "delivery" })).await;
     assert_eq!(delivery(&ada, &acme).await, "delivered");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn it_shows_on_an_invitation_that_is_over_too() {
     world.hears(&mail, json!({ "kind": "complaint" })).await;
     let invitation = ada.finds(&acme, BOB).await;
     assert_eq!((&invitation["status"], &invitation["delivery"]), (&json!("accepted"), &json!("complained")));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn an_event_of_nobodys_mail_does_nothing_and_one_that_is_none_is_given_up(
     let (ada, acme, _) = mailed(&world).await;
     let other = world.founded_by(&ada).await;
     let invitation = ada.finds(&acme, BOB).await;
-    let expires_at = world::moment(&invitation["expires_at"]).unix().to_string();
+    let expires_at = harness::moment(&invitation["expires_at"]).unix().to_string();
     let stranger = json!({
         "kind": "bounce", "bounce": "Permanent", "reason": "General",
         "organization": [other.id], "invitation": [invitation["id"]],
@@ -149,5 +149,5 @@ async fn an_event_of_nobodys_mail_does_nothing_and_one_that_is_none_is_given_up(
     let error = world.invokes("feedback", json!({ "kind": "bounce", "to": BOB })).await.unwrap_err();
     assert!(!error.to_string().contains('@'), "{error}");
     world.nobody().posts("/_dev/feedback", &json!({ "message_id": "x", "kind": "bounce" })).await.is(404);
-    world.ends_well().await;
+    world.finish().await;
 }

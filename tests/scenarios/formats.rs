@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use domain::delivery::{Admit, Mark, MarkMail};
+use domain::delivery::{CountRecipientMail, DeliveryUpdate, UpdateDelivery};
 use domain::idempotency::{IdempotencyKey, WithIdempotencyKey};
 use domain::{
     Accept, Action, Caller, Create, EmailAddress, Invite, KeyId, Language, Link, OrganizationId,
     OrganizationName, Policy, Revoke, Role, Sender, Timestamp, UserId,
 };
-use edge::{Problem, Timer};
 use insta::assert_snapshot;
+use lambda_api::{Problem, Timer};
 use links::{InProcess, LinkKey as _};
 use reference::ReferenceTable;
 use store::record;
@@ -57,8 +57,8 @@ fn table() -> ReferenceTable {
     run(&mut table, &WithIdempotencyKey::new(invite, Some(&key), render));
     for name in ["bob", "carl"] {
         let invitation = table.invitation_of(&acme(), &address(name)).unwrap().clone();
-        run(&mut table, &Admit::new(&invitation, noon()));
-        run(&mut table, &MarkMail { link: invitation.link(), mark: Mark::Sent });
+        run(&mut table, &CountRecipientMail::new(&invitation, noon()));
+        run(&mut table, &UpdateDelivery { link: invitation.link(), mark: DeliveryUpdate::Sent });
     }
     let caller = Caller { user: UserId::parse("bob").unwrap(), email: Some(address("bob")) };
     let accepted = Accept { caller, link: link(&table, "bob") };

@@ -1,9 +1,9 @@
 //! `Idempotency-Key`: a request that is sent again is answered again, word for word, and does nothing.
 
 use futures_util::future::join_all;
+use harness::{Answer, Fault, MAIL_COOLDOWN, World, id};
 use http::Method;
 use serde_json::json;
-use world::{A_WHILE, Answer, Fault, World, id};
 
 const DAY: u64 = 24 * 60 * 60;
 const BOB: &str = "bob@example.com";
@@ -21,7 +21,7 @@ async fn an_invite_that_is_sent_again_mails_nobody_again() {
     let ada = world.person("ada").with_key("k");
     let acme = world.founded_by(&world.person("ada")).await;
     let first = ada.invites(&acme, &[BOB, "eve@example.com"], "member").await;
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     let seen = world.records().await;
     // In other words it is the same request.
     for emails in [&[BOB, "eve@example.com"][..], &["BOB@Example.com", "eve@example.com", BOB]] {
@@ -30,7 +30,7 @@ async fn an_invite_that_is_sent_again_mails_nobody_again() {
     assert_eq!(first.body["results"][0]["invitation"]["delivery"], "queued", "as it was answered then");
     assert_eq!(world.records().await, seen);
     assert_eq!(world.mails_to(BOB).await.len(), 1);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn an_invite_in_another_language_is_another_request() {
     let other = ada.invites_in(&acme, &["eve@example.com"], "member", "en").await;
     other.refused(422, "idempotency_key_reused");
     assert_eq!(world.mails_to(BOB).await.len(), 1);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -56,17 +56,17 @@ async fn a_resend_that_is_sent_again_makes_no_further_link() {
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     let ada = ada.with_key("k");
     let first = ada.resends(&acme, id(&invitation)).await;
     let token = world.token_for(BOB).await;
     assert_same(&first, &ada.resends(&acme, id(&invitation)).await);
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     assert_same(&first, &ada.resends(&acme, id(&invitation)).await);
     assert_eq!(world.mails_to(BOB).await.len(), 2);
     world.person("bob").accepts(&token).await.is(200);
     assert_same(&first, &ada.resends(&acme, id(&invitation)).await);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn a_create_that_is_sent_again_makes_no_further_organization() {
     let first = ada.creates("Acme").await;
     assert_same(&first, &ada.creates("Acme").await);
     assert_eq!(world.records().await.organizations().count(), 1);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn a_key_is_good_for_one_request() {
     ada.creates("Two").await.refused(422, "idempotency_key_reused");
     assert_same(&first, &ada.invites(&acme, &[BOB], "member").await);
     assert_eq!(ada.counts_seats(&acme).await.0, 2);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn s34_a_key_is_private_to_caller_and_organization() {
     eve.invites(&acme, &[BOB], "member").await.refused(404, "organization_not_found");
     let eves = eve.creates("Acme").await.is(201);
     assert_ne!(eves["id"], ada.creates("Acme").await.is(201)["id"]);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -134,10 +134,10 @@ async fn s34_s31_whoever_is_gone_is_answered_no_more() {
     ada.removes(&acme, "mem").await.is(204);
     mem.invites(&acme, &[BOB], "member").await.refused(404, "organization_not_found");
     mem.invites(&acme, &["eve@example.com"], "member").await.refused(404, "organization_not_found");
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     world.joined(&acme, &ada, "mem", "member").await;
     assert_same(&first, &mem.invites(&acme, &[BOB], "member").await);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn a_refusal_is_not_kept() {
     ada.invites(&acme, &["not an address"], "member").await.refused(422, "invalid_email");
     ada.revokes(&acme, id(&taken)).await.is(204);
     ada.invites(&acme, &[BOB], "member").await.is(200);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -162,10 +162,10 @@ async fn an_answer_that_says_that_nothing_was_done_is_kept_too() {
     let first = ada.invites(&acme, &[BOB], "member").await;
     assert_eq!(first.body["results"][0]["outcome"], "already_invited");
     ada.revokes(&acme, id(&bobs)).await.is(204);
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     assert_same(&first, &ada.invites(&acme, &[BOB], "member").await);
     assert_eq!(ada.finds(&acme, BOB).await["status"], "revoked");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -182,29 +182,29 @@ async fn an_answer_is_kept_for_24_hours_even_where_nobody_has_deleted_it() {
     assert_eq!(again.body["results"][0]["outcome"], "already_invited");
     assert_same(&again, &ada.invites(&acme, &[BOB], "member").await);
     world.passes(2 * DAY).await;
-    let kept = |items: Vec<dev::table::Attributes>| {
+    let kept = |items: Vec<local::table::Attributes>| {
         items.iter().filter(|item| item["sk"].as_s().is_ok_and(|sk| sk.starts_with("KEY#"))).count()
     };
     assert_eq!(kept(world.laptop().table().items().await.unwrap()), 0);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
 async fn who_got_no_answer_sends_the_same_again_and_it_is_done_once() {
-    let world = World::impatient().await;
+    let world = World::with_short_retries().await;
     let ada = world.person("ada").with_key("k");
     let acme = world.founded_by(&world.person("ada")).await;
     world.idle().await;
     // It is done, and whatever is asked afterwards goes unanswered until the function gives up.
     world.wire().disturb_actions("TransactWriteItems", Fault::LostAfter, usize::MAX);
     ada.invites(&acme, &[BOB], "member").await.refused(503, "unavailable");
-    world.wire().relent();
+    world.wire().clear_faults();
     let answer = ada.invites(&acme, &[BOB], "member").await;
     assert_eq!(answer.body["results"][0]["outcome"], "invited");
     assert_same(&answer, &ada.invites(&acme, &[BOB], "member").await);
     assert_eq!(world.mails_to(BOB).await.len(), 1);
     assert_eq!(ada.counts_seats(&acme).await.0, 2);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -220,7 +220,7 @@ async fn twins_at_the_same_moment_have_one_effect_and_one_answer() {
         answers[1..].iter().for_each(|answer| assert_same(&answers[0], answer));
         let invitation = answers[0].body["results"][0]["invitation"].clone();
         assert_eq!(world.mails_to(&email).await.len(), 1);
-        world.passes(A_WHILE).await;
+        world.passes(MAIL_COOLDOWN).await;
         let ada = ada.with_key(&format!("again-{round}"));
         let resend = async || ada.resends(&acme, id(&invitation)).await;
         let answers = join_all((0..4).map(|_| resend())).await;
@@ -233,7 +233,7 @@ async fn twins_at_the_same_moment_have_one_effect_and_one_answer() {
     }
     assert_eq!(world.records().await.organizations().count(), 21);
     assert_eq!(ada.counts_seats(&acme).await.0, 21);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -254,7 +254,7 @@ async fn what_is_no_key_is_refused_before_anything_is_looked_at() {
     }
     let longest = ada.with_key(&"~".repeat(255));
     longest.invites(&acme, &[BOB], "member").await.is(200);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -270,5 +270,5 @@ async fn where_no_key_is_taken_one_changes_nothing() {
     let body = json!({ "role": "member" }).to_string();
     ada.calls(Method::PATCH, &path, Some(body)).await.refused(404, "member_not_found");
     ada.invites(&acme, &[BOB], "member").await.is(200);
-    world.ends_well().await;
+    world.finish().await;
 }

@@ -1,9 +1,10 @@
 //! `POST /v1/organizations/{organization_id}/invitations`.
 
-use serde_json::{Value, json};
-use world::{
-    A_WHILE, Answer, Organization, Person, TWO_DAYS, World, assert_fields, assert_invitation, id, moment,
+use harness::{
+    Answer, MAIL_COOLDOWN, Organization, Person, TWO_DAYS, World, assert_fields, assert_invitation, id,
+    moment,
 };
+use serde_json::{Value, json};
 
 /// Addresses and outcomes, in the order of the answer.
 fn outcomes(answer: Answer) -> Value {
@@ -46,7 +47,7 @@ async fn an_owner_invites_and_each_address_gets_one_mail() {
     world.joined(&acme, &ada, "carl", "owner").await;
     world.passes(TWO_DAYS).await;
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -72,7 +73,7 @@ async fn an_invitation_is_queued_first_and_sent_soon_after() {
     assert_eq!(listed["delivery"], "sent");
     listed["delivery"] = json!("queued");
     assert_eq!(listed, expected);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -94,7 +95,7 @@ async fn an_address_is_written_as_rule_9_does() {
             ["b.o.b@example.com", "invited"],
         ])
     );
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -118,7 +119,7 @@ async fn s32_fifty_addresses_are_invited_at_once_and_fifty_one_are_not() {
     assert_eq!(ada.counts_seats(&acme).await, (51, 949));
     let results = outcomes(invites_many(&ada, &acme, &vec!["bob@example.com".to_owned(); 50]).await);
     assert_eq!(results, json!([["bob@example.com", "invited"]]));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -130,7 +131,7 @@ async fn whoever_is_invited_or_a_member_is_left_alone() {
     world.invited(&acme, &ada, "bob@example.com", "member").await;
     world.idle().await;
     let before = ada.finds(&acme, "bob@example.com").await;
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     let emails = ["CARL@example.com", "new@example.com", "Bob@example.com", "ada@example.com"];
     assert_eq!(
         outcomes(ada.invites(&acme, &emails, "owner").await),
@@ -150,7 +151,7 @@ async fn whoever_is_invited_or_a_member_is_left_alone() {
         outcomes(ada.invites(&acme, &emails, "owner").await),
         json!([["bob@example.com", "already_invited"], ["carl@example.com", "already_member"]])
     );
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -187,7 +188,7 @@ async fn s25_s28_every_address_that_is_none_is_named_and_nobody_is_invited() {
     answer.refused(422, "invalid_email");
     assert_eq!(ada.counts_seats(&acme).await, (1, 999));
     assert!(world.mails_to("ok@example.com").await.is_empty());
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -204,7 +205,7 @@ async fn s04_a_member_invites_members_and_no_owner() {
     world.invited(&acme, &mem, "eve@example.com", "owner").await;
     ada.edits(&acme, "mem", "member").await.is(200);
     mem.invites(&acme, &["zoe@example.com"], "owner").await.refused(403, "role_not_grantable");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -217,7 +218,7 @@ async fn s05_a_member_reaches_no_owner_by_inviting_again_or_in_a_batch() {
     world.invited(&acme, &mem, "eve@example.com", "member").await;
     let closed = world.invited(&acme, &ada, "zoe@example.com", "owner").await;
     ada.revokes(&acme, id(&closed)).await.is(204);
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     let before = world.records().await;
     // Whether anybody would be invited at all makes no difference.
     for emails in [
@@ -244,7 +245,7 @@ async fn s05_a_member_reaches_no_owner_by_inviting_again_or_in_a_batch() {
     // Anew is what the sender may grant, whatever it was.
     assert_eq!(world.invited(&acme, &mem, "zoe@example.com", "member").await["role"], "member");
     assert_eq!(ada.finds(&acme, "bob@example.com").await["role"], "owner");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -296,7 +297,7 @@ async fn s27_look_alikes_are_refused_or_other_addresses_and_mail_goes_to_the_one
         assert_eq!(mails[0]["to"], email);
     }
     assert_eq!(world.laptop().mailbox().items(None).len(), 4, "nobody else has a mail");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -340,7 +341,7 @@ async fn s30_an_address_with_an_account_is_invited_like_one_without() {
         shown.push(preview);
     }
     assert_eq!(shown[0], shown[1]);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -363,7 +364,7 @@ async fn with_too_few_seats_nobody_is_invited() {
     let seats = answer.refused(409, "seats_exhausted")["seats"].clone();
     assert_eq!(seats, json!({ "total": 4, "taken": 4, "free": 0 }));
     assert!(world.mails_to("new@example.com").await.is_empty());
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -375,7 +376,7 @@ async fn a_seat_is_needed_once_for_an_address_that_repeats_or_is_there_already()
     let emails = ["bob@example.com", "eve@example.com", "EVE@example.com"];
     outcomes(ada.invites(&acme, &emails, "member").await);
     assert_eq!(ada.counts_seats(&acme).await, (3, 0));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// Ways in which an invitation of `bob` ends and gives its seat back.
@@ -407,7 +408,7 @@ async fn an_address_is_invited_anew_however_its_invitation_ended() {
         closes(&world, &acme, &ada, how).await;
         let before = ada.finds(&acme, "bob@example.com").await;
         let old = world.token_for("bob@example.com").await;
-        world.passes(A_WHILE).await;
+        world.passes(MAIL_COOLDOWN).await;
         let again = world.invited(&acme, &ada, "Bob@example.com", "owner").await;
         assert_eq!(again["id"], before["id"], "{how}");
         assert_eq!((&again["generation"], &again["role"]), (&json!(2), &json!("owner")), "{how}");
@@ -424,7 +425,7 @@ async fn an_address_is_invited_anew_however_its_invitation_ended() {
         assert_eq!(bob.accepts(&new).await.is(200)["role"], "owner");
         assert_eq!(ada.counts_seats(&acme).await, (2, 0), "{how}");
         assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "accepted");
-        world.ends_well().await;
+        world.finish().await;
     }
 }
 
@@ -435,12 +436,12 @@ async fn an_ended_invitation_has_no_claim_on_a_seat() {
         let ada = world.person("ada");
         let acme = world.founded_by(&ada).await;
         closes(&world, &acme, &ada, how).await;
-        world.passes(A_WHILE).await;
+        world.passes(MAIL_COOLDOWN).await;
         world.invited(&acme, &ada, "eve@example.com", "member").await;
         let answer = ada.invites(&acme, &["bob@example.com"], "member").await;
         answer.refused(409, "seats_exhausted");
         assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], how);
-        world.ends_well().await;
+        world.finish().await;
     }
 }
 
@@ -466,7 +467,7 @@ async fn one_past_its_expiry_that_nobody_has_closed_is_invited_anew_in_its_own_s
     let new = world.token_for("bob@example.com").await;
     bob.accepts(&new).await.is(200);
     assert_eq!(ada.counts_seats(&acme).await, (2, 0));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -482,7 +483,7 @@ async fn one_that_keeps_its_seat_and_one_that_needs_one_count_apart() {
     assert_eq!(answer.refused(409, "seats_exhausted")["seats"]["free"], 1);
     outcomes(ada.invites(&acme, &["bob@example.com", "eve@example.com"], "member").await);
     assert_eq!(ada.counts_seats(&acme).await, (3, 0));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -513,7 +514,7 @@ async fn s20_a_stranger_is_told_that_there_is_no_such_organization() {
         stranger,
         "s31: a live token of a removed member"
     );
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -532,7 +533,7 @@ async fn s03_an_inviter_needs_a_verified_address() {
     let moved = world.signed_in("ada", json!({ "email": "ada@new.example", "email_verified": true }));
     let invitation = world.invited(&acme, &moved, "bob@example.com", "member").await;
     assert_eq!(invitation["sender"], json!({ "user_id": "ada", "email": "ada@new.example" }));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -556,5 +557,5 @@ async fn the_first_thing_wrong_is_what_is_refused() {
     mem.invites(&acme, &["bob@example.com"], "member").await.refused(409, "seats_exhausted");
     // The role comes before it is known that nobody needs a seat.
     mem.invites(&acme, &["ada@example.com"], "owner").await.refused(403, "role_not_grantable");
-    world.ends_well().await;
+    world.finish().await;
 }

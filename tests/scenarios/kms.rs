@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use dev::laptop::sdk_config;
 use domain::{KeyId, Link, Token};
+use harness::{Fault, Organization, Person, World};
 use lambda_runtime::{Context, LambdaEvent};
 use links::{KeyError, Kms, LinkKey as _};
+use local::laptop::sdk_config;
 use serde_json::{Value, json};
-use world::{Fault, Organization, Person, World};
 
 const BOB: &str = "bob@example.com";
 const KEYS: &str = "dev=alias/roster-links";
@@ -43,7 +43,7 @@ async fn kms_makes_the_token_that_the_process_makes() {
     assert_eq!(minted.reveal(), token.reveal());
     assert_eq!(sent(&world, "GenerateMac"), 1);
     world.person("bob").accepts(&minted.reveal()).await.is(200);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn kms_takes_the_token_that_the_process_makes_and_no_other() {
         assert!(!kms.verify(&forged).await.unwrap(), "{forged:?}");
         assert_eq!(sent(&world, "VerifyMac"), 1, "{forged:?}");
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -86,12 +86,12 @@ async fn what_passes_is_unavailable_and_what_does_not_is_broken() {
                 "GenerateMac" => kms.mint(&token.link).await.map(drop),
                 _ => kms.verify(&token).await.map(drop),
             };
-            world.wire().relent();
+            world.wire().clear_faults();
             let told = matches!(error, Err(KeyError::Unavailable(_)));
             assert_eq!((error.is_err(), told), (true, passes), "{operation} {fault:?}: {error:?}");
         }
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -101,15 +101,15 @@ async fn throttling_for_a_moment_is_waited_out_by_the_sdk() {
     world.wire().disturb("VerifyMac", Fault::Refused("ThrottlingException"), 1);
     assert!(kms(&world, KEYS).verify(&token).await.unwrap());
     assert_eq!(sent(&world, "VerifyMac"), 2);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// `preview` as it is in AWS: its links are verified by KMS.
-struct Preview(Arc<edge::LinkApp>);
+struct Preview(Arc<lambda_api::LinkApp>);
 
 impl Preview {
     fn of(world: &World, keys: &str) -> Self {
-        let app = edge::App {
+        let app = lambda_api::App {
             store: world.store(),
             clock: Arc::new(world.laptop().clock().clone()),
             policy: domain::Policy::default(),
@@ -149,9 +149,10 @@ impl Preview {
             "isBase64Encoded": false,
         });
         let event = LambdaEvent::new(event, Context::default());
-        let answer = edge::http::invoke("preview", Arc::clone(&self.0), actions::preview::handle, event)
-            .await
-            .unwrap();
+        let answer =
+            lambda_api::http::invoke("preview", Arc::clone(&self.0), actions::preview::handle, event)
+                .await
+                .unwrap();
         let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
         let code = body["code"].as_str().unwrap_or_default().to_owned();
         (answer["statusCode"].as_u64().unwrap(), code, answer["headers"].clone())
@@ -187,7 +188,7 @@ async fn s36_a_link_costs_one_verification_whatever_is_wrong_with_it_and_one_rea
     let (status, code, _) = preview.answers("v1.dev.cut").await;
     assert_eq!((status, code.as_str()), (400, "invalid_token"));
     assert_eq!(sent(&world, "VerifyMac"), 0, "a malformed one costs nothing");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -202,9 +203,9 @@ async fn while_kms_cannot_be_used_a_link_is_neither_valid_nor_invalid() {
         world.wire().disturb("VerifyMac", Fault::Refused(code), usize::MAX);
         let (answered, code, headers) = Preview::of(&world, KEYS).answers(&token.reveal()).await;
         assert_eq!((answered, code.as_str(), &headers["retry-after"]), (status, said, &after));
-        world.wire().relent();
+        world.wire().clear_faults();
     }
     let (status, code, _) = Preview::of(&world, "dev=alias/none").answers(&token.reveal()).await;
     assert_eq!((status, code.as_str()), (500, "internal"));
-    world.ends_well().await;
+    world.finish().await;
 }

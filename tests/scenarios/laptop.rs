@@ -5,15 +5,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use axum::body::Body;
-use dev::demo;
-use dev::issuer::sign_in::{AUTHORIZE, TOKEN};
-use dev::laptop::{Laptop, StartError};
 use domain::Record;
 use domain::{OrganizationId, Status};
+use harness::{Options, Organization, Person, World, moment};
 use http::{HeaderMap, Method, Request, header};
+use local::demo;
+use local::issuer::sign_in::{AUTHORIZE, TOKEN};
+use local::laptop::{Laptop, StartError};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
-use world::{Options, Organization, Person, World, moment};
 
 const HOUR: u64 = 60 * 60;
 
@@ -130,7 +130,7 @@ async fn without_the_demo_there_is_nothing() {
     let check = world.nobody().gets("/_dev/check").await.is(200);
     assert_eq!(check, json!({ "organizations": 0, "violations": [] }));
     assert_eq!(mails(&world.nobody(), "").await, Vec::<Value>::new());
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn the_demo_has_been_in_use_for_a_while() {
     let preview = world.nobody().previews(&token).await.is(200);
     assert_eq!((&preview["status"], &preview["email"]), (&json!("pending"), &json!(demo::INVITEE.1)));
     person(demo::INVITEE).accepts(&token).await.is(200);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -173,7 +173,7 @@ async fn a_file_that_holds_something_gets_no_demo() {
 #[tokio::test]
 async fn a_page_of_this_machine_reads_a_token_only_if_it_is_on_the_list() {
     let (page, elsewhere) = ("http://127.0.0.1:5173", "https://app.example.com");
-    let origins = [page, elsewhere].map(|origin| dev::cors::origin(origin).unwrap()).to_vec();
+    let origins = [page, elsewhere].map(|origin| local::cors::origin(origin).unwrap()).to_vec();
     let world = World::with(Options { origins, ..Options::default() }).await;
     let body = json!({ "sub": "ada", "email": "ada@example.com", "email_verified": true }).to_string();
     for (origin, status, readable) in [
@@ -189,7 +189,7 @@ async fn a_page_of_this_machine_reads_a_token_only_if_it_is_on_the_list() {
         let told = answer.headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN);
         assert_eq!(told.is_some_and(|it| it == origin), readable, "{origin}");
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -209,7 +209,7 @@ async fn the_issuer_signs_for_anybody() {
     ada.gets("/v1/organizations").await.is(200);
     world.passes(61).await;
     assert_eq!(ada.gets("/v1/organizations").await.is(401), json!({ "message": "Unauthorized" }));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -249,7 +249,7 @@ async fn the_mailbox_is_a_list_and_a_page() {
     let page = page.is(200);
     let page = page.as_str().unwrap();
     assert!(page.contains("bob@example.com") && page.contains(&format!("href=\"{link}\"")), "{page}");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -278,7 +278,7 @@ async fn the_clock_is_told_and_advanced_and_nothing_else() {
     }
     let after = now(&nobody).await;
     assert!((told..told + 60).contains(&after), "from {told} to {after}");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -292,7 +292,7 @@ async fn idle_answers_once_every_mail_is_out() {
     assert_eq!(ada.gets("/_dev/idle").await.is(200), json!({ "idle": true }));
     assert_eq!(world.laptop().mailbox().items(None).len(), 50);
     assert_eq!(ada.finds(&acme, "guest-49@example.com").await["delivery"], "sent");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -313,7 +313,7 @@ async fn check_counts_organizations_and_tells_what_is_wrong() {
     assert_eq!(violations.len(), 1, "{check}");
     assert!(violations[0].as_str().unwrap().contains(&acme.id), "{check}");
     world.laptop().table().fill(&[Record::Organization(right)]).await.unwrap();
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -337,7 +337,7 @@ async fn s21_s29_the_page_behind_the_link_may_run_its_own_script_only_and_passes
     world.nobody().gets("/assets/nothing.js").await.is(404);
     // It asks nobody for anything.
     assert_eq!(world.wire().take_actions(), Vec::<String>::new());
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// The example of RFC 7636, appendix B.
@@ -385,7 +385,7 @@ async fn whoever_is_invited_signs_in_and_accepts() {
 
     let new = world.nobody().with_token(tokens["access_token"].as_str().unwrap());
     assert_eq!(new.accepts(&link).await.is(200)["email"], "new@partner.example");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// Mails, links and tokens are for whoever asked, and nobody's cache.
@@ -405,7 +405,7 @@ async fn s21_what_the_laptop_serves_beyond_the_contract_is_kept_by_nobody() {
         assert_eq!(answer.headers["cache-control"], "no-store", "{}", answer.body);
         assert_eq!(answer.headers["referrer-policy"], "no-referrer", "{}", answer.body);
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -425,7 +425,7 @@ async fn a_page_of_another_site_reaches_nothing() {
             .header(header::ORIGIN, "https://evil.example");
         assert_eq!(status(foreign).await, 403, "{path}");
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// What every page that the laptop serves is sent with; gives its policy.

@@ -3,8 +3,8 @@
 
 use domain::{Limits, Policy};
 use futures_util::future::join_all;
+use harness::{Fault, MAIL_COOLDOWN, Options, Organization, Person, TestTable, World, id, moment};
 use serde_json::{Value, json};
-use world::{A_WHILE, Fault, Options, Organization, Person, Stage, World, id, moment};
 
 const DAY: u64 = 24 * 60 * 60;
 const HOUR: u64 = 60 * 60;
@@ -45,7 +45,7 @@ async fn s26_an_organization_invites_so_many_a_day_whoever_it_is_that_invites() 
     ada.invites(&elsewhere, &["f@example.com"], "member").await.is(200);
     world.passes(wait).await;
     ada.invites(&acme, &["f@example.com", "g@example.com"], "member").await.is(200);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -55,17 +55,17 @@ async fn s26_a_sender_has_so_many_mailed_an_hour_by_inviting_and_by_resending() 
     let acme = world.founded_by(&ada).await;
     let bob = world.joined(&acme, &ada, "bob", "owner").await;
     let invitation = world.invited(&acme, &ada, "c@example.com", "member").await;
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     ada.resends(&acme, id(&invitation)).await.is(200);
     let refused = ada.invites(&acme, &["d@example.com", "e@example.com"], "member").await;
     let wait = refused.retry_after();
-    assert!((HOUR - A_WHILE - 60..=HOUR - A_WHILE).contains(&wait), "{wait} s");
+    assert!((HOUR - MAIL_COOLDOWN - 60..=HOUR - MAIL_COOLDOWN).contains(&wait), "{wait} s");
     let detail = refused.refused(429, "too_many_invitations")["detail"].clone();
     assert!(
         detail.as_str().unwrap().starts_with("You may have 4 people mailed in an hour; 1 of them are left")
     );
     ada.invites(&acme, &["d@example.com"], "member").await.is(200);
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     ada.resends(&acme, id(&invitation)).await.refused(429, "too_many_invitations");
     // Others, and the same person elsewhere, have an hour of their own.
     bob.resends(&acme, id(&invitation)).await.is(200);
@@ -74,7 +74,7 @@ async fn s26_a_sender_has_so_many_mailed_an_hour_by_inviting_and_by_resending() 
     ada.invites(&elsewhere, &["e@example.com"], "member").await.is(200);
     world.passes(wait).await;
     ada.invites(&acme, &["f@example.com"], "member").await.is(200);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn s26_an_address_is_mailed_again_a_minute_after_its_last_mail_and_not_bef
     assert_eq!(ada.counts_seats(&acme).await.0, 1, "nobody was invited");
     world.at(after(60), again).await.is(200);
     assert_eq!(world.mails_to("bob@example.com").await.len(), 2);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn s26_who_resends_before_the_mail_is_out_is_told_to_wait_too() {
     }
     held.release();
     assert_eq!(world.mails_to("bob@example.com").await.len(), 1);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn s26_an_address_gets_ten_mails_of_an_organization_in_whatever_way() {
     let acme = world.founded_by(&ada).await;
     let invitation = world.invited(&acme, &ada, "bob@example.com", "member").await;
     for generation in 2..=10 {
-        world.passes(A_WHILE).await;
+        world.passes(MAIL_COOLDOWN).await;
         let again = if generation % 2 == 0 {
             ada.resends(&acme, id(&invitation)).await.is(200)
         } else {
@@ -140,7 +140,7 @@ async fn s26_an_address_gets_ten_mails_of_an_organization_in_whatever_way() {
         };
         assert_eq!(again["generation"], generation);
     }
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     let refused = ada.resends(&acme, id(&invitation)).await;
     assert!(refused.retry_after() > 31 * DAY);
     let detail = refused.refused(429, "resend_too_soon")["detail"].clone();
@@ -154,7 +154,7 @@ async fn s26_an_address_gets_ten_mails_of_an_organization_in_whatever_way() {
     world.passes(wait).await;
     let invitation = world.invited(&acme, &ada, "bob@example.com", "member").await;
     assert_eq!(invitation["generation"], 1, "the record is forgotten");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// Invitations of these addresses, each by another organization.
@@ -199,7 +199,7 @@ async fn s26_a_recipient_gets_ten_mails_a_day_of_all_organizations_together() {
         }
     }
     assert_eq!((sent.len(), failed.len()), (10, 3));
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     let (founder, organization, invitation) = &failed[0];
     founder.resends(organization, id(invitation)).await.is(200);
     let email = invitation["email"].as_str().unwrap();
@@ -211,7 +211,7 @@ async fn s26_a_recipient_gets_ten_mails_a_day_of_all_organizations_together() {
     world.passes(DAY).await;
     founder.resends(organization, id(invitation)).await.is(200);
     assert_eq!(world.mails_to(email).await.len(), 1);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -227,14 +227,14 @@ async fn s26_a_mail_that_is_tried_again_counts_once() {
         assert_eq!(founder.finds(&organization, email).await["delivery"], "sent");
     }
     assert!(world.wire().is_calm());
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
 #[ignore = "takes a third of a minute: .ci/run"]
 async fn s26_a_thousand_people_are_invited_in_twenty_calls_on_the_first_day() {
     // As many as it takes seconds for.
-    let calls = if Stage::is_elsewhere() { 2 } else { 20 };
+    let calls = if TestTable::is_elsewhere() { 2 } else { 20 };
     let policy = Policy { seats: calls * 50 + 1, ..Policy::default() };
     let world = World::with(Options { policy, ..Options::default() }).await;
     let ada = world.person("ada");
@@ -249,7 +249,7 @@ async fn s26_a_thousand_people_are_invited_in_twenty_calls_on_the_first_day() {
     let all = ada.lists_invitations(&acme, "?limit=1000&status=pending").await.items();
     assert_eq!(all.len(), usize::try_from(calls).unwrap() * 50);
     assert!(all.iter().all(|invitation| invitation["delivery"] == "sent"));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -266,7 +266,7 @@ async fn refusals_come_in_the_order_of_the_contract() {
     world.person("eve").invites(&acme, &few, "member").await.refused(404, "organization_not_found");
     let invitation = ada.finds(&acme, "mem@example.com").await;
     ada.resends(&acme, id(&invitation)).await.refused(409, "invitation_not_pending");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -281,5 +281,5 @@ async fn without_limits_everything_is_let_through() {
         world.idle().await;
     }
     assert_eq!(world.mails_to("bob@example.com").await.len(), 12);
-    world.ends_well().await;
+    world.finish().await;
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use domain::{Policy, Role};
-use serde_json::{Value, json};
-use world::{
-    Fault, Furniture, Organization, Person, TWO_DAYS, World, assert_fields, assert_invitation, assert_member,
+use harness::{
+    Fault, Fixtures, Organization, Person, TWO_DAYS, World, assert_fields, assert_invitation, assert_member,
     assert_organization, id,
 };
+use serde_json::{Value, json};
 
 /// One field of many items, sorted.
 fn all_of(items: &[Value], field: &str) -> Vec<String> {
@@ -59,7 +59,7 @@ async fn organizations_are_the_callers_own() {
     assert_eq!(world.signed_in("new", json!({})).lists_organizations().await.is(200), nothing);
     // A user id that begins like another one is another one.
     assert_eq!(world.person("ad").lists_organizations().await.is(200), nothing);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn everybody_in_it_sees_an_organization_with_their_own_role() {
     as_member["role"] = json!("member");
     assert_eq!(other, as_member);
     assert_eq!(one["seats"], json!({ "total": 1000, "taken": 2, "free": 998 }));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn a_member_sees_members_and_invitations_and_no_link() {
             assert!(!text.contains(word), "s19: {word} in {text}");
         }
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn invitations_are_told_apart_by_the_status_they_have_now() {
     let path = acme.path("/invitations?status=expired");
     assert_eq!(all_of(&ada.reads_all(&path, 1).await, "email"), ["expired@example.com", "late@example.com"]);
     assert_eq!(ada.reads_all(&acme.path("/invitations"), 1).await.len(), 8);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn a_mail_that_will_never_go_out_shows_on_its_invitation() {
     assert_eq!((&again["delivery"], again.get("delivery_detail")), (&json!("queued"), None));
     world.idle().await;
     assert_eq!(ada.finds(&acme, "bob@example.com").await["delivery"], "sent");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -162,23 +162,23 @@ async fn members_are_told_apart_by_role() {
     let members = ada.reads_all(&acme.path("/members?role=member"), 1).await;
     assert_eq!(all_of(&members, "user_id"), ["bob", "eve"]);
     assert_eq!(ada.reads_all(&acme.path("/members"), 1).await.len(), 4);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
 async fn a_list_of_many_pages_shows_everybody_exactly_once() {
     let world = World::start().await;
-    let mut furniture = Furniture::new(Policy::default(), world.now());
-    let acme = furniture.founds("ada");
+    let mut fixtures = Fixtures::new(Policy::default(), world.now());
+    let acme = fixtures.founds("ada");
     let members: Vec<_> = (0..120).map(|number| format!("member{number:03}")).collect();
     for name in &members {
-        furniture.joins(&acme, "ada", name, Role::Member);
+        fixtures.joins(&acme, "ada", name, Role::Member);
     }
     let guests: Vec<_> = (0..5).map(|number| format!("guest{number}")).collect();
     for name in &guests {
-        furniture.invites(&acme, "ada", name, Role::Owner);
+        fixtures.invites(&acme, "ada", name, Role::Owner);
     }
-    world.is_furnished_with(&furniture).await;
+    world.load(&fixtures).await;
     let ada = world.person("ada");
     let address = |name: &String| format!("{name}@example.com");
     let emails: Vec<_> = members.iter().map(address).collect();
@@ -203,7 +203,7 @@ async fn a_list_of_many_pages_shows_everybody_exactly_once() {
         let path = acme.path("/invitations?status=pending");
         assert_eq!(all_of(&ada.reads_all(&path, limit).await, "email"), pending, "{limit}");
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn whoever_is_in_many_organizations_sees_each_exactly_once() {
         }
         assert_eq!(all_of(&items, "id"), ids, "{limit}");
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -244,7 +244,7 @@ async fn a_limit_is_from_1_to_1000() {
         }
         ada.gets(&format!("{list}?limit=1&limit=2")).await.refused(400, "malformed_request");
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -263,7 +263,7 @@ async fn s07_an_unknown_role_or_status_is_refused() {
         assert_eq!(answer.pointers(), ["/status"], "{status}");
         answer.refused(400, "malformed_request");
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -325,7 +325,7 @@ async fn s33_the_cursor_of_another_list_is_a_bad_one() {
         .await
         .refused(400, "bad_cursor");
     bob.gets(&format!("{}?cursor={}", lists[1], cursor(&lists[1]).await)).await.items();
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -345,7 +345,7 @@ async fn a_cursor_goes_on_though_the_one_it_names_is_gone() {
     all.push(gone.to_owned());
     all.sort_unstable();
     assert_eq!(all, ["bob", "eve", "zoe"]);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -384,7 +384,7 @@ async fn s20_a_stranger_lists_nothing() {
         }
     }
     eve.lists_members(&acme, &format!("?cursor={cursor}")).await.refused(404, "organization_not_found");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -401,5 +401,5 @@ async fn the_first_thing_wrong_is_what_is_refused() {
     for path in ["/members?cursor=x", "/invitations?cursor=x"] {
         eve.gets(&acme.path(path)).await.refused(400, "bad_cursor");
     }
-    world.ends_well().await;
+    world.finish().await;
 }

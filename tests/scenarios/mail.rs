@@ -1,9 +1,9 @@
 //! The outbox: a mail that is owed goes out, whatever fails, and what is not owed does not.
 
 use domain::Language;
+use harness::{Fault, MAIL_COOLDOWN, Options, Organization, Person, World};
 use http::Request;
 use serde_json::{Value, json};
-use world::{A_WHILE, Fault, Options, Organization, Person, World};
 
 const BOB: &str = "bob@example.com";
 const WRITE: &str = "TransactWriteItems";
@@ -44,10 +44,10 @@ async fn a_mail_goes_out_after_the_commit_and_is_marked_as_sent() {
     assert_eq!(operations.iter().filter(|it| *it == WRITE).count(), 3, "the invite, the count, and the mark");
     let invitation = ada.finds(&acme, BOB).await;
     assert_eq!(invitation["delivery"], "sent");
-    let sent_at = world::moment(&invitation["sent_at"]);
+    let sent_at = harness::moment(&invitation["sent_at"]);
     assert!((before..=world.now()).contains(&sent_at), "{sent_at}");
     assert_eq!(world.mails_to(BOB).await.len(), 1);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn nobody_waits_for_the_mail_service() {
     held.release();
     assert_eq!(world.mails_to(BOB).await.len(), 1);
     assert_eq!(ada.finds(&acme, BOB).await["delivery"], "sent");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn a_mail_that_the_service_does_not_take_now_is_sent_later_and_once() {
         assert!(world.wire().is_calm(), "{fault:?}");
         assert_eq!(sends(&world), times + 1, "{fault:?}");
         assert_eq!(ada.finds(&acme, BOB).await["delivery"], "sent", "{fault:?}");
-        world.ends_well().await;
+        world.finish().await;
     }
 }
 
@@ -100,7 +100,7 @@ async fn a_mail_service_that_hangs_is_asked_again() {
     assert_eq!(sends(&world), 2);
     assert_eq!(ada.finds(&acme, BOB).await["delivery"], "sent");
     hanging.release();
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -116,13 +116,13 @@ async fn a_mail_that_the_service_refuses_for_good_is_failed_and_says_why() {
         assert_eq!((&invitation["status"], &invitation["delivery"]), (&json!("pending"), &json!("failed")));
         assert_eq!(invitation["sent_at"], Value::Null);
         let detail = invitation["delivery_detail"].as_str().unwrap();
-        assert!(detail.contains("refused") && !detail.contains(world::WORDS), "{detail}");
+        assert!(detail.contains("refused") && !detail.contains(harness::WORDS), "{detail}");
         // It holds its seat, and a resend is a mail of its own.
         assert_eq!(ada.counts_seats(&acme).await.0, 2);
         let again = ada.resends(&acme, invitation["id"].as_str().unwrap()).await.is(200);
         assert_eq!((&again["delivery"], again.get("delivery_detail")), (&json!("queued"), None));
         world.person("bob").accepts(&world.token_for(BOB).await).await.is(200);
-        world.ends_well().await;
+        world.finish().await;
     }
 }
 
@@ -133,7 +133,7 @@ async fn s21_a_mail_that_is_given_up_is_a_dead_letter_without_an_address_and_sti
     world.wire().disturb("SendEmail", Fault::Refused("SendingPausedException"), usize::MAX);
     world.invited(&acme, &ada, BOB, "member").await;
     world.idle().await;
-    world.wire().relent();
+    world.wire().clear_faults();
     assert_eq!(ada.finds(&acme, BOB).await["delivery"], "queued");
     let dead = world.laptop().dead_letters().unwrap();
     assert_eq!(dead.iter().map(|letter| letter.function.as_str()).collect::<Vec<_>>(), ["mail"]);
@@ -142,7 +142,7 @@ async fn s21_a_mail_that_is_given_up_is_a_dead_letter_without_an_address_and_sti
     assert_eq!(world.feeds("mail", &world.stream().await).await, [""; 0]);
     assert_eq!(world.mails_to(BOB).await.len(), 1);
     assert_eq!(ada.finds(&acme, BOB).await["delivery"], "sent");
-    world.ends_with_dead_letters().await;
+    world.finish_with_dead_letters().await;
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn one_mail_that_cannot_be_sent_keeps_no_other_waiting() {
         assert_eq!(world.mails_to(email).await.len(), 1, "{email}");
     }
     assert_eq!(sends(&world), 23);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn a_mark_that_is_lost_after_sending_is_made_again_without_a_second_mail()
         assert_eq!(world.mails_to(BOB).await.len(), 1, "{loss:?}");
         assert!(world.wire().is_calm());
         assert_eq!(ada.finds(&acme, BOB).await["delivery"], "sent", "{loss:?}");
-        world.ends_well().await;
+        world.finish().await;
     }
 }
 
@@ -191,7 +191,7 @@ async fn whoever_dies_between_sending_and_marking_leaves_one_more_equal_mail() {
         assert_eq!(seen(&mails[0]), seen(&mails[1]), "{operation}");
         assert_eq!(ada.finds(&acme, BOB).await["delivery"], "sent");
         world.person("bob").accepts(mails[1]["token"].as_str().unwrap()).await.is(200);
-        world.ends_well().await;
+        world.finish().await;
     }
 }
 
@@ -206,7 +206,7 @@ async fn what_is_revoked_before_its_mail_is_sent_gets_none() {
     held.release();
     assert_eq!(world.mails_to(BOB).await.len(), 0);
     assert_eq!(sends(&world), 0);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn what_expires_before_its_mail_is_sent_gets_none() {
     assert_eq!(ada.finds(&acme, BOB).await["status"], "expired");
     // Its schedule may have been made too late to be for its deadline; then it is for a few seconds later.
     world.passes(5).await;
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -232,13 +232,13 @@ async fn what_is_resent_before_its_mail_is_sent_gets_the_newer_one_only() {
     let held = world.wire().hold_work("TransactGetItems");
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
     held.arrived().await;
-    world.skips(A_WHILE.cast_signed());
+    world.skips(MAIL_COOLDOWN.cast_signed());
     ada.resends(&acme, invitation["id"].as_str().unwrap()).await.is(200);
     held.release();
     let mails = world.mails_to(BOB).await;
     assert_eq!(mails.len(), 1);
     world.person("bob").accepts(mails[0]["token"].as_str().unwrap()).await.is(200);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -249,7 +249,7 @@ async fn a_mark_that_comes_too_late_marks_nothing() {
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
     held.arrived().await;
     // The mail is as good as out, and its link dies before it is marked.
-    world.skips(A_WHILE.cast_signed());
+    world.skips(MAIL_COOLDOWN.cast_signed());
     let again = ada.resends(&acme, invitation["id"].as_str().unwrap()).await.is(200);
     assert_eq!(again["generation"], 2);
     held.release();
@@ -258,7 +258,7 @@ async fn a_mark_that_comes_too_late_marks_nothing() {
     let bob = world.person("bob");
     bob.accepts(mails[1]["token"].as_str().unwrap()).await.refused(410, "invitation_superseded");
     bob.accepts(mails[0]["token"].as_str().unwrap()).await.is(200);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -283,7 +283,7 @@ async fn a_batch_that_is_delivered_twice_does_nothing_twice() {
         assert_eq!(world.mails_to(email).await.len(), 1, "{email}");
     }
     assert_eq!(world.records().await, before);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -319,7 +319,7 @@ async fn a_poison_record_is_reported_and_the_others_of_its_batch_are_done() {
     assert_eq!(world.laptop().mailbox().items(Some(BOB)).len(), 1, "sent by this batch");
     held.release();
     assert_eq!(world.mails_to(BOB).await.len(), 1, "and not again by the stream's");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -348,7 +348,7 @@ async fn s23_s24_a_name_is_escaped_in_html_literal_in_text_and_never_in_the_subj
     for part in ["text", "html"] {
         assert!(!mail[part].as_str().unwrap().contains("Booking.com"), "no client may make a link of it");
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -379,7 +379,7 @@ async fn a_mail_is_in_the_language_that_its_sender_chose_or_else_in_the_deployme
             let name = email.split('@').next().unwrap();
             world.person(name).accepts(mail["token"].as_str().unwrap()).await.is(200);
         }
-        world.ends_well().await;
+        world.finish().await;
     }
 }
 
@@ -395,7 +395,7 @@ async fn a_resend_is_in_the_same_language_and_the_same_thread_and_a_new_invitati
     let invited = ada.invites_in(&acme, &[BOB], "member", "de").await.is(200);
     let invitation = invited["results"][0]["invitation"]["id"].as_str().unwrap();
     let first = world.mails_to(BOB).await.remove(0);
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     assert_eq!(ada.resends(&acme, invitation).await.is(200)["language"], "de");
     let again = world.mails_to(BOB).await.remove(0);
     assert_ne!(again["token"], first["token"]);
@@ -409,13 +409,13 @@ async fn a_resend_is_in_the_same_language_and_the_same_thread_and_a_new_invitati
     let late = world.mails_to(BOB).await.remove(0);
     assert_eq!((&late["subject"], thread(&late)), (&first["subject"], thread(&first)));
     ada.revokes(&acme, invitation).await.is(204);
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     let anew = world.invited(&acme, &ada, BOB, "member").await;
     assert_eq!((anew["id"].as_str(), anew.get("language")), (Some(invitation), None));
     let mail = world.mails_to(BOB).await.remove(0);
     assert_eq!(mail["subject"], "You are invited to Roster");
     assert_ne!(thread(&mail), thread(&first));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -483,5 +483,5 @@ async fn s22_the_link_is_the_configured_one_whatever_host_the_inviter_names() {
             assert_eq!(part.matches("//").count(), part.matches(&accept).count(), "{part}");
         }
     }
-    world.ends_well().await;
+    world.finish().await;
 }

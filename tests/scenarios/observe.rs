@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use harness::{Fault, Organization, Person, TWO_DAYS, World, timer};
 use serde_json::{Value, json};
-use world::{Fault, Organization, Person, TWO_DAYS, World, timer};
 
-use crate::ear::{functions, lines, listen};
 use crate::every_route;
+use crate::log_capture::{functions, lines, listen};
 
 const WRITE: &str = "TransactWriteItems";
 const READ: &str = "TransactGetItems";
@@ -39,7 +39,7 @@ fn assert_whole(line: &Value) {
     for member in ["level", "timestamp", "action", "request_id"] {
         assert!(line[member].as_str().is_some_and(|text| !text.is_empty()), "{member}: {line}");
     }
-    let _ = world::moment(&line["timestamp"]);
+    let _ = harness::moment(&line["timestamp"]);
     if line["outcome"].is_null() {
         assert!(line["message"].is_string() && line["target"].is_string(), "{line}");
         assert_eq!(line["_aws"], Value::Null);
@@ -136,7 +136,7 @@ async fn an_invocation_is_told_in_one_line_that_is_its_metrics_too() {
             "timestamp": "a moment",
         })
     );
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn every_action_tells_who_what_and_how_it_ended() {
     is(one("invite"), json!({ "outcome": "malformed_request", "status": 400, "organization": org }));
 
     let cyd = world.invited(&acme, &bob, "cyd@example.com", "member").await;
-    world.passes(world::A_WHILE).await;
+    world.passes(harness::MAIL_COOLDOWN).await;
     bob.resends(&acme, cyd["id"].as_str().unwrap()).await.is(200);
     is(
         one("resend"),
@@ -247,7 +247,7 @@ async fn every_action_tells_who_what_and_how_it_ended() {
         is(line, json!({}));
     }
     assert_eq!(seen, functions(), "every function is here");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// What `feedback` and `reconcile` tell, and what they should.
@@ -308,7 +308,7 @@ async fn lost_races_and_conflicts_are_counted_with_their_reasons() {
     assert_eq!((&line["outcome"], &line["decided_again"]), (&json!("conflict"), &json!(5)));
     assert_eq!(line["reasons"], json!({ "ConditionalCheckFailed": 6 }));
     assert_eq!(metrics(&line), ["Invocations action,outcome = 1", "Retries action = 5"]);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -347,7 +347,7 @@ async fn each_invitation_of_a_batch_is_counted_and_what_fails_says_why() {
     let told = told_of("mail");
     let counted: Vec<_> = told.iter().map(|line| (&line["outcome"], metrics(line).len())).collect();
     assert_eq!(counted, [(&json!("failed"), 1), (&json!("retry"), 0)]);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -370,7 +370,7 @@ async fn a_mails_delay_is_counted_from_the_commit_that_owed_it() {
     let sent = told_of("mail").into_iter().find(|line| line["outcome"] == "sent").unwrap();
     assert!((100..160).contains(&sent["MailDelay"].as_u64().unwrap()), "{sent}");
     assert!(metrics(&sent).iter().any(|metric| metric.starts_with("MailDelay action = ")));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -389,7 +389,7 @@ async fn what_only_the_operator_can_mend_is_told_before_the_last_line() {
     for member in ["request_id", "gateway_request_id", "action", "organization", "actor"] {
         assert_eq!(cause[member], last[member], "{member}");
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -400,5 +400,5 @@ async fn s21_a_sub_that_is_an_address_is_kept_out() {
         world.signed_in("ada@example.com", json!({ "email": "ada@example.com", "email_verified": true }));
     world.founded_by(&ada).await;
     assert_eq!(one("create")["actor"], "an address");
-    world.ends_well().await;
+    world.finish().await;
 }

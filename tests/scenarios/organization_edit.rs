@@ -1,8 +1,8 @@
 //! `PATCH /v1/organizations/{organization_id}`.
 
+use harness::{Organization, World};
 use http::Method;
 use serde_json::{Value, json};
-use world::{Organization, World};
 
 #[tokio::test]
 async fn an_owner_renames_the_organization_and_everybody_reads_the_new_name() {
@@ -21,7 +21,7 @@ async fn an_owner_renames_the_organization_and_everybody_reads_the_new_name() {
     world.invited(&acme, &ada, "eve@example.com", "member").await;
     let token = world.token_for("eve@example.com").await;
     assert_eq!(world.nobody().previews(&token).await.is(200)["organization"]["name"], "Acme Works");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn renaming_it_to_what_it_is_called_changes_nothing() {
     let before = world.records().await;
     ada.renames(&acme, name.as_str().unwrap()).await.is(200);
     assert_eq!(world.records().await, before);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn s06_a_member_and_a_stranger_rename_nothing() {
     world.person("eve").renames(&acme, "Bob's").await.refused(404, "organization_not_found");
     ada.renames(&Organization::new("nowhere"), "Bob's").await.refused(404, "organization_not_found");
     assert_eq!(world.records().await, before);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn s24_a_name_is_held_to_the_same_rules_as_at_creation() {
         let answer = ada.calls(Method::PATCH, &acme.path(""), Some(body.to_string())).await;
         answer.refused(400, "malformed_request");
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -85,5 +85,5 @@ async fn an_owner_who_is_demoted_meanwhile_renames_nothing() {
         assert_eq!(after, before);
     }
     bob.renames(&acme, "Bob's").await.refused(403, "owner_required");
-    world.ends_well().await;
+    world.finish().await;
 }

@@ -1,14 +1,14 @@
 //! Least privilege: each function's role grants what the function calls, and nothing else.
 //!
 //! Every scenario fails if a function sends what its role in the template would not let through
-//! ([`World::ends_well`]). This one uses everything that is granted, and fails if something is granted for nothing.
+//! ([`World::finish`]). This one uses everything that is granted, and fails if something is granted for nothing.
 
 use std::collections::BTreeSet;
 
+use harness::permissions::{Permissions, granted, is_lambdas, list, sentences};
+use harness::template::Template;
+use harness::{MAIL_COOLDOWN, Options, TWO_DAYS, World};
 use serde_json::{Value, json};
-use world::permissions::{Permissions, granted, is_lambdas, list, sentences};
-use world::template::Template;
-use world::{A_WHILE, Options, TWO_DAYS, World};
 
 use crate::every_route;
 
@@ -31,7 +31,7 @@ async fn everything() -> Permissions {
     // Invitations are looked at, resent, declined, revoked, and expire.
     let id = |invitation: &Value| invitation["id"].as_str().unwrap().to_owned();
     let max = world.invited(&acme, &ada, "max@example.com", "member").await;
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     ada.resends(&acme, &id(&max)).await.is(200);
     let token = world.token_for("max@example.com").await;
     world.nobody().previews(&token).await.is(200);
@@ -57,7 +57,7 @@ async fn everything() -> Permissions {
     ada.lists_members(&acme, "").await.is(200);
     ada.lists_invitations(&acme, "").await.is(200);
     let needed = world.wire().needed();
-    world.ends_well().await;
+    world.finish().await;
     needed
 }
 

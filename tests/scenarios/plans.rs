@@ -5,28 +5,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use dev::table::Attributes;
 use domain::idempotency::{Fingerprint, Scope, StoredResponse, StoredResponseId};
 use domain::{
-    CHANGES_MAX, Change, Closed, CounterUpdate, Day, Delivery, Effect, EmailAddress, Field, Generation,
+    CHANGES_MAX, Change, CloseReason, CounterUpdate, Day, Delivery, Effect, EmailAddress, Field, Generation,
     Guard, GuardFailed, Invitation, InvitationId, ItemKey, Language, Mail, MailId, Member, Organization,
     OrganizationId, OrganizationName, Permission, Plan, Recipient, Record, Revision, Role, Seats, Sender,
     State, Status, Timestamp, UserId, WindowCounter,
 };
+use harness::TestTable;
+use local::table::Attributes;
 use proptest::prelude::*;
 use proptest::sample::{SizeRange, select, subsequence};
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use reference::ReferenceTable;
-use store::Outcome;
+use store::CommitOutcome;
 use store::record;
 use tokio::runtime::{Builder, Runtime};
-use world::Stage;
 
 /// Histories of up to 20 plans, each on a table of its own; fewer where a table takes longer to make than a history to play.
 fn cases() -> u32 {
-    if Stage::is_elsewhere() { 24 } else { 86 * world::effort() }
+    if TestTable::is_elsewhere() { 24 } else { 86 * harness::effort() }
 }
 
 const ORGANIZATIONS: [u8; 2] = [1, 2];
@@ -144,7 +144,9 @@ fn member(of: u8, person: usize) -> impl Strategy<Value = Member> {
 }
 
 fn state(person: usize) -> impl Strategy<Value = State> {
-    let how = select(&[Closed::Revoked, Closed::Expired, Closed::Declined, Closed::Removed][..]);
+    let how = select(
+        &[CloseReason::Revoked, CloseReason::Expired, CloseReason::Declined, CloseReason::Removed][..],
+    );
     prop_oneof![
         moment().prop_map(|due_at| State::Pending { due_at }),
         moment().prop_map(move |at| State::Accepted { by: user(person), at }),
@@ -321,7 +323,7 @@ fn plans(stored: &ReferenceTable, places: Vec<Place>, changes: impl Into<SizeRan
 #[derive(Debug, Clone)]
 struct Meant {
     stored: ReferenceTable,
-    outcome: Outcome,
+    outcome: CommitOutcome,
     /// How many people there are: it takes many for a large plan.
     people: usize,
 }
@@ -336,7 +338,8 @@ impl ReferenceStateMachine for Meaning {
     fn init_state() -> BoxedStrategy<Meant> {
         // A large table takes long to compare.
         let people = prop_oneof![31 => Just(FEW), 1 => Just(MANY)];
-        let empty = |people| Meant { stored: ReferenceTable::default(), outcome: Outcome::Committed, people };
+        let empty =
+            |people| Meant { stored: ReferenceTable::default(), outcome: CommitOutcome::Committed, people };
         people.prop_map(empty).boxed()
     }
 
@@ -353,8 +356,8 @@ impl ReferenceStateMachine for Meaning {
 
     fn apply(mut state: Meant, plan: &Plan) -> Meant {
         state.outcome = match state.stored.commit(plan) {
-            Ok(()) => Outcome::Committed,
-            Err(failed) => Outcome::GuardFailed(failed),
+            Ok(()) => CommitOutcome::Committed,
+            Err(failed) => CommitOutcome::GuardFailed(failed),
         };
         state
     }
@@ -363,7 +366,7 @@ impl ReferenceStateMachine for Meaning {
 /// What becomes of them at DynamoDB.
 struct Practice {
     runtime: Runtime,
-    stage: Stage,
+    test_table: TestTable,
 }
 
 impl StateMachineTest for Practice {
@@ -372,19 +375,19 @@ impl StateMachineTest for Practice {
 
     fn init_test(_: &Meant) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let stage = runtime.block_on(Stage::start());
-        Self { runtime, stage }
+        let test_table = runtime.block_on(TestTable::start());
+        Self { runtime, test_table }
     }
 
     fn apply(practice: Self, meant: &Meant, plan: Plan) -> Self {
-        let outcome = practice.runtime.block_on(practice.stage.store().commit_once(&plan)).unwrap();
+        let outcome = practice.runtime.block_on(practice.test_table.store().commit_once(&plan)).unwrap();
         assert_eq!(outcome, meant.outcome, "{plan:#?}");
         practice
     }
 
     /// The table holds what it should, and every item is what a fresh write of its record would have made.
     fn check_invariants(practice: &Self, meant: &Meant) {
-        let items = practice.runtime.block_on(practice.stage.table().items()).unwrap();
+        let items = practice.runtime.block_on(practice.test_table.table().items()).unwrap();
         let mut stored: BTreeMap<_, _> = items.into_iter().map(|item| (key(&item), item)).collect();
         for record in meant.stored.records() {
             let fresh = record::write(record).unwrap();
@@ -396,7 +399,7 @@ impl StateMachineTest for Practice {
     }
 
     fn teardown(practice: Self, _: Meant) {
-        practice.runtime.block_on(practice.stage.ends());
+        practice.runtime.block_on(practice.test_table.ends());
     }
 }
 
@@ -480,10 +483,10 @@ fn the_plans_are_of_every_kind_and_size() {
         for plan in &plans {
             meant = Meaning::apply(meant, plan);
             guards.extend(plan.changes().iter().flat_map(|change| &change.guards).map(guard));
-            sizes.insert((plan.changes().len(), meant.outcome == Outcome::Committed));
+            sizes.insert((plan.changes().len(), meant.outcome == CommitOutcome::Committed));
             match &meant.outcome {
-                Outcome::Committed => done.extend(plan.changes().iter().map(effect)),
-                Outcome::GuardFailed(GuardFailed(places)) => {
+                CommitOutcome::Committed => done.extend(plan.changes().iter().map(effect)),
+                CommitOutcome::GuardFailed(GuardFailed(places)) => {
                     failed.extend(places.iter().map(|place| effect(&plan.changes()[*place])));
                     failed_together = failed_together.max(places.len());
                 }

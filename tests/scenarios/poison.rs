@@ -2,10 +2,10 @@
 //! `reconcile`, or by hand as the README says.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use dev::dead_letters::DeadLetter;
-use dev::table::Attributes;
+use harness::{Call, Fault, MAIL_COOLDOWN, Organization, Person, TWO_DAYS, World};
+use local::dead_letters::DeadLetter;
+use local::table::Attributes;
 use serde_json::{Value, json};
-use world::{A_WHILE, Call, Fault, Organization, Person, TWO_DAYS, World};
 
 const BOB: &str = "bob@example.com";
 const EVE: &str = "eve@example.com";
@@ -89,11 +89,11 @@ async fn a_record_that_nobody_can_read_is_given_up_alone_and_mended_it_is_as_bef
     world.laptop().table().put(sound).await.unwrap();
     world.idle().await;
     assert_eq!(dead(&world), letters, "what it was before is nobody's trouble");
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     ada.resends(&acme, bobs["id"].as_str().unwrap()).await.is(200);
     world.person("bob").accepts(&world.token_for(BOB).await).await.is(200);
     assert_eq!(dead(&world), letters);
-    world.ends_with_dead_letters().await;
+    world.finish_with_dead_letters().await;
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn a_mail_that_cannot_be_made_is_owed_until_it_can() {
     world.invited(&acme, &ada, BOB, "member").await;
     world.invited(&bees, &bea, EVE, "member").await;
     world.idle().await;
-    world.wire().relent();
+    world.wire().clear_faults();
     // A mail names the organization, and this one's name is none.
     let pk = AttributeValue::S(format!("ORG#{}", acme.id));
     let sound = stored(&world, |item| item["pk"] == pk && item.contains_key("seats_total")).await;
@@ -121,7 +121,7 @@ async fn a_mail_that_cannot_be_made_is_owed_until_it_can() {
     world.passes(RECONCILED).await;
     assert_eq!((count(&world, BOB), count(&world, EVE)), (1, 1));
     assert_eq!(dead(&world), letters);
-    world.ends_with_dead_letters().await;
+    world.finish_with_dead_letters().await;
 }
 
 /// SES and the Scheduler do nothing for this organization.
@@ -158,7 +158,7 @@ async fn what_goes_wrong_in_one_organization_is_no_other_ones_and_is_driven_agai
     assert!(letters.iter().all(|letter| is_of(letter, &acme)), "{letters:?}");
 
     // Mail is reconcile's.
-    world.wire().relent();
+    world.wire().clear_faults();
     world.passes(RECONCILED).await;
     assert_eq!((mailed(&neglected), mailed(&served)), (vec![1; 5], vec![1; 5]));
     // A schedule can be made by hand, from the record's place in the stream.
@@ -178,7 +178,7 @@ async fn what_goes_wrong_in_one_organization_is_no_other_ones_and_is_driven_agai
     world.passes(EXPIRY_OVERDUE + RECONCILED).await;
     assert_eq!((ada.counts_seats(&acme).await.0, bea.counts_seats(&bees).await.0), (1, 1));
     assert_eq!(dead(&world), letters);
-    world.ends_with_dead_letters().await;
+    world.finish_with_dead_letters().await;
 }
 
 /// What `function` writes is refused.
@@ -201,17 +201,17 @@ async fn a_timer_that_is_given_up_can_be_played_again_by_hand() {
     assert_eq!(functions(&letters), ["expire"; 2]);
     assert!(letters.iter().all(|letter| letter.source == "schedule" && letter.ids["name"].is_string()));
     assert_eq!((ada.counts_seats(&acme).await.0, bea.counts_seats(&bees).await.0), (2, 2));
-    world.wire().relent();
+    world.wire().clear_faults();
     for _ in 0..2 {
-        world.invokes("expire", world::timer(&acme, &bobs)).await.unwrap();
+        world.invokes("expire", harness::timer(&acme, &bobs)).await.unwrap();
         assert_eq!(ada.counts_seats(&acme).await.0, 1);
     }
     // Whoever does nothing has it done by reconcile.
     world.passes(EXPIRY_OVERDUE + RECONCILED).await;
     assert_eq!(bea.counts_seats(&bees).await.0, 1);
-    world.invokes("expire", world::timer(&bees, &eves)).await.unwrap();
+    world.invokes("expire", harness::timer(&bees, &eves)).await.unwrap();
     assert_eq!(bea.counts_seats(&bees).await.0, 1);
-    world.ends_with_dead_letters().await;
+    world.finish_with_dead_letters().await;
 }
 
 #[tokio::test]
@@ -224,18 +224,18 @@ async fn what_was_told_of_a_mail_and_given_up_is_told_again_by_hand() {
     world.hears(&mail, json!({ "kind": "bounce" })).await;
     let letters = dead(&world);
     assert_eq!(functions(&letters), ["feedback"]);
-    world.wire().relent();
+    world.wire().clear_faults();
     world.passes(RECONCILED).await;
     assert_eq!(ada.finds(&acme, BOB).await["delivery"], "sent", "nobody else knows of it");
     // What the queue's message holds as `requestPayload`.
     let told = json!({
         "kind": "bounce", "bounce": "Permanent", "reason": "General",
         "organization": [acme.id], "invitation": [bobs["id"]], "generation": [bobs["generation"].to_string()],
-        "expires_at": [world::moment(&bobs["expires_at"]).unix().to_string()],
+        "expires_at": [harness::moment(&bobs["expires_at"]).unix().to_string()],
     });
     for _ in 0..2 {
         world.invokes("feedback", told.clone()).await.unwrap();
         assert_eq!(ada.finds(&acme, BOB).await["delivery"], "bounced");
     }
-    world.ends_with_dead_letters().await;
+    world.finish_with_dead_letters().await;
 }

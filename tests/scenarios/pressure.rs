@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dev::stream::Policy as StreamPolicy;
 use domain::{Policy, Role};
 use futures_util::future::join_all;
+use harness::{Answer, Fault, Fixtures, Options, TestTable, World};
+use local::stream::Policy as StreamPolicy;
 use tokio::sync::Barrier;
-use world::{Answer, Fault, Furniture, Options, Stage, World};
 
 /// One machine plays a thousand functions and their DynamoDB: whoever has to wait for it is not given up.
 async fn world_with_seats(seats: u32) -> World {
@@ -22,7 +22,7 @@ const MANY: u32 = 100;
 
 /// A thousand where it takes half a minute.
 fn very_many() -> u32 {
-    if Stage::is_elsewhere() { 200 } else { 1_000 }
+    if TestTable::is_elsewhere() { 200 } else { 1_000 }
 }
 
 /// Lets all begin at the same moment, each on a task of its own; how often each answer was given.
@@ -48,12 +48,12 @@ where
 
 /// `seats` seats, all of them accepted in one moment.
 async fn everybody_accepts(world: &World, seats: u32) {
-    let mut furniture = Furniture::new(Policy { seats, ..Policy::default() }, world.now());
-    let acme = furniture.founds("ada");
+    let mut fixtures = Fixtures::new(Policy { seats, ..Policy::default() }, world.now());
+    let acme = fixtures.founds("ada");
     for number in 1..seats {
-        furniture.invites(&acme, "ada", &format!("p{number}"), Role::Member);
+        fixtures.invites(&acme, "ada", &format!("p{number}"), Role::Member);
     }
-    world.is_furnished_with(&furniture).await;
+    world.load(&fixtures).await;
     let mails = world.laptop().mailbox().items(None);
     assert_eq!(mails.iter().map(|mail| &mail.to).collect::<HashSet<_>>().len(), mails.len());
     let accepts = mails.into_iter().map(|mail| {
@@ -74,7 +74,7 @@ async fn everybody_accepts(world: &World, seats: u32) {
 async fn accepted_at_once(seats: u32) {
     let world = world_with_seats(seats).await;
     everybody_accepts(&world, seats).await;
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,7 +94,7 @@ async fn accepts_that_are_in_each_others_way_are_all_done_without_a_second_look(
     let world = world_with_seats(25).await;
     world.wire().conflict();
     everybody_accepts(&world, 25).await;
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// `count` invites race for `seats` seats, of which the owner holds one.
@@ -118,7 +118,7 @@ async fn everybody_invites(world: &World, count: u32, seats: u32) {
 async fn invited_at_once(count: u32, seats: u32) {
     let world = world_with_seats(seats).await;
     everybody_invites(&world, count, seats).await;
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +137,7 @@ async fn invites_that_are_in_each_others_way_fill_every_seat_and_the_rest_are_to
     let world = world_with_seats(10).await;
     world.wire().conflict();
     everybody_invites(&world, 25, 10).await;
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// What SES takes in one second, once an account is out of its sandbox.
@@ -154,18 +154,18 @@ async fn a_day_without_a_mail_service_delays_every_mail_and_loses_none() {
     let stream = StreamPolicy { batch_max: 4, attempts_max: 2, pause_min, ..StreamPolicy::default() };
     let world = World::with(Options { stream, ..Options::default() }).await;
     world.wire().disturb("SendEmail", Fault::Refused("SendingPausedException"), usize::MAX);
-    let mut furniture = Furniture::new(Policy::default(), world.now());
+    let mut fixtures = Fixtures::new(Policy::default(), world.now());
     let (mut invited, mut organizations) = (Vec::new(), Vec::new());
     for organization in 0..3 {
-        let acme = furniture.founds("ada");
+        let acme = fixtures.founds("ada");
         for number in 0..EACH {
             let name = format!("p{organization}-{number}");
-            furniture.invites(&acme, "ada", &name, Role::Member);
+            fixtures.invites(&acme, "ada", &name, Role::Member);
             invited.push(name);
         }
         organizations.push(acme);
     }
-    world.is_furnished_with(&furniture).await;
+    world.load(&fixtures).await;
     for _ in 0..3 {
         world.passes(8 * HOUR).await;
     }
@@ -173,7 +173,7 @@ async fn a_day_without_a_mail_service_delays_every_mail_and_loses_none() {
     assert!(world.laptop().dead_letters().unwrap().len() > invited.len(), "all are given up, and some again");
 
     // It is back, and takes so many a second.
-    world.wire().relent();
+    world.wire().clear_faults();
     let (clock, window) = (world.laptop().clock().clone(), Mutex::new((0, 0)));
     world.wire().judge("SendEmail", move |_| {
         let mut window = window.lock().unwrap();
@@ -198,12 +198,12 @@ async fn a_day_without_a_mail_service_delays_every_mail_and_loses_none() {
         for invitation in pending {
             assert_eq!(invitation["delivery"], "sent");
             let [sent_at, expires_at] =
-                ["sent_at", "expires_at"].map(|field| world::moment(&invitation[field]));
+                ["sent_at", "expires_at"].map(|field| harness::moment(&invitation[field]));
             assert!(sent_at < expires_at, "{invitation}");
         }
     }
     let last = invited.last().unwrap();
     let token = world.token_for(&format!("{last}@example.com")).await;
     world.person(last).accepts(&token).await.is(200);
-    world.ends_with_dead_letters().await;
+    world.finish_with_dead_letters().await;
 }

@@ -1,8 +1,8 @@
 //! `POST /v1/invitations/preview`.
 
+use harness::{MAIL_COOLDOWN, TWO_DAYS, World, assert_fields, id, moment};
 use http::{Method, Request};
 use serde_json::json;
-use world::{A_WHILE, TWO_DAYS, World, assert_fields, id, moment};
 
 #[tokio::test]
 async fn a_link_shows_what_it_is_about_without_a_sign_in() {
@@ -22,7 +22,7 @@ async fn a_link_shows_what_it_is_about_without_a_sign_in() {
     // Who is signed in makes no difference, and neither does a token that is none.
     assert_eq!(world.person("eve").previews(&token).await.is(200), expected);
     assert_eq!(world.nobody().with_token("nonsense").previews(&token).await.is(200), expected);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn s29_opening_a_link_changes_nothing() {
         "{calls:?}"
     );
     world.person("bob").accepts(&token).await.is(200);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// Whatever follows the links of a mail, or sends what it finds there, is not signed in.
@@ -95,7 +95,7 @@ async fn s29_a_scanner_that_opens_or_submits_what_a_mail_holds_does_nothing() {
     assert_eq!(world.wire().take_actions(), Vec::<String>::new());
     assert_eq!(world.records().await, before);
     world.person("bob").accepts(token).await.is(200);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn the_newest_link_shows_its_status_whatever_that_is() {
         assert_eq!((&preview["status"], &preview["email"]), (&json!(how), &json!(email)));
         assert_eq!(preview["expires_at"], invitation["expires_at"]);
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn one_past_its_expiry_shows_as_expired_though_nobody_has_closed_it() {
         let shown = world.at(at, async || world.nobody().previews(&token).await).await.is(200);
         assert_eq!(shown["status"], status);
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -150,21 +150,21 @@ async fn s10_an_older_link_shows_nothing() {
     let olga = world.joined(&acme, &ada, "olga", "owner").await;
     let invitation = world.invited(&acme, &ada, "bob@example.com", "member").await;
     let first = world.token_for("bob@example.com").await;
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     olga.resends(&acme, id(&invitation)).await.is(200);
     let second = world.token_for("bob@example.com").await;
     world.nobody().previews(&first).await.refused(410, "invitation_superseded");
     assert_eq!(world.nobody().previews(&second).await.is(200)["sender_email"], "olga@example.com");
     ada.revokes(&acme, id(&invitation)).await.is(204);
     world.nobody().previews(&first).await.refused(410, "invitation_superseded");
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     world.invited(&acme, &ada, "bob@example.com", "owner").await;
     let third = world.token_for("bob@example.com").await;
     for older in [&first, &second] {
         world.nobody().previews(older).await.refused(410, "invitation_superseded");
     }
     assert_eq!(world.nobody().previews(&third).await.is(200)["role"], "owner");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -181,7 +181,7 @@ async fn s01_a_malformed_token_costs_no_request() {
         world.nobody().previews(malformed).await.refused(400, "invalid_token");
     }
     assert_eq!(world.wire().take_actions(), Vec::<String>::new());
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -193,5 +193,5 @@ async fn the_first_thing_wrong_is_what_is_refused() {
     nobody.posts(path, &huge).await.refused(413, "too_large");
     nobody.posts(path, &json!({ "token": "forged", "more": 1 })).await.refused(400, "malformed_request");
     nobody.previews("forged").await.refused(400, "invalid_token");
-    world.ends_well().await;
+    world.finish().await;
 }

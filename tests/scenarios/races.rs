@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use domain::{Limits, Policy, Role};
 use futures_util::future::{BoxFuture, join_all};
+use harness::{Answer, Fixtures, Options, Organization, Person, World, timer};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
-use world::{Answer, Furniture, Options, Organization, Person, World, timer};
 
 /// How often each race is run.
 fn often() -> usize {
-    17 * usize::try_from(world::effort()).unwrap()
+    17 * usize::try_from(harness::effort()).unwrap()
 }
 
 /// One of those who race.
@@ -72,28 +72,28 @@ struct Needs {
 
 /// `count` rounds, ready to begin.
 async fn rounds(world: &World, policy: &Policy, count: usize, needs: Needs) -> Vec<Round> {
-    let mut furniture = Furniture::new(policy.clone(), world.now());
+    let mut fixtures = Fixtures::new(policy.clone(), world.now());
     // Nobody is mailed more often than the limits allow, so every round has people of its own.
     let tag = fastrand::u32(..);
     let name = |who: &str, round: usize| format!("{who}-{tag}-{round}");
     let mut made = Vec::new();
     for round in 0..count {
-        let acme = furniture.founds("ada");
+        let acme = fixtures.founds("ada");
         let mut invitation = Value::Null;
         if needs.bob {
-            furniture.joins(&acme, "ada", &name("bob", round), Role::Owner);
+            fixtures.joins(&acme, "ada", &name("bob", round), Role::Owner);
         }
         if needs.carl {
-            furniture.joins(&acme, "ada", &name("carl", round), Role::Owner);
+            fixtures.joins(&acme, "ada", &name("carl", round), Role::Owner);
         }
         if let Some((sender, role)) = needs.ivy {
             let sender = if sender == "bob" { name("bob", round) } else { sender.to_owned() };
-            furniture.invites(&acme, &sender, &name("ivy", round), role);
-            invitation = furniture.invitation(&acme, &name("ivy", round));
+            fixtures.invites(&acme, &sender, &name("ivy", round), role);
+            invitation = fixtures.invitation(&acme, &name("ivy", round));
         }
         made.push((acme, invitation));
     }
-    world.is_furnished_with(&furniture).await;
+    world.load(&fixtures).await;
     let ada = world.person("ada");
     let mut ready = Vec::new();
     for (round, (acme, invitation)) in made.into_iter().enumerate() {
@@ -224,14 +224,14 @@ fn time_passes(world: &World) -> Racer {
 
 /// It is the last second in which the invitation can be accepted.
 fn is_almost_over(world: &World, round: &Round) {
-    let expires_at = world::moment(&round.invitation["expires_at"]);
+    let expires_at = harness::moment(&round.invitation["expires_at"]);
     let clock = world.laptop().clock();
     clock.set_offset(clock.offset() + expires_at.unix() - 1 - clock.now_unix()).unwrap();
 }
 
 /// The invitation's time is over, and whatever follows from that has happened.
 async fn is_over(world: &World, round: &Round) {
-    let expires_at = world::moment(&round.invitation["expires_at"]);
+    let expires_at = harness::moment(&round.invitation["expires_at"]);
     let clock = world.laptop().clock();
     let left = (expires_at.unix() - clock.now_unix()).max(0);
     clock.set_offset(clock.offset() + left).unwrap();
@@ -262,7 +262,7 @@ async fn s13_invites_for_the_last_seat_have_one_winner() {
     }
     let lost = "409 seats_exhausted";
     tally.is_within(&[&["200 invited", lost, lost, lost]]);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -281,7 +281,7 @@ async fn s13_an_invite_of_two_wins_both_last_seats_or_none() {
     }
     let lost = "409 seats_exhausted";
     tally.is_within(&[&["200 invited invited", lost, lost], &[lost, "200 invited", "200 invited"]]);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -303,7 +303,7 @@ async fn s26_invites_for_the_last_places_of_a_day_or_an_hour_have_as_many_winner
         }
         let won = "200 invited";
         tally.is_within(&[&[won, won, won, "429 too_many_invitations"]]);
-        world.ends_well().await;
+        world.finish().await;
     }
 }
 
@@ -323,7 +323,7 @@ async fn invites_of_one_address_make_one_record_one_mail_and_take_one_seat() {
         assert_eq!(world.mails_to(&round.email).await.len(), 1);
     }
     tally.is_within(&[&["200 already_invited", "200 already_invited", "200 invited"]]);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -340,7 +340,7 @@ async fn s14_accepts_of_one_link_by_one_user_make_one_membership() {
         }
         assert_eq!(round.ada.counts_seats(&round.acme).await.0, 2);
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -358,7 +358,7 @@ async fn s14_one_link_makes_one_member_whoever_holds_the_address() {
     }
     let lost = "410 invitation_accepted";
     tally.is_within(&[&["200", lost], &[lost, "200"]]);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -380,7 +380,7 @@ async fn s14_one_user_joins_once_whatever_addresses_they_have() {
     }
     let lost = "409 already_member";
     tally.is_within(&[&["200", lost], &[lost, "200"]]);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -396,7 +396,7 @@ async fn s09_an_invitation_is_accepted_or_revoked_never_both() {
         tally.count(answers);
     }
     tally.is_within(&[&["200", "409 invitation_not_pending accepted"], &["410 invitation_revoked", "204"]]);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -418,7 +418,7 @@ async fn s10_a_link_is_accepted_or_superseded_never_both() {
     }
     tally
         .is_within(&[&["200", "409 invitation_not_pending accepted"], &["410 invitation_superseded", "200"]]);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -441,7 +441,7 @@ async fn s12_at_the_border_an_invitation_is_accepted_or_expires_never_both() {
     }
     let late = "410 invitation_expired";
     tally.is_within(&[&["200", "done"], &["200", "early"], &[late, "done"], &[late, "early"]]);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -479,7 +479,7 @@ async fn s16_revoked_declined_and_expired_at_once_gives_the_seat_back_once() {
         .flat_map(|[revoke, decline]| ["done", "early"].map(|it| [*revoke, *decline, it]))
         .collect();
     tally.is_within(&allowed.iter().map(<[&str; 3]>::as_slice).collect::<Vec<_>>());
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -500,7 +500,7 @@ async fn s16_revoked_and_declined_twice_at_once_gives_the_seat_back_once() {
         &["204", revoked, "410 invitation_revoked", "410 invitation_revoked"],
         &["204", declined, declined, "410 invitation_declined"],
     ]);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -521,7 +521,7 @@ async fn at_the_border_a_resent_invitation_holds_one_seat_expired_before_or_not(
         tally.count(answers);
     }
     tally.is_within(&[&["200", "done"], &["200", "early"]]);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// What an owner does that may leave the organization without one.
@@ -598,7 +598,7 @@ async fn s17_two_owners_at_once_leave_one_on_every_path() {
         tally.is_within(&[&first, &second]);
         assert_eq!(world.records().await.violations(), []);
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -617,7 +617,7 @@ async fn s08_a_sender_is_demoted_or_removed_before_the_accept_or_after_it() {
         tally.is_within(&[&[done, "200"], &[done, "409 sender_lost_authority"]]);
         assert_eq!(world.records().await.violations(), []);
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -658,7 +658,7 @@ async fn s08_s09_s10_s17_whoever_is_overtaken_decides_again_on_what_is_true_then
         let [slow, fast] = overtaken(&world, other(&rounds[1]), one(&rounds[1])).await;
         assert_eq!([fast, slow], *first, "{:?}", path.acts);
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// There is a third owner, so that nothing but bob's own standing is in the way of what bob does.
@@ -697,7 +697,7 @@ async fn s05_s31_whoever_is_demoted_or_removed_meanwhile_does_nothing_any_more()
             assert_eq!(owners.len(), 2, "ada and carl");
         }
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// The count of owners alone would let all of this pass: there are enough.
@@ -724,7 +724,7 @@ async fn s17_whoever_goes_or_changes_is_counted_by_the_role_they_have_then() {
         assert_eq!(overtaken(&world, changes(gone), goes(gone)).await, [NOBODY, "204"]);
         assert_eq!(world.records().await.violations(), [], "from {was} to {becomes}");
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -738,7 +738,7 @@ async fn s13_an_overtaken_invite_finds_the_seat_or_the_address_taken() {
     let invites =
         || address.tells(|it| async move { it.ada.invites(&it.acme, &[&it.email], "member").await });
     assert_eq!(overtaken(&world, invites(), invites()).await, ["200 already_invited", "200 invited"]);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -772,5 +772,5 @@ async fn an_overtaken_expiry_closes_nothing_that_is_not_due() {
     }
     assert_eq!(late(&closed, expires(&world, &closed)).await, ["done", "done"]);
     assert_eq!(closed.ada.counts_seats(&closed.acme).await.0, 1);
-    world.ends_well().await;
+    world.finish().await;
 }

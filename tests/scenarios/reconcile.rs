@@ -1,7 +1,7 @@
 //! What should have happened by itself and did not is driven again, every quarter of an hour.
 
+use harness::{Fault, Fixtures, Options, Organization, Person, TWO_DAYS, World};
 use serde_json::{Value, json};
-use world::{Fault, Furniture, Options, Organization, Person, TWO_DAYS, World};
 
 const BOB: &str = "bob@example.com";
 /// Seconds after which a mail that is still queued is overdue.
@@ -22,7 +22,7 @@ async fn unmailed(world: &World) -> (Person, Organization, Value) {
     world.wire().disturb("SendEmail", Fault::Refused("SendingPausedException"), usize::MAX);
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
     world.idle().await;
-    world.wire().relent();
+    world.wire().clear_faults();
     assert_eq!(ada.finds(&acme, BOB).await["delivery"], "queued");
     (ada, acme, invitation)
 }
@@ -50,7 +50,7 @@ async fn a_mail_whose_record_was_given_up_is_sent_a_quarter_of_an_hour_later() {
         assert_eq!(after[field], invitation[field], "{field}");
     }
     world.person("bob").accepts(mails[0]["token"].as_str().unwrap()).await.is(200);
-    world.ends_with_dead_letters().await;
+    world.finish_with_dead_letters().await;
 }
 
 #[tokio::test]
@@ -67,13 +67,13 @@ async fn it_is_driven_again_until_it_is_sent_and_then_no_more() {
         assert_eq!(ada.finds(&acme, BOB).await["delivery"], "queued");
         assert!(nothing(&reconciles(&world).await), "it has just been driven");
     }
-    world.wire().relent();
+    world.wire().clear_faults();
     world.passes(15 * 60).await;
     assert_eq!(world.mails_to(BOB).await.len(), 1);
     world.passes(60 * 60).await;
     assert!(nothing(&reconciles(&world).await));
     assert_eq!(world.mails_to(BOB).await.len(), 1);
-    world.ends_with_dead_letters().await;
+    world.finish_with_dead_letters().await;
 }
 
 #[tokio::test]
@@ -84,13 +84,13 @@ async fn it_tells_how_long_the_oldest_mail_has_waited() {
     drop(world.wire().take());
     let found = reconciles(&world).await;
     assert_eq!(found["overdue_mail"], 1, "{found}");
-    let by_it = |call: &world::Call| call.function.as_deref() == Some("reconcile");
+    let by_it = |call: &harness::Call| call.function.as_deref() == Some("reconcile");
     let sent: Vec<_> = world.wire().take().into_iter().filter(by_it).map(|call| call.operation).collect();
     assert_eq!(sent.len(), 8 + 2, "{sent:?}");
     let oldest = found["oldest_queued_seconds"].as_u64().unwrap();
     assert!((MAIL_OVERDUE..MAIL_OVERDUE + 60).contains(&oldest), "{found}");
     assert_eq!(world.mails_to(BOB).await.len(), 1);
-    world.ends_with_dead_letters().await;
+    world.finish_with_dead_letters().await;
 }
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn an_invitation_whose_schedule_was_lost_is_closed_and_its_seat_is_back() 
     assert_eq!(ada.counts_seats(&acme).await.0, 1);
     assert_eq!(ada.finds(&acme, BOB).await["status"], "expired");
     assert!(nothing(&reconciles(&world).await));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn what_is_in_time_is_left_alone_at_eight_requests() {
     let sent: Vec<_> = world.wire().take().into_iter().map(|call| call.operation).collect();
     assert_eq!(sent, ["Query"; 8]);
     assert_eq!(world.records().await, before);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn one_that_was_resent_meanwhile_keeps_its_deadline() {
     assert!(nothing(&reconciles(&world).await));
     assert_eq!(ada.finds(&acme, BOB).await["expires_at"], again["expires_at"]);
     assert_eq!(ada.counts_seats(&acme).await.0, 2);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -156,7 +156,7 @@ async fn whoever_ends_it_while_reconcile_looks_wins_and_the_seat_comes_back_once
     assert_eq!(ada.finds(&acme, BOB).await["status"], "revoked");
     assert_eq!(ada.counts_seats(&acme).await.0, 1);
     assert_eq!(world.mails_to(BOB).await.len(), 0);
-    world.ends_with_dead_letters().await;
+    world.finish_with_dead_letters().await;
 }
 
 #[tokio::test]
@@ -171,13 +171,13 @@ async fn reconcile_and_a_late_timer_at_once_give_the_seat_back_once() {
         clock.set_offset(clock.offset() + i64::try_from(EXPIRY_OVERDUE).unwrap()).unwrap();
         let (found, expired, again) = tokio::join!(
             reconciles(&world),
-            world.invokes("expire", world::timer(&acme, &invitation)),
+            world.invokes("expire", harness::timer(&acme, &invitation)),
             reconciles(&world),
         );
         expired.unwrap();
         assert!(found["failed"] == 0 && again["failed"] == 0, "{found} {again}");
         assert_eq!(ada.counts_seats(&acme).await.0, 1);
-        world.ends_well().await;
+        world.finish().await;
     }
 }
 
@@ -186,15 +186,15 @@ async fn more_than_one_page_of_each_shard_is_driven_in_one_run() {
     // 8 shards of 25 a page: 300 leave hardly a shard with one page only, and not all of them for certain.
     const INVITED: usize = 300;
     let world = World::start().await;
-    let mut furniture = Furniture::new(domain::Policy::default(), world.now());
-    let acme = furniture.founds("ada");
+    let mut fixtures = Fixtures::new(domain::Policy::default(), world.now());
+    let acme = fixtures.founds("ada");
     for number in 0..INVITED {
-        furniture.invites(&acme, "ada", &format!("p{number}"), domain::Role::Member);
+        fixtures.invites(&acme, "ada", &format!("p{number}"), domain::Role::Member);
     }
-    world.is_furnished_with(&furniture).await;
+    world.load(&fixtures).await;
     world.idle().await;
     for number in 0..INVITED {
-        world.loses_schedule(&acme, &furniture.invitation(&acme, &format!("p{number}"))).await;
+        world.loses_schedule(&acme, &fixtures.invitation(&acme, &format!("p{number}"))).await;
     }
     let clock = world.laptop().clock();
     clock.set_offset(clock.offset() + i64::try_from(TWO_DAYS + EXPIRY_OVERDUE).unwrap()).unwrap();
@@ -208,7 +208,7 @@ async fn more_than_one_page_of_each_shard_is_driven_in_one_run() {
     }
     world.idle().await;
     assert_eq!(world.person("ada").counts_seats(&acme).await.0, 1);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -218,7 +218,7 @@ async fn one_that_fails_keeps_no_other_waiting_and_is_told() {
     world.wire().disturb("SendEmail", Fault::Refused("SendingPausedException"), usize::MAX);
     ada.invites(&acme, &[BOB, "eve@example.com", "max@example.com"], "member").await.is(200);
     world.idle().await;
-    world.wire().relent();
+    world.wire().clear_faults();
     world.passes(MAIL_OVERDUE).await;
     world.wire().disturb_work("TransactWriteItems", Fault::Refused("AccessDeniedException"), 1);
     let error = world.invokes("reconcile", json!({})).await.unwrap_err().to_string();
@@ -229,7 +229,7 @@ async fn one_that_fails_keeps_no_other_waiting_and_is_told() {
     assert_eq!(reconciles(&world).await["overdue_mail"], 1, "it is still there for the next run");
     world.idle().await;
     assert_eq!([BOB, "eve@example.com", "max@example.com"].map(sent), [1, 1, 1]);
-    world.ends_with_dead_letters().await;
+    world.finish_with_dead_letters().await;
 }
 
 /// Told to whom the alarms go, also while nothing can be done about it.
@@ -247,9 +247,9 @@ async fn what_is_overdue_is_counted_though_the_table_takes_nothing_and_in_time()
     );
     let within = std::time::Duration::from_secs(10);
     let found = tokio::time::timeout(within, reconciles(&world)).await.expect("a function has 10 s");
-    world.wire().relent();
+    world.wire().clear_faults();
     assert_eq!((&found["overdue_mail"], &found["unfinished"]), (&json!(1), &json!(true)), "{found}");
     assert_eq!(reconciles(&world).await["overdue_mail"], 1);
     assert_eq!(world.mails_to(BOB).await.len(), 1);
-    world.ends_with_dead_letters().await;
+    world.finish_with_dead_letters().await;
 }

@@ -1,7 +1,7 @@
 //! `DELETE /v1/organizations/{organization_id}/members/{user_id}`.
 
+use harness::{MAIL_COOLDOWN, World, id};
 use serde_json::{Value, json};
-use world::{A_WHILE, World, id};
 
 #[tokio::test]
 async fn s31_a_removed_member_gives_the_seat_back_and_sees_nothing_more() {
@@ -33,7 +33,7 @@ async fn s31_a_removed_member_gives_the_seat_back_and_sees_nothing_more() {
     }
     ada.removes(&acme, "bob").await.refused(404, "member_not_found");
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn an_owner_removes_an_owner_as_long_as_one_stays() {
     assert_eq!((&seen["owners"], &seen["seats"]["taken"]), (&json!(1), &json!(1)));
     assert_eq!(bob.finds(&acme, "ada@example.com").await["status"], "removed");
     ada.looks_at(&acme).await.refused(404, "organization_not_found");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn anybody_may_leave() {
         assert_eq!(bob.finds(&acme, email).await["status"], "removed");
     }
     mem.leaves(&acme).await.refused(404, "organization_not_found");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn s17_the_last_owner_stays() {
     world.invited(&acme, &mem, "eve@example.com", "owner").await;
     mem.leaves(&acme).await.refused(409, "last_owner");
     assert_eq!(mem.looks_at(&acme).await.is(200)["owners"], 1);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn s06_a_member_removes_nobody_else() {
         mem.removes(&acme, user).await.refused(403, "owner_required");
     }
     assert_eq!(ada.counts_seats(&acme).await, (4, 996));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -109,10 +109,10 @@ async fn whoever_was_removed_can_be_invited_again() {
     let before = ada.lists_members(&acme, "").await.items();
     let joined_at = |members: &[Value]| {
         let bob = members.iter().find(|member| member["user_id"] == "bob");
-        world::moment(&bob.unwrap()["joined_at"])
+        harness::moment(&bob.unwrap()["joined_at"])
     };
     ada.removes(&acme, "bob").await.is(204);
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     let again = world.invited(&acme, &ada, "bob@example.com", "member").await;
     assert_eq!(again["generation"], 2);
     assert_eq!(ada.counts_seats(&acme).await, (2, 0));
@@ -123,7 +123,7 @@ async fn whoever_was_removed_can_be_invited_again() {
     assert_eq!(ada.looks_at(&acme).await.is(200)["owners"], 1);
     ada.removes(&acme, "bob").await.is(204);
     assert_eq!(ada.counts_seats(&acme).await, (1, 1));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn the_founder_can_leave_and_be_invited_again() {
     assert_eq!(invitation["generation"], 1);
     let token = world.token_for("ada@example.com").await;
     assert_eq!(ada.accepts(&token).await.is(200)["role"], "member");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn leaving_takes_no_verified_address_and_neither_does_removing() {
     world.joined(&acme, &ada, "eve", "member").await;
     world.signed_in("bob", json!({})).leaves(&acme).await.is(204);
     world.signed_in("ada", json!({})).removes(&acme, "eve").await.is(204);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -166,5 +166,5 @@ async fn the_first_thing_wrong_is_what_is_refused() {
     // The only owner: that a member may not remove anybody comes first.
     mem.removes(&acme, "ada").await.refused(403, "owner_required");
     ada.removes(&acme, "ada").await.refused(409, "last_owner");
-    world.ends_well().await;
+    world.finish().await;
 }

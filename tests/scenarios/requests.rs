@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use domain::Role;
+use harness::{Answer, Call, Fixtures, Organization, Person, TWO_DAYS, World};
 use serde_json::{Value, json};
-use world::{Answer, Call, Furniture, Organization, Person, TWO_DAYS, World};
 
 use crate::every_route::call_all_in_an_organization;
 
@@ -39,7 +39,7 @@ async fn create_is_one_write() {
     let (answer, sent) = costs(&world, ada.creates("Acme")).await;
     answer.is(201);
     assert_eq!(sent, ["TransactWriteItems"]);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn invite_is_one_read_and_one_write_for_one_address_and_for_fifty() {
         .collect();
     assert_eq!(invited, emails);
     assert_eq!(ada.counts_seats(&acme).await.0, 52);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn an_invite_that_invites_nobody_writes_nothing() {
     let (answer, sent) = costs(&world, ada.invites(&acme, &again, "member")).await;
     answer.is(200);
     assert_eq!(sent, READ);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn a_key_costs_no_request_and_answering_again_costs_one_read() {
     let (again, sent) = costs(&world, ada.creates("Acme")).await;
     assert_eq!(again.is(201), first.is(201));
     assert_eq!(sent, ["TransactWriteItems", "GetItem"], "the guard fails, and the answer is read");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn a_mail_is_two_reads_and_two_writes_and_one_send() {
         sent,
         ["TransactGetItems", "TransactWriteItems", "SendEmail", "GetItem", "TransactWriteItems"]
     );
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn resend_and_revoke_are_one_read_and_one_write_each() {
     let (answer, sent) = costs(&world, ada.revokes(&acme, &invitation)).await;
     answer.refused(409, "invitation_not_pending");
     assert_eq!(sent, READ);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -152,7 +152,7 @@ async fn accept_is_one_read_and_one_write_and_again_one_read() {
     let (answer, sent) = costs(&world, world.person("eve").accepts(&token)).await;
     answer.is(200);
     assert_eq!(sent, READ_AND_WRITE, "as owner too");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn accept_reads_a_sender_only_who_may_not_grant_the_role() {
         ["TransactGetItems", "TransactWriteItems", "TransactGetItems"],
         "once on trust, and once not"
     );
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -192,7 +192,7 @@ async fn decline_is_one_read_and_one_write() {
     let (answer, sent) = costs(&world, world.person("bob").declines(&token)).await;
     answer.is(204);
     assert_eq!(sent, READ_ONE_AND_WRITE);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -220,7 +220,7 @@ async fn role_edit_and_remove_are_one_read_and_one_write_each() {
     let (answer, sent) = costs(&world, bob.leaves(&acme)).await;
     answer.refused(409, "last_owner");
     assert_eq!(sent, READ);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -239,7 +239,7 @@ async fn lists_are_two_reads_and_one_organization_is_one() {
     let (answer, sent) = costs(&world, ada.looks_at(&acme)).await;
     answer.is(200);
     assert_eq!(sent, READ);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// Embedded engines have no reads that lag, and would not notice: whatever is read from the table itself asks for what was
@@ -266,7 +266,7 @@ async fn what_is_read_from_the_table_is_what_was_written_last() {
         kinds.insert(operation);
     }
     assert_eq!(kinds.len(), 3, "{kinds:?}");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -281,15 +281,15 @@ async fn the_list_of_organizations_is_two_reads_for_one_and_for_a_hundred() {
     assert_eq!(answer.items().len(), 1);
     assert_eq!(sent, ["Query", "BatchGetItem"]);
 
-    let mut furniture = Furniture::new(domain::Policy::default(), world.now());
+    let mut fixtures = Fixtures::new(domain::Policy::default(), world.now());
     for _ in 0..99 {
-        let _ = furniture.founds("ada");
+        let _ = fixtures.founds("ada");
     }
-    world.is_furnished_with(&furniture).await;
+    world.load(&fixtures).await;
     let (answer, sent) = costs(&world, ada.gets("/v1/organizations?limit=1000")).await;
     assert_eq!(answer.items().len(), 100);
     assert_eq!(sent, ["Query", "BatchGetItem"]);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -311,7 +311,7 @@ async fn preview_is_one_read_and_a_malformed_token_costs_nothing() {
             assert_eq!(sent, [""; 0], "{malformed}");
         }
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -321,7 +321,7 @@ async fn expire_is_one_read_and_one_write_and_again_one_read() {
     let invitation = ada.finds(&acme, "bob@example.com").await;
     world.loses_schedule(&acme, &invitation).await;
     world.passes(48 * 60 * 60).await;
-    let timer = world::timer(&acme, &invitation);
+    let timer = harness::timer(&acme, &invitation);
     let sent = || world.wire().take().into_iter().map(|call| call.operation).collect::<Vec<_>>();
     let _ = sent();
     // What the stream does then is told by other operations or not yet: nobody wakes its readers.
@@ -331,7 +331,7 @@ async fn expire_is_one_read_and_one_write_and_again_one_read() {
     let _ = sent();
     world.invokes("expire", timer).await.unwrap();
     assert_eq!(sent(), READ_ONE);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -363,7 +363,7 @@ async fn s01_s35_a_forged_token_asks_nothing_of_the_table_and_a_genuine_one_with
     }
     assert_eq!(both[0], [&READ[..], &READ[..], &READ_ONE[..]]);
     assert_eq!(both[1], [[""; 0]; 3]);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -398,7 +398,7 @@ async fn s35_a_stranger_causes_no_write_request() {
         answer.refused(403, "email_mismatch");
         assert_eq!(sent.len(), 1, "{sent:?}");
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -420,20 +420,20 @@ async fn what_can_be_refused_by_the_request_alone_costs_nothing() {
         assert!(answer.status.is_client_error(), "{}", answer.body);
         assert_eq!(sent, [""; 0], "{}", answer.body);
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
-/// The furniture of the scenarios is made by the rules, so it must hold what the table holds.
+/// The fixtures of the scenarios is made by the rules, so it must hold what the table holds.
 #[tokio::test]
 async fn what_is_put_into_the_table_as_a_whole_is_what_calls_would_have_made() {
     let world = World::start().await;
-    let mut furniture = Furniture::new(domain::Policy::default(), world.now());
-    let acme = furniture.founds("ada");
-    furniture.joins(&acme, "ada", "bob", Role::Owner);
-    furniture.invites(&acme, "bob", "ivy", Role::Member);
-    world.is_furnished_with(&furniture).await;
+    let mut fixtures = Fixtures::new(domain::Policy::default(), world.now());
+    let acme = fixtures.founds("ada");
+    fixtures.joins(&acme, "ada", "bob", Role::Owner);
+    fixtures.invites(&acme, "bob", "ivy", Role::Member);
+    world.load(&fixtures).await;
     let bob = world.person("bob");
     assert_eq!(bob.counts_seats(&acme).await, (3, 997));
     world.person("ivy").accepts(&world.token_for("ivy@example.com").await).await.is(200);
-    world.ends_well().await;
+    world.finish().await;
 }

@@ -1,7 +1,7 @@
 //! `POST /v1/organizations/{organization_id}/invitations/{invitation_id}/resend`.
 
+use harness::{MAIL_COOLDOWN, TWO_DAYS, World, assert_invitation, id, moment};
 use serde_json::json;
-use world::{A_WHILE, TWO_DAYS, World, assert_invitation, id, moment};
 
 #[tokio::test]
 async fn a_resend_makes_a_new_link_with_a_new_deadline_in_the_name_of_whoever_resends() {
@@ -34,7 +34,7 @@ async fn a_resend_makes_a_new_link_with_a_new_deadline_in_the_name_of_whoever_re
     let new = world.token_for("bob@example.com").await;
     assert_eq!(bob.previews(&new).await.is(200)["sender_email"], "mem@example.com");
     bob.accepts(&new).await.is(200);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -45,7 +45,7 @@ async fn s10_only_the_newest_of_many_links_works() {
     let first = world.invited(&acme, &ada, "bob@example.com", "member").await;
     let mut tokens = vec![world.token_for("bob@example.com").await];
     for generation in 2..=4 {
-        world.passes(A_WHILE).await;
+        world.passes(MAIL_COOLDOWN).await;
         assert_eq!(ada.resends(&acme, id(&first)).await.is(200)["generation"], generation);
         tokens.push(world.token_for("bob@example.com").await);
     }
@@ -58,7 +58,7 @@ async fn s10_only_the_newest_of_many_links_works() {
     for token in &tokens {
         bob.accepts(token).await.refused(410, "invitation_superseded");
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn an_expired_one_takes_a_seat_again() {
     let token = world.token_for("bob@example.com").await;
     world.person("bob").accepts(&token).await.is(200);
     assert_eq!(ada.counts_seats(&acme).await, (2, 0));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn an_expired_one_stays_expired_if_no_seat_is_free() {
     assert_eq!(answer["seats"], json!({ "total": 2, "taken": 2, "free": 0 }));
     let listed = ada.finds(&acme, "bob@example.com").await;
     assert_eq!((&listed["status"], &listed["generation"]), (&json!("expired"), &json!(1)));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn a_pending_one_needs_no_seat_and_neither_does_one_past_its_expiry_that_n
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let first = world.invited(&acme, &ada, "bob@example.com", "member").await;
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     let second = ada.resends(&acme, id(&first)).await.is(200);
     assert_eq!(ada.counts_seats(&acme).await, (2, 0));
     world.loses_schedule(&acme, &second).await;
@@ -111,7 +111,7 @@ async fn a_pending_one_needs_no_seat_and_neither_does_one_past_its_expiry_that_n
     assert_eq!(ada.counts_seats(&acme).await, (2, 0));
     world.passes(TWO_DAYS).await;
     assert_eq!(ada.counts_seats(&acme).await, (1, 1));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn s09_what_is_accepted_or_closed_for_good_is_not_resent() {
         if name == "removed" {
             ada.removes(&acme, name).await.is(204);
         }
-        world.passes(A_WHILE).await;
+        world.passes(MAIL_COOLDOWN).await;
         let seats = ada.counts_seats(&acme).await;
         let problem = ada.resends(&acme, id(&invitation)).await.refused(409, "invitation_not_pending");
         assert_eq!(problem["invitation_status"], name);
@@ -142,7 +142,7 @@ async fn s09_what_is_accepted_or_closed_for_good_is_not_resent() {
     let founder = ada.finds(&acme, "ada@example.com").await;
     let problem = ada.resends(&acme, id(&founder)).await.refused(409, "invitation_not_pending");
     assert_eq!(problem["invitation_status"], "accepted");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -153,13 +153,13 @@ async fn s05_a_member_resends_members_and_no_owner_and_the_role_stays() {
     let mem = world.joined(&acme, &ada, "mem", "member").await;
     let owner = world.invited(&acme, &ada, "bob@example.com", "owner").await;
     let member = world.invited(&acme, &ada, "eve@example.com", "member").await;
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     mem.resends(&acme, id(&owner)).await.refused(403, "role_not_grantable");
     let listed = ada.finds(&acme, "bob@example.com").await;
     assert_eq!((&listed["generation"], &listed["sender"]["user_id"]), (&json!(1), &json!("ada")));
     assert_eq!(mem.resends(&acme, id(&member)).await.is(200)["role"], "member");
     assert_eq!(ada.resends(&acme, id(&owner)).await.is(200)["role"], "owner");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn s05_a_member_raises_no_role_by_resending_what_has_changed_hands() {
     let olga = world.joined(&acme, &ada, "olga", "owner").await;
     let bob = world.invited(&acme, &olga, "bob@example.com", "owner").await;
     ada.edits(&acme, "olga", "member").await.is(200);
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     // Not even one's own, once one could not grant it.
     olga.resends(&acme, id(&bob)).await.refused(403, "role_not_grantable");
     world.passes(TWO_DAYS).await;
@@ -182,7 +182,7 @@ async fn s05_a_member_raises_no_role_by_resending_what_has_changed_hands() {
     let path = acme.path(&format!("/invitations/{}/resend", id(&bob)));
     mem.posts(&path, &json!({ "role": "member" })).await.refused(403, "role_not_grantable");
     assert_eq!(ada.resends(&acme, id(&bob)).await.is(200)["role"], "owner");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -191,7 +191,7 @@ async fn s03_a_resender_needs_a_verified_address() {
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let invitation = world.invited(&acme, &ada, "bob@example.com", "member").await;
-    world.passes(A_WHILE).await;
+    world.passes(MAIL_COOLDOWN).await;
     for claims in [
         json!({ "email": "ada@example.com", "email_verified": false }),
         json!({ "email": "ada@example.com" }),
@@ -201,7 +201,7 @@ async fn s03_a_resender_needs_a_verified_address() {
         ada.resends(&acme, id(&invitation)).await.refused(403, "email_not_verified");
     }
     assert_eq!(ada.finds(&acme, "bob@example.com").await["generation"], 1);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -231,5 +231,5 @@ async fn the_first_thing_wrong_is_what_is_refused() {
     ada.resends(&acme, id(&revoked)).await.refused(409, "invitation_not_pending");
     ada.resends(&acme, id(&expired)).await.refused(409, "seats_exhausted");
     mem.resends(&acme, id(&expired)).await.refused(403, "role_not_grantable");
-    world.ends_well().await;
+    world.finish().await;
 }

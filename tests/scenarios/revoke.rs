@@ -1,7 +1,7 @@
 //! `DELETE /v1/organizations/{organization_id}/invitations/{invitation_id}`.
 
+use harness::{TWO_DAYS, World, id};
 use serde_json::{Value, json};
-use world::{TWO_DAYS, World, id};
 
 #[tokio::test]
 async fn a_revoked_invitation_gives_its_seat_back_and_its_link_is_dead() {
@@ -23,7 +23,7 @@ async fn a_revoked_invitation_gives_its_seat_back_and_its_link_is_dead() {
     assert_eq!(ada.counts_seats(&acme).await, (1, 999));
     assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "revoked");
     assert_eq!(world.mails_to("bob@example.com").await.len(), 1);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn s09_s16_what_is_not_pending_is_not_revoked_and_gives_no_seat_back() {
     let founder = ada.finds(&acme, "ada@example.com").await;
     let problem = ada.revokes(&acme, id(&founder)).await.refused(409, "invitation_not_pending");
     assert_eq!(problem["invitation_status"], "accepted");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn one_past_its_expiry_that_nobody_has_closed_reads_as_expired() {
     world.passes(TWO_DAYS).await;
     let problem = ada.revokes(&acme, id(&invitation)).await.refused(409, "invitation_not_pending");
     assert_eq!(problem["invitation_status"], "expired");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -78,11 +78,11 @@ async fn it_can_be_revoked_until_its_last_second() {
         let email = format!("bob{expected}@example.com");
         let invitation = world.invited(&acme, &ada, &email, "member").await;
         world.loses_schedule(&acme, &invitation).await;
-        let expires_at = world::moment(&invitation["expires_at"]).unix();
+        let expires_at = harness::moment(&invitation["expires_at"]).unix();
         let moment = domain::Timestamp::from_unix(expires_at + seconds);
         world.at(moment, async || ada.revokes(&acme, id(&invitation)).await).await.is(expected);
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn s05_a_member_revokes_what_a_member_may_grant_whoever_sent_it() {
     let of_mem = world.invited(&acme, &mem, "zoe@example.com", "member").await;
     ada.revokes(&acme, id(&of_mem)).await.is(204);
     assert_eq!(ada.counts_seats(&acme).await, (3, 997));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn revoking_takes_no_verified_address() {
     let acme = world.founded_by(&ada).await;
     let invitation = world.invited(&acme, &ada, "bob@example.com", "member").await;
     world.signed_in("ada", json!({})).revokes(&acme, id(&invitation)).await.is(204);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -125,5 +125,5 @@ async fn the_first_thing_wrong_is_what_is_refused() {
     mem.revokes(&acme, "nothing").await.refused(404, "invitation_not_found");
     mem.revokes(&acme, id(&revoked)).await.refused(403, "role_not_grantable");
     ada.revokes(&acme, id(&revoked)).await.refused(409, "invitation_not_pending");
-    world.ends_well().await;
+    world.finish().await;
 }

@@ -1,7 +1,7 @@
 //! `PATCH /v1/organizations/{organization_id}/members/{user_id}`.
 
+use harness::{World, assert_member};
 use serde_json::{Value, json};
-use world::{World, assert_member};
 
 #[tokio::test]
 async fn an_owner_promotes_and_demotes() {
@@ -26,7 +26,7 @@ async fn an_owner_promotes_and_demotes() {
     assert_eq!(bob.counts_seats(&acme).await, (2, 998));
     // The record tells what was offered and stays as it is.
     assert_eq!(bob.finds(&acme, "bob@example.com").await["role"], "member");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn editing_a_role_to_what_it_is_changes_nothing() {
     assert_eq!(ada.edits(&acme, "bob", "member").await.is(200)["role"], "member");
     assert_eq!(ada.edits(&acme, "ada", "owner").await.is(200)["role"], "owner");
     assert_eq!(world.records().await, before);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn s17_the_last_owner_stays_one() {
     // A pending invitation for an owner makes none.
     world.invited(&acme, &bob, "eve@example.com", "owner").await;
     bob.edits(&acme, "bob", "member").await.refused(409, "last_owner");
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn s06_a_member_edits_nobody() {
         mem.edits(&acme, user, role).await.refused(403, "owner_required");
     }
     assert_eq!(ada.lists_members(&acme, "?role=owner").await.items().len(), 1);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn editing_takes_no_verified_address() {
     let acme = world.founded_by(&ada).await;
     world.joined(&acme, &ada, "bob", "member").await;
     world.signed_in("ada", json!({})).edits(&acme, "bob", "owner").await.is(200);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn a_user_id_is_the_sub_as_it_is() {
         ada.edits(&acme, sub, "owner").await.refused(404, "member_not_found");
     }
     assert_eq!(ada.counts_seats(&acme).await, (1, 999));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn a_sub_has_up_to_255_characters() {
         ada.edits(&acme, &nobody, "owner").await.refused(404, "member_not_found");
         ada.removes(&acme, &nobody).await.refused(404, "member_not_found");
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -176,5 +176,5 @@ async fn the_first_thing_wrong_is_what_is_refused() {
     mem.edits(&acme, "ada", "member").await.refused(403, "owner_required");
     ada.edits(&acme, "ada", "member").await.refused(409, "last_owner");
     assert_eq!(ada.looks_at(&acme).await.is(200)["owners"], Value::from(1));
-    world.ends_well().await;
+    world.finish().await;
 }

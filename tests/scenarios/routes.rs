@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use dev::function_table::{PAGES, ROUTES, Route};
-use world::World;
-use world::document::{document, operations};
-use world::template::{Template, file};
+use harness::World;
+use harness::document::{document, operations};
+use harness::template::{Template, file};
+use local::function_table::{PAGES, ROUTES, Route};
 
 /// What the laptop serves below `/v1` and AWS does not: an HTTP API has nothing to serve a file with.
 const ONLY_HERE: &str = "/v1/openapi.yaml";
@@ -46,7 +46,7 @@ async fn the_laptop_serves_the_document() {
     let served = world.nobody().gets(ONLY_HERE).await;
     assert_eq!(served.headers["content-type"], "application/yaml");
     assert_eq!(served.is(200), file("infra/openapi.yaml"));
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// The codes of the contract are those that a problem may have; each has an example.

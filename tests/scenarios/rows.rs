@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use world::top;
+use harness::top;
 
 const PAGE: &str = "tests/scenarios/ATTACKS.md";
 /// Rewrites the tests on the page, when it is `write`.

@@ -1,7 +1,7 @@
 //! The schedules of invitations: one for each that is pending, at its deadline, and none for any other.
 
+use harness::{Fault, Organization, Person, World, timer};
 use serde_json::{Value, json};
-use world::{Fault, Organization, Person, World, timer};
 
 const BOB: &str = "bob@example.com";
 const LIFETIME: u64 = 48 * 60 * 60;
@@ -51,7 +51,7 @@ async fn a_pending_invitation_has_one_schedule_at_its_deadline() {
     is_for(&world.schedule(&acme, &invitation).await.unwrap(), &acme, &invitation);
     let founder = ada.finds(&acme, "ada@example.com").await;
     assert_eq!(world.schedule(&acme, &founder).await, None);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn a_resend_moves_the_schedule_and_the_old_deadline_is_nobodys() {
     assert_eq!(ada.finds(&acme, BOB).await["status"], "expired");
     assert_eq!(ada.counts_seats(&acme).await.0, 1);
     assert_eq!(world.schedule(&acme, &invitation).await, None);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn whatever_ends_an_invitation_deletes_its_schedule() {
     ada.removes(&acme, "bob").await.is(204);
     world.passes(31 * 24 * 60 * 60).await;
     assert_eq!(asked(&world).await, [""; 0]);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn an_address_that_is_invited_anew_has_a_schedule_anew() {
     let again = world.invited(&acme, &ada, BOB, "owner").await;
     world.idle().await;
     is_for(&world.schedule(&acme, &invitation).await.unwrap(), &acme, &again);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn what_is_due_already_is_handed_to_expire_at_once() {
     world.passes(5).await;
     assert_eq!(ada.counts_seats(&acme).await.0, 1);
     assert_eq!(world.schedule(&acme, &invitation).await, None);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -151,7 +151,7 @@ async fn a_batch_that_is_delivered_twice_leaves_what_the_records_ask_for() {
     }
     is_for(&world.schedule(&acme, &pending).await.unwrap(), &acme, &pending);
     assert_eq!(world.schedule(&acme, &over).await, None);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn a_scheduler_that_fails_for_a_while_has_the_schedule_in_the_end() {
         world.idle().await;
         assert!(world.wire().is_calm(), "{fault:?}");
         assert_eq!(world.schedule(&acme, &invitation).await, None, "{fault:?}");
-        world.ends_well().await;
+        world.finish().await;
     }
 }
 
@@ -202,7 +202,7 @@ async fn a_schedule_that_somebody_else_is_changing_is_tried_again() {
     ada.revokes(&acme, id(&invitation)).await.is(204);
     assert_eq!(asked(&world).await, ["DeleteSchedule", "DeleteSchedule"]);
     assert_eq!(world.schedule(&acme, &invitation).await, None);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -214,7 +214,7 @@ async fn without_its_schedule_an_invitation_still_ends_at_its_deadline() {
     let token = world.token_for(BOB).await;
     let dead = world.laptop().dead_letters().unwrap();
     assert_eq!(dead.iter().map(|letter| letter.function.as_str()).collect::<Vec<_>>(), ["schedule"]);
-    world.wire().relent();
+    world.wire().clear_faults();
     world.passes(LIFETIME).await;
     world.person("bob").accepts(&token).await.refused(410, "invitation_expired");
     assert_eq!(ada.finds(&acme, BOB).await["status"], "expired");
@@ -222,7 +222,7 @@ async fn without_its_schedule_an_invitation_still_ends_at_its_deadline() {
     assert_eq!(world.feeds("schedule", &world.stream().await).await, [""; 0]);
     world.passes(5).await;
     assert_eq!(ada.counts_seats(&acme).await.0, 1);
-    world.ends_with_dead_letters().await;
+    world.finish_with_dead_letters().await;
 }
 
 #[tokio::test]
@@ -236,7 +236,7 @@ async fn a_schedule_that_is_made_too_late_does_not_stay() {
     held.release();
     assert_eq!(asked(&world).await, ["CreateSchedule", "DeleteSchedule"]);
     assert_eq!(world.schedule(&acme, &invitation).await, None);
-    world.ends_well().await;
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -254,5 +254,5 @@ async fn a_poison_record_is_reported_alone() {
     poison["dynamodb"]["Keys"]["sk"] = json!({ "S": "INVITATION#none" });
     assert_eq!(world.feeds("schedule", &[poison, good]).await, ["poison"]);
     is_for(&world.schedule(&acme, &invitation).await.unwrap(), &acme, &invitation);
-    world.ends_well().await;
+    world.finish().await;
 }

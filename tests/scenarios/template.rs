@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use harness::World;
+use harness::template::Template;
 use serde_json::{Value, json};
 use store::schema::{TTL, create};
-use world::World;
-use world::template::Template;
 
 /// The laptop's request for its table, in the words of the template.
 fn asked_for(world: &World) -> Value {
-    let config = dev::laptop::sdk_config(world.laptop().url(), None);
+    let config = local::laptop::sdk_config(world.laptop().url(), None);
     let request = create(&aws_sdk_dynamodb::Client::new(&config), "roster").unwrap();
     let table = request.as_input();
     let keys = |keys: &[aws_sdk_dynamodb::types::KeySchemaElement]| {
@@ -55,7 +55,7 @@ async fn the_table_is_the_laptops() {
     for (property, value) in asked.as_object().unwrap() {
         assert_eq!(table[property], *value, "{property}");
     }
-    world.ends_well().await;
+    world.finish().await;
 }
 
 /// Data and what protects it outlive a deployment that goes wrong, and the stack itself.

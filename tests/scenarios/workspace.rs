@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use world::template::file;
-use world::top;
+use harness::template::file;
+use harness::top;
 
 /// Every package's manifest.
 fn manifests() -> Vec<PathBuf> {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use domain::Accept;
-use edge::LinkApp;
-use edge::http::{Failure, ok};
-use edge::request::{caller, token};
-use edge::view::MemberView;
+use lambda_api::LinkApp;
+use lambda_api::http::{HandlerError, ok};
+use lambda_api::request::{caller, token};
+use lambda_api::view::MemberView;
 use lambda_http::{Body, Request, Response};
 
 /// 200 with the member.
-pub async fn handle(app: Arc<LinkApp>, request: Request) -> Result<Response<Body>, Failure> {
+pub async fn handle(app: Arc<LinkApp>, request: Request) -> Result<Response<Body>, HandlerError> {
     let caller = caller(&request)?;
     let link = app.verify(token(&request)?).await?;
     let member = app.run(&Accept { caller, link }).await?;

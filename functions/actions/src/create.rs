@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use domain::idempotency::WithIdempotencyKey;
 use domain::{Create, Organization, OrganizationId, OrganizationName, Role};
-use edge::http::{Failure, json_response, to_json};
-use edge::request::{caller, idempotency_key, json};
-use edge::view::OrganizationView;
-use edge::{App, Problem, observe};
+use lambda_api::http::{HandlerError, json_response, to_json};
+use lambda_api::request::{caller, idempotency_key, json};
+use lambda_api::view::OrganizationView;
+use lambda_api::{App, Problem, observe};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
@@ -19,7 +19,7 @@ struct CreateBody {
 }
 
 /// 201 with the organization.
-pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, Failure> {
+pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, HandlerError> {
     let caller = caller(&request)?;
     let key = idempotency_key(&request)?;
     let CreateBody { name } = json(&request)?;

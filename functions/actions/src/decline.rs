@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use domain::Decline;
-use edge::LinkApp;
-use edge::http::{Failure, no_content};
-use edge::request::{caller, token};
+use lambda_api::LinkApp;
+use lambda_api::http::{HandlerError, no_content};
+use lambda_api::request::{caller, token};
 use lambda_http::{Body, Request, Response};
 
 /// 204.
-pub async fn handle(app: Arc<LinkApp>, request: Request) -> Result<Response<Body>, Failure> {
+pub async fn handle(app: Arc<LinkApp>, request: Request) -> Result<Response<Body>, HandlerError> {
     let caller = caller(&request)?;
     let link = app.verify(token(&request)?).await?;
     app.run(&Decline { caller, link }).await?;

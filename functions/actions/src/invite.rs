@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use domain::idempotency::WithIdempotencyKey;
-use domain::invite::{ADDRESSES_MAX, Invitees, Outcome};
+use domain::invite::{ADDRESSES_MAX, InviteOutcome, Invitees};
 use domain::{EmailAddress, Invite, Language, Role, Timestamp};
-use edge::http::{Failure, json_response, to_json};
-use edge::request::{caller, idempotency_key, json, organization};
-use edge::view::InvitationView;
-use edge::{App, Problem};
+use lambda_api::http::{HandlerError, json_response, to_json};
+use lambda_api::request::{caller, idempotency_key, json, organization};
+use lambda_api::view::InvitationView;
+use lambda_api::{App, Problem};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use serde::{Deserialize, Serialize};
@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 struct InviteBody {
     emails: Vec<String>,
-    #[serde(deserialize_with = "edge::request::role")]
+    #[serde(deserialize_with = "lambda_api::request::role")]
     role: Role,
-    #[serde(default, deserialize_with = "edge::request::language")]
+    #[serde(default, deserialize_with = "lambda_api::request::language")]
     language: Option<Language>,
 }
 
@@ -38,17 +38,17 @@ enum ResultView {
 }
 
 impl ResultView {
-    fn at(now: Timestamp, outcome: Outcome) -> Self {
+    fn at(now: Timestamp, outcome: InviteOutcome) -> Self {
         match outcome {
-            Outcome::Invited(invitation) => Self::Invited {
+            InviteOutcome::Invited(invitation) => Self::Invited {
                 email: invitation.email.to_string(),
                 invitation: Box::new(InvitationView::at(now, &invitation)),
             },
-            Outcome::AlreadyInvited(email) => Self::AlreadyInvited {
+            InviteOutcome::AlreadyInvited(email) => Self::AlreadyInvited {
                 email: email.into(),
                 detail: "This address has a pending invitation; resend it for another mail.",
             },
-            Outcome::AlreadyMember(email) => {
+            InviteOutcome::AlreadyMember(email) => {
                 Self::AlreadyMember { email: email.into(), detail: "This address belongs to a member." }
             }
         }
@@ -56,7 +56,7 @@ impl ResultView {
 }
 
 /// 200 with one result per address, in the order given.
-pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, Failure> {
+pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, HandlerError> {
     let caller = caller(&request)?;
     let key = idempotency_key(&request)?;
     let InviteBody { emails, role, language } = json(&request)?;
@@ -67,7 +67,7 @@ pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, F
     Ok(json_response(StatusCode::OK, invited.body))
 }
 
-fn render(outcomes: Vec<Outcome>, now: Timestamp) -> Result<String, Problem> {
+fn render(outcomes: Vec<InviteOutcome>, now: Timestamp) -> Result<String, Problem> {
     to_json(&InviteView {
         results: outcomes.into_iter().map(|outcome| ResultView::at(now, outcome)).collect(),
     })

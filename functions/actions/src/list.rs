@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use domain::list::{Membership, ShowOrganization};
 use domain::{Caller, Clock, InvitationId, OrganizationId, Role, Status, UserId};
-use edge::http::{Failure, ok};
-use edge::list::{PageView, limit};
-use edge::request::{caller, organization, parameter};
-use edge::view::{InvitationView, MemberView, OrganizationView};
-use edge::{App, Problem};
+use lambda_api::http::{HandlerError, ok};
+use lambda_api::list::{PageView, limit};
+use lambda_api::request::{caller, organization, parameter};
+use lambda_api::view::{InvitationView, MemberView, OrganizationView};
+use lambda_api::{App, Problem};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt, Response};
 use serde::Serialize;
@@ -24,7 +24,7 @@ struct MembershipView {
 }
 
 /// 200 with what the route names.
-pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, Failure> {
+pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, HandlerError> {
     let caller = caller(&request)?;
     match route(&request) {
         "GET /v1/organizations" => organizations(&app, &caller, &request).await,
@@ -42,7 +42,11 @@ fn route(request: &Request) -> &str {
     }
 }
 
-async fn organizations(app: &App, caller: &Caller, request: &Request) -> Result<Response<Body>, Failure> {
+async fn organizations(
+    app: &App,
+    caller: &Caller,
+    request: &Request,
+) -> Result<Response<Body>, HandlerError> {
     let limit = limit(request)?;
     let scope = ["organizations", caller.user.as_str()];
     let after: Option<OrganizationId> = cursor::read(request, scope)?;
@@ -55,13 +59,13 @@ async fn organizations(app: &App, caller: &Caller, request: &Request) -> Result<
     ok(&PageView { items: items.collect(), next_cursor: cursor::write(scope, page.next.as_ref()) })
 }
 
-async fn one(app: &App, caller: &Caller, request: &Request) -> Result<Response<Body>, Failure> {
+async fn one(app: &App, caller: &Caller, request: &Request) -> Result<Response<Body>, HandlerError> {
     let show = ShowOrganization { caller: caller.user.clone(), organization: organization(request)? };
     let (role, organization) = app.run(&show).await?;
     ok(&OrganizationView::for_role(role, &organization))
 }
 
-async fn members(app: &App, caller: &Caller, request: &Request) -> Result<Response<Body>, Failure> {
+async fn members(app: &App, caller: &Caller, request: &Request) -> Result<Response<Body>, HandlerError> {
     let limit = limit(request)?;
     let role: Option<Role> = parameter(request, "role", "a role is `owner` or `member`")?;
     let organization = organization(request)?;
@@ -73,7 +77,7 @@ async fn members(app: &App, caller: &Caller, request: &Request) -> Result<Respon
     ok(&PageView { items, next_cursor: cursor::write(scope, page.next.as_ref()) })
 }
 
-async fn invitations(app: &App, caller: &Caller, request: &Request) -> Result<Response<Body>, Failure> {
+async fn invitations(app: &App, caller: &Caller, request: &Request) -> Result<Response<Body>, HandlerError> {
     let limit = limit(request)?;
     let expected = "a status is `pending`, `accepted`, `revoked`, `expired`, `declined` or `removed`";
     let status: Option<Status> = parameter(request, "status", expected)?;
@@ -94,7 +98,7 @@ async fn visible<Page>(
     organization: &OrganizationId,
     caller: &Caller,
     page: impl Future<Output = Result<Page, store::Error>>,
-) -> Result<Page, Failure> {
+) -> Result<Page, HandlerError> {
     app.run(&Membership { caller: caller.user.clone(), organization: organization.clone() }).await?;
     Ok(page.await.map_err(Problem::from)?)
 }

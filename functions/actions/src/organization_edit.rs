@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use domain::{OrganizationEdit, OrganizationName};
-use edge::App;
-use edge::http::{Failure, ok};
-use edge::request::{caller, json, organization};
-use edge::view::OrganizationView;
+use lambda_api::App;
+use lambda_api::http::{HandlerError, ok};
+use lambda_api::request::{caller, json, organization};
+use lambda_api::view::OrganizationView;
 use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
 
@@ -17,7 +17,7 @@ struct OrganizationEditBody {
 }
 
 /// 200 with the organization.
-pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, Failure> {
+pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, HandlerError> {
     let caller = caller(&request)?.user;
     let OrganizationEditBody { name } = json(&request)?;
     let name = OrganizationName::parse(&name)?;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use domain::preview::Previewed;
 use domain::{Clock, Preview, Role, Status};
-use edge::LinkApp;
-use edge::http::{Failure, ok};
-use edge::request::token;
-use edge::view::Moment;
+use lambda_api::LinkApp;
+use lambda_api::http::{HandlerError, ok};
+use lambda_api::request::token;
+use lambda_api::view::ApiTimestamp;
 use lambda_http::{Body, Request, Response};
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ struct PreviewView<'a> {
     email: &'a str,
     role: Role,
     sender_email: &'a str,
-    expires_at: Moment,
+    expires_at: ApiTimestamp,
     status: Status,
 }
 
@@ -28,7 +28,7 @@ struct OrganizationName<'a> {
 }
 
 /// 200 with the invitation, whatever its status.
-pub async fn handle(app: Arc<LinkApp>, request: Request) -> Result<Response<Body>, Failure> {
+pub async fn handle(app: Arc<LinkApp>, request: Request) -> Result<Response<Body>, HandlerError> {
     let link = app.verify(token(&request)?).await?;
     let Previewed { organization, invitation } = app.run(&Preview { link }).await?;
     ok(&PreviewView {
@@ -36,7 +36,7 @@ pub async fn handle(app: Arc<LinkApp>, request: Request) -> Result<Response<Body
         email: invitation.email.as_str(),
         role: invitation.role,
         sender_email: invitation.sender.email.as_str(),
-        expires_at: Moment(invitation.expires_at),
+        expires_at: ApiTimestamp(invitation.expires_at),
         status: invitation.status_at(app.now()),
     })
 }

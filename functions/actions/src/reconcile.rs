@@ -7,13 +7,13 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::reconcile::Outcome;
+use domain::reconcile::ReconcileOutcome;
 use domain::{Action, Clock, Decision, ItemKey, Policy, Reconcile, Snapshot, Timestamp};
-use edge::App;
-use edge::event::Handled;
-use edge::observe::{self, Failed, Outcome as Told};
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
+use lambda_api::App;
+use lambda_api::event::HandlerOutput;
+use lambda_api::observe::{self, InvocationError, Outcome};
 use serde::Serialize;
 use serde_json::Value;
 use store::Overdue;
@@ -56,21 +56,21 @@ impl Found {
 
 /// Drives again what is overdue now. An error makes Lambda try again: of a dependency, or of one of the
 /// invitations, which keeps no other one waiting.
-pub async fn handle(app: Arc<App>, _event: Value) -> Result<Handled<Found>, Failed> {
+pub async fn handle(app: Arc<App>, _event: Value) -> Result<HandlerOutput<Found>, InvocationError> {
     let until = Instant::now() + BUDGET;
     let shards = join_all((0..DUE_SHARDS).map(|shard| drive_shard(&app, shard, until))).await;
     let found = shards.into_iter().fold(Found::default(), Found::and);
-    // Told even if nothing is overdue: an alarm is for a reconcile that does not run, too.
+    // Outcome even if nothing is overdue: an alarm is for a reconcile that does not run, too.
     let told = |word| {
-        Told::overdue(word, found.overdue_mail, found.oldest_queued_seconds, found.overdue_invitations)
+        Outcome::overdue(word, found.overdue_mail, found.oldest_queued_seconds, found.overdue_invitations)
     };
     if found.failed > 0 {
         let cause =
             format!("{} overdue invitations could not be driven again; the log says why", found.failed);
-        return Err(Failed { outcome: told("retry"), cause: cause.into() });
+        return Err(InvocationError { outcome: told("retry"), cause: cause.into() });
     }
     let word = if found.unfinished { "unfinished" } else { "ok" };
-    Ok(Handled { outcome: told(word), answer: found })
+    Ok(HandlerOutput { outcome: told(word), answer: found })
 }
 
 async fn drive_shard(app: &App, shard: u8, until: Instant) -> Found {
@@ -113,9 +113,9 @@ async fn drive(app: &App, Overdue { organization, invitation }: &Overdue, until:
     match run {
         Ok(Ok(outcome)) => {
             let done = match outcome {
-                Outcome::Nothing => return found,
-                Outcome::Expired => "closed long after its expiry: its timer did not fire",
-                Outcome::Driven { .. } => "its mail waits too long, and is driven again",
+                ReconcileOutcome::Nothing => return found,
+                ReconcileOutcome::Expired => "closed long after its expiry: its timer did not fire",
+                ReconcileOutcome::Driven { .. } => "its mail waits too long, and is driven again",
             };
             tracing::warn!(organization, invitation, "{done}");
             found
@@ -137,7 +137,7 @@ struct Counted<'a> {
 
 impl Action for Counted<'_> {
     const NAME: &'static str = Reconcile::NAME;
-    type Answer = Outcome;
+    type Answer = ReconcileOutcome;
     type Refusal = Infallible;
 
     fn reads(&self, seen: Option<&Snapshot>) -> Vec<ItemKey> {
@@ -149,12 +149,12 @@ impl Action for Counted<'_> {
         snapshot: &Snapshot,
         policy: &Policy,
         now: Timestamp,
-    ) -> Result<Decision<Outcome>, Infallible> {
+    ) -> Result<Decision<ReconcileOutcome>, Infallible> {
         let Ok(decision) = self.reconcile.decide(snapshot, policy, now);
         *self.found.lock().unwrap_or_else(PoisonError::into_inner) = match decision.answer {
-            Outcome::Nothing => Found::default(),
-            Outcome::Expired => Found { overdue_invitations: 1, ..Found::default() },
-            Outcome::Driven { owed_seconds } => {
+            ReconcileOutcome::Nothing => Found::default(),
+            ReconcileOutcome::Expired => Found { overdue_invitations: 1, ..Found::default() },
+            ReconcileOutcome::Driven { owed_seconds } => {
                 Found { overdue_mail: 1, oldest_queued_seconds: owed_seconds, ..Found::default() }
             }
         };

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use domain::Remove;
-use edge::App;
-use edge::http::{Failure, no_content};
-use edge::request::{caller, member, organization};
+use lambda_api::App;
+use lambda_api::http::{HandlerError, no_content};
+use lambda_api::request::{caller, member, organization};
 use lambda_http::{Body, Request, Response};
 
 /// 204.
-pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, Failure> {
+pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, HandlerError> {
     let caller = caller(&request)?.user;
     let remove = Remove { caller, organization: organization(&request)?, member: member(&request) };
     app.run(&remove).await?;

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use domain::idempotency::WithIdempotencyKey;
 use domain::{Invitation, Resend};
-use edge::App;
-use edge::http::{Failure, json_response, to_json};
-use edge::request::{caller, idempotency_key, invitation, organization};
-use edge::view::InvitationView;
+use lambda_api::App;
+use lambda_api::http::{HandlerError, json_response, to_json};
+use lambda_api::request::{caller, idempotency_key, invitation, organization};
+use lambda_api::view::InvitationView;
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 
 /// 200 with the invitation.
-pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, Failure> {
+pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, HandlerError> {
     let caller = caller(&request)?;
     let key = idempotency_key(&request)?;
     let sender = caller.verified()?;

@@ -3,22 +3,22 @@
 use std::sync::Arc;
 
 use domain::{Role, RoleEdit};
-use edge::App;
-use edge::http::{Failure, ok};
-use edge::request::{caller, json, member, organization};
-use edge::view::MemberView;
+use lambda_api::App;
+use lambda_api::http::{HandlerError, ok};
+use lambda_api::request::{caller, json, member, organization};
+use lambda_api::view::MemberView;
 use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RoleEditBody {
-    #[serde(deserialize_with = "edge::request::role")]
+    #[serde(deserialize_with = "lambda_api::request::role")]
     role: Role,
 }
 
 /// 200 with the member.
-pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, Failure> {
+pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, HandlerError> {
     let caller = caller(&request)?.user;
     let RoleEditBody { role } = json(&request)?;
     let edit = RoleEdit { caller, organization: organization(&request)?, member: member(&request), role };

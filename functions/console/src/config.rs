@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use domain::Language;
-use edge::env::{ConfigError, Env};
 use http::Uri;
+use lambda_api::env::{ConfigError, Env};
 use serde::Serialize;
 
 /// What a page is told, in its `<meta name="roster-config">`. None of it is a secret.

@@ -13,9 +13,9 @@ use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use domain::{Clock, Timestamp};
-use edge::SystemClock;
-use edge::env::Env;
-use edge::http::Failure;
+use lambda_api::SystemClock;
+use lambda_api::env::Env;
+use lambda_api::http::HandlerError;
 use lambda_http::{Body, Error, Request, Response};
 
 pub use config::{Config, Token};
@@ -52,6 +52,6 @@ impl Clock for App {
 
 /// 200 with a page or an asset, 304 for a page that the browser has, 404 for an asset that is not there.
 #[expect(clippy::needless_pass_by_value, reason = "it is what a handler is given")]
-pub fn handle(app: Arc<App>, request: Request) -> Ready<Result<Response<Body>, Failure>> {
+pub fn handle(app: Arc<App>, request: Request) -> Ready<Result<Response<Body>, HandlerError>> {
     ready(Ok(app.site.answer(request.uri().path(), request.headers())))
 }

@@ -4,6 +4,11 @@ use lambda_http::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    edge::observe::start();
-    edge::http::run("console", console::App::from_env(edge::env::Env::of_process())?, console::handle).await
+    lambda_api::observe::start();
+    lambda_api::http::run(
+        "console",
+        console::App::from_env(lambda_api::env::Env::of_process())?,
+        console::handle,
+    )
+    .await
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use data_encoding::{BASE64, BASE64URL_NOPAD};
-use edge::headers;
 use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, InvalidHeaderValue,
     VARY,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
+use lambda_api::headers;
 use lambda_http::{Body, Response};
 use sha2::{Digest as _, Sha256};
 
@@ -125,7 +125,7 @@ impl Site {
             return page.answer(asked);
         }
         let asset = path.strip_prefix(ASSETS).and_then(|name| self.asset(name, asked));
-        // What is missing now may be there after the next deployment: `edge::http` lets nobody keep this.
+        // What is missing now may be there after the next deployment: `lambda_api::http` lets nobody keep this.
         asset.unwrap_or_else(|| {
             answer(StatusCode::NOT_FOUND, text("text/plain; charset=utf-8"), "Not found\n".into())
         })

@@ -3,9 +3,9 @@
 //! The record is the outbox. A record that is read again and still owes its mail gets it: a process that dies
 //! between sending and marking makes a second, equal mail, never a lost one.
 
-pub mod letter;
-mod phrases;
+pub mod email;
 pub mod ses;
+mod translations;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,30 +13,32 @@ use std::sync::Arc;
 use aws_config::SdkConfig;
 use aws_lambda_events::event::dynamodb::Event;
 use aws_lambda_events::event::streams::DynamoDbEventResponse;
-use domain::delivery::{self, Admit, FindOwed, Mark, MarkMail, NoOrganization, Owed};
+use domain::delivery::{
+    self, CountRecipientMail, DeliveryUpdate, FindOwedMail, MissingOrganization, OwedMail, UpdateDelivery,
+};
 use domain::{Clock, Link};
-use edge::FromEnv;
-use edge::env::Env;
-use edge::event::Handled;
-use edge::observe::{Failed, Metric, Outcome};
-use edge::stream::{Change, InvitationRef, each};
+use lambda_api::FromEnv;
+use lambda_api::env::Env;
+use lambda_api::event::HandlerOutput;
+use lambda_api::observe::{InvocationError, Metric, Outcome};
+use lambda_api::stream::{Change, InvitationRef, each};
 use lambda_runtime::Error;
 use links::{KeyError, LinkKey};
 use store::RunError;
 
-use crate::letter::Letterhead;
+use crate::email::EmailTemplate;
 use crate::ses::{SendError, Ses};
 
 /// What the function works with.
-pub type App = edge::App<Services>;
+pub type App = lambda_api::App<Services>;
 
 /// What the function calls beside the table.
 #[derive(Clone)]
 pub struct Services {
     /// The key that links are made with.
     pub key: Arc<dyn LinkKey>,
-    /// What all letters have in common.
-    pub letterhead: Letterhead,
+    /// What all emails have in common.
+    pub template: EmailTemplate,
     /// Who sends them.
     pub ses: Ses,
 }
@@ -52,7 +54,7 @@ impl FromEnv for Services {
         let language = env.parsed("MAIL_LANGUAGE")?.unwrap_or_default();
         Ok(Self {
             key: FromEnv::from_env(env, config)?,
-            letterhead: Letterhead::new(product, accept_url, language)?,
+            template: EmailTemplate::new(product, accept_url, language)?,
             ses: Ses::new(config, from, env.optional("MAIL_CONFIGURATION_SET")?)?,
         })
     }
@@ -60,13 +62,13 @@ impl FromEnv for Services {
 
 /// Why a mail is still owed. Ids, codes and reasons, never an address or a token.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum MailError {
     #[error("the invitation cannot be read: {0}")]
-    Find(#[from] RunError<NoOrganization>),
+    Find(#[from] RunError<MissingOrganization>),
     #[error("{0}")]
     Key(#[from] KeyError),
-    #[error("the letter cannot be written: {0}")]
-    Letter(#[from] askama::Error),
+    #[error("the email cannot be written: {0}")]
+    Email(#[from] askama::Error),
     #[error("{0}")]
     Send(SendError),
     #[error("the mail could not be counted to its recipient's day: {0}")]
@@ -75,7 +77,7 @@ enum Failure {
     Mark(#[from] RunError<Infallible>),
 }
 
-impl Failure {
+impl MailError {
     /// Whether the same may well work later.
     fn is_retryable(&self) -> bool {
         match self {
@@ -83,47 +85,48 @@ impl Failure {
             Self::Key(error) => error.is_retryable(),
             Self::Send(_) => true,
             Self::Count(error) | Self::Mark(error) => error.is_retryable(),
-            Self::Letter(_) => false,
+            Self::Email(_) => false,
         }
     }
 }
 
 /// Sends the mail that the invitation owes now, if it owes one.
-async fn send_owed(app: &App, touched: InvitationRef) -> Result<Outcome, Failure> {
+async fn send_owed(app: &App, touched: InvitationRef) -> Result<Outcome, MailError> {
     let InvitationRef { organization, invitation } = touched;
-    let Some(Owed { organization, invitation }) = app.run(&FindOwed { organization, invitation }).await?
+    let Some(OwedMail { organization, invitation }) =
+        app.run(&FindOwedMail { organization, invitation }).await?
     else {
         return Ok(Outcome::new("nothing"));
     };
-    let Services { key, letterhead, ses } = &app.services;
+    let Services { key, template, ses } = &app.services;
     let link = invitation.link();
-    if !app.run(&Admit::new(&invitation, app.now())).await.map_err(Failure::Count)? {
+    if !app.run(&CountRecipientMail::new(&invitation, app.now())).await.map_err(MailError::Count)? {
         tracing::warn!("the recipient has had enough mail today");
         // The sender is not told how much other organizations write to this address.
         let reason = "The mail was not sent. Resend the invitation tomorrow.".to_owned();
-        mark(app, link, Mark::Failed(reason)).await?;
+        mark(app, link, DeliveryUpdate::Failed(reason)).await?;
         return Ok(Outcome::new("recipient_limit"));
     }
     let token = key.mint(&link).await?;
-    let letter = letterhead.write(&organization.name, &invitation, &token, app.now())?;
-    let (what, outcome) = match ses.send(&letter, &link).await {
+    let email = template.write(&organization.name, &invitation, &token, app.now())?;
+    let (what, outcome) = match ses.send(&email, &link).await {
         Ok(()) => {
             let delay = delivery::owed_seconds(&invitation, &app.policy, app.now());
-            (Mark::Sent, Outcome::new("sent").measuring(Metric::MailDelay, delay))
+            (DeliveryUpdate::Sent, Outcome::new("sent").measuring(Metric::MailDelay, delay))
         }
         Err(SendError::Refused(code)) => {
             tracing::warn!(code, "the mail was refused for good");
             let reason = format!("The mail service refused the mail ({code}).");
-            (Mark::Failed(reason), Outcome::new("refused"))
+            (DeliveryUpdate::Failed(reason), Outcome::new("refused"))
         }
-        Err(error @ SendError::NotNow(_)) => return Err(Failure::Send(error)),
+        Err(error @ SendError::NotNow(_)) => return Err(MailError::Send(error)),
     };
     mark(app, link, what).await?;
     Ok(outcome)
 }
 
-async fn mark(app: &App, link: Link, mark: Mark) -> Result<(), Failure> {
-    Ok(app.run(&MarkMail { link, mark }).await.map(drop)?)
+async fn mark(app: &App, link: Link, mark: DeliveryUpdate) -> Result<(), MailError> {
+    Ok(app.run(&UpdateDelivery { link, mark }).await.map(drop)?)
 }
 
 /// A change after which a mail may be owed.
@@ -132,10 +135,13 @@ fn owes(change: &Change) -> bool {
 }
 
 /// Sends what a batch of the stream says is owed; answers with what has to be tried again.
-pub async fn handle(app: Arc<App>, event: Event) -> Result<Handled<DynamoDbEventResponse>, Failed> {
+pub async fn handle(
+    app: Arc<App>,
+    event: Event,
+) -> Result<HandlerOutput<DynamoDbEventResponse>, InvocationError> {
     let look_after = async |touched| {
         let sent = send_owed(&app, touched).await;
-        sent.map_err(|failure| Failed::retryable(failure.is_retryable(), failure))
+        sent.map_err(|failure| InvocationError::retryable(failure.is_retryable(), failure))
     };
     Ok(each(event, &*app, owes, look_after).await)
 }

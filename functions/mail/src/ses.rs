@@ -7,7 +7,7 @@ use aws_sdk_sesv2::operation::send_email::SendEmailError;
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, MessageHeader, MessageTag};
 use domain::Link;
 
-use crate::letter::Letter;
+use crate::email::Email;
 
 /// The service that sends mail, and from whom.
 #[derive(Debug, Clone)]
@@ -47,16 +47,16 @@ impl Ses {
         Ok(Self { client: Client::new(config), from, domain, configuration_set })
     }
 
-    /// Sends `letter`, tagged with what feedback on it is matched by.
-    pub async fn send(&self, letter: &Letter, link: &Link) -> Result<(), SendError> {
-        let message = message(letter, &self.domain)
+    /// Sends `email`, tagged with what feedback on it is matched by.
+    pub async fn send(&self, email: &Email, link: &Link) -> Result<(), SendError> {
+        let message = message(email, &self.domain)
             .map_err(|_| SendError::NotNow("an incomplete message".to_owned()))?;
         let tags = tags(link).map_err(|_| SendError::NotNow("incomplete tags".to_owned()))?;
         self.client
             .send_email()
             .from_email_address(&self.from)
             .set_configuration_set_name(self.configuration_set.clone())
-            .destination(Destination::builder().to_addresses(letter.to.as_str()).build())
+            .destination(Destination::builder().to_addresses(email.to.as_str()).build())
             .content(EmailContent::builder().simple(message).build())
             .set_email_tags(Some(tags))
             .send()
@@ -76,16 +76,16 @@ fn domain(from: &str) -> Option<&str> {
 
 /// There is no `Reply-To`. The sender's address would make answering easy, but it would also have the product's domain
 /// vouch for whatever address a user of the product has, and filters hold replies to another domain against a mail. The
-/// letter shows the address, and whoever wants to ask can write to it.
-fn message(letter: &Letter, domain: &str) -> Result<Message, BuildError> {
+/// email shows the address, and whoever wants to ask can write to it.
+fn message(email: &Email, domain: &str) -> Result<Message, BuildError> {
     let content = |data: &str| Content::builder().data(data).charset("UTF-8").build();
-    let body = Body::builder().text(content(&letter.text)?).html(content(&letter.html)?).build();
+    let body = Body::builder().text(content(&email.text)?).html(content(&email.html)?).build();
     let header = |name, value: &str| MessageHeader::builder().name(name).value(value).build();
     // SES chooses each mail's own id, so none can name the one before. They all answer one that was never sent, and so
     // are a thread.
-    let thread = format!("<{}@{domain}>", letter.thread);
+    let thread = format!("<{}@{domain}>", email.thread);
     let message = Message::builder()
-        .subject(content(&letter.subject)?)
+        .subject(content(&email.subject)?)
         .body(body)
         // Nobody's vacation notice has to answer it (RFC 3834).
         .headers(header("Auto-Submitted", "auto-generated")?)
@@ -182,8 +182,8 @@ mod tests {
         }
     }
 
-    fn letter() -> Letter {
-        Letter {
+    fn email() -> Email {
+        Email {
             to: EmailAddress::parse("ivy@x.example").unwrap(),
             subject: "You are invited to Example".to_owned(),
             text: "text".to_owned(),
@@ -195,7 +195,7 @@ mod tests {
     fn link() -> Link {
         let organization = OrganizationId::from_random([1; 16]);
         Link {
-            invitation: InvitationId::of(&organization, &letter().to),
+            invitation: InvitationId::of(&organization, &email().to),
             organization,
             generation: Generation(2),
             expires_at: Timestamp::from_unix(1_795_701_900),
@@ -203,9 +203,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_letter_goes_out_tagged_marked_as_automatic_and_in_its_thread() {
+    async fn a_email_goes_out_tagged_marked_as_automatic_and_in_its_thread() {
         let answering = Answering::with(200, "");
-        answering.ses(Some("roster")).send(&letter(), &link()).await.unwrap();
+        answering.ses(Some("roster")).send(&email(), &link()).await.unwrap();
         let asked = answering.asked.lock().unwrap().clone();
         let text = |data: &str| json!({ "Data": data, "Charset": "UTF-8" });
         assert_eq!(
@@ -273,7 +273,7 @@ mod tests {
             (500, "InternalFailure", false),
             (503, "", false),
         ] {
-            let answer = Answering::with(status, code).ses(None).send(&letter(), &link()).await;
+            let answer = Answering::with(status, code).ses(None).send(&email(), &link()).await;
             let error = answer.unwrap_err();
             assert_eq!(matches!(error, SendError::Refused(_)), refused, "{status} {code}: {error}");
             assert!(!error.to_string().contains('@'), "SES's words are not repeated: {error}");

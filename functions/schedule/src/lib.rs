@@ -12,11 +12,11 @@ use aws_lambda_events::event::dynamodb::Event;
 use aws_lambda_events::event::streams::DynamoDbEventResponse;
 use domain::expire::NeededTimer;
 use domain::{Clock, Status};
-use edge::FromEnv;
-use edge::env::Env;
-use edge::event::Handled;
-use edge::observe::{Failed, Outcome};
-use edge::stream::{Change, InvitationRef, each};
+use lambda_api::FromEnv;
+use lambda_api::env::Env;
+use lambda_api::event::HandlerOutput;
+use lambda_api::observe::{InvocationError, Outcome};
+use lambda_api::stream::{Change, InvitationRef, each};
 use lambda_runtime::Error;
 use store::RunError;
 use store::record::InvitationImage;
@@ -24,7 +24,7 @@ use store::record::InvitationImage;
 use crate::scheduler::{Arrangement, Scheduler, SchedulerError};
 
 /// What the function works with.
-pub type App = edge::App<Scheduler>;
+pub type App = lambda_api::App<Scheduler>;
 
 impl FromEnv for Scheduler {
     /// `SCHEDULE_GROUP`, `EXPIRE_FUNCTION_ARN`, `SCHEDULE_ROLE_ARN`, and `SCHEDULE_DEAD_LETTER_ARN` if there is a queue.
@@ -41,14 +41,14 @@ impl FromEnv for Scheduler {
 
 /// Why a schedule may not stand as it should.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum ScheduleError {
     #[error("the invitation cannot be read: {0}")]
     Read(#[from] RunError<Infallible>),
     #[error(transparent)]
     Scheduler(#[from] SchedulerError),
 }
 
-impl Failure {
+impl ScheduleError {
     /// Whether the same may well work later.
     fn is_retryable(&self) -> bool {
         match self {
@@ -62,7 +62,7 @@ impl Failure {
 async fn arrange(
     app: &App,
     InvitationRef { organization, invitation }: InvitationRef,
-) -> Result<Outcome, Failure> {
+) -> Result<Outcome, ScheduleError> {
     let needed = NeededTimer { organization: organization.clone(), invitation: invitation.clone() };
     let scheduler = &app.services;
     let word = match app.run(&needed).await? {
@@ -83,10 +83,13 @@ fn moves(change: &Change) -> bool {
 }
 
 /// Arranges the schedules of what a batch of the stream is about; answers with what has to be tried again.
-pub async fn handle(app: Arc<App>, event: Event) -> Result<Handled<DynamoDbEventResponse>, Failed> {
+pub async fn handle(
+    app: Arc<App>,
+    event: Event,
+) -> Result<HandlerOutput<DynamoDbEventResponse>, InvocationError> {
     let look_after = async |touched| {
         let arranged = arrange(&app, touched).await;
-        arranged.map_err(|failure| Failed::retryable(failure.is_retryable(), failure))
+        arranged.map_err(|failure| InvocationError::retryable(failure.is_retryable(), failure))
     };
     Ok(each(event, &*app, moves, look_after).await)
 }

@@ -9,7 +9,7 @@ use aws_sdk_scheduler::types::{
     ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, Target,
 };
 use domain::{Generation, InvitationId, Link, OrganizationId, Timestamp};
-use edge::Timer;
+use lambda_api::Timer;
 
 /// Scheduler refuses times that have passed; what is due already is set for this long from now.
 const MARGIN: Duration = Duration::from_secs(5);

@@ -37,7 +37,7 @@ impl Action for Decline {
 mod tests {
     use super::*;
     use crate::testing::{Given, NOON, SECOND, counts, given_invitee, items, written};
-    use crate::{Closed, Generation, Role, State, Status};
+    use crate::{CloseReason, Generation, Role, State, Status};
 
     impl Given {
         /// By the link of ivy's invitation as it is in an untouched world.
@@ -99,7 +99,10 @@ mod tests {
     fn a_declined_invitation_gives_its_seat_back() {
         let decision = given_invitee().declining().unwrap();
         let purge_at = NOON + given_invitee().policy.retention;
-        assert_eq!(written(&decision).state, State::Closed { how: Closed::Declined, at: NOON, purge_at });
+        assert_eq!(
+            written(&decision).state,
+            State::Closed { how: CloseReason::Declined, at: NOON, purge_at }
+        );
         assert_eq!(counts(&decision), (1, 0));
     }
 }

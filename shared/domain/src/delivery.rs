@@ -9,7 +9,7 @@ use crate::{
 
 /// What happened to a mail.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Mark {
+pub enum DeliveryUpdate {
     /// SES took it.
     Sent,
     /// SES will never take it, with the reason.
@@ -26,7 +26,7 @@ pub enum Mark {
     Complained,
 }
 
-impl Mark {
+impl DeliveryUpdate {
     fn delivery(&self) -> Delivery {
         match self {
             Self::Sent => Delivery::Sent,
@@ -80,7 +80,7 @@ pub fn owed_seconds(invitation: &Invitation, policy: &Policy, now: Timestamp) ->
 
 /// Finds the mail that an invitation owes now. The answer is `None` if it owes none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FindOwed {
+pub struct FindOwedMail {
     /// Where.
     pub organization: OrganizationId,
     /// Which invitation.
@@ -89,7 +89,7 @@ pub struct FindOwed {
 
 /// A mail that is owed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owed {
+pub struct OwedMail {
     /// Where.
     pub organization: Organization,
     /// Which invitation.
@@ -99,12 +99,12 @@ pub struct Owed {
 /// The record of an invitation stands without its organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an invitation without its organization")]
-pub struct NoOrganization;
+pub struct MissingOrganization;
 
-impl Action for FindOwed {
+impl Action for FindOwedMail {
     const NAME: &'static str = "mail";
-    type Answer = Option<Owed>;
-    type Refusal = NoOrganization;
+    type Answer = Option<OwedMail>;
+    type Refusal = MissingOrganization;
 
     fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
         let invitation = ItemKey::invitation(&self.organization, &self.invitation);
@@ -116,27 +116,27 @@ impl Action for FindOwed {
         snapshot: &Snapshot,
         _: &Policy,
         now: Timestamp,
-    ) -> Result<Decision<Option<Owed>>, NoOrganization> {
+    ) -> Result<Decision<Option<OwedMail>>, MissingOrganization> {
         let invitation = snapshot.invitation(&self.organization, &self.invitation);
         let Some(pending) = invitation.and_then(|it| owed(it, now)) else {
             return Ok(Decision::unchanged(None));
         };
-        let organization = snapshot.organization(&self.organization).ok_or(NoOrganization)?.clone();
+        let organization = snapshot.organization(&self.organization).ok_or(MissingOrganization)?.clone();
         let invitation = pending.invitation().clone();
-        Ok(Decision::unchanged(Some(Owed { organization, invitation })))
+        Ok(Decision::unchanged(Some(OwedMail { organization, invitation })))
     }
 }
 
 /// A mail is counted to its recipient's day before it is sent; answers whether there is room for it. A mail that is tried
 /// again counts once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Admit {
+pub struct CountRecipientMail {
     recipient: Recipient,
     day: Day,
     mail: MailId,
 }
 
-impl Admit {
+impl CountRecipientMail {
     /// The mail that `invitation` owes at `now`.
     #[must_use]
     pub fn new(invitation: &Invitation, now: Timestamp) -> Self {
@@ -149,7 +149,7 @@ impl Admit {
     }
 }
 
-impl Action for Admit {
+impl Action for CountRecipientMail {
     const NAME: &'static str = "mail";
     type Answer = bool;
     type Refusal = Infallible;
@@ -185,14 +185,14 @@ impl Action for Admit {
 /// Leaves a mark on the invitation of a mail. The answer is whether that changed anything: a mark of an older mail does not,
 /// and no mark moves a delivery backwards.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MarkMail {
+pub struct UpdateDelivery {
     /// The link in the mail.
     pub link: Link,
     /// What happened to the mail.
-    pub mark: Mark,
+    pub mark: DeliveryUpdate,
 }
 
-impl Action for MarkMail {
+impl Action for UpdateDelivery {
     const NAME: &'static str = "feedback";
     type Answer = bool;
     type Refusal = Infallible;
@@ -209,7 +209,7 @@ impl Action for MarkMail {
         };
         let advances = mark.advances(mail.delivery);
         // A bounce may arrive before `sent` is written: the moment is kept, the bounce stays.
-        let dates = *mark == Mark::Sent && mail.sent_at.is_none();
+        let dates = *mark == DeliveryUpdate::Sent && mail.sent_at.is_none();
         if !advances && !dates {
             return Ok(Decision::unchanged(false));
         }
@@ -229,16 +229,22 @@ mod tests {
     use crate::{Generation, Record, State};
 
     impl Given {
-        fn marking(&self, mark: &Mark) -> Decision<bool> {
+        fn marking(&self, mark: &DeliveryUpdate) -> Decision<bool> {
             let link = given().invitation.unwrap().link();
-            let Ok(decision) = self.decide(&MarkMail { link, mark: mark.clone() });
+            let Ok(decision) = self.decide(&UpdateDelivery { link, mark: mark.clone() });
             decision
         }
     }
 
-    fn marks() -> [Mark; 5] {
+    fn marks() -> [DeliveryUpdate; 5] {
         let reason = || "550 no such user".to_owned();
-        [Mark::Sent, Mark::Failed(reason()), Mark::Delivered, Mark::Bounced(reason()), Mark::Complained]
+        [
+            DeliveryUpdate::Sent,
+            DeliveryUpdate::Failed(reason()),
+            DeliveryUpdate::Delivered,
+            DeliveryUpdate::Bounced(reason()),
+            DeliveryUpdate::Complained,
+        ]
     }
 
     #[test]
@@ -286,14 +292,14 @@ mod tests {
 
     #[test]
     fn a_mail_that_is_owed_is_found_with_its_organization() {
-        let find = FindOwed { organization: acme(), invitation: id_of("ivy") };
+        let find = FindOwedMail { organization: acme(), invitation: id_of("ivy") };
         let queued = given().delivery(Delivery::Queued);
         let owed = queued.decide(&find).unwrap().answer.unwrap();
         assert_eq!(Some(owed.organization), queued.organization);
         assert_eq!(Some(owed.invitation), queued.invitation);
         assert_eq!(given().decide(&find), Ok(Decision::unchanged(None)), "it was sent");
         assert_eq!(queued.clone().not_invited().decide(&find), Ok(Decision::unchanged(None)));
-        assert_eq!(queued.no_organization().decide(&find), Err(NoOrganization));
+        assert_eq!(queued.no_organization().decide(&find), Err(MissingOrganization));
     }
 
     /// What a snapshot says of the recipient's day.
@@ -306,7 +312,7 @@ mod tests {
 
     /// Whether ivy's mail is sent, and what is counted for that.
     fn admitting(given: &Given, day: KnownDay) -> Decision<bool> {
-        let admit = Admit::new(given.invitation.as_ref().unwrap(), given.now);
+        let admit = CountRecipientMail::new(given.invitation.as_ref().unwrap(), given.now);
         let read = match day {
             KnownDay::NotRead => None,
             KnownDay::Absent => Some((admit.item(), None)),
@@ -345,7 +351,7 @@ mod tests {
 
     #[test]
     fn the_recipients_day_is_read_after_a_lost_race_only() {
-        let admit = Admit::new(&given().invitation.unwrap(), NOON);
+        let admit = CountRecipientMail::new(&given().invitation.unwrap(), NOON);
         assert_eq!(
             (admit.reads(None), admit.reads(Some(&Snapshot::default()))),
             (vec![], vec![admit.item()])
@@ -395,7 +401,7 @@ mod tests {
     #[test]
     fn what_is_rejected_or_comes_back_later_counts_unless_the_mail_has_arrived() {
         use Delivery::{Bounced, Complained, Delivered, Failed, Queued, Sent};
-        let rejected = Mark::Rejected("malicious content".to_owned());
+        let rejected = DeliveryUpdate::Rejected("malicious content".to_owned());
         for (before, after) in [
             (Queued, Failed),
             (Sent, Failed),
@@ -411,7 +417,7 @@ mod tests {
                 assert_eq!((mail.delivery, mail.detail.is_some()), (after, true), "{before:?}");
             }
         }
-        let returned = Mark::Returned("out of office".to_owned());
+        let returned = DeliveryUpdate::Returned("out of office".to_owned());
         for (before, after) in
             [(Queued, Bounced), (Sent, Bounced), (Delivered, Delivered), (Complained, Complained)]
         {
@@ -419,7 +425,7 @@ mod tests {
             assert_eq!(decision.answer, before != after, "{before:?}");
         }
         // `sent` may be written after it; the moment is kept, and it stays failed.
-        let sent = given().delivery(Failed).marking(&Mark::Sent);
+        let sent = given().delivery(Failed).marking(&DeliveryUpdate::Sent);
         let mail = written(&sent).mail.clone().unwrap();
         assert_eq!((mail.delivery, mail.sent_at), (Failed, Some(NOON)));
     }
@@ -427,19 +433,19 @@ mod tests {
     #[test]
     fn sent_keeps_the_moment_even_if_the_bounce_came_first_and_only_once() {
         let bounced = given().delivery(Delivery::Bounced);
-        let decision = bounced.marking(&Mark::Sent);
+        let decision = bounced.marking(&DeliveryUpdate::Sent);
         let mail = written(&decision).mail.clone().unwrap();
         assert_eq!((mail.delivery, mail.sent_at), (Delivery::Bounced, Some(NOON)));
         let mut later = given().delivery(Delivery::Sent);
         later.now = NOON + HOUR;
-        assert_eq!(later.marking(&Mark::Sent), Decision::unchanged(false));
+        assert_eq!(later.marking(&DeliveryUpdate::Sent), Decision::unchanged(false));
     }
 
     #[test]
     fn a_reason_is_kept_for_a_person() {
         for mark in marks() {
             let decision = given().delivery(Delivery::Queued).marking(&mark);
-            let has_reason = matches!(mark, Mark::Failed(_) | Mark::Bounced(_));
+            let has_reason = matches!(mark, DeliveryUpdate::Failed(_) | DeliveryUpdate::Bounced(_));
             let detail = written(&decision).mail.as_ref().unwrap().detail.clone();
             assert_eq!(detail.is_some(), has_reason, "{mark:?}");
         }

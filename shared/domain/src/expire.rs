@@ -3,7 +3,7 @@
 //! The comparison of times has decided long before; this only tidies up after it.
 
 use crate::{
-    Action, Change, Closed, Decision, Invitation, InvitationId, ItemKey, Link, OrganizationId, Policy,
+    Action, Change, CloseReason, Decision, Invitation, InvitationId, ItemKey, Link, OrganizationId, Policy,
     Snapshot, Status, Timestamp,
 };
 
@@ -16,7 +16,7 @@ pub struct Expire {
 
 /// What there was to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ExpireOutcome {
     /// The invitation is closed.
     Expired,
     /// Nothing: it is not pending, or a later deadline has its own timer.
@@ -30,7 +30,7 @@ pub struct NotYetDue(pub Timestamp);
 
 impl Action for Expire {
     const NAME: &'static str = "expire";
-    type Answer = Outcome;
+    type Answer = ExpireOutcome;
     type Refusal = NotYetDue;
 
     fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
@@ -42,19 +42,19 @@ impl Action for Expire {
         snapshot: &Snapshot,
         policy: &Policy,
         now: Timestamp,
-    ) -> Result<Decision<Outcome>, NotYetDue> {
+    ) -> Result<Decision<ExpireOutcome>, NotYetDue> {
         let invitation = snapshot.invitation(&self.timer.organization, &self.timer.invitation);
         let Some(invitation) = invitation.filter(|it| it.status() == Status::Pending) else {
-            return Ok(Decision::unchanged(Outcome::Nothing));
+            return Ok(Decision::unchanged(ExpireOutcome::Nothing));
         };
         if now < invitation.expires_at {
             return if invitation.link() == self.timer {
                 Err(NotYetDue(invitation.expires_at))
             } else {
-                Ok(Decision::unchanged(Outcome::Nothing))
+                Ok(Decision::unchanged(ExpireOutcome::Nothing))
             };
         }
-        Ok(Decision { changes: close(invitation, policy, now), answer: Outcome::Expired })
+        Ok(Decision { changes: close(invitation, policy, now), answer: ExpireOutcome::Expired })
     }
 }
 
@@ -67,7 +67,7 @@ pub fn timer(invitation: &Invitation) -> Option<Link> {
 /// Closes a pending invitation past its expiry and gives its seat back.
 pub(crate) fn close(invitation: &Invitation, policy: &Policy, now: Timestamp) -> Vec<Change> {
     vec![
-        Change::write(invitation.closed(Closed::Expired, now, policy)),
+        Change::write(invitation.closed(CloseReason::Expired, now, policy)),
         Change::count(&invitation.organization, 1, 0),
     ]
 }
@@ -109,11 +109,11 @@ mod tests {
 
     impl Given {
         /// By the timer of the deadline that stands.
-        fn expiring(&self) -> Result<Decision<Outcome>, NotYetDue> {
+        fn expiring(&self) -> Result<Decision<ExpireOutcome>, NotYetDue> {
             self.expiring_by(&self.invitation.as_ref().unwrap().link())
         }
 
-        fn expiring_by(&self, timer: &Link) -> Result<Decision<Outcome>, NotYetDue> {
+        fn expiring_by(&self, timer: &Link) -> Result<Decision<ExpireOutcome>, NotYetDue> {
             self.decide(&Expire { timer: timer.clone() })
         }
     }
@@ -134,8 +134,8 @@ mod tests {
     fn at_its_expiry_an_invitation_is_closed_and_gives_its_seat_back() {
         let decision = given().expiring_at(NOON).expiring().unwrap();
         let purge_at = NOON + given().policy.retention;
-        assert_eq!(decision.answer, Outcome::Expired);
-        assert_eq!(written(&decision).state, State::Closed { how: Closed::Expired, at: NOON, purge_at });
+        assert_eq!(decision.answer, ExpireOutcome::Expired);
+        assert_eq!(written(&decision).state, State::Closed { how: CloseReason::Expired, at: NOON, purge_at });
         assert_eq!(counts(&decision), (1, 0));
     }
 
@@ -149,7 +149,8 @@ mod tests {
     fn nothing_else_than_a_pending_one_expires() {
         for status in Status::ALL {
             let decision = given().expiring_at(NOON).status(status).expiring().unwrap();
-            let expected = if status == Status::Pending { Outcome::Expired } else { Outcome::Nothing };
+            let expected =
+                if status == Status::Pending { ExpireOutcome::Expired } else { ExpireOutcome::Nothing };
             assert_eq!(decision.answer, expected, "{status}");
             assert_eq!(writes_anything(&decision), status == Status::Pending, "{status}");
         }
@@ -158,7 +159,10 @@ mod tests {
     #[test]
     fn a_record_that_is_gone_needs_nothing() {
         let timer = given().invitation.unwrap().link();
-        assert_eq!(given().not_invited().expiring_by(&timer), Ok(Decision::unchanged(Outcome::Nothing)));
+        assert_eq!(
+            given().not_invited().expiring_by(&timer),
+            Ok(Decision::unchanged(ExpireOutcome::Nothing))
+        );
     }
 
     #[test]
@@ -166,7 +170,7 @@ mod tests {
         let timer = given().expiring_at(NOON).invitation.unwrap().link();
         let mut resent = given().expiring_at(NOON + SECOND);
         resent.invitation.as_mut().unwrap().generation = Generation(4);
-        assert_eq!(resent.expiring_by(&timer), Ok(Decision::unchanged(Outcome::Nothing)));
+        assert_eq!(resent.expiring_by(&timer), Ok(Decision::unchanged(ExpireOutcome::Nothing)));
     }
 
     #[test]
@@ -174,6 +178,6 @@ mod tests {
         let timer = given().expiring_at(NOON).invitation.unwrap().link();
         let mut resent = given().expiring_at(NOON);
         resent.invitation.as_mut().unwrap().generation = Generation(4);
-        assert_eq!(resent.expiring_by(&timer).map(|it| it.answer), Ok(Outcome::Expired));
+        assert_eq!(resent.expiring_by(&timer).map(|it| it.answer), Ok(ExpireOutcome::Expired));
     }
 }

@@ -11,7 +11,7 @@ use crate::hash::{digest, encoded, stored_text};
 use crate::{Action, Change, Decision, ItemKey, OrganizationId, Policy, Snapshot, Timestamp, UserId};
 
 /// How long a response is stored.
-pub const KEPT: Duration = Duration::from_hours(24);
+pub const RESPONSE_RETENTION: Duration = Duration::from_hours(24);
 
 /// What a client calls its request: 1 to 255 visible ASCII characters.
 #[derive(Clone, PartialEq, Eq)]
@@ -214,7 +214,8 @@ where
         let body = (self.render)(answer, now)?;
         if let Some(id) = self.id.clone() {
             let request = self.action.fingerprint();
-            let response = StoredResponse { id, request, body: body.clone(), until: now + KEPT };
+            let response =
+                StoredResponse { id, request, body: body.clone(), until: now + RESPONSE_RETENTION };
             changes.push(Change::store_response(response, now));
         }
         Ok(Decision { changes, answer: Rendered { body, replayed: false } })
@@ -327,8 +328,12 @@ mod tests {
         let last = NOON + Duration::from_secs(24 * 60 * 60 - 1);
         assert_eq!(at(last, "one", "second"), said("first", true));
         assert_eq!(at(last, "two", "second"), Err(KeyReused));
-        assert_eq!(at(NOON + KEPT, "two", "third"), said("third", false), "time to live deletes late");
-        assert_eq!(at(NOON + KEPT, "one", "fourth"), Err(KeyReused));
+        assert_eq!(
+            at(NOON + RESPONSE_RETENTION, "two", "third"),
+            said("third", false),
+            "time to live deletes late"
+        );
+        assert_eq!(at(NOON + RESPONSE_RETENTION, "one", "fourth"), Err(KeyReused));
     }
 
     #[test]
@@ -356,7 +361,7 @@ mod tests {
             id: id(action(), "k"),
             request: action().fingerprint(),
             body: "before".to_owned(),
-            until: NOON + KEPT,
+            until: NOON + RESPONSE_RETENTION,
         };
         let membership = ItemKey::member(&acme(), &user("ada"));
         for (member, replayed) in [(crate::testing::given().member, true), (None, false)] {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Caller, CooldownReason, EmailAddress, InvitationId, Language, Link, OrganizationId, Policy, Refusal,
-    Role, Timestamp, TooSoon, UserId,
+    Caller, CooldownActive, CooldownReason, EmailAddress, InvitationId, Language, Link, OrganizationId,
+    Policy, Refusal, Role, Timestamp, UserId,
 };
 
 /// Mail still queued after this long needs a look.
@@ -106,7 +106,7 @@ pub enum State {
     /// Its seat was given back.
     Closed {
         /// Why.
-        how: Closed,
+        how: CloseReason,
         /// When.
         at: Timestamp,
         /// When the record may be deleted.
@@ -116,7 +116,7 @@ pub enum State {
 
 /// Why an invitation is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Closed {
+pub enum CloseReason {
     /// Withdrawn by a member.
     Revoked,
     /// Not accepted in time.
@@ -178,13 +178,13 @@ impl FromStr for Status {
     }
 }
 
-impl From<Closed> for Status {
-    fn from(how: Closed) -> Self {
+impl From<CloseReason> for Status {
+    fn from(how: CloseReason) -> Self {
         match how {
-            Closed::Revoked => Self::Revoked,
-            Closed::Expired => Self::Expired,
-            Closed::Declined => Self::Declined,
-            Closed::Removed => Self::Removed,
+            CloseReason::Revoked => Self::Revoked,
+            CloseReason::Expired => Self::Expired,
+            CloseReason::Declined => Self::Declined,
+            CloseReason::Removed => Self::Removed,
         }
     }
 }
@@ -210,7 +210,7 @@ impl Mail {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
-    /// Owed.
+    /// OwedMail.
     Queued,
     /// SES took it.
     Sent,
@@ -359,7 +359,7 @@ impl Invitation {
 
     /// Whether the address may be mailed again. A mail that has not gone out yet counts from when it was
     /// asked for, so that whoever asks for several at once gets one; a mail that failed was none.
-    pub(crate) fn may_be_mailed(&self, policy: &Policy, now: Timestamp) -> Result<(), TooSoon> {
+    pub(crate) fn may_be_mailed(&self, policy: &Policy, now: Timestamp) -> Result<(), CooldownActive> {
         let Some(limits) = &policy.limits else { return Ok(()) };
         if self.may_be_deleted(now) {
             return Ok(());
@@ -370,7 +370,7 @@ impl Invitation {
                 _ => self.expires_at.max(now) + policy.retention,
             };
             let why = CooldownReason::Mails(limits.mails_per_invitation);
-            return Err(TooSoon { why, wait: forgotten_at.since(now) });
+            return Err(CooldownActive { why, wait: forgotten_at.since(now) });
         }
         let mailed_at = self.mail.as_ref().and_then(|mail| match mail {
             Mail { sent_at: None, delivery: Delivery::Failed, .. } => None,
@@ -379,7 +379,7 @@ impl Invitation {
         // What would have been asked for in times to come was asked for under another lifetime.
         let mailed_at = mailed_at.filter(|it| *it <= now + limits.pause);
         let wait = mailed_at.map_or(Duration::ZERO, |it| (it + limits.pause).since(now));
-        if wait.is_zero() { Ok(()) } else { Err(TooSoon { why: CooldownReason::JustNow, wait }) }
+        if wait.is_zero() { Ok(()) } else { Err(CooldownActive { why: CooldownReason::JustNow, wait }) }
     }
 
     /// The caller's verified address, if it is the invited one.
@@ -397,14 +397,14 @@ impl Invitation {
     }
 
     /// The same record closed; whether it may be is the caller's to know.
-    pub(crate) fn closed(&self, how: Closed, now: Timestamp, policy: &Policy) -> Self {
+    pub(crate) fn closed(&self, how: CloseReason, now: Timestamp, policy: &Policy) -> Self {
         self.with_state(State::Closed { how, at: now, purge_at: now + policy.retention })
     }
 
     /// The same accepted record, its member gone.
     #[must_use]
     pub fn removed(&self, at: Timestamp, purge_at: Timestamp) -> Self {
-        self.with_state(State::Closed { how: Closed::Removed, at, purge_at })
+        self.with_state(State::Closed { how: CloseReason::Removed, at, purge_at })
     }
 
     /// The same record with a mark on its mail. None leaves it owed, so the expiry is what a pending record waits
@@ -439,11 +439,11 @@ impl Pending<'_> {
     }
 
     pub(crate) fn revoked(self, now: Timestamp, policy: &Policy) -> Invitation {
-        self.0.closed(Closed::Revoked, now, policy)
+        self.0.closed(CloseReason::Revoked, now, policy)
     }
 
     pub(crate) fn declined(self, now: Timestamp, policy: &Policy) -> Invitation {
-        self.0.closed(Closed::Declined, now, policy)
+        self.0.closed(CloseReason::Declined, now, policy)
     }
 }
 

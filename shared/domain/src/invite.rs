@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use crate::idempotency::{Fingerprint, Idempotent, Scope};
 use crate::{
     Action, Change, CounterUpdate, Decision, EmailAddress, Invitation, InvitationId, ItemKey, Language,
-    Limited, Member, Organization, OrganizationId, Permission, Policy, Refusal, Role, Sender, Snapshot,
-    Status, Timestamp, TooMany, UserId,
+    LimitExceeded, LimitScope, Member, Organization, OrganizationId, Permission, Policy, Refusal, Role,
+    Sender, Snapshot, Status, Timestamp, UserId,
 };
 
 /// One call invites no more; with organization and sender that is half a transaction.
@@ -48,7 +48,7 @@ impl Invitees {
 
 /// What became of one address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum InviteOutcome {
     /// It is invited.
     Invited(Box<Invitation>),
     /// It was already; the invitation that stands is left alone.
@@ -60,7 +60,7 @@ pub enum Outcome {
 impl Action for Invite {
     const NAME: &'static str = "invite";
     /// One outcome per address, in their order.
-    type Answer = Vec<Outcome>;
+    type Answer = Vec<InviteOutcome>;
     type Refusal = Refusal;
 
     fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
@@ -76,7 +76,7 @@ impl Action for Invite {
         snapshot: &Snapshot,
         policy: &Policy,
         now: Timestamp,
-    ) -> Result<Decision<Vec<Outcome>>, Refusal> {
+    ) -> Result<Decision<Vec<InviteOutcome>>, Refusal> {
         let (member, organization) =
             snapshot.membership_and_organization(&self.organization, &self.sender.user)?;
         let mut changes = vec![member.require(Permission::Invite(self.role))?];
@@ -89,11 +89,11 @@ impl Action for Invite {
             match before.map(|before| (before, before.status_at(now))) {
                 Some((before, Status::Accepted)) => {
                     changes.push(Change::still_accepted(before));
-                    outcomes.push(Outcome::AlreadyMember(email.clone()));
+                    outcomes.push(InviteOutcome::AlreadyMember(email.clone()));
                 }
                 Some((before, Status::Pending)) => {
                     changes.push(Change::still_pending(before));
-                    outcomes.push(Outcome::AlreadyInvited(email.clone()));
+                    outcomes.push(InviteOutcome::AlreadyInvited(email.clone()));
                 }
                 _ => {
                     if let Some(Err(wait)) = before.map(|before| before.may_be_mailed(policy, now)) {
@@ -106,7 +106,7 @@ impl Action for Invite {
                     }
                     let invitation = self.invitation(before, email, policy, now);
                     changes.push(Change::write(invitation.clone()));
-                    outcomes.push(Outcome::Invited(Box::new(invitation)));
+                    outcomes.push(InviteOutcome::Invited(Box::new(invitation)));
                 }
             }
         }
@@ -164,10 +164,11 @@ fn count(
     invited: u32,
     policy: &Policy,
     now: Timestamp,
-) -> Result<(Option<CounterUpdate>, Option<CounterUpdate>), TooMany> {
+) -> Result<(Option<CounterUpdate>, Option<CounterUpdate>), LimitExceeded> {
     let Some(limits) = policy.limits.filter(|_| invited > 0) else { return Ok((None, None)) };
-    let of_day = Limited::Organization.count(organization.invited, invited, limits.invitees_per_day, now)?;
-    let of_hour = Limited::Sender.count(member.mailed, invited, limits.mails_per_hour, now)?;
+    let of_day =
+        LimitScope::Organization.count(organization.invited, invited, limits.invitees_per_day, now)?;
+    let of_hour = LimitScope::Sender.count(member.mailed, invited, limits.mails_per_hour, now)?;
     Ok((Some(of_day), Some(of_hour)))
 }
 
@@ -178,7 +179,9 @@ mod tests {
         Given, HOUR, NOON, SECOND, acme, address, asserts, contains, counts, given, id_of, invitation, items,
         user, writes, writes_anything,
     };
-    use crate::{CHANGES_MAX, CooldownReason, Delivery, Effect, Generation, Revision, Seats, State, TooSoon};
+    use crate::{
+        CHANGES_MAX, CooldownActive, CooldownReason, Delivery, Effect, Generation, Revision, Seats, State,
+    };
 
     impl Given {
         fn invite(&self, emails: &[EmailAddress], role: Role) -> Invite {
@@ -190,21 +193,21 @@ mod tests {
             &self,
             emails: &[EmailAddress],
             role: Role,
-        ) -> Result<Decision<Vec<Outcome>>, Refusal> {
+        ) -> Result<Decision<Vec<InviteOutcome>>, Refusal> {
             self.decide(&self.invite(emails, role))
         }
 
-        fn inviting(&self, names: &[&str], role: Role) -> Result<Decision<Vec<Outcome>>, Refusal> {
+        fn inviting(&self, names: &[&str], role: Role) -> Result<Decision<Vec<InviteOutcome>>, Refusal> {
             self.inviting_all(&names.iter().copied().map(address).collect::<Vec<_>>(), role)
         }
     }
 
     /// One letter for each outcome: invited, already invited, member.
-    fn letters(decision: &Decision<Vec<Outcome>>) -> String {
-        let letter = |outcome: &Outcome| match outcome {
-            Outcome::Invited(_) => 'i',
-            Outcome::AlreadyInvited(_) => 'a',
-            Outcome::AlreadyMember(_) => 'm',
+    fn letters(decision: &Decision<Vec<InviteOutcome>>) -> String {
+        let letter = |outcome: &InviteOutcome| match outcome {
+            InviteOutcome::Invited(_) => 'i',
+            InviteOutcome::AlreadyInvited(_) => 'a',
+            InviteOutcome::AlreadyMember(_) => 'm',
         };
         decision.answer.iter().map(letter).collect()
     }
@@ -251,7 +254,7 @@ mod tests {
         let due_at = NOON + 600 * SECOND;
         assert_eq!(record.state, State::Pending { due_at }, "looked at again if no mail goes out");
         assert_eq!((&record.sender.user, &record.sender.email), (&user("ada"), &address("ada")));
-        assert_eq!(decision.answer, [Outcome::Invited(Box::new(record.clone()))]);
+        assert_eq!(decision.answer, [InviteOutcome::Invited(Box::new(record.clone()))]);
         assert_eq!(counts(&decision), (-1, 0));
     }
 
@@ -366,7 +369,7 @@ mod tests {
     }
 
     /// What is counted: to the organization's day, and to the sender's hour.
-    fn counted(decision: &Decision<Vec<Outcome>>) -> (Option<CounterUpdate>, Option<CounterUpdate>) {
+    fn counted(decision: &Decision<Vec<InviteOutcome>>) -> (Option<CounterUpdate>, Option<CounterUpdate>) {
         let of_day = decision.changes.iter().find_map(|change| match change.effect {
             Effect::Count { invited, .. } => invited,
             _ => None,
@@ -393,24 +396,25 @@ mod tests {
 
     #[test]
     fn an_organization_invites_so_many_a_day_and_a_sender_so_many_an_hour() {
-        let full =
-            |of, limit, left, hours| Err(Refusal::TooMany(TooMany { of, limit, left, wait: hours * HOUR }));
+        let full = |of, limit, left, hours| {
+            Err(Refusal::LimitExceeded(LimitExceeded { of, limit, left, wait: hours * HOUR }))
+        };
         let day = |count| given().invited(count, NOON).inviting(&["bob", "cyd"], Role::Member);
         assert!(day(1_498).is_ok());
-        assert_eq!(day(1_499), full(Limited::Organization, 1_500, 1, 24));
+        assert_eq!(day(1_499), full(LimitScope::Organization, 1_500, 1, 24));
         let hour = |count| given().mailed(count, NOON).inviting(&["bob", "cyd"], Role::Member);
         assert!(hour(998).is_ok());
-        assert_eq!(hour(999), full(Limited::Sender, 1_000, 1, 1));
+        assert_eq!(hour(999), full(LimitScope::Sender, 1_000, 1, 1));
         let both = given().invited(1_500, NOON).mailed(1_000, NOON).seats_free(0);
         let refused = both.inviting(&["bob"], Role::Member);
-        assert_eq!(refused, full(Limited::Organization, 1_500, 0, 24), "before seats are asked for");
+        assert_eq!(refused, full(LimitScope::Organization, 1_500, 0, 24), "before seats are asked for");
         assert_eq!(letters(&both.inviting(&["ivy"], Role::Member).unwrap()), "a", "nobody is mailed");
     }
 
     #[test]
     fn addresses_that_were_mailed_just_now_are_named_by_their_places() {
         let again = |given: Given| given.inviting(&["bob", "BOB", "ivy"], Role::Member);
-        let soon = |why, wait| Err(Refusal::AddressesTooSoon(vec![(2, TooSoon { why, wait })]));
+        let soon = |why, wait| Err(Refusal::AddressesTooSoon(vec![(2, CooldownActive { why, wait })]));
         let closed = || given().status(Status::Revoked).seats_free(0);
         assert_eq!(again(closed().sent_at(NOON)), soon(CooldownReason::JustNow, 60 * SECOND), "before seats");
         let last = Timestamp::from_unix(NOON.unix() - 59);

@@ -55,11 +55,13 @@ pub use email::{EmailAddress, InvalidEmail};
 pub use expire::Expire;
 pub use id::{InvalidId, InvitationId, OrganizationId, UserId};
 pub use invitation::{
-    Closed, Delivery, Generation, Invitation, Mail, NotPending, Pending, Revision, Sender, State, Status,
+    CloseReason, Delivery, Generation, Invitation, Mail, NotPending, Pending, Revision, Sender, State, Status,
 };
 pub use invite::Invite;
 pub use language::{Language, UnknownLanguage};
-pub use limits::{CooldownReason, CounterUpdate, Limited, Limits, TooMany, TooSoon, WindowCounter};
+pub use limits::{
+    CooldownActive, CooldownReason, CounterUpdate, LimitExceeded, LimitScope, Limits, WindowCounter,
+};
 pub use link::{InvalidToken, KeyId, Link, Mac, Token};
 pub use member::Member;
 pub use name::{InvalidName, OrganizationName};

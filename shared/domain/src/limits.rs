@@ -95,14 +95,14 @@ impl CounterUpdate {
 
 /// Whose counter is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Limited {
+pub enum LimitScope {
     /// An organization's, of a day.
     Organization,
     /// A sender's, of an hour.
     Sender,
 }
 
-impl Limited {
+impl LimitScope {
     fn period(self) -> Duration {
         match self {
             Self::Organization => Duration::from_hours(24),
@@ -117,13 +117,13 @@ impl Limited {
         more: u32,
         limit: u32,
         now: Timestamp,
-    ) -> Result<CounterUpdate, TooMany> {
+    ) -> Result<CounterUpdate, LimitExceeded> {
         // A clock that is behind counts in the counter that another clock has begun.
         let running = stored.filter(|it| now < it.since + self.period());
         let left = limit.saturating_sub(running.map_or(0, |it| it.count));
         if more > left {
             let end = running.map_or(now, |it| it.since) + self.period();
-            return Err(TooMany { of: self, limit, left, wait: end.since(now) });
+            return Err(LimitExceeded { of: self, limit, left, wait: end.since(now) });
         }
         Ok(match running {
             Some(WindowCounter { since, .. }) => CounterUpdate::Add { since, more, limit },
@@ -135,9 +135,9 @@ impl Limited {
 /// More would be counted than the limit lets through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("there is room for {left} of {limit} only")]
-pub struct TooMany {
+pub struct LimitExceeded {
     /// Whose.
-    pub of: Limited,
+    pub of: LimitScope,
     /// How many are let through in the period.
     pub limit: u32,
     /// How many of them are left.
@@ -149,7 +149,7 @@ pub struct TooMany {
 /// An address that was mailed is not mailed again yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("the address is not mailed again yet")]
-pub struct TooSoon {
+pub struct CooldownActive {
     /// Why.
     pub why: CooldownReason,
     /// How long it takes until it is.
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_first_one_begins_a_counter_and_the_rest_of_its_period_goes_on_with_it() {
-        let hour = |stored| Limited::Sender.count(stored, 3, 10, NOON);
+        let hour = |stored| LimitScope::Sender.count(stored, 3, 10, NOON);
         assert_eq!(hour(None), Ok(CounterUpdate::Restart { over: None, since: NOON, more: 3 }));
         let on = |since| Ok(CounterUpdate::Add { since, more: 3, limit: 10 });
         for since in [NOON, before(3_599 * SECOND), NOON + HOUR] {
@@ -193,17 +193,17 @@ mod tests {
             hour(Some(window(over, 7))),
             Ok(CounterUpdate::Restart { over: Some(over), since: NOON, more: 3 })
         );
-        let day = |since| Limited::Organization.count(Some(window(since, 7)), 3, 10, NOON);
+        let day = |since| LimitScope::Organization.count(Some(window(since, 7)), 3, 10, NOON);
         assert_eq!(day(before(86_399 * SECOND)), on(before(86_399 * SECOND)));
         assert!(matches!(day(before(24 * HOUR)), Ok(CounterUpdate::Restart { .. })));
     }
 
     #[test]
     fn the_last_place_can_be_taken_and_no_further_one() {
-        let count = |stored, more| Limited::Sender.count(stored, more, 10, NOON);
+        let count = |stored, more| LimitScope::Sender.count(stored, more, 10, NOON);
         let running = Some(window(before(10 * MINUTE), 8));
         assert!(count(running, 2).is_ok());
-        let full = |left, wait| Err(TooMany { of: Limited::Sender, limit: 10, left, wait });
+        let full = |left, wait| Err(LimitExceeded { of: LimitScope::Sender, limit: 10, left, wait });
         assert_eq!(count(running, 3), full(2, 50 * MINUTE));
         assert_eq!(count(Some(window(NOON, 11)), 1), full(0, HOUR), "the limit may have been lowered");
         assert!(count(None, 10).is_ok());

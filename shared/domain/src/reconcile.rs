@@ -22,7 +22,7 @@ pub struct Reconcile {
 
 /// What was overdue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ReconcileOutcome {
     /// Its expiry: it is closed, and its seat is given back.
     Expired,
     /// Its mail: the record is written once more, so that the stream brings it to `mail` again.
@@ -36,7 +36,7 @@ pub enum Outcome {
 
 impl Action for Reconcile {
     const NAME: &'static str = "reconcile";
-    type Answer = Outcome;
+    type Answer = ReconcileOutcome;
     type Refusal = Infallible;
 
     fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
@@ -48,24 +48,24 @@ impl Action for Reconcile {
         snapshot: &Snapshot,
         policy: &Policy,
         now: Timestamp,
-    ) -> Result<Decision<Outcome>, Infallible> {
+    ) -> Result<Decision<ReconcileOutcome>, Infallible> {
         let invitation = snapshot.invitation(&self.organization, &self.invitation);
         let overdue = invitation.filter(|it| is_overdue(it, now));
-        let Some(invitation) = overdue else { return Ok(Decision::unchanged(Outcome::Nothing)) };
+        let Some(invitation) = overdue else { return Ok(Decision::unchanged(ReconcileOutcome::Nothing)) };
         if now >= invitation.expires_at + EXPIRY_OVERDUE {
             let changes = expire::close(invitation, policy, now);
-            return Ok(Decision { changes, answer: Outcome::Expired });
+            return Ok(Decision { changes, answer: ReconcileOutcome::Expired });
         }
         // At the expiry itself it is the timer's turn first, also for one whose mail never went out.
         if now >= invitation.expires_at {
-            return Ok(Decision::unchanged(Outcome::Nothing));
+            return Ok(Decision::unchanged(ReconcileOutcome::Nothing));
         }
         if invitation.mail.as_ref().is_some_and(|mail| mail.delivery == Delivery::Queued) {
             let owed_seconds = delivery::owed_seconds(invitation, policy, now);
             let changes = vec![Change::write(invitation.redriven(now))];
-            return Ok(Decision { changes, answer: Outcome::Driven { owed_seconds } });
+            return Ok(Decision { changes, answer: ReconcileOutcome::Driven { owed_seconds } });
         }
-        Ok(Decision::unchanged(Outcome::Nothing))
+        Ok(Decision::unchanged(ReconcileOutcome::Nothing))
     }
 }
 
@@ -79,10 +79,10 @@ pub fn is_overdue(invitation: &Invitation, now: Timestamp) -> bool {
 mod tests {
     use super::*;
     use crate::testing::{Given, HOUR, NOON, SECOND, acme, counts, given, id_of, written};
-    use crate::{Closed, Revision, Status};
+    use crate::{CloseReason, Revision, Status};
 
     impl Given {
-        fn reconciling(&self) -> Decision<Outcome> {
+        fn reconciling(&self) -> Decision<ReconcileOutcome> {
             let reconcile = Reconcile { organization: acme(), invitation: id_of("ivy") };
             let Ok(decision) = self.decide(&reconcile);
             decision
@@ -100,7 +100,7 @@ mod tests {
         let queued = given().delivery(Delivery::Queued).due_at(NOON);
         let before = queued.invitation.clone().unwrap();
         let decision = queued.reconciling();
-        assert_eq!(decision.answer, Outcome::Driven { owed_seconds: 47 * HOUR.as_secs() });
+        assert_eq!(decision.answer, ReconcileOutcome::Driven { owed_seconds: 47 * HOUR.as_secs() });
         let after = written(&decision);
         assert_eq!(after.state, State::Pending { due_at: NOON + 600 * SECOND });
         assert_eq!(after.revision, Revision(before.revision.0 + 1));
@@ -111,9 +111,9 @@ mod tests {
     #[test]
     fn a_second_before_it_is_due_nothing_is() {
         let early = given().delivery(Delivery::Queued).due_at(NOON + SECOND);
-        assert_eq!(early.reconciling(), Decision::unchanged(Outcome::Nothing));
+        assert_eq!(early.reconciling(), Decision::unchanged(ReconcileOutcome::Nothing));
         let early = given().delivery(Delivery::Sent).expiring_at(NOON).due_at(NOON + SECOND);
-        assert_eq!(early.reconciling(), Decision::unchanged(Outcome::Nothing));
+        assert_eq!(early.reconciling(), Decision::unchanged(ReconcileOutcome::Nothing));
     }
 
     #[test]
@@ -123,8 +123,8 @@ mod tests {
             late.now = NOON + EXPIRY_OVERDUE;
             let decision = late.reconciling();
             let purge_at = late.now + late.policy.retention;
-            assert_eq!(decision.answer, Outcome::Expired, "{delivery:?}");
-            let closed = State::Closed { how: Closed::Expired, at: late.now, purge_at };
+            assert_eq!(decision.answer, ReconcileOutcome::Expired, "{delivery:?}");
+            let closed = State::Closed { how: CloseReason::Expired, at: late.now, purge_at };
             assert_eq!(written(&decision).state, closed);
             assert_eq!(counts(&decision), (1, 0));
         }
@@ -135,7 +135,7 @@ mod tests {
         for seconds in [0, 299] {
             let mut queued = given().delivery(Delivery::Queued).expiring_at(NOON).due_at(NOON);
             queued.now = NOON + seconds * SECOND;
-            assert_eq!(queued.reconciling(), Decision::unchanged(Outcome::Nothing), "{seconds} s");
+            assert_eq!(queued.reconciling(), Decision::unchanged(ReconcileOutcome::Nothing), "{seconds} s");
         }
     }
 
@@ -143,7 +143,7 @@ mod tests {
     fn a_mail_that_is_not_queued_is_not_driven() {
         for delivery in [Delivery::Sent, Delivery::Failed, Delivery::Delivered, Delivery::Bounced] {
             let done = given().delivery(delivery).expiring_at(NOON + SECOND).due_at(NOON);
-            assert_eq!(done.reconciling(), Decision::unchanged(Outcome::Nothing), "{delivery:?}");
+            assert_eq!(done.reconciling(), Decision::unchanged(ReconcileOutcome::Nothing), "{delivery:?}");
         }
     }
 
@@ -151,9 +151,9 @@ mod tests {
     fn whatever_is_not_pending_needs_nothing() {
         for status in Status::ALL.into_iter().filter(|status| *status != Status::Pending) {
             let ended = given().expiring_at(NOON).status(status);
-            assert_eq!(ended.reconciling(), Decision::unchanged(Outcome::Nothing), "{status}");
+            assert_eq!(ended.reconciling(), Decision::unchanged(ReconcileOutcome::Nothing), "{status}");
         }
-        assert_eq!(given().not_invited().reconciling(), Decision::unchanged(Outcome::Nothing));
+        assert_eq!(given().not_invited().reconciling(), Decision::unchanged(ReconcileOutcome::Nothing));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Why an action that a person asked for is not done.
 
-use crate::{Permission, Seats, Status, TooMany, TooSoon};
+use crate::{CooldownActive, LimitExceeded, Permission, Seats, Status};
 
 /// Every reason for which the rules say no. Where several apply, an action gives the first one in the contract's order:
 /// who is calling before what they call for, and whether they may before whether it can be done.
@@ -47,13 +47,13 @@ pub enum Refusal {
     LastOwner,
     /// The organization or the sender would exceed a limit.
     #[error(transparent)]
-    TooMany(#[from] TooMany),
+    LimitExceeded(#[from] LimitExceeded),
     /// The address was mailed too recently or too often.
     #[error(transparent)]
-    TooSoon(#[from] TooSoon),
+    CooldownActive(#[from] CooldownActive),
     /// Of several addresses these were mailed too recently or too often, by their places in the request.
     #[error("addresses are not mailed again yet")]
-    AddressesTooSoon(Vec<(usize, TooSoon)>),
+    AddressesTooSoon(Vec<(usize, CooldownActive)>),
     /// Fewer seats are free than needed.
     #[error("the organization has too few free seats")]
     SeatsExhausted(Seats),

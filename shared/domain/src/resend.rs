@@ -2,8 +2,8 @@
 
 use crate::idempotency::{Fingerprint, Idempotent, Scope};
 use crate::{
-    Action, Change, Decision, Invitation, InvitationId, ItemKey, Limited, OrganizationId, Permission, Policy,
-    Refusal, Sender, Snapshot, Status, Timestamp, UserId,
+    Action, Change, Decision, Invitation, InvitationId, ItemKey, LimitScope, OrganizationId, Permission,
+    Policy, Refusal, Sender, Snapshot, Status, Timestamp, UserId,
 };
 
 /// A member resends an invitation. Its role and language stay as they are.
@@ -43,7 +43,7 @@ impl Action for Resend {
             status => return Err(Refusal::NotPending(status)),
         }
         let mailed = match &policy.limits {
-            Some(limits) => Some(Limited::Sender.count(member.mailed, 1, limits.mails_per_hour, now)?),
+            Some(limits) => Some(LimitScope::Sender.count(member.mailed, 1, limits.mails_per_hour, now)?),
             None => None,
         };
         invitation.may_be_mailed(policy, now)?;
@@ -83,8 +83,8 @@ mod tests {
         Given, HOUR, NOON, SECOND, YESTERDAY, address, asserts, counts, given, id_of, user, written,
     };
     use crate::{
-        CooldownReason, CounterUpdate, Delivery, Effect, Generation, Language, Revision, Role, Seats,
-        TooMany, TooSoon,
+        CooldownActive, CooldownReason, CounterUpdate, Delivery, Effect, Generation, Language, LimitExceeded,
+        Revision, Role, Seats,
     };
 
     fn resend(given: &Given) -> Resend {
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(counted(&given()), Some(CounterUpdate::Restart { over: None, since: NOON, more: 1 }));
         let add = CounterUpdate::Add { since: NOON, more: 1, limit: 1_000 };
         assert_eq!(counted(&given().mailed(999, NOON)), Some(add));
-        let full = TooMany { of: Limited::Sender, limit: 1_000, left: 0, wait: HOUR };
+        let full = LimitExceeded { of: LimitScope::Sender, limit: 1_000, left: 0, wait: HOUR };
         let refused = given().mailed(1_000, NOON).status(Status::Expired).seats_free(0);
         assert_eq!(refused.resending(), Err(full.into()), "before seats are asked for");
         assert!(given().invited(1_500, NOON).resending().is_ok(), "nobody is invited");
@@ -206,13 +206,13 @@ mod tests {
 
     #[test]
     fn an_address_is_mailed_again_after_a_minute_and_ten_times_in_all() {
-        let soon = |wait| Err(TooSoon { why: CooldownReason::JustNow, wait }.into());
+        let soon = |wait| Err(CooldownActive { why: CooldownReason::JustNow, wait }.into());
         assert_eq!(given().sent_at(NOON).resending(), soon(60 * SECOND));
         let sent = |seconds: i64| given().sent_at(Timestamp::from_unix(NOON.unix() - seconds));
         assert_eq!(sent(59).resending(), soon(SECOND));
         assert!(sent(60).resending().is_ok());
         assert!(given().generation(9).resending().is_ok());
-        let enough = |wait| Err(TooSoon { why: CooldownReason::Mails(10), wait }.into());
+        let enough = |wait| Err(CooldownActive { why: CooldownReason::Mails(10), wait }.into());
         let days = |days: u32| days * 24 * HOUR;
         assert_eq!(given().generation(10).resending(), enough(HOUR + days(30)), "an hour until it expires");
         let late = given().generation(10).expiring_at(YESTERDAY);

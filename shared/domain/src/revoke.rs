@@ -44,7 +44,7 @@ mod tests {
     use crate::testing::{
         Given, HOUR, NOON, SECOND, acme, asserts, counts, given, id_of, items, user, written,
     };
-    use crate::{Closed, Role, State, Status};
+    use crate::{CloseReason, Role, State, Status};
 
     fn revoke() -> Revoke {
         Revoke { caller: user("ada"), organization: acme(), invitation: Some(id_of("ivy")) }
@@ -111,7 +111,7 @@ mod tests {
     fn a_revoked_invitation_gives_its_seat_back_and_is_kept_for_a_while() {
         let decision = given().revoking().unwrap();
         let purge_at = NOON + given().policy.retention;
-        assert_eq!(written(&decision).state, State::Closed { how: Closed::Revoked, at: NOON, purge_at });
+        assert_eq!(written(&decision).state, State::Closed { how: CloseReason::Revoked, at: NOON, purge_at });
         assert_eq!(counts(&decision), (1, 0));
         assert_eq!(items(&decision).len(), 3);
         assert!(purge_at > NOON + HOUR);

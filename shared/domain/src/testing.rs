@@ -7,10 +7,10 @@
 use std::time::Duration;
 
 use crate::{
-    Action, Caller, Change, Closed, Decision, Delivery, Effect, EmailAddress, Generation, Guard, Invitation,
-    InvitationId, ItemKey, Language, Mail, Member, Organization, OrganizationId, OrganizationName,
-    Permission, Plan, Policy, Record, Revision, Role, Seats, Sender, Snapshot, State, Status, Timestamp,
-    UserId, WindowCounter,
+    Action, Caller, Change, CloseReason, Decision, Delivery, Effect, EmailAddress, Generation, Guard,
+    Invitation, InvitationId, ItemKey, Language, Mail, Member, Organization, OrganizationId,
+    OrganizationName, Permission, Plan, Policy, Record, Revision, Role, Seats, Sender, Snapshot, State,
+    Status, Timestamp, UserId, WindowCounter,
 };
 
 /// A moment: 2026-11-24T12:00:00Z.
@@ -60,10 +60,10 @@ pub(crate) fn state(name: &str, status: Status) -> State {
     match status {
         Status::Pending => State::Pending { due_at: NOON + HOUR },
         Status::Accepted => State::Accepted { by: user(name), at: NOON },
-        Status::Revoked => closed(Closed::Revoked),
-        Status::Expired => closed(Closed::Expired),
-        Status::Declined => closed(Closed::Declined),
-        Status::Removed => closed(Closed::Removed),
+        Status::Revoked => closed(CloseReason::Revoked),
+        Status::Expired => closed(CloseReason::Expired),
+        Status::Declined => closed(CloseReason::Declined),
+        Status::Removed => closed(CloseReason::Removed),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::ReferenceTable;
 use domain::{
-    Closed, Delivery, EmailAddress, Invitation, InvitationId, Link, Member, OrganizationId, Role, State,
+    CloseReason, Delivery, EmailAddress, Invitation, InvitationId, Link, Member, OrganizationId, Role, State,
     Status, Timestamp, UserId,
 };
 
@@ -184,17 +184,23 @@ impl ReferenceTable {
                 late(*at)
             }
             (State::Pending { .. }, State::Closed { how, at, .. }, operation) => match (how, operation) {
-                (Closed::Revoked, Operation::Revoke { invitation, .. }) if is_its(invitation) => late(*at),
-                (Closed::Declined, Operation::Decline { email, link }) if *email == before.email => {
-                    if *link == before.link() { late(*at) } else { Some(RuleViolation::ByAnOldLink) }
+                (CloseReason::Revoked, Operation::Revoke { invitation, .. }) if is_its(invitation) => {
+                    late(*at)
                 }
-                (Closed::Expired, Operation::Reconcile) => early(*at),
-                (Closed::Expired, Operation::Expire(timer)) if is_its(&timer.invitation) => early(*at),
+                (CloseReason::Declined, Operation::Decline { email, link }) if *email == before.email => {
+                    if *link == before.link() {
+                        late(*at)
+                    } else {
+                        Some(RuleViolation::ByAnOldLink)
+                    }
+                }
+                (CloseReason::Expired, Operation::Reconcile) => early(*at),
+                (CloseReason::Expired, Operation::Expire(timer)) if is_its(&timer.invitation) => early(*at),
                 _ => Some(RuleViolation::NotItsOwn),
             },
             (
                 State::Accepted { by, .. },
-                State::Closed { how: Closed::Removed, .. },
+                State::Closed { how: CloseReason::Removed, .. },
                 Operation::Remove { member, .. },
             ) if by == member => None,
             _ => Some(RuleViolation::NotItsOwn),

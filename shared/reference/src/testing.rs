@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use domain::{
-    Caller, Closed, Delivery, EmailAddress, Generation, Invitation, InvitationId, Mail, Member, Organization,
-    OrganizationId, OrganizationName, Revision, Role, Seats, Sender, State, Status, Timestamp, UserId,
+    Caller, CloseReason, Delivery, EmailAddress, Generation, Invitation, InvitationId, Mail, Member,
+    Organization, OrganizationId, OrganizationName, Revision, Role, Seats, Sender, State, Status, Timestamp,
+    UserId,
 };
 
 /// A whole number of seconds.
@@ -82,10 +83,10 @@ pub(crate) fn invitation(name: &str, status: Status) -> Invitation {
         state: match status {
             Status::Pending => State::Pending { due_at: noon() + HOUR },
             Status::Accepted => State::Accepted { by: user(name), at: noon() },
-            Status::Revoked => closed(Closed::Revoked),
-            Status::Expired => closed(Closed::Expired),
-            Status::Declined => closed(Closed::Declined),
-            Status::Removed => closed(Closed::Removed),
+            Status::Revoked => closed(CloseReason::Revoked),
+            Status::Expired => closed(CloseReason::Expired),
+            Status::Declined => closed(CloseReason::Declined),
+            Status::Removed => closed(CloseReason::Removed),
         },
         mail: Some(Mail { delivery: Delivery::Sent, detail: None, sent_at: Some(Timestamp::from_unix(0)) }),
     }

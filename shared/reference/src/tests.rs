@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use domain::delivery::{Mark, MarkMail};
+use domain::delivery::{DeliveryUpdate, UpdateDelivery};
 use domain::idempotency::WithIdempotencyKey;
 use domain::idempotency::{
     Fingerprint, IdempotencyKey, Idempotent, KeyReused, Scope, StoredResponse, StoredResponseId,
@@ -56,7 +56,7 @@ enum Act {
     Remove(Somebody, Somebody),
     /// By the timer of a mail sent some time ago.
     Expire(usize),
-    Mark(usize, Mark),
+    Mark(usize, DeliveryUpdate),
     /// Of the record of a mail sent some time ago.
     Reconcile(usize),
 }
@@ -78,13 +78,13 @@ fn acts() -> impl Strategy<Value = Act> {
     let role = || prop_oneof![Just(Role::Owner), Just(Role::Member)];
     let several = proptest::collection::vec(person(), 1..4);
     let mark = prop_oneof![
-        Just(Mark::Sent),
-        Just(Mark::Failed("refused".to_owned())),
-        Just(Mark::Rejected("malicious".to_owned())),
-        Just(Mark::Delivered),
-        Just(Mark::Bounced("unknown".to_owned())),
-        Just(Mark::Returned("away".to_owned())),
-        Just(Mark::Complained),
+        Just(DeliveryUpdate::Sent),
+        Just(DeliveryUpdate::Failed("refused".to_owned())),
+        Just(DeliveryUpdate::Rejected("malicious".to_owned())),
+        Just(DeliveryUpdate::Delivered),
+        Just(DeliveryUpdate::Bounced("unknown".to_owned())),
+        Just(DeliveryUpdate::Returned("away".to_owned())),
+        Just(DeliveryUpdate::Complained),
     ];
     prop_oneof![
         4 => (somebody(), several, role()).prop_map(|(by, whom, role)| Act::Invite(by, whom, role)),
@@ -198,7 +198,7 @@ impl World {
             }
             Act::Expire(age) => self.decide(seen, &Expire { timer: self.link(*age)?.clone() }),
             Act::Mark(age, mark) => {
-                self.decide(seen, &MarkMail { link: self.link(*age)?.clone(), mark: mark.clone() })
+                self.decide(seen, &UpdateDelivery { link: self.link(*age)?.clone(), mark: mark.clone() })
             }
             Act::Reconcile(age) => {
                 let invitation = self.link(*age)?.invitation.clone();

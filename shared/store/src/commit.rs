@@ -8,13 +8,13 @@ use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use domain::{GuardFailed, Plan};
 
 use crate::Store;
-use crate::error::{Cause, Error, Kind, kind};
+use crate::error::{Cause, Error, ErrorKind, kind};
 use crate::retry::{Backoff, RetryStats, count};
 use crate::transaction::transaction_item;
 
 /// What a transaction came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CommitOutcome {
     /// All of it is done.
     Committed,
     /// Nothing of it is done: a rival wrote first. Every change whose guard failed, in the plan's order.
@@ -51,7 +51,7 @@ impl CommitError {
 
 /// What one answer means.
 enum Answer {
-    Outcome(Outcome),
+    Outcome(CommitOutcome),
     /// `TransactionConflict` alone: nobody's guard failed, so what was decided still stands.
     Conflict,
     Throttled,
@@ -61,13 +61,17 @@ enum Answer {
 
 impl Store {
     /// Commits `plan`, and after a lost race does not decide again: for whoever has a plan and no facts.
-    pub async fn commit_once(&self, plan: &Plan) -> Result<Outcome, CommitError> {
+    pub async fn commit_once(&self, plan: &Plan) -> Result<CommitOutcome, CommitError> {
         self.commit(plan, &mut Backoff::new(self.retry_policy)).await
     }
 
     /// Commits `plan` under guard. A retry after a conflict has a fresh token, as long as no earlier attempt can still be carried
     /// out; every other retry sends the identical request.
-    pub(crate) async fn commit(&self, plan: &Plan, backoff: &mut Backoff) -> Result<Outcome, CommitError> {
+    pub(crate) async fn commit(
+        &self,
+        plan: &Plan,
+        backoff: &mut Backoff,
+    ) -> Result<CommitOutcome, CommitError> {
         let mut token = fresh_token();
         let mut answer_lost = false;
         loop {
@@ -76,7 +80,7 @@ impl Store {
                 plan.changes().iter().map(|it| transaction_item(&self.table, it)).collect();
             let items = items.map_err(|error| CommitError::Refused(error.into()))?;
             let Err(error) = self.send(items, &token).await else {
-                return Ok(Outcome::Committed);
+                return Ok(CommitOutcome::Committed);
             };
             let reasons = distinct(reasons(&error), error.code());
             count(|stats| stats.because_of(&reasons));
@@ -134,7 +138,7 @@ fn judge(error: &SdkError<TransactWriteItemsError, HttpResponse>) -> Answer {
                 reasons.iter().enumerate().filter(|(_, reason)| **reason == "ConditionalCheckFailed");
             let failed: Vec<_> = failed.map(|(place, _)| place).collect();
             if !failed.is_empty() {
-                Answer::Outcome(Outcome::GuardFailed(GuardFailed(failed)))
+                Answer::Outcome(CommitOutcome::GuardFailed(GuardFailed(failed)))
             } else if has(&["ValidationError", "ItemCollectionSizeLimitExceeded", "DuplicateItem"]) {
                 Answer::Refused
             } else if has(&["ThrottlingError", "ProvisionedThroughputExceeded"]) {
@@ -146,9 +150,9 @@ fn judge(error: &SdkError<TransactWriteItemsError, HttpResponse>) -> Answer {
             }
         }
         _ => match kind(error) {
-            Kind::Throttled => Answer::Throttled,
-            Kind::Unknown => Answer::Unknown,
-            Kind::Refused => Answer::Refused,
+            ErrorKind::Throttled => Answer::Throttled,
+            ErrorKind::Unknown => Answer::Unknown,
+            ErrorKind::Refused => Answer::Refused,
         },
     }
 }

@@ -48,7 +48,7 @@ pub struct CorruptItem {
 
 /// How a failed call is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ErrorKind {
     /// Certainly not done, for lack of capacity.
     Throttled,
     /// Perhaps done: the answer is lost.
@@ -58,7 +58,7 @@ pub(crate) enum Kind {
 }
 
 /// Tells by error code, status and the way the call failed.
-pub(crate) fn kind<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Kind {
+pub(crate) fn kind<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> ErrorKind {
     match error {
         SdkError::ServiceError(service) => match service.err().code() {
             Some(
@@ -66,13 +66,13 @@ pub(crate) fn kind<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -
                 | "ProvisionedThroughputExceededException"
                 | "RequestLimitExceeded"
                 | "LimitExceededException",
-            ) => Kind::Throttled,
-            Some("TransactionInProgressException") => Kind::Unknown,
-            _ if service.raw().status().is_server_error() => Kind::Unknown,
-            _ => Kind::Refused,
+            ) => ErrorKind::Throttled,
+            Some("TransactionInProgressException") => ErrorKind::Unknown,
+            _ if service.raw().status().is_server_error() => ErrorKind::Unknown,
+            _ => ErrorKind::Refused,
         },
-        SdkError::ConstructionFailure(_) => Kind::Refused,
-        _ => Kind::Unknown,
+        SdkError::ConstructionFailure(_) => ErrorKind::Refused,
+        _ => ErrorKind::Unknown,
     }
 }
 
@@ -82,9 +82,9 @@ where
 {
     fn from(error: SdkError<E, HttpResponse>) -> Self {
         match kind(&error) {
-            Kind::Throttled => Self::Throttled(error.into()),
-            Kind::Unknown => Self::Unavailable(error.into()),
-            Kind::Refused => Self::Refused(error.into()),
+            ErrorKind::Throttled => Self::Throttled(error.into()),
+            ErrorKind::Unknown => Self::Unavailable(error.into()),
+            ErrorKind::Refused => Self::Refused(error.into()),
         }
     }
 }

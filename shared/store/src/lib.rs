@@ -17,11 +17,11 @@ mod run;
 mod snapshot;
 mod transaction;
 
-pub use commit::{CommitError, Outcome};
+pub use commit::{CommitError, CommitOutcome};
 pub use error::{CorruptItem, Error};
 pub use overdue::{Overdue, OverduePage, PageToken};
 pub use page::{Membership, Page};
-pub use record::ListedMember;
+pub use record::MemberSummary;
 pub use retry::{Backoff, RetryPolicy, RetryStats, with_retry_stats};
 pub use run::{ATTEMPTS_MAX, RunError};
 

@@ -12,9 +12,9 @@ use crate::Store;
 use crate::error::{Cause, Error};
 use crate::expr::{Attr, Attributes, Condition, Placeholders, number, text};
 use crate::key::{Key, invitations, members, partition, person};
-use crate::record::{self, ListedMember};
+use crate::record::{self, MemberSummary};
 use crate::retry::Backoff;
-use crate::schema::BY_PERSON;
+use crate::schema::BY_USER;
 
 /// One request reads the names of no more organizations (the limit of `BatchGetItem`).
 const ORGANIZATIONS_MAX: usize = 100;
@@ -58,12 +58,12 @@ impl Store {
         role: Option<Role>,
         limit: usize,
         after: Option<&UserId>,
-    ) -> Result<Page<ListedMember, UserId>, Error> {
+    ) -> Result<Page<MemberSummary, UserId>, Error> {
         let items = self.query(Range {
             key: within(organization, members()),
             filter: role.map(|role| Condition::Equals(Attr::Role, text(role.as_str()))),
             // The rest would be more than half of what a thousand members weigh.
-            attributes: &record::LISTED,
+            attributes: &record::MEMBER_SUMMARY_ATTRIBUTES,
             index: None,
             limit,
             after: after.map(|user| Key::member(organization, user).attributes()),
@@ -122,7 +122,7 @@ impl Store {
             key: Condition::Equals(Attr::Person, text(person(user))),
             filter: None,
             attributes: &[],
-            index: Some(BY_PERSON),
+            index: Some(BY_USER),
             limit: limit.min(ORGANIZATIONS_MAX),
             after,
         });

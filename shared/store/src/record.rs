@@ -6,9 +6,9 @@ use std::fmt::Display;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::idempotency::{Fingerprint, StoredResponse};
 use domain::{
-    Closed, Delivery, EmailAddress, Generation, Invitation, InvitationId, ItemKey, Language, Mail, MailId,
-    Member, Organization, OrganizationId, OrganizationName, RecipientDay, Record, Revision, Role, Seats,
-    Sender, State, Status, Timestamp, UserId, WindowCounter,
+    CloseReason, Delivery, EmailAddress, Generation, Invitation, InvitationId, ItemKey, Language, Mail,
+    MailId, Member, Organization, OrganizationId, OrganizationName, RecipientDay, Record, Revision, Role,
+    Seats, Sender, State, Status, Timestamp, UserId, WindowCounter,
 };
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
@@ -231,7 +231,7 @@ fn member(organization: &OrganizationId, user: &UserId, record: MemberRecord) ->
 
 /// A member, as much of them as a list shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedMember {
+pub struct MemberSummary {
     /// Who.
     pub user: UserId,
     /// The address that they were invited by.
@@ -243,15 +243,15 @@ pub struct ListedMember {
 }
 
 /// What [`listed`] wants of a member's item.
-pub(crate) const LISTED: [Attr; 4] = [Attr::Sk, Attr::Role, Attr::Email, Attr::JoinedAt];
+pub(crate) const MEMBER_SUMMARY_ATTRIBUTES: [Attr; 4] = [Attr::Sk, Attr::Role, Attr::Email, Attr::JoinedAt];
 
-/// A member of `organization`, of an item that may have nothing but [`LISTED`].
+/// A member of `organization`, of an item that may have nothing but [`MEMBER_SUMMARY_ATTRIBUTES`].
 ///
 /// Read attribute by attribute: of what a thousand members cost, `from_item` and a second look at each address would be a third.
 pub(crate) fn listed(
     organization: &OrganizationId,
     mut item: Attributes,
-) -> Result<ListedMember, CorruptItem> {
+) -> Result<MemberSummary, CorruptItem> {
     let user = member_of(organization, &item)?;
     let lacks = |attribute: Attr| {
         corrupt(&Key::member(organization, &user), format!("no member's {}", attribute.as_str()))
@@ -264,7 +264,7 @@ pub(crate) fn listed(
     };
     let role = role.as_s().ok().and_then(|role| role.parse().ok());
     let joined_at = joined_at.as_n().ok().and_then(|seconds| seconds.parse().ok());
-    Ok(ListedMember {
+    Ok(MemberSummary {
         email: email.ok_or_else(|| lacks(Attr::Email))?,
         role: role.ok_or_else(|| lacks(Attr::Role))?,
         joined_at: Timestamp::from_unix(joined_at.ok_or_else(|| lacks(Attr::JoinedAt))?),
@@ -339,10 +339,10 @@ fn invitation(
             by: required(&key, "accepted_by", record.accepted_by)?,
             at: required(&key, "accepted_at", record.accepted_at)?,
         },
-        Status::Revoked => closed(Closed::Revoked)?,
-        Status::Expired => closed(Closed::Expired)?,
-        Status::Declined => closed(Closed::Declined)?,
-        Status::Removed => closed(Closed::Removed)?,
+        Status::Revoked => closed(CloseReason::Revoked)?,
+        Status::Expired => closed(CloseReason::Expired)?,
+        Status::Declined => closed(CloseReason::Declined)?,
+        Status::Removed => closed(CloseReason::Removed)?,
     };
     Ok(Invitation {
         id: id.clone(),
@@ -485,7 +485,7 @@ mod tests {
         for (state, mail) in [
             (State::Pending { due_at: at }, Some(bounced)),
             (State::Accepted { by, at }, None),
-            (State::Closed { how: Closed::Removed, at, purge_at: at }, None),
+            (State::Closed { how: CloseReason::Removed, at, purge_at: at }, None),
         ] {
             let stored = sample(state, mail);
             let item = invitation_item(&stored).unwrap();
@@ -523,14 +523,14 @@ mod tests {
             mailed: None,
         };
         let mut item = member_item(&member).unwrap();
-        item.retain(|name, _| LISTED.iter().any(|attribute| attribute.as_str() == name));
+        item.retain(|name, _| MEMBER_SUMMARY_ATTRIBUTES.iter().any(|attribute| attribute.as_str() == name));
         let Member { user, role, joined_at, .. } = member;
         assert_eq!(
             listed(&organization, item.clone()).unwrap(),
-            ListedMember { user, email, role, joined_at }
+            MemberSummary { user, email, role, joined_at }
         );
 
-        for attribute in LISTED {
+        for attribute in MEMBER_SUMMARY_ATTRIBUTES {
             let wrong = [None, Some(AttributeValue::Bool(true)), Some(text("no such")), Some(number(1))];
             // A number is what a time is, and a text has the form of nothing here.
             for value in wrong.into_iter().take(if attribute == Attr::JoinedAt { 3 } else { 4 }) {

@@ -2,7 +2,7 @@
 
 use domain::{Action, Clock, GuardFailed, Plan, PlanError, Policy, Snapshot};
 
-use crate::commit::Outcome;
+use crate::commit::CommitOutcome;
 use crate::retry::{Backoff, count};
 use crate::{CommitError, Error, Store};
 
@@ -69,8 +69,8 @@ impl Store {
                 return Ok(decision.answer);
             }
             match self.commit(&plan, &mut backoff).await? {
-                Outcome::Committed => return Ok(decision.answer),
-                Outcome::GuardFailed(GuardFailed(places)) => {
+                CommitOutcome::Committed => return Ok(decision.answer),
+                CommitOutcome::GuardFailed(GuardFailed(places)) => {
                     let kinds = places.iter().filter_map(|place| plan.changes().get(*place));
                     failed = kinds.map(|change| change.item.kind()).collect();
                 }

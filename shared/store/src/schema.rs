@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{
 };
 
 /// A user's organizations.
-pub const BY_PERSON: &str = "by_person";
+pub const BY_USER: &str = "by_user";
 /// What is overdue.
 pub const BY_DUE: &str = "by_due";
 /// The attribute that DynamoDB deletes closed invitations by.
@@ -42,7 +42,7 @@ pub fn create(client: &Client, table: &str) -> Result<CreateTableFluentBuilder, 
     let roles = projection.clone().projection_type(ProjectionType::Include).non_key_attributes("role");
     let keys = projection.projection_type(ProjectionType::KeysOnly);
     for (index, [hash, range], projection) in
-        [(BY_PERSON, key("person", "pk")?, roles), (BY_DUE, key("due_shard", "due_at")?, keys)]
+        [(BY_USER, key("person", "pk")?, roles), (BY_DUE, key("due_shard", "due_at")?, keys)]
     {
         create = create.global_secondary_indexes(
             GlobalSecondaryIndex::builder()

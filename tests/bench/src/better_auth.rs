@@ -5,11 +5,11 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::Stdio;
 
+use harness::Person;
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
-use world::Person;
 
 use crate::load::{self, AT_ONCE, Best, CALLS, Call, LONG_LISTS, Load, Server};
 use crate::peers;

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use dev::laptop::{Laptop as Filling, Options};
 use domain::Record;
 use domain::{Policy, Role};
-use world::Furniture;
+use harness::Fixtures;
+use local::laptop::{Laptop as Filling, Options};
 
 use crate::load::{Laptop, Load, accepting, editing, inviting, listing, names, removing};
 use crate::process::{mib, ms};
@@ -69,17 +69,17 @@ async fn fill(db: &Path, organizations: usize) -> Result<(), String> {
     let options = Options { db: Some(db.to_owned()), ..Options::default() };
     let laptop = Filling::start(options, |_| {}).await.map_err(|error| error.to_string())?;
     for begun in (0..organizations).step_by(BATCH) {
-        let mut furniture = Furniture::new(Policy::default(), domain::Clock::now(laptop.clock()));
+        let mut fixtures = Fixtures::new(Policy::default(), domain::Clock::now(laptop.clock()));
         for number in begun..organizations.min(begun + BATCH) {
-            let organization = furniture.founds(&format!("founder-{number}"));
-            furniture.joins(
+            let organization = fixtures.founds(&format!("founder-{number}"));
+            fixtures.joins(
                 &organization,
                 &format!("founder-{number}"),
                 &format!("member-{number}"),
                 Role::Member,
             );
         }
-        let records: Vec<Record> = furniture.records();
+        let records: Vec<Record> = fixtures.records();
         laptop.table().fill(&records).await.map_err(|error| error.to_string())?;
     }
     laptop.idle().await.map_err(|error| error.to_string())

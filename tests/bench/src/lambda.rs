@@ -222,7 +222,7 @@ impl Lambda {
     }
 
     /// AWS, as functions know it, is at this laptop.
-    pub fn is_beside(&self, laptop: &dev::laptop::Laptop) {
+    pub fn is_beside(&self, laptop: &local::laptop::Laptop) {
         let _ = self.0.laptop.set((laptop.url().to_owned(), laptop.router()));
     }
 
@@ -366,7 +366,7 @@ impl Lambda {
 
 /// What `infra/laptop.env` sets.
 fn environment() -> Result<Vec<(String, String)>, String> {
-    let path: &Path = &world::top().join("infra/laptop.env");
+    let path: &Path = &harness::top().join("infra/laptop.env");
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let lines = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
     Ok(lines.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect())

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
+use harness::{Organization, Person};
 use http::{Method, Request, header};
 use serde_json::{Value, json};
-use world::{Organization, Person};
 
 use crate::process::{self, Memory, ms, percentile};
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use world::World;
+use harness::World;
 
 use crate::better_auth::{self, Figures};
 use crate::lambda::{Invocation, Lambda, Launch, Tape};

@@ -1,6 +1,6 @@
 //! The page of results: one section for each thing that is measured, each with the conditions it was measured under.
 
-use dev::function_table::FUNCTIONS;
+use local::function_table::FUNCTIONS;
 use std::fmt::{self, Display, Write as _};
 use std::fs;
 use std::io::ErrorKind;
@@ -92,12 +92,12 @@ fn path() -> PathBuf {
 
 /// Where Cargo builds.
 pub fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| world::top().join("target"), PathBuf::from)
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| harness::top().join("target"), PathBuf::from)
 }
 
 /// Builds the release binaries, and says where they are.
 pub fn built() -> Result<PathBuf, String> {
-    let mut build = world::cargo();
+    let mut build = harness::cargo();
     build.args(["build", "--release", "--workspace", "--bin", "roster", "--bin", FLOOR]);
     for function in functions() {
         build.args(["--bin", &function]);

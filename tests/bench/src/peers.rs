@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use axum::body::Bytes;
+use harness::World;
 use serde_json::{Value, json};
-use world::World;
 
 use crate::page::target;
 
@@ -120,7 +120,7 @@ fn place() -> Result<PathBuf, String> {
 }
 
 fn sources() -> PathBuf {
-    world::top().join("tests/bench/peers")
+    harness::top().join("tests/bench/peers")
 }
 
 fn version(program: &Path) -> Result<String, String> {

@@ -1,10 +1,10 @@
 //! What is called to measure a function: many calls of one kind, each of which does what it is there for.
 
 use domain::{Policy, Role};
+use harness::{Fixtures, Options, Organization, World};
 use http::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use world::{Furniture, Options, Organization, World};
 
 use crate::lambda::Lambda;
 use crate::load::Call;
@@ -46,7 +46,7 @@ pub async fn world(lambda: &Lambda, directory: &TempDir) -> World {
 /// Ends the world as whoever measured in it has ended: well, unless that has failed, which is told then.
 pub async fn ended<T>(world: World, measured: Result<T, String>) -> Result<T, String> {
     match measured {
-        Ok(_) => world.ends_well().await,
+        Ok(_) => world.finish().await,
         // It would fail for being left in the middle, and hide why.
         Err(_) => std::mem::forget(world),
     }
@@ -131,12 +131,12 @@ const FIFTIES: usize = 18;
 
 /// Puts the organizations into the table, and gathers what calls will need.
 async fn furnish(world: &World, times: usize) -> Stage {
-    let mut furniture = Furniture::new(Policy::default(), world.now());
+    let mut fixtures = Fixtures::new(Policy::default(), world.now());
     let names: Vec<_> = (0..999).map(|number| format!("guest-{number:03}")).collect();
     let mut founded = |members: usize, invited: usize| {
-        let organization = furniture.founds("ada");
-        names[..members].iter().for_each(|name| furniture.joins(&organization, "ada", name, Role::Member));
-        names[..invited].iter().for_each(|name| furniture.invites(&organization, "ada", name, Role::Member));
+        let organization = fixtures.founds("ada");
+        names[..members].iter().for_each(|name| fixtures.joins(&organization, "ada", name, Role::Member));
+        names[..invited].iter().for_each(|name| fixtures.invites(&organization, "ada", name, Role::Member));
         organization
     };
     let fifties = (0..times.div_ceil(5).div_ceil(FIFTIES)).map(|_| founded(0, 0)).collect();
@@ -146,14 +146,14 @@ async fn furnish(world: &World, times: usize) -> Stage {
     let names = names[..times].to_vec();
     let paths = |organization: &Organization, below: &str| {
         let path = |name: &String| {
-            let invitation = furniture.invitation(organization, name);
+            let invitation = fixtures.invitation(organization, name);
             let id = invitation["id"].as_str().unwrap_or_default();
             organization.path(&format!("/invitations/{id}{below}"))
         };
         names.iter().map(path).collect::<Vec<_>>()
     };
     let (resending, revoking) = (paths(&resending, "/resend"), paths(&revoking, ""));
-    world.is_furnished_with(&furniture).await;
+    world.load(&fixtures).await;
     let tokens = |organization: &Organization| {
         let token = |name: &String| {
             let mails = world.laptop().mailbox().items(Some(&format!("{name}@example.com")));

@@ -8,8 +8,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use axum::body::Bytes;
+use harness::World;
 use serde_json::json;
-use world::World;
 
 use crate::lambda::{Invocation, Lambda, Launch, Start};
 use crate::page::{Bounds, functions, target};

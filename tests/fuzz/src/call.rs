@@ -16,13 +16,13 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dev::function_table::{ROUTES, Route};
 use domain::{EmailAddress, InvitationId, Role, Token, UserId};
+use harness::document::knows;
 use http::{HeaderName, HeaderValue};
+use local::function_table::{ROUTES, Route};
 use percent_encoding::percent_decode_str;
 use reference::Operation;
 use serde_json::{Value, json};
-use world::document::knows;
 
 use crate::site::{HIDDEN, Invoked, at_the_site, named};
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use aws_lambda_events::event::dynamodb::EventRecord;
-use dev::functions::InvokeError;
 use domain::{Invitation, Status};
+use local::functions::InvokeError;
 use reference::ReferenceTable;
 use serde_json::{Value, json};
 

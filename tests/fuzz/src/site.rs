@@ -14,16 +14,17 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use data_encoding::BASE64URL_NOPAD;
-use dev::functions::{Functions as _, InvokeError};
-use dev::laptop::sdk_config;
-use dev::local::Local;
-use dev::table::Table;
-use domain::delivery::{Mark, MarkMail};
+use domain::delivery::{DeliveryUpdate, UpdateDelivery};
 use domain::{
     Clock, EmailAddress, Generation, Invitation, KeyId, Language, Link, OrganizationId, Policy, Role,
     Timestamp, Token,
 };
+use harness::{Fixtures, Organization};
 use links::InProcess;
+use local::functions::{Functions as _, InvokeError};
+use local::laptop::sdk_config;
+use local::linked_functions::LinkedFunctions;
+use local::table::Table;
 use reference::ReferenceTable;
 use serde_json::{Value, json};
 use simulator::engine::{Engine, TABLE};
@@ -31,7 +32,6 @@ use simulator::network::{Answer, response};
 use simulator::services::{Mailbox, Scheduled, Schedules};
 use store::Store;
 use tokio::runtime::Runtime;
-use world::{Furniture, Organization};
 
 /// When everything happens: 2026-11-24T12:00:00Z.
 pub fn noon() -> Timestamp {
@@ -61,7 +61,7 @@ impl Clock for Noon {
 
 /// Both organizations, on paper.
 pub struct Furnished {
-    furniture: Furniture,
+    fixtures: Fixtures,
     organization: Organization,
     hidden: Organization,
 }
@@ -70,16 +70,16 @@ pub struct Furnished {
 pub fn furnished() -> Furnished {
     fastrand::seed(7);
     let policy = Policy { seats: 12, ..Policy::default() };
-    let mut furniture = Furniture::new(policy, Timestamp::from_unix(noon().unix() - 49 * 60 * 60));
-    let organization = furniture.founds(OWNER);
-    let hidden = furniture.founds(&format!("{HIDDEN}-9d21c7f4"));
-    furniture.invites(&hidden, &format!("{HIDDEN}-9d21c7f4"), &format!("{HIDDEN}-guest"), Role::Member);
-    furniture.invites(&organization, OWNER, OVERDUE, Role::Member);
-    furniture.joins(&organization, OWNER, MEMBER, Role::Member);
-    furniture.at(noon());
-    furniture.invites(&organization, OWNER, SENT, Role::Owner);
-    furniture.invites(&organization, MEMBER, QUEUED, Role::Member);
-    Furnished { furniture, organization, hidden }
+    let mut fixtures = Fixtures::new(policy, Timestamp::from_unix(noon().unix() - 49 * 60 * 60));
+    let organization = fixtures.founds(OWNER);
+    let hidden = fixtures.founds(&format!("{HIDDEN}-9d21c7f4"));
+    fixtures.invites(&hidden, &format!("{HIDDEN}-9d21c7f4"), &format!("{HIDDEN}-guest"), Role::Member);
+    fixtures.invites(&organization, OWNER, OVERDUE, Role::Member);
+    fixtures.joins(&organization, OWNER, MEMBER, Role::Member);
+    fixtures.at(noon());
+    fixtures.invites(&organization, OWNER, SENT, Role::Owner);
+    fixtures.invites(&organization, MEMBER, QUEUED, Role::Member);
+    Furnished { fixtures, organization, hidden }
 }
 
 impl Furnished {
@@ -91,7 +91,7 @@ impl Furnished {
     fn invitation(&self, organization: &Organization, name: &str) -> Invitation {
         let id = OrganizationId::parse(&organization.id).expect("an organization has an id");
         let email = EmailAddress::parse(&format!("{name}@example.com")).expect("an address");
-        self.furniture.table().invitation_of(&id, &email).expect("they are invited").clone()
+        self.fixtures.table().invitation_of(&id, &email).expect("they are invited").clone()
     }
 
     /// What inputs may name without knowing it: `$organization` and so on.
@@ -231,7 +231,7 @@ fn partitions(request: &Value, found: &mut Vec<String>) {
 /// A table with both organizations, and the functions over it.
 pub struct Site {
     services: Arc<Services>,
-    functions: Local,
+    functions: LinkedFunctions,
     /// The table, as it is in the beginning.
     pub before: ReferenceTable,
 }
@@ -259,14 +259,14 @@ impl Site {
         let table = Table::new(aws_sdk_dynamodb::Client::new(&config), TABLE);
         table.make().await.expect("the table can be made");
         let furnished = furnished();
-        table.fill(&furnished.furniture.records()).await.expect("the table can be filled");
+        table.fill(&furnished.fixtures.records()).await.expect("the table can be filled");
         let store = Store::new(&config, TABLE);
         let policy = Policy { seats: 12, ..Policy::default() };
-        let mark = MarkMail { link: furnished.ivy().link(), mark: Mark::Sent };
+        let mark = UpdateDelivery { link: furnished.ivy().link(), mark: DeliveryUpdate::Sent };
         store.run(&mark, &policy, &Noon).await.expect("a mail can be marked");
-        let edge = edge::App { store, clock: Arc::new(Noon), policy, services: () };
+        let app = lambda_api::App { store, clock: Arc::new(Noon), policy, services: () };
         let accept_url = "https://product.example/accept";
-        let functions = Local::assembled(edge, Arc::new(key()), &config, accept_url, Language::En);
+        let functions = LinkedFunctions::assembled(app, Arc::new(key()), &config, accept_url, Language::En);
         let functions = functions.expect("the functions can be set up");
         let before = services.engine.table().expect("the table can be read");
         Self { services, functions, before }

@@ -7,7 +7,7 @@ use domain::{
     EmailAddress, Generation, Invitation, InvitationId, KeyId, Language, Link, Mac, OrganizationId,
     OrganizationName, Role, Status, Timestamp, Token, UserId,
 };
-use mail::letter::{Letter, Letterhead};
+use mail::email::{Email, EmailTemplate};
 
 use crate::site::{furnished, noon};
 
@@ -60,22 +60,22 @@ pub fn name(bytes: &[u8]) {
     let lines = |text: &str| text.lines().count();
     assert_eq!(lines(&letter.text), lines(&plain.text), "a name makes lines");
     for mark in ['<', '>', '"'] {
-        let count = |letter: &Letter| letter.html.matches(mark).count();
+        let count = |letter: &Email| letter.html.matches(mark).count();
         assert_eq!(count(&letter), count(&plain), "a name makes markup: {kept:?}");
     }
     let bare = |text: &str| text.matches("://").count();
     assert_eq!(bare(&letter.text), bare(&plain.text), "a name makes a link: {kept:?}");
 }
 
-fn letter(name: &str) -> Letter {
+fn letter(name: &str) -> Email {
     thread_local!(static IVY: Invitation = furnished().ivy());
     IVY.with(|invitation| {
         let key = KeyId::parse("fuzz").expect("a key's id");
         let token = Token { key, link: invitation.link(), mac: Mac([7; 32]) };
-        let letterhead =
-            Letterhead::new("Example", "https://product.example/accept", Language::En).expect("a page");
+        let template =
+            EmailTemplate::new("Example", "https://product.example/accept", Language::En).expect("a page");
         let name = OrganizationName::parse(name).expect("a name");
-        letterhead.write(&name, invitation, &token, noon()).expect("a letter can be written")
+        template.write(&name, invitation, &token, noon()).expect("a letter can be written")
     })
 }
 

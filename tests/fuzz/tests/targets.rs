@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 use std::{env, fs};
 
-use dev::function_table::ROUTES;
 use fuzz::TARGETS;
+use local::function_table::ROUTES;
 use mutatis::check::{Check, CheckError};
 use mutatis::mutators as m;
 use mutatis::{Candidates, Mutate};

@@ -1,6 +1,6 @@
 //! What people call and timers invoke, as the real decisions see it.
 
-use domain::delivery::{Mark, MarkMail};
+use domain::delivery::{DeliveryUpdate, UpdateDelivery};
 use domain::{
     Accept, Action, Decline, Expire, Invite, Link, OrganizationEdit, OrganizationName, Plan, Reconcile,
     Refusal, Remove, Resend, Revoke, Role, RoleEdit, Snapshot,
@@ -33,7 +33,7 @@ pub enum Call {
     /// Reconcile looks at this person's invitation.
     Reconcile(Person),
     /// SES tells something of the mail with this link.
-    Feedback(Link, Mark),
+    Feedback(Link, DeliveryUpdate),
 }
 
 impl Call {
@@ -85,7 +85,9 @@ impl Call {
             }
             Self::Expire(link) => decide.works(&Expire { timer: link.clone() }),
             Self::Reconcile(person) => decide.works(&Reconcile { organization, invitation: id(person) }),
-            Self::Feedback(link, mark) => decide.works(&MarkMail { link: link.clone(), mark: mark.clone() }),
+            Self::Feedback(link, mark) => {
+                decide.works(&UpdateDelivery { link: link.clone(), mark: mark.clone() })
+            }
         }
     }
 

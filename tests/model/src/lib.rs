@@ -89,7 +89,7 @@ pub enum Work {
     /// A call or a function that has decided and has to commit.
     Decided(Call, Plan),
     /// `mail` has read that this is owed, and has to send it.
-    Owed(Person, Link),
+    OwedMail(Person, Link),
     /// SES took it; `mail` has to mark that.
     Taken(Person, Link),
     /// SES will never take it; `mail` has to mark that.

@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use domain::delivery::{self, Mark};
+use domain::delivery::{self, DeliveryUpdate};
 use domain::{Link, Plan, expire};
 
 use crate::{Call, Mailed, Person, Roster, State, Work};
@@ -60,7 +60,7 @@ impl Roster {
         for (place, work) in state.under_way.iter().enumerate() {
             steps.push(Step::Proceed(place));
             match work {
-                Work::Owed(..) => {
+                Work::OwedMail(..) => {
                     steps.extend((faults.refusals > 0).then_some(Step::Refuse(place)));
                     steps.extend((faults.crashes > 0).then_some(Step::Crash(place)));
                 }
@@ -94,7 +94,7 @@ impl Roster {
         }
         if faults.feedback > 0 {
             for mailed in state.mailed.values() {
-                let mark = Mark::Bounced("unknown".to_owned());
+                let mark = DeliveryUpdate::Bounced("unknown".to_owned());
                 steps.push(Step::Begin(Call::Feedback(mailed.link.clone(), mark)));
             }
         }
@@ -133,13 +133,13 @@ impl Roster {
             }
             Step::Refuse(place) => {
                 spend(&mut next.faults.refusals)?;
-                let Work::Owed(person, link) = next.under_way.remove(place) else { return None };
+                let Work::OwedMail(person, link) = next.under_way.remove(place) else { return None };
                 next.under_way.push(Work::Refused(person, link));
             }
             Step::Crash(place) => {
                 spend(&mut next.faults.crashes)?;
                 let record = match next.under_way.remove(place) {
-                    Work::Owed(person, _) | Work::Taken(person, _) | Work::Refused(person, _) => {
+                    Work::OwedMail(person, _) | Work::Taken(person, _) | Work::Refused(person, _) => {
                         (Reader::Mail, person)
                     }
                     Work::Arranging(person, _) => (Reader::Schedule, person),
@@ -250,7 +250,7 @@ impl Roster {
         match reader {
             Reader::Mail => {
                 if delivery::owed(record, Self::now(state.tick)).is_some() {
-                    let owed = Work::Owed(person, record.link());
+                    let owed = Work::OwedMail(person, record.link());
                     state.under_way.push(owed);
                 }
             }
@@ -274,13 +274,13 @@ impl Roster {
                     }
                 }
             }
-            Work::Owed(person, link) => {
+            Work::OwedMail(person, link) => {
                 let mailed = Mailed { link: link.clone(), times: 0 };
                 state.mailed.entry((person, link.generation.0)).or_insert(mailed).times += 1;
                 state.under_way.push(Work::Taken(person, link));
             }
-            Work::Taken(_, link) => self.mark(state, link, Mark::Sent),
-            Work::Refused(_, link) => self.mark(state, link, Mark::Failed("refused".to_owned())),
+            Work::Taken(_, link) => self.mark(state, link, DeliveryUpdate::Sent),
+            Work::Refused(_, link) => self.mark(state, link, DeliveryUpdate::Failed("refused".to_owned())),
             Work::Arranging(person, timer) => {
                 match timer {
                     Some(link) => state.schedules.insert(person, link),
@@ -299,7 +299,7 @@ impl Roster {
 
     /// Read, decide and commit in one: whoever marks tries until it is done, and a mark minds nobody but its own
     /// mail.
-    fn mark(&self, state: &mut State, link: Link, mark: Mark) {
+    fn mark(&self, state: &mut State, link: Link, mark: DeliveryUpdate) {
         let call = Call::Feedback(link, mark);
         if let Some(plan) = call.decide(self, &state.table, state.tick, None).ok().filter(Plan::writes) {
             self.commit(state, &call, &plan);
@@ -310,7 +310,7 @@ impl Roster {
 impl Work {
     fn is_read_by(&self, reader: Reader, person: Person) -> bool {
         match self {
-            Self::Owed(whose, _) | Self::Taken(whose, _) | Self::Refused(whose, _) => {
+            Self::OwedMail(whose, _) | Self::Taken(whose, _) | Self::Refused(whose, _) => {
                 reader == Reader::Mail && *whose == person
             }
             Self::Arranging(whose, _) => reader == Reader::Schedule && *whose == person,

@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use dev::stream::Record;
 use dynoxide::{Database, DynoxideError};
+use local::stream::Record;
 use reference::ReferenceTable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

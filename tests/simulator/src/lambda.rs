@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use dev::functions::{Functions as _, InvokeError};
-use dev::stream::{Outcome, Policy, Record, Work};
 use domain::{InvitationId, OrganizationId};
+use local::functions::{Functions as _, InvokeError};
+use local::stream::{BatchQueue, Outcome, Policy, Record};
 use reference::Operation;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
@@ -148,7 +148,7 @@ impl Event {
     pub fn new(function: &'static str, payload: Value) -> Self {
         let operation = match function {
             "expire" => {
-                let timer: edge::Timer = serde_json::from_value(payload.clone()).expect("a timer");
+                let timer: lambda_api::Timer = serde_json::from_value(payload.clone()).expect("a timer");
                 Operation::Expire(timer.into())
             }
             "reconcile" => Operation::Reconcile,
@@ -251,7 +251,7 @@ impl World {
                 pause_max: Duration::from_mins(2),
                 ..Policy::default()
             };
-            let mut work = Work::new(records, policy);
+            let mut work = BatchQueue::new(records, policy);
             while let Some(batch) = work.batch() {
                 let batch = batch.to_vec();
                 let duplicate = self.strikes(self.faults.duplicates);

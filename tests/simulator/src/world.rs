@@ -10,15 +10,15 @@ use std::time::Duration;
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::config::SharedHttpClient;
-use dev::aws::kms::Kms;
-use dev::laptop::sdk_config;
-use dev::local::Local;
-use dev::table::Table;
 use domain::{
     Caller, Clock, Create, Delivery, EmailAddress, Language, Limits, Link, OrganizationId, OrganizationName,
     Policy, State, Timestamp, UserId, WindowCounter,
 };
 use fastrand::Rng;
+use local::aws::kms::Kms;
+use local::laptop::sdk_config;
+use local::linked_functions::LinkedFunctions;
+use local::table::Table;
 use reference::ReferenceTable;
 use serde_json::{Value, json};
 use store::Store;
@@ -55,7 +55,7 @@ pub struct World {
     rng: Mutex<Rng>,
     mailbox: Mutex<Mailbox>,
     schedules: Mutex<Schedules>,
-    places: OnceLock<Vec<Local>>,
+    places: OnceLock<Vec<LinkedFunctions>>,
     tasks: Mutex<JoinSet<()>>,
     /// The table after each commit, and when that was.
     tables: Mutex<Vec<(Duration, Arc<ReferenceTable>)>>,
@@ -165,17 +165,17 @@ impl World {
         sdk_config("http://aws.example", Some(http)).to_builder().region(Region::new(region)).build()
     }
 
-    fn place(&self, config: &SdkConfig, policy: &Policy) -> Local {
+    fn place(&self, config: &SdkConfig, policy: &Policy) -> LinkedFunctions {
         let most = i64::try_from(self.faults.skew.as_millis()).unwrap_or(0);
         let skew_millis = lock(&self.rng).i64(0..=most) - most / 2;
-        let edge = edge::App {
+        let app = lambda_api::App {
             store: Store::new(config, TABLE),
             clock: Arc::new(PlaceClock { began: self.began, skew_millis }),
             policy: policy.clone(),
             services: (),
         };
         let key = links::Kms::new(config, &format!("sim={LINK_KEY}")).expect("a key's name");
-        Local::assembled(edge, Arc::new(key), config, "https://product.example/accept", Language::En)
+        LinkedFunctions::assembled(app, Arc::new(key), config, "https://product.example/accept", Language::En)
             .expect("the functions can be set up")
     }
 
@@ -318,7 +318,7 @@ impl World {
     }
 
     /// One of the places where functions run.
-    pub fn any_functions(&self) -> &Local {
+    pub fn any_functions(&self) -> &LinkedFunctions {
         let places = self.places.get().expect("the world has begun");
         self.one_of(places).expect("there are places")
     }

@@ -2,5 +2,5 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    edge::event::main(env!("CARGO_BIN_NAME"), actions::expire::handle).await
+    lambda_api::event::main(env!("CARGO_BIN_NAME"), actions::expire::handle).await
 }

@@ -1,6 +1,6 @@
 //! The events, as the rules of the template hand them over.
 
-use domain::delivery::Mark;
+use domain::delivery::DeliveryUpdate;
 use domain::{Generation, InvitationId, Link, OrganizationId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -11,7 +11,7 @@ pub struct Event {
     /// The mail's link, by its ids.
     pub link: Link,
     /// What happened.
-    pub mark: Mark,
+    pub mark: DeliveryUpdate,
 }
 
 /// An event that is none. It says where and never what stood there, since that may be anybody's.
@@ -81,13 +81,17 @@ impl Event {
             (Kind::Bounce, Some(bounce)) => {
                 let said = explain(bounce, raw.reason.as_deref());
                 // SES calls notices of absence `Transient` too.
-                if bounce == "Transient" { Mark::Returned(said) } else { Mark::Bounced(said) }
+                if bounce == "Transient" {
+                    DeliveryUpdate::Returned(said)
+                } else {
+                    DeliveryUpdate::Bounced(said)
+                }
             }
             (Kind::Bounce, None) | (_, Some(_)) => return Err(at("bounce")),
             (_, None) if raw.reason.is_some() => return Err(at("reason")),
-            (Kind::Delivery, None) => Mark::Delivered,
-            (Kind::Complaint, None) => Mark::Complained,
-            (Kind::Reject, None) => Mark::Rejected(
+            (Kind::Delivery, None) => DeliveryUpdate::Delivered,
+            (Kind::Complaint, None) => DeliveryUpdate::Complained,
+            (Kind::Reject, None) => DeliveryUpdate::Rejected(
                 "The mail service found malicious content and did not send the mail.".to_owned(),
             ),
         };
@@ -101,14 +105,14 @@ impl Event {
 
 /// The mark's kind, for logs.
 #[must_use]
-pub fn kind(mark: &Mark) -> &'static str {
+pub fn kind(mark: &DeliveryUpdate) -> &'static str {
     match mark {
-        Mark::Sent => "sent",
-        Mark::Failed(_) => "failed",
-        Mark::Rejected(_) => "reject",
-        Mark::Delivered => "delivery",
-        Mark::Bounced(_) | Mark::Returned(_) => "bounce",
-        Mark::Complained => "complaint",
+        DeliveryUpdate::Sent => "sent",
+        DeliveryUpdate::Failed(_) => "failed",
+        DeliveryUpdate::Rejected(_) => "reject",
+        DeliveryUpdate::Delivered => "delivery",
+        DeliveryUpdate::Bounced(_) | DeliveryUpdate::Returned(_) => "bounce",
+        DeliveryUpdate::Complained => "complaint",
     }
 }
 
@@ -169,11 +173,17 @@ mod tests {
     #[test]
     fn every_kind_is_a_mark_of_the_mail_that_the_tags_name() {
         let read = |event| Event::read(event).unwrap();
-        assert_eq!(read(event("delivery")), Event { link: link(), mark: Mark::Delivered });
-        assert_eq!(read(event("complaint")), Event { link: link(), mark: Mark::Complained });
-        assert!(matches!(read(event("reject")).mark, Mark::Rejected(_)));
-        assert!(matches!(read(with("bounce", "bounce", json!("Permanent"))).mark, Mark::Bounced(_)));
-        assert!(matches!(read(with("bounce", "bounce", json!("Transient"))).mark, Mark::Returned(_)));
+        assert_eq!(read(event("delivery")), Event { link: link(), mark: DeliveryUpdate::Delivered });
+        assert_eq!(read(event("complaint")), Event { link: link(), mark: DeliveryUpdate::Complained });
+        assert!(matches!(read(event("reject")).mark, DeliveryUpdate::Rejected(_)));
+        assert!(matches!(
+            read(with("bounce", "bounce", json!("Permanent"))).mark,
+            DeliveryUpdate::Bounced(_)
+        ));
+        assert!(matches!(
+            read(with("bounce", "bounce", json!("Transient"))).mark,
+            DeliveryUpdate::Returned(_)
+        ));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use data_encoding::BASE64URL_NOPAD;
-use edge::Problem;
-use edge::request::{bad_cursor, parameter};
+use lambda_api::Problem;
+use lambda_api::request::{bad_cursor, parameter};
 use lambda_http::Request;
 
 /// Which list: what it lists, and whose. A cursor of another list is a bad one.

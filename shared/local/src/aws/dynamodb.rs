@@ -1,0 +1,52 @@
+//! DynamoDB and its streams, for processes outside: handed on to the embedded engine's own HTTP server.
+
+use axum::{body::Body, response::Response};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode, header, request::Parts};
+use http_body_util::Full;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+
+use super::AwsError;
+
+/// Hands requests on to the engine.
+pub struct DynamoDbProxy {
+    url: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+impl DynamoDbProxy {
+    /// A proxy for the engine that serves at `url`.
+    #[must_use]
+    pub fn new(url: &str) -> Self {
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self { url: format!("{}/", url.trim_end_matches('/')), client }
+    }
+
+    pub(super) async fn forward(&self, parts: &Parts, body: Bytes) -> Result<Response, AwsError> {
+        let unavailable = |e: &dyn std::error::Error| {
+            AwsError::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", e.to_string())
+        };
+        let mut request = Request::new(Full::from(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.url.parse().map_err(|e: http::uri::InvalidUri| unavailable(&e))?;
+        *request.headers_mut() = end_to_end(&parts.headers);
+        let answer = self.client.request(request).await.map_err(|e| unavailable(&e))?;
+        let (mut parts, body) = answer.into_parts();
+        parts.headers = end_to_end(&parts.headers);
+        Ok(Response::from_parts(parts, Body::new(body)))
+    }
+}
+
+/// The headers that concern both ends, not the connection that they came over.
+fn end_to_end(headers: &HeaderMap) -> HeaderMap {
+    let mut headers = headers.clone();
+    for name in
+        [header::HOST, header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH, header::EXPECT]
+    {
+        headers.remove(name);
+    }
+    headers
+}

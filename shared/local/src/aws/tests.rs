@@ -1,0 +1,352 @@
+//! Through the real SDK clients: what they make of the answers is what the functions see.
+
+use aws_sdk_kms::{
+    config::{BehaviorVersion, Credentials, Region},
+    error::ProvideErrorMetadata as _,
+    primitives::Blob,
+    types::MacAlgorithmSpec,
+};
+use aws_sdk_scheduler::types::{ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target};
+use aws_sdk_sesv2::types::{
+    Body as Parts, Content, Destination, EmailContent, Message, MessageHeader, MessageTag,
+};
+use dynoxide::Database;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::*;
+use crate::{clock::LocalClock, mailbox::Mailbox, state::State};
+
+struct World {
+    url: String,
+    mailbox: Mailbox,
+    schedules: Arc<scheduler::Schedules>,
+    clock: LocalClock,
+}
+
+async fn world() -> World {
+    let db = Database::memory().unwrap();
+    let state = State::open(db.clone()).unwrap();
+    let clock = LocalClock::new();
+    let mailbox = Mailbox::open(state.clone(), clock.clone()).unwrap();
+    let schedules = Arc::new(scheduler::Schedules::open(state, clock.clone()).unwrap());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let engine = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(dynoxide::server::serve_on(listener, db));
+    let aws = Aws {
+        dynamodb: dynamodb::DynamoDbProxy::new(&engine),
+        kms: kms::Kms::new([("links".to_owned(), vec![7; 32])]),
+        ses: ses::Ses::new(mailbox.clone()),
+        scheduler: schedules.clone(),
+    };
+    let url = crate::testing::serve(router(aws)).await;
+    World { url: format!("{url}{PREFIX}"), mailbox, schedules, clock }
+}
+
+/// A client of the named SDK, as the functions configure theirs.
+macro_rules! client {
+    ($sdk:ident, $world:expr) => {
+        $sdk::Client::from_conf(
+            $sdk::Config::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .region(Region::new("us-east-1"))
+                .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+                .http_client(aws_smithy_http_client::Builder::new().build_http())
+                .endpoint_url(&$world.url)
+                .build(),
+        )
+    };
+}
+
+#[tokio::test]
+async fn kms_verifies_what_it_made_and_nothing_else() {
+    let world = world().await;
+    let kms = client!(aws_sdk_kms, world);
+    let algorithm = MacAlgorithmSpec::HmacSha256;
+    let made = kms
+        .generate_mac()
+        .key_id("links")
+        .mac_algorithm(algorithm.clone())
+        .message(Blob::new("message"))
+        .send()
+        .await
+        .unwrap();
+    let mac = made.mac.unwrap();
+    assert_eq!(mac.as_ref().len(), 32);
+    let verify = |key: &str, message: &str, mac: &[u8]| {
+        kms.verify_mac()
+            .key_id(key)
+            .mac_algorithm(algorithm.clone())
+            .message(Blob::new(message))
+            .mac(Blob::new(mac))
+            .send()
+    };
+    let verified = verify("links", "message", mac.as_ref()).await.unwrap();
+    assert!(verified.mac_valid);
+    let arn = verified.key_id.unwrap();
+    assert!(verify(&arn, "message", mac.as_ref()).await.is_ok(), "{arn}");
+
+    let error = verify("links", "other", mac.as_ref()).await.unwrap_err().into_service_error();
+    assert!(error.is_kms_invalid_mac_exception(), "{error:?}");
+    let error = verify("links", "message", &mac.as_ref()[..31]).await.unwrap_err().into_service_error();
+    assert!(error.is_kms_invalid_mac_exception(), "{error:?}");
+    let error = verify("nobody's", "message", mac.as_ref()).await.unwrap_err().into_service_error();
+    assert!(error.is_not_found_exception(), "{error:?}");
+
+    let other = kms.generate_mac().key_id("links").mac_algorithm(MacAlgorithmSpec::HmacSha512);
+    let error = other.message(Blob::new("message")).send().await.unwrap_err().into_service_error();
+    assert!(error.is_invalid_key_usage_exception(), "{error:?}");
+    for (size, fits) in [(4096, true), (4097, false)] {
+        let large = kms.generate_mac().key_id("links").mac_algorithm(MacAlgorithmSpec::HmacSha256);
+        let answer = large.message(Blob::new(vec![0; size])).send().await;
+        assert_eq!(answer.is_ok(), fits, "{size}");
+    }
+}
+
+#[tokio::test]
+async fn the_mac_is_the_one_that_everybody_computes() {
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    let world = world().await;
+    let made = client!(aws_sdk_kms, world)
+        .generate_mac()
+        .key_id("links")
+        .mac_algorithm(MacAlgorithmSpec::HmacSha256)
+        .message(Blob::new("message"))
+        .send()
+        .await
+        .unwrap();
+    let mut own = Hmac::<sha2::Sha256>::new_from_slice(&[7; 32]).unwrap();
+    own.update(b"message");
+    assert_eq!(made.mac.unwrap().as_ref(), own.finalize().into_bytes().as_slice());
+}
+
+fn content(text: &str) -> Content {
+    Content::builder().data(text).charset("UTF-8").build().unwrap()
+}
+
+fn message(text: &str) -> EmailContent {
+    let header = |name: &str, value: &str| MessageHeader::builder().name(name).value(value).build().unwrap();
+    let body = Parts::builder().text(content(text)).html(content(text)).build();
+    let message = Message::builder()
+        .subject(content("Subject"))
+        .body(body)
+        .headers(header("Auto-Submitted", "auto-generated"))
+        .headers(header("In-Reply-To", "<inv_1.1@roster.example>"))
+        .headers(header("References", "<inv_1.1@roster.example>"))
+        .build();
+    EmailContent::builder().simple(message).build()
+}
+
+fn tag(name: &str, value: &str) -> MessageTag {
+    MessageTag::builder().name(name).value(value).build().unwrap()
+}
+
+#[tokio::test]
+async fn ses_takes_a_mail_into_the_mailbox() {
+    let world = world().await;
+    let sent = client!(aws_sdk_sesv2, world)
+        .send_email()
+        .from_email_address("Roster <no-reply@roster.example>")
+        .destination(Destination::builder().to_addresses("a@x.example").build())
+        .content(message("Go to http://127.0.0.1:4000/accept#token"))
+        .email_tags(tag("invitation", "inv_1"))
+        .configuration_set_name("roster")
+        .send()
+        .await
+        .unwrap();
+    let id = sent.message_id.unwrap();
+    let mail = world.mailbox.find(&id).unwrap();
+    assert_eq!(mail.message.to, ["a@x.example"]);
+    assert_eq!(mail.message.tags["invitation"], "inv_1");
+    assert_eq!(mail.message.configuration_set.as_deref(), Some("roster"));
+    assert_eq!(mail.message.headers["Auto-Submitted"], "auto-generated");
+    assert_eq!(mail.message.headers["In-Reply-To"], "<inv_1.1@roster.example>");
+    assert_eq!(mail.message.headers["References"], "<inv_1.1@roster.example>");
+    assert_eq!(world.mailbox.items(None)[0].token.as_deref(), Some("token"));
+}
+
+#[tokio::test]
+async fn ses_refuses_what_can_not_be_sent() {
+    let world = world().await;
+    let ses = client!(aws_sdk_sesv2, world);
+    let to = |count: usize| {
+        let addresses = (0..count).map(|n| format!("{n}@x.example")).collect();
+        Destination::builder().set_to_addresses(Some(addresses)).build()
+    };
+    let fine = || {
+        ses.send_email()
+            .from_email_address("no-reply@roster.example")
+            .destination(to(1))
+            .content(message("Text"))
+    };
+    for (why, request) in [
+        ("no recipient", fine().destination(Destination::builder().build())),
+        ("51 recipients", fine().destination(to(51))),
+        ("no address", fine().destination(Destination::builder().to_addresses("nobody").build())),
+        ("no body", fine().content(message(""))),
+        ("no sender", fine().set_from_email_address(None)),
+        ("a bad tag", fine().email_tags(tag("a", "b c"))),
+        ("no simple content", fine().content(EmailContent::builder().build())),
+    ] {
+        let error = request.send().await.expect_err(why).into_service_error();
+        assert!(error.is_bad_request_exception(), "{why}: {error:?}");
+        assert!(error.message().is_some(), "{why}");
+    }
+    assert!(world.mailbox.items(None).is_empty());
+    assert!(fine().destination(to(50)).send().await.is_ok());
+}
+
+fn window() -> FlexibleTimeWindow {
+    FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build().unwrap()
+}
+
+fn target() -> Target {
+    Target::builder()
+        .arn("arn:aws:lambda:us-east-1:000000000000:function:expire")
+        .role_arn("arn:aws:iam::000000000000:role/scheduler")
+        .input(r#"{"n":1}"#)
+        .build()
+        .unwrap()
+}
+
+fn at(unix: i64) -> String {
+    let text = OffsetDateTime::from_unix_timestamp(unix).unwrap().format(&Rfc3339).unwrap();
+    format!("at({})", text.trim_end_matches('Z'))
+}
+
+#[tokio::test]
+async fn a_schedule_is_made_moved_read_and_deleted() {
+    let world = world().await;
+    let scheduler = client!(aws_sdk_scheduler, world);
+    let soon = world.clock.now_unix() + 100;
+    let create = || {
+        scheduler
+            .create_schedule()
+            .name("inv-1")
+            .group_name("roster")
+            .flexible_time_window(window())
+            .target(target())
+            .action_after_completion(ActionAfterCompletion::Delete)
+    };
+    let made = create().schedule_expression(at(soon)).send().await.unwrap();
+    assert!(made.schedule_arn().ends_with("schedule/roster/inv-1"), "{}", made.schedule_arn());
+    let error = create().schedule_expression(at(soon)).send().await.unwrap_err().into_service_error();
+    assert!(error.is_conflict_exception(), "{error:?}");
+    assert_eq!(error.message(), Some("Schedule inv-1 already exists."));
+
+    // The retry of a request whose answer was lost is no conflict.
+    let once = || create().name("inv-2").client_token("t").schedule_expression(at(soon)).send();
+    assert!(once().await.is_ok() && once().await.is_ok());
+
+    scheduler
+        .update_schedule()
+        .name("inv-1")
+        .group_name("roster")
+        .flexible_time_window(window())
+        .target(target())
+        .schedule_expression(at(soon + 50))
+        .send()
+        .await
+        .unwrap();
+    let read = scheduler.get_schedule().name("inv-1").group_name("roster").send().await.unwrap();
+    assert_eq!(read.schedule_expression(), Some(at(soon + 50).as_str()));
+    assert_eq!(read.action_after_completion(), Some(&ActionAfterCompletion::None), "an update replaces all");
+    assert_eq!(read.target(), Some(&target()));
+    assert!(read.creation_date().is_some());
+
+    let due = world.schedules.first_due(soon + 50).unwrap();
+    assert_eq!((due.name.as_str(), due.at), ("inv-2", soon));
+    for name in ["inv-1", "inv-2"] {
+        scheduler.delete_schedule().name(name).group_name("roster").send().await.unwrap();
+    }
+    assert_eq!(world.schedules.next_due(), None);
+}
+
+#[tokio::test]
+async fn a_schedule_that_is_not_there_is_not_found() {
+    let world = world().await;
+    let scheduler = client!(aws_sdk_scheduler, world);
+    let later = at(world.clock.now_unix() + 100);
+    scheduler
+        .create_schedule()
+        .name("there")
+        .group_name("roster")
+        .flexible_time_window(window())
+        .target(target())
+        .schedule_expression(&later)
+        .send()
+        .await
+        .unwrap();
+    // Another group is another schedule.
+    let error = scheduler.get_schedule().name("there").send().await.unwrap_err().into_service_error();
+    assert!(error.is_resource_not_found_exception(), "{error:?}");
+    let error = scheduler.delete_schedule().name("gone").send().await.unwrap_err().into_service_error();
+    assert!(error.is_resource_not_found_exception(), "{error:?}");
+    let update = scheduler.update_schedule().name("gone").flexible_time_window(window()).target(target());
+    let error = update.schedule_expression(later).send().await.unwrap_err().into_service_error();
+    assert!(error.is_resource_not_found_exception(), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_scheduler_refuses_what_aws_refuses() {
+    let world = world().await;
+    let scheduler = client!(aws_sdk_scheduler, world);
+    // Not the machine's time: the laptop's.
+    let now = world.clock.advance(1_000_000).unwrap();
+    let fine = || {
+        scheduler
+            .create_schedule()
+            .name("a")
+            .flexible_time_window(window())
+            .target(target())
+            .schedule_expression(at(now + 100))
+    };
+    let long = "a".repeat(65);
+    for (why, request) in vec![
+        ("a long name", fine().name(long.as_str())),
+        ("a name with a slash", fine().name("a/b")),
+        ("a name with umlauts", fine().name("ä")),
+        ("a group with a blank", fine().group_name("a b")),
+        ("no window", fine().set_flexible_time_window(None)),
+        ("no target", fine().set_target(None)),
+        ("no expression", fine().set_schedule_expression(None)),
+        ("the past", fine().schedule_expression(at(now - 1))),
+        ("no date", fine().schedule_expression("at(2099-13-01T00:00:00)")),
+        ("a zone in the time", fine().schedule_expression("at(2099-01-01T00:00:00Z)")),
+        ("no seconds", fine().schedule_expression("at(2099-01-01T00:00)")),
+        ("a rate", fine().schedule_expression("rate(5 minutes)")),
+    ] {
+        match request.send().await.expect_err(why) {
+            // The client itself refuses to send some of them.
+            aws_sdk_scheduler::error::SdkError::ConstructionFailure(_) => {}
+            error => {
+                let error = error.into_service_error();
+                assert!(error.is_validation_exception(), "{why}: {error:?}");
+            }
+        }
+    }
+    assert_eq!(world.schedules.next_due(), None);
+    assert!(fine().name("a".repeat(64)).send().await.is_ok());
+}
+
+#[tokio::test]
+async fn dynamodb_and_its_streams_are_handed_on() {
+    let world = world().await;
+    let tables = client!(aws_sdk_dynamodb, world).list_tables().send().await.unwrap();
+    assert_eq!(tables.table_names(), ["laptop"]);
+    let streams = client!(aws_sdk_dynamodbstreams, world).list_streams().send().await.unwrap();
+    assert!(streams.streams().is_empty());
+    let dynamodb = client!(aws_sdk_dynamodb, world);
+    let error = dynamodb.describe_table().table_name("gone").send().await.unwrap_err().into_service_error();
+    assert!(error.is_resource_not_found_exception(), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_is_not_served_says_so() {
+    let world = world().await;
+    let error = client!(aws_sdk_kms, world).list_keys().send().await.unwrap_err().into_service_error();
+    assert_eq!(error.code(), Some("UnknownOperationException"));
+    assert!(error.message().unwrap().contains("TrentService.ListKeys"), "{error:?}");
+    let error = client!(aws_sdk_sesv2, world).get_account().send().await.unwrap_err().into_service_error();
+    assert_eq!(error.code(), Some("UnknownOperationException"));
+    assert!(error.message().unwrap().contains("/v2/email/account"), "{error:?}");
+}

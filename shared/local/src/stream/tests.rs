@@ -1,0 +1,391 @@
+use std::sync::Mutex;
+
+use aws_sdk_dynamodbstreams::config::{BehaviorVersion, Credentials, Region};
+use dynoxide::{
+    AttributeValue as Attribute, Database,
+    actions::{create_table::CreateTableRequest, put_item::PutItemRequest},
+};
+use futures_util::future::BoxFuture;
+
+use super::*;
+use crate::functions::{
+    InvokeError,
+    fake::{FakeFunctions, failed, unreachable},
+};
+
+/// Shards in memory, whose records can be added to.
+#[derive(Default)]
+struct MemorySource {
+    shards: Mutex<Vec<(Shard, Vec<Record>, bool)>>,
+    broken: Mutex<u32>,
+}
+
+impl MemorySource {
+    fn with_one_shard() -> Arc<Self> {
+        let shelf = Self::default();
+        shelf.split("s", None);
+        Arc::new(shelf)
+    }
+
+    fn split(&self, id: &str, parent: Option<&str>) {
+        let shard = Shard { id: id.to_owned(), parent: parent.map(str::to_owned) };
+        self.shards.lock().unwrap().push((shard, Vec::new(), false));
+    }
+
+    fn write(&self, shard: &str, numbers: impl IntoIterator<Item = u32>) {
+        for n in numbers {
+            self.push(shard, n, json!({"NewImage": {"n": {"N": n.to_string()}}}));
+        }
+    }
+
+    fn push(&self, shard: &str, n: u32, mut change: Value) {
+        // As long as real ones, whose order as text is their order.
+        let sequence_number = format!("1{n:020}");
+        change["SequenceNumber"] = json!(sequence_number);
+        change["Keys"] = json!({"pk": {"S": n.to_string()}});
+        let record = Record { sequence_number, event: json!({"eventID": n.to_string(), "dynamodb": change}) };
+        let mut shards = self.shards.lock().unwrap();
+        shards.iter_mut().find(|(s, _, _)| s.id == shard).unwrap().1.push(record);
+    }
+
+    fn close(&self, shard: &str) {
+        self.shards.lock().unwrap().iter_mut().find(|(s, _, _)| s.id == shard).unwrap().2 = true;
+    }
+}
+
+impl Source for MemorySource {
+    fn shards(&self) -> BoxFuture<'_, Result<Vec<Shard>, SourceError>> {
+        Box::pin(async {
+            Ok(self.shards.lock().unwrap().iter().map(|(shard, _, _)| shard.clone()).collect())
+        })
+    }
+
+    fn read<'a>(
+        &'a self,
+        shard: &'a str,
+        after: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Page, SourceError>> {
+        Box::pin(async move {
+            let mut broken = self.broken.lock().unwrap();
+            if *broken > 0 {
+                *broken -= 1;
+                return Err(SourceError::new("GetRecords", "on purpose"));
+            }
+            let shards = self.shards.lock().unwrap();
+            let (_, records, closed) = shards.iter().find(|(s, _, _)| s.id == shard).unwrap();
+            let later = |r: &&Record| after.is_none_or(|after| r.sequence_number.as_str() > after);
+            let left: Vec<_> = records.iter().filter(later).cloned().collect();
+            let page: Vec<_> = left.iter().take(5).cloned().collect();
+            Ok(Page { closed: *closed && page.len() == left.len(), records: page })
+        })
+    }
+}
+
+struct World {
+    shelf: Arc<MemorySource>,
+    functions: Arc<FakeFunctions>,
+    state: State,
+}
+
+impl World {
+    fn new(behaviour: impl FnMut(&str, &Value) -> Result<Value, InvokeError> + Send + 'static) -> Self {
+        let state = State::open(Database::memory().unwrap()).unwrap();
+        Self {
+            shelf: MemorySource::with_one_shard(),
+            functions: Arc::new(FakeFunctions::new(behaviour)),
+            state,
+        }
+    }
+
+    fn mapping(&self) -> EventSourceMapping {
+        EventSourceMapping {
+            function: "mail".to_owned(),
+            source: self.shelf.clone(),
+            functions: self.functions.clone(),
+            state: self.state.clone(),
+            clock: LocalClock::new(),
+            policy: Policy { batch_max: 3, ..Policy::default() },
+            filter: None,
+        }
+    }
+
+    fn consumer(&self) -> StreamConsumer {
+        StreamConsumer::start(self.mapping())
+    }
+
+    /// The batches that the function got, as the records' numbers.
+    fn batches(&self) -> Vec<String> {
+        self.functions.calls().iter().map(|(_, event)| ids(event).join(" ")).collect()
+    }
+}
+
+fn ids(event: &Value) -> Vec<String> {
+    let records = event["Records"].as_array().unwrap();
+    records.iter().map(|record| record["eventID"].as_str().unwrap().to_owned()).collect()
+}
+
+fn fine() -> World {
+    World::new(|_, _| Ok(Value::Null))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_written_is_handled_in_batches_before_idle_says_so() {
+    let world = fine();
+    let consumer = world.consumer();
+    consumer.idle().await;
+    world.shelf.write("s", 1..=7);
+    consumer.idle().await;
+    // The source gives pages of five, the mapping makes batches of three.
+    assert_eq!(world.batches(), ["1 2 3", "4 5", "6 7"]);
+    assert_eq!(consumer.handled(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_polls_without_being_woken() {
+    let world = fine();
+    let _consumer = world.consumer();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    world.shelf.write("s", [1]);
+    tokio::time::sleep(Policy::default().poll_every).await;
+    assert_eq!(world.batches(), ["1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_position_outlives_the_process() {
+    let world = fine();
+    world.shelf.write("s", 1..=4);
+    world.consumer().idle().await;
+    world.shelf.write("s", 5..=5);
+    world.consumer().idle().await;
+    assert_eq!(world.batches(), ["1 2 3", "4", "5"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_that_change_nothing_or_are_not_wanted_are_passed_over_for_good() {
+    let world = fine();
+    let image = json!({"n": {"N": "1"}});
+    world.shelf.push("s", 1, json!({"OldImage": image, "NewImage": image}));
+    world.shelf.push("s", 2, json!({"OldImage": {}, "NewImage": image}));
+    world.shelf.push("s", 3, json!({"OldImage": image}));
+    world.shelf.push("s", 4, json!({"OldImage": image, "NewImage": {}}));
+    let filter: Filter = |function, record| function == "mail" && record["eventID"] != "4";
+    let consumer = StreamConsumer::start(EventSourceMapping { filter: Some(filter), ..world.mapping() });
+    consumer.idle().await;
+    assert_eq!(world.batches(), ["2 3"]);
+    let position: Position = world.state.get(KIND, "mail/s").unwrap().unwrap();
+    assert_eq!(position.sequence_number.as_deref(), Some("100000000000000000004"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partial_failure_is_given_again_from_there() {
+    let mut failures = 1;
+    let world = World::new(move |_, event| {
+        if failures > 0 && ids(event).contains(&"2".to_owned()) {
+            failures -= 1;
+            let failed = &event["Records"][1]["dynamodb"]["SequenceNumber"];
+            return Ok(json!({"batchItemFailures": [{"itemIdentifier": failed}]}));
+        }
+        Ok(json!({"batchItemFailures": []}))
+    });
+    world.shelf.write("s", 1..=3);
+    world.consumer().idle().await;
+    assert_eq!(world.batches(), ["1 2 3", "2 3"]);
+    assert_eq!(dead_letters::list(&world.state).unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poisoned_record_is_a_dead_letter_without_its_content_and_blocks_nobody() {
+    let world =
+        World::new(
+            |_, event| {
+                if ids(event).contains(&"2".to_owned()) { Err(failed()) } else { Ok(Value::Null) }
+            },
+        );
+    world.shelf.write("s", 1..=4);
+    let consumer = world.consumer();
+    consumer.idle().await;
+    assert_eq!(world.batches(), ["1 2 3", "1 2", "1", "2", "2", "2", "2", "2", "3", "4"]);
+    let letters = dead_letters::list(&world.state).unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].function, "mail");
+    assert_eq!(
+        letters[0].ids,
+        json!({
+            "keys": {"pk": {"S": "2"}},
+            "event_id": "2",
+            "shard": "s",
+            "sequence_number": "100000000000000000002",
+        })
+    );
+    assert!(letters[0].reason.contains("on purpose"), "{}", letters[0].reason);
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_waits_for_a_pending_retry() {
+    let mut failures = 3;
+    let world = World::new(move |_, _| {
+        if failures > 0 {
+            failures -= 1;
+            return Err(failed());
+        }
+        Ok(Value::Null)
+    });
+    world.shelf.write("s", [1]);
+    world.consumer().idle().await;
+    assert_eq!(world.batches(), ["1", "1", "1", "1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn functions_that_nobody_serves_yet_are_waited_for_and_no_record_has_failed_by_that() {
+    let mut calls = 0;
+    let world = World::new(move |_, _| {
+        calls += 1;
+        // The first batch gets through; then nobody is there for longer than any record is tried.
+        if (2..=20).contains(&calls) { Err(unreachable()) } else { Ok(Value::Null) }
+    });
+    world.shelf.write("s", 1..=5);
+    world.consumer().idle().await;
+    let batches = world.batches();
+    assert_eq!((batches[0].as_str(), batches[20].as_str(), batches.len()), ("1 2 3", "4 5", 21));
+    assert!(batches[1..].iter().all(|batch| batch == "4 5"), "{batches:?}");
+    assert_eq!(dead_letters::list(&world.state).unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_fails_is_tried_again_and_idle_waits() {
+    let world = fine();
+    *world.shelf.broken.lock().unwrap() = 4;
+    world.shelf.write("s", [1]);
+    world.consumer().idle().await;
+    assert_eq!(world.batches(), ["1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_is_read_after_its_parent_is_through() {
+    let world = fine();
+    world.shelf.split("child", Some("s"));
+    world.shelf.split("orphan", Some("trimmed"));
+    world.shelf.write("child", [11]);
+    world.shelf.write("orphan", [21]);
+    world.shelf.write("s", 1..=2);
+    let consumer = world.consumer();
+    consumer.idle().await;
+    assert_eq!(world.batches(), ["1 2", "21"]);
+    world.shelf.close("s");
+    consumer.idle().await;
+    assert_eq!(world.batches(), ["1 2", "21", "11"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn consumers_that_make_work_for_each_other_are_idle_together() {
+    let world = fine();
+    let shelf = world.shelf.clone();
+    let mut next = 1;
+    let functions = Arc::new(FakeFunctions::new(move |name, _| {
+        if name == "schedule" && next < 4 {
+            next += 1;
+            shelf.write("s", [next]);
+        }
+        Ok(Value::Null)
+    }));
+    let start = |function: &str| {
+        let functions = functions.clone();
+        StreamConsumer::start(EventSourceMapping {
+            function: function.to_owned(),
+            functions,
+            ..world.mapping()
+        })
+    };
+    let consumers = [start("mail"), start("schedule")];
+    world.shelf.write("s", [1]);
+    all_idle(&consumers).await;
+    let seen = |name: &str| {
+        let calls = functions.calls();
+        calls.iter().filter(|(function, _)| function == name).flat_map(|(_, event)| ids(event)).count()
+    };
+    assert_eq!((seen("mail"), seen("schedule")), (4, 4));
+}
+
+/// The embedded engine with a streamed table, and the SDK's client for it.
+async fn engine() -> (Database, SdkSource) {
+    let db = Database::memory().unwrap();
+    let request = json!({
+        "TableName": "roster",
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+        "BillingMode": "PAY_PER_REQUEST",
+        "StreamSpecification": {"StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    });
+    let request: CreateTableRequest = serde_json::from_value(request).unwrap();
+    let table = db.create_table(request).unwrap().table_description;
+    let arn = table.latest_stream_arn.unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(dynoxide::server::serve_on(listener, db.clone()));
+    let config = aws_sdk_dynamodbstreams::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .endpoint_url(url)
+        .build();
+    (db, SdkSource::new(aws_sdk_dynamodbstreams::Client::from_conf(config), arn))
+}
+
+fn put(db: &Database, pk: &str, n: u32) {
+    let item = [
+        ("pk".to_owned(), Attribute::S(pk.to_owned())),
+        ("n".to_owned(), Attribute::N(n.to_string())),
+        ("b".to_owned(), Attribute::B(vec![1, 2, 3])),
+    ];
+    let request =
+        PutItemRequest { table_name: "roster".into(), item: item.into(), ..PutItemRequest::default() };
+    db.put_item(request).unwrap();
+}
+
+#[tokio::test]
+async fn the_engines_records_become_lambdas() {
+    let (db, source) = engine().await;
+    let shards = source.shards().await.unwrap();
+    assert_eq!(shards.len(), 1);
+    put(&db, "a", 1);
+    put(&db, "a", 2);
+    let page = source.read(&shards[0].id, None).await.unwrap();
+    assert!(!page.closed);
+    let [insert, modify] = page.records.as_slice() else { panic!("{:?}", page.records) };
+    assert_eq!(insert.event["eventName"], "INSERT");
+    assert_eq!(insert.event["eventSource"], "aws:dynamodb");
+    assert_eq!(insert.event["eventVersion"], "1.1");
+    assert!(insert.event["eventSourceARN"].as_str().unwrap().contains("table/roster/stream/"));
+    let change = &modify.event["dynamodb"];
+    assert_eq!(change["Keys"], json!({"pk": {"S": "a"}}));
+    assert_eq!(change["OldImage"]["n"], json!({"N": "1"}));
+    assert_eq!(change["NewImage"], json!({"pk": {"S": "a"}, "n": {"N": "2"}, "b": {"B": "AQID"}}));
+    assert_eq!(change["SequenceNumber"], modify.sequence_number);
+    assert_eq!(change["StreamViewType"], "NEW_AND_OLD_IMAGES");
+    assert!(change["SizeBytes"].as_u64().unwrap() > 0);
+    assert!(change["ApproximateCreationDateTime"].as_i64().unwrap() > 1_700_000_000);
+    assert!(!insert.is_unchanged() && !modify.is_unchanged());
+
+    // On with the iterator that is known, back with one that isn't, and a write of what is there already.
+    put(&db, "a", 2);
+    let after = modify.sequence_number.as_str();
+    let next = source.read(&shards[0].id, Some(after)).await.unwrap();
+    assert_eq!(next.records.len(), 1);
+    assert!(next.records[0].is_unchanged());
+    assert_eq!(source.read(&shards[0].id, Some(after)).await.unwrap(), next);
+    let again = source.read(&shards[0].id, None).await.unwrap();
+    assert_eq!(again.records.len(), 3);
+}
+
+#[tokio::test]
+async fn a_consumer_follows_the_engine() {
+    let (db, source) = engine().await;
+    let world = fine();
+    let consumer = StreamConsumer::start(EventSourceMapping { source: Arc::new(source), ..world.mapping() });
+    for n in 0..5 {
+        put(&db, "a", n);
+        consumer.idle().await;
+        assert_eq!(consumer.handled(), u64::from(n) + 1);
+    }
+}

@@ -1,0 +1,314 @@
+//! `infra/template.yaml` as a tree, with `CloudFormation`'s short forms (`!Ref`, `!Sub`) written out.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::OnceLock;
+
+use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
+use serde_json::{Map, Value, json};
+
+/// The template.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Template(pub Value);
+
+/// A function that it deploys.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Function {
+    /// Its name: the folder below `functions`.
+    pub name: String,
+    /// The logical id of its role.
+    pub role: String,
+    /// What calls reach it: method, path, and whether they need sign-in.
+    pub routes: Vec<(String, String, bool)>,
+    /// Whether it reads the table's stream.
+    pub reads_stream: bool,
+    /// Whether it is invoked asynchronously.
+    pub is_asynchronous: bool,
+}
+
+/// A file of the repository.
+pub fn file(path: &str) -> String {
+    fs::read_to_string(crate::top().join(path))
+        .unwrap_or_else(|error| panic!("{path} cannot be read: {error}"))
+}
+
+/// A YAML text as JSON.
+pub fn yaml(text: &str) -> Value {
+    let documents = Yaml::load_from_str(text).unwrap_or_else(|error| panic!("this is no YAML: {error}"));
+    let [document] = documents.as_slice() else { panic!("there is one document, not {}", documents.len()) };
+    value(document)
+}
+
+fn value(yaml: &Yaml<'_>) -> Value {
+    match yaml {
+        Yaml::Value(Scalar::Null) => Value::Null,
+        Yaml::Value(Scalar::Boolean(value)) => json!(value),
+        Yaml::Value(Scalar::Integer(value)) => json!(value),
+        Yaml::Value(Scalar::FloatingPoint(value)) => json!(value.into_inner()),
+        Yaml::Value(Scalar::String(value)) => json!(value),
+        Yaml::Sequence(items) => items.iter().map(value).collect(),
+        Yaml::Mapping(entries) => {
+            let entry = |(key, item): (&Yaml<'_>, &Yaml<'_>)| match value(key) {
+                Value::String(key) => (key, value(item)),
+                key => (key.to_string(), value(item)),
+            };
+            Value::Object(entries.iter().map(entry).collect::<Map<_, _>>())
+        }
+        Yaml::Tagged(tag, inner) if tag.handle == "!" => written_out(&tag.suffix, value(inner)),
+        other => panic!("this does not belong into a template: {other:?}"),
+    }
+}
+
+fn written_out(tag: &str, inner: Value) -> Value {
+    match (tag, inner) {
+        ("Ref" | "Condition", inner) => json!({ tag: inner }),
+        ("GetAtt", Value::String(path)) => {
+            let (resource, attribute) = path.split_once('.').expect("!GetAtt names an attribute");
+            json!({ "Fn::GetAtt": [resource, attribute] })
+        }
+        (_, inner) => json!({ format!("Fn::{tag}"): inner }),
+    }
+}
+
+impl Template {
+    /// The one of this repository.
+    pub fn load() -> Self {
+        Self(yaml(&file("infra/template.yaml")))
+    }
+
+    /// A resource's properties.
+    pub fn properties(&self, resource: &str) -> &Value {
+        let properties = &self.0["Resources"][resource]["Properties"];
+        assert!(properties.is_object(), "the template has no resource {resource}");
+        properties
+    }
+
+    /// The logical ids of all resources of that type.
+    pub fn resources(&self, kind: &str) -> Vec<&str> {
+        let resources = self.0["Resources"].as_object().expect("a template has resources");
+        resources.iter().filter(|(_, it)| it["Type"] == kind).map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// All functions, by name.
+    pub fn functions(&self) -> BTreeMap<String, Function> {
+        let ids = self.resources("AWS::Serverless::Function");
+        ids.into_iter().map(|id| self.function(id)).map(|it| (it.name.clone(), it)).collect()
+    }
+
+    fn function(&self, id: &str) -> Function {
+        let properties = self.properties(id);
+        let code = properties["CodeUri"].as_str().unwrap_or_default();
+        let package = code.strip_prefix("../functions/").unwrap_or_else(|| panic!("{id} has no code"));
+        let binary = &self.0["Resources"][id]["Metadata"]["BuildProperties"]["Binary"];
+        let name = binary.as_str().unwrap_or(package);
+        // The words of an action are the same everywhere: RoleEditFunction is the binary role-edit.
+        let words = id.strip_suffix("Function").unwrap_or_default();
+        assert_eq!(words.to_lowercase(), name.replace('-', ""), "{id} deploys {name} of {code}");
+        let role = properties["Role"]["Fn::GetAtt"][0].as_str();
+        let events = properties["Events"].as_object().cloned().unwrap_or_default();
+        let of_kind = |kind: &str| events.values().filter(|it| it["Type"] == kind).collect::<Vec<_>>();
+        let route = |event: &&Value| {
+            let text = |name: &str| event["Properties"][name].as_str().unwrap_or_default().to_owned();
+            (text("Method"), text("Path"), event["Properties"]["Auth"]["Authorizer"] != "NONE")
+        };
+        Function {
+            name: name.to_owned(),
+            role: role.unwrap_or_else(|| panic!("{id} has no role of its own")).to_owned(),
+            routes: of_kind("HttpApi").iter().map(route).collect(),
+            reads_stream: !of_kind("DynamoDB").is_empty(),
+            is_asynchronous: properties.get("EventInvokeConfig").is_some(),
+        }
+    }
+}
+
+/// The template as it is deployed with these values of parameters, and for all others their defaults.
+#[derive(Debug)]
+pub struct Deployed<'a> {
+    /// The template.
+    pub template: &'a Template,
+    /// Values by parameter.
+    pub parameters: BTreeMap<&'a str, &'a str>,
+}
+
+impl Deployed<'_> {
+    /// The variables that a function (by its logical id) is started with. What AWS names itself, such as an ARN, is made up.
+    pub fn variables(&self, function: &str) -> BTreeMap<String, String> {
+        let globals = &self.template.0["Globals"]["Function"]["Environment"]["Variables"];
+        let own = &self.template.properties(function)["Environment"]["Variables"];
+        let variables = [globals, own].into_iter().filter_map(Value::as_object).flatten();
+        variables.filter_map(|(name, node)| Some((name.clone(), self.text(node)?))).collect()
+    }
+
+    /// What a node comes to; nothing, if that is `AWS::NoValue`.
+    fn text(&self, node: &Value) -> Option<String> {
+        let Value::Object(object) = node else { return Some(plain(node)) };
+        let (function, argument) = object.iter().next().expect("a function of CloudFormation");
+        match function.as_str() {
+            "Ref" => self.reference(argument.as_str()?),
+            "Fn::GetAtt" => Some(format!("arn:aws:made-up:{}", argument[0].as_str()?)),
+            "Fn::If" => {
+                let place = if self.holds(&json!({ "Condition": argument[0] })) { 1 } else { 2 };
+                self.text(&argument[place])
+            }
+            "Fn::Select" => {
+                let place = usize::try_from(argument[0].as_u64()?).ok()?;
+                let Some(("Fn::Split", split)) = only(&argument[1]) else { panic!("select of what? {node}") };
+                let whole = self.text(&split[1])?;
+                whole.split(split[0].as_str()?).nth(place).map(str::to_owned)
+            }
+            "Fn::Sub" => Some(self.substituted(argument)),
+            other => panic!("nobody has thought of {other} in a function's variables"),
+        }
+    }
+
+    fn reference(&self, name: &str) -> Option<String> {
+        if name == "AWS::NoValue" {
+            return None;
+        }
+        let parameter = &self.template.0["Parameters"][name];
+        if parameter.is_null() {
+            // A key's id is a UUID; so is whatever else is made up, beginning with what it is of.
+            return Some(format!("{}-1234-1234-1234-123456789abc", name.to_lowercase().replace("::", "-")));
+        }
+        let given = self.parameters.get(name).map(|&given| given.to_owned());
+        let default = || plain(parameter.get("Default").unwrap_or_else(|| panic!("{name} needs a value")));
+        Some(given.unwrap_or_else(default))
+    }
+
+    fn substituted(&self, argument: &Value) -> String {
+        let (text, named) = match argument {
+            Value::Array(both) => (&both[0], &both[1]),
+            text => (text, &Value::Null),
+        };
+        let mut rest = text.as_str().expect("a text");
+        let mut all = String::new();
+        while let Some((before, after)) = rest.split_once("${") {
+            let (name, after) = after.split_once('}').expect("a name ends");
+            let value = match (named.get(name), name.split_once('.')) {
+                (Some(node), _) => self.text(node),
+                (None, Some((resource, _))) => Some(format!("arn:aws:made-up:{resource}")),
+                (None, None) => self.reference(name),
+            };
+            all.push_str(before);
+            all.push_str(&value.unwrap_or_default());
+            rest = after;
+        }
+        all + rest
+    }
+
+    fn holds(&self, condition: &Value) -> bool {
+        let Some((function, argument)) = only(condition) else { panic!("no condition: {condition}") };
+        let all = || argument.as_array().into_iter().flatten();
+        match function {
+            "Condition" => self.holds(&self.template.0["Conditions"][argument.as_str().expect("a name")]),
+            "Fn::Equals" => self.text(&argument[0]) == self.text(&argument[1]),
+            "Fn::Not" => !self.holds(&argument[0]),
+            "Fn::And" => all().all(|it| self.holds(it)),
+            "Fn::Or" => all().any(|it| self.holds(it)),
+            other => panic!("nobody has thought of {other} in a condition"),
+        }
+    }
+}
+
+/// The only entry of an object.
+fn only(node: &Value) -> Option<(&str, &Value)> {
+    let object = node.as_object().filter(|object| object.len() == 1)?;
+    object.iter().next().map(|(name, value)| (name.as_str(), value))
+}
+
+fn plain(node: &Value) -> String {
+    node.as_str().map_or_else(|| node.to_string(), str::to_owned)
+}
+
+/// Whether a function gets that record of the table's stream, by the patterns of the template.
+pub fn gets(function: &str, record: &Value) -> bool {
+    static PATTERNS: OnceLock<BTreeMap<String, Vec<Value>>> = OnceLock::new();
+    let patterns = PATTERNS.get_or_init(|| stream_patterns(&Template::load()));
+    patterns[function].iter().any(|pattern| matches(pattern, record))
+}
+
+/// The patterns of whoever reads the table's stream, by function.
+fn stream_patterns(template: &Template) -> BTreeMap<String, Vec<Value>> {
+    let pattern = |filter: &Value| -> Value {
+        serde_json::from_str(filter["Pattern"].as_str().expect("a pattern")).expect("a pattern is JSON")
+    };
+    let of = |id: &str| {
+        let events = template.properties(id)["Events"].as_object().into_iter().flatten();
+        let filters = events.filter(|(_, event)| event["Type"] == "DynamoDB").flat_map(|(_, event)| {
+            event["Properties"]["FilterCriteria"]["Filters"].as_array().into_iter().flatten()
+        });
+        filters.map(pattern).collect::<Vec<_>>()
+    };
+    let ids = template.resources("AWS::Serverless::Function");
+    ids.into_iter().map(|id| (template.function(id).name, of(id))).filter(|(_, it)| !it.is_empty()).collect()
+}
+
+/// Event filtering as Lambda does it, as far as the template uses it: every field of the pattern is there, with one of the
+/// values in its list, or a value that begins with one's `prefix`.
+fn matches(pattern: &Value, record: &Value) -> bool {
+    match pattern {
+        Value::Object(fields) => fields.iter().all(|(name, pattern)| matches(pattern, &record[name])),
+        Value::Array(alternatives) => alternatives.iter().any(|alternative| match only(alternative) {
+            Some(("prefix", prefix)) => {
+                record.as_str().is_some_and(|text| text.starts_with(prefix.as_str().expect("a text")))
+            }
+            Some((other, _)) => panic!("nobody has thought of {other} in a filter"),
+            None => alternative == record,
+        }),
+        other => panic!("this is no pattern: {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use local::function_table::FUNCTIONS;
+
+    use super::*;
+
+    #[test]
+    fn short_forms_are_written_out() {
+        let read =
+            yaml("a: !Ref B\nc: !GetAtt D.E.F\ng: !Sub \"${H}\"\ni: !If [J, !Ref K, 1]\nl: !Condition M\n");
+        assert_eq!(
+            read,
+            json!({
+                "a": { "Ref": "B" },
+                "c": { "Fn::GetAtt": ["D", "E.F"] },
+                "g": { "Fn::Sub": "${H}" },
+                "i": { "Fn::If": ["J", { "Ref": "K" }, 1] },
+                "l": { "Condition": "M" },
+            })
+        );
+    }
+
+    #[test]
+    fn a_pattern_takes_what_has_its_values() {
+        let pattern =
+            json!({ "keys": { "sk": [{ "prefix": "A#" }] }, "new": { "status": ["pending", "queued"] } });
+        let record = |sk: &str, status: &str| json!({ "keys": { "sk": sk }, "new": { "status": status } });
+        assert!(matches(&pattern, &record("A#1", "pending")));
+        assert!(matches(&pattern, &record("A#1", "queued")));
+        assert!(!matches(&pattern, &record("B#1", "pending")));
+        assert!(!matches(&pattern, &record("A#1", "sent")));
+        assert!(!matches(&pattern, &json!({ "keys": { "sk": "A#1" } })));
+    }
+
+    /// Names of files and folders below `folder`, without what follows a dot.
+    fn names(folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(crate::top().join(folder)).unwrap();
+        let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+        entries.map(|entry| name(entry).split('.').next().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn the_template_deploys_the_table_of_functions_and_every_binary() {
+        let deployed: Vec<_> = Template::load().functions().into_keys().collect();
+        let mut table: Vec<_> = FUNCTIONS.iter().map(|function| function.name).collect();
+        table.sort_unstable();
+        assert_eq!(deployed, table);
+        let packages = names("functions").into_iter().filter(|package| package != "actions");
+        let mut binaries: Vec<_> = packages.chain(names("functions/actions/src/bin")).collect();
+        binaries.sort_unstable();
+        assert_eq!(deployed, binaries);
+    }
+}
