@@ -1,12 +1,23 @@
 #!/usr/bin/env python3
-"""Runs the calls that a document shows, and holds what comes out against what stands below them.
+"""Checks the documents: links, commands, and the output that they show.
 
-Usage: run.py [DOCUMENT]...        (README.md)
+Usage: run.py [DOCUMENT]...        (default: every Markdown file of the repository)
 
-Each block of `console` is one after the other the same session, on a laptop of its own: a line that begins with `$ ` is a
-command, and what follows is its output. `...` stands for whatever was left out; ids, times, tokens and ports may differ.
-What is in variables is what their names say: `$R` the laptop, `$ORG` the organization that was just founded, `$OLGA` the header
-that signs olga in, `$BOBS` bob's invitation, `$TOKEN` what is in bob's newest mail, `$OLD` in eve's first.
+1. Every link to a file or a heading of the repository has a target.
+2. Every command in an `sh` block has an entry in `commands.toml`: the suite that runs it, or why none does.
+3. Every command in a `console` block runs here, and its output is compared with the output in the document.
+
+All `console` blocks of a document are one session on one laptop (the local server started by `cargo run`). A line that
+begins with `$ ` is a command, and the lines below it are its output. `...` stands for any omitted text. Ids, times,
+tokens and ports may differ.
+
+The script sets these variables:
+- `$R`: URL of the laptop
+- `$ORG`: URL of the newest organization
+- `$OLGA`, `$BOB`, ...: the header that signs in this user
+- `$BOBS`, `$EVES`, ...: id of this user's invitation
+- `$TOKEN`: the token in bob's newest mail
+- `$OLD`: the token in eve's first mail
 
 Needs `cargo build --workspace --bin roster`.
 """
@@ -17,15 +28,17 @@ import pathlib
 import re
 import subprocess
 import sys
+import tomllib
 import urllib.parse
 import urllib.request
 
-TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+HERE = pathlib.Path(__file__).resolve().parent
+TOP = HERE.parent.parent
 ROSTER = TOP / "target" / "debug" / "roster"
 PEOPLE = ["olga", "bob", "eve", "kim", "max"]
 
-# What differs from one time to another, and what it is called here instead.
-DIFFERS = [
+# Values that differ in every run, and their replacements in a comparison.
+VARYING = [
     (r"v1\.dev\.[\w.-]*(\.\.\.)?", "<token>"),
     (r"(org|inv)_[0-9a-z]{26}", r"<\1>"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<time>"),
@@ -36,33 +49,33 @@ DIFFERS = [
 
 
 def comparable(text):
-    for pattern, name in DIFFERS:
+    for pattern, name in VARYING:
         text = re.sub(pattern, name, text)
     return re.sub(r"\s+", "", text)
 
 
-def matches(shown, came):
-    """Whether the output is what is shown. JSON may be wrapped; of a text, whole lines may be left out."""
+def matches(shown, output):
+    """Whether the output matches the shown output. JSON may be wrapped. Of other text, the document may omit lines."""
     def pattern(text):
         return ".*".join(re.escape(part) for part in comparable(text).split("..."))
 
-    if came.lstrip().startswith("{"):
-        return re.fullmatch(pattern(shown), comparable(came)) is not None
+    if output.lstrip().startswith("{"):
+        return re.fullmatch(pattern(shown), comparable(output)) is not None
     lines = [pattern(line) for line in shown.splitlines() if line.strip()]
-    return re.search(".*".join(lines), comparable(came)) is not None
+    return re.search(".*".join(lines), comparable(output)) is not None
 
 
 def commands(document):
-    """The commands of the blocks of `console`, each with what is shown below it."""
+    """Yields each command of the `console` blocks, with the output that the document shows."""
     for block in re.findall(r"^```console\n(.*?)^```", document, re.M | re.S):
         for text in re.split(r"^\$ ", block, flags=re.M)[1:]:
-            # A command goes on behind a line that ends with a backslash.
+            # A backslash at the end of a line continues the command on the next line.
             command = re.match(r"(?:.*\\\n)*.*", text)[0]
             yield command, text[len(command):].strip()
 
 
 class Session:
-    """A shell in front of a laptop."""
+    """A laptop, and a shell that sends requests to it."""
 
     def __init__(self):
         flags = ["--port", "0", "--no-demo", "--no-console"]
@@ -80,32 +93,32 @@ class Session:
         self.laptop.terminate()
         self.laptop.wait()
 
-    def ask(self, path, body=None, headers=()):
+    def call(self, path, body=None, headers=()):
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, dict(headers))
-        with urllib.request.urlopen(request) as answer:
-            return json.loads(answer.read())
+        with urllib.request.urlopen(request) as response:
+            return json.loads(response.read())
 
-    def signs_in(self, name):
+    def authorization(self, name):
         email = f"{name}@acme.example"
-        token = self.ask("/_dev/token", {"sub": name, "email": email, "email_verified": True})["access_token"]
+        token = self.call("/_dev/token", {"sub": name, "email": email, "email_verified": True})["access_token"]
         return f"Authorization: Bearer {token}"
 
     def mails(self, name):
-        self.ask("/_dev/idle")
+        self.call("/_dev/idle")
         query = urllib.parse.urlencode({"to": f"{name}@acme.example"})
-        return self.ask(f"/_dev/mail?{query}", headers=[("accept", "application/json")])["items"]
+        return self.call(f"/_dev/mail?{query}", headers=[("accept", "application/json")])["items"]
 
     def invitation(self, name):
-        authorization = tuple(self.signs_in("olga").split(": "))
-        listed = self.ask(self.path + "/invitations", headers=[authorization])["items"]
+        authorization = tuple(self.authorization("olga").split(": "))
+        listed = self.call(self.path + "/invitations", headers=[authorization])["items"]
         return next(it["id"] for it in listed if it["email"] == f"{name}@acme.example")
 
     def value(self, name):
-        """What is in a variable. People sign in anew: their tokens are good for an hour, and the clock is moved."""
+        """Returns the value of a variable. Tokens are valid for an hour and commands move the clock, so each is new."""
         lower = name.lower()
         if lower in PEOPLE:
-            return self.signs_in(lower)
+            return self.authorization(lower)
         if name == "TOKEN":
             return self.mails("bob")[0]["token"]
         if name == "OLD":
@@ -115,7 +128,7 @@ class Session:
         return self.variables[name]
 
     def run(self, command):
-        # An assignment is kept for the commands that follow.
+        # An assignment sets a variable for the next commands.
         assigned = re.fullmatch(r'(\w+)="(.*)"\s*', command)
         if assigned:
             self.variables[assigned[1]] = assigned[2]
@@ -125,30 +138,100 @@ class Session:
         done = subprocess.run(
             ["bash", "-c", re.sub(r"^curl", "curl -s", command)], env=environment, capture_output=True, text=True
         )
-        # What follows an answer, a mail say, is there by the time that somebody has read it.
-        self.ask("/_dev/idle")
-        founded = re.match(r'\{"id":"(org_\w+)"', done.stdout)
-        if founded:
-            self.path = f"/v1/organizations/{founded[1]}"
+        # Wait for the effects of the request, such as a mail, before the next command.
+        self.call("/_dev/idle")
+        created = re.match(r'\{"id":"(org_\w+)"', done.stdout)
+        if created:
+            self.path = f"/v1/organizations/{created[1]}"
             self.variables["ORG"] = self.url + self.path
         return done.stdout
 
 
+def documents():
+    """The Markdown files of the repository, without those that a program writes."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], cwd=TOP, capture_output=True, text=True
+    )
+    names = listed.stdout.split() if listed.returncode == 0 else [
+        str(path.relative_to(TOP)) for path in TOP.rglob("*.md") if not {"target", "node_modules"} & set(path.parts)
+    ]
+    return sorted(name for name in names if (TOP / name).is_file())
+
+
+def anchors(text):
+    """The anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.M)
+    plain = (re.sub(r"\[(.*?)\]\(.*?\)", r"\1", heading).lower() for heading in headings)
+    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in plain}
+
+
+def broken_links(name):
+    """The links of a document to files or headings of the repository that do not exist."""
+    text = (TOP / name).read_text()
+    prose = re.sub(r"^```.*?^```|`[^`\n]*`", "", text, flags=re.M | re.S)
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if re.match(r"\w+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (TOP / name).parent / path if path else TOP / name
+        if not target.exists() or (anchor and anchor not in anchors(target.read_text())):
+            yield link
+
+
+def shell_commands(name):
+    """The commands of the `sh` blocks of a document, without comments."""
+    for block in re.findall(r"^```sh\n(.*?)^```", (TOP / name).read_text(), re.M | re.S):
+        for line in re.sub(r"\\\n\s*", " ", block).splitlines():
+            command = re.sub(r"(^|\s)#.*", "", line).strip()
+            if command:
+                # Variables that are set for one command only say how it runs, not what runs.
+                yield re.sub(r"^(\w+=\S* )+", "", command)
+
+
+def check_commands(names, whole):
+    """Compares the commands of the documents with `commands.toml`; yields what is wrong."""
+    listed = tomllib.loads((HERE / "commands.toml").read_text())
+    used = set()
+    for name in names:
+        for command in shell_commands(name) if name not in listed["needs_aws"] else []:
+            matching = [it for it in listed["command"] if re.match(re.escape(it["text"]) + r"(\s|$|[=@])", command)]
+            if not matching:
+                yield f"{name}: commands.toml has no entry for: {command}"
+                continue
+            used.add(max(matching, key=lambda it: len(it["text"]))["text"])
+    for entry in listed["command"]:
+        if whole and entry["text"] not in used:
+            yield f"commands.toml: no document has the command: {entry['text']}"
+        if "run_by" in entry and entry.get("as", entry["text"]) not in (TOP / entry["run_by"]).read_text():
+            yield f"commands.toml: {entry['run_by']} does not contain: {entry.get('as', entry['text'])}"
+
+
+def check_outputs(name):
+    """Runs the `console` blocks of a document; yields the differences, and prints how many commands ran."""
+    shown_commands = list(commands((TOP / name).read_text()))
+    if not shown_commands:
+        return
+    session = Session()
+    try:
+        for command, shown in shown_commands:
+            output = session.run(command)
+            if shown and not matches(shown, output):
+                yield f"{name}: $ {command}\n--- in the document:\n{shown}\n--- real output:\n{output}\n"
+    finally:
+        session.end()
+    print(f"{name}: ran {len(shown_commands)} commands")
+
+
 def main():
-    wrong = count = 0
-    for name in sys.argv[1:] or ["README.md"]:
-        session = Session()
-        try:
-            for command, shown in commands((TOP / name).read_text()):
-                came = session.run(command)
-                count += 1
-                if shown and not matches(shown, came):
-                    wrong += 1
-                    print(f"{name}: $ {command}\n--- is shown:\n{shown}\n--- comes out:\n{came}\n")
-        finally:
-            session.end()
-    print(f"{count} commands, {wrong} with another output than is shown")
-    sys.exit(1 if wrong or not count else 0)
+    names = sys.argv[1:] or documents()
+    wrong = [f"{name}: the link has no target: {link}" for name in names for link in broken_links(name)]
+    wrong += check_commands(names, whole=not sys.argv[1:])
+    for name in names:
+        wrong += check_outputs(name)
+    for line in wrong:
+        print(line)
+    print(f"{len(names)} documents, {len(wrong)} errors")
+    sys.exit(1 if wrong else 0)
 
 
 if __name__ == "__main__":
