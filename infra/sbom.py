@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
-"""Writes what the functions are made of: a CycloneDX bill of materials for each of their packages.
+"""Writes a CycloneDX bill of materials (SBOM) for each package of functions.
 
     python infra/sbom.py DIR [--check]
 
-makes DIR/<package>.cdx.json of every package in functions/: the crates that its binaries link on Linux on Arm (those of the
-actions share one bill, and each links some of its crates), each with its version, licence, source and the checksum that Cargo.lock holds it to; neither macros nor what builds and tests. The console's
-has the npm packages in its pages, too, as the last build of them left their names (`node functions/console/web/build.mjs`). Every file
-is held against CycloneDX's own schema. Equal sources make equal files; --check makes all of them twice and compares.
+For every package in functions/, the script writes DIR/<package>.cdx.json. The file lists the crates that the package's
+binaries link on Linux on Arm, each with its version, licence, source and checksum from Cargo.lock. It does not list
+macros, build dependencies and test dependencies. The binaries of `actions` share one file, and each of them links only
+some of its crates. The file of the console also lists the npm packages in the console's pages. The build of the pages
+(`node functions/console/web/build.mjs`) records these packages.
 
-Needs cargo, cyclonedx-python-lib, and jsonschema: without the extras that its own extra asks for, which check the form of
-every address in it, at half a minute a file.
+The script validates every file against CycloneDX's schema. The same sources result in the same files: --check generates
+each file twice and compares both.
+
+Needs cargo, cyclonedx-python-lib, and jsonschema. Install jsonschema without the extra packages that
+cyclonedx-python-lib[json-validation] requires: they validate the format of every URL, which takes 30 s for each file.
 """
 
 import argparse
@@ -34,16 +38,17 @@ from packageurl import PackageURL
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 TARGET = "aarch64-unknown-linux-gnu"
-PAGES = TOP / "functions/console/web/dist/site/.packages.json"
+NPM_PACKAGES = TOP / "functions/console/web/dist/site/.packages.json"
 
 
-def out(*command):
+def run(*command):
+    """Runs a command in the root of the repository and returns its output."""
     return subprocess.run(command, cwd=TOP, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def tree(function):
-    """Yields depth, name, version, licence and repository of what the function links, as deep first search finds it."""
-    lines = out(
+def linked_crates(function):
+    """Yields depth, name, version, licence and repository of each linked crate, in depth-first order."""
+    lines = run(
         "cargo", "tree", "--locked", "--package", function, "--target", TARGET,
         "--edges", "normal,no-proc-macro", "--prefix", "depth", "--format", "|{p}|{l}|{r}|",
     )
@@ -54,39 +59,40 @@ def tree(function):
 
 
 def checksums():
+    """Returns the checksums in Cargo.lock, by name and version. A package of the workspace has none."""
     lock = tomllib.loads((TOP / "Cargo.lock").read_text())
     return {(it["name"], it["version"]): it.get("checksum") for it in lock["package"]}
 
 
-def component(name, version, licence, repository, checksum, kind=ComponentType.LIBRARY):
-    # What Cargo.lock has no checksum of is our own.
+def crate_component(name, version, licence, repository, checksum, kind=ComponentType.LIBRARY):
+    # A crate without a checksum belongs to the workspace and is not on crates.io.
     purl = PackageURL("cargo", None, name, version) if checksum else None
-    made = Component(
+    component = Component(
         type=kind,
         name=name,
         version=version,
         purl=purl,
         bom_ref=f"{name}@{version}",
-        # Some crates still write a slash for OR.
+        # Some crates write a slash instead of OR.
         licenses=[LicenseExpression(licence.replace("/", " OR "))] if licence else None,
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=checksum)] if checksum else None,
     )
     if repository:
-        made.external_references.add(ExternalReference(type=ExternalReferenceType.VCS, url=XsUri(repository)))
-    return made
+        component.external_references.add(ExternalReference(type=ExternalReferenceType.VCS, url=XsUri(repository)))
+    return component
 
 
-def in_pages():
-    """Yields what the console's pages hold of others, with its SHA-512 in hexadecimal."""
-    if not PAGES.is_file():
-        sys.exit("console: its pages are not built: node functions/console/web/build.mjs")
-    for it in json.loads(PAGES.read_text()):
+def npm_packages():
+    """Yields name, version, licence and hexadecimal SHA-512 of each npm package in the console's pages."""
+    if not NPM_PACKAGES.is_file():
+        sys.exit("console: the pages are not built; run: node functions/console/web/build.mjs")
+    for it in json.loads(NPM_PACKAGES.read_text()):
         algorithm, digest = it["integrity"].split("-", 1)
         assert algorithm == "sha512", it
         yield it["name"], it["version"], it["license"], base64.b64decode(digest).hex()
 
 
-def package(name, version, licence, checksum):
+def npm_component(name, version, licence, checksum):
     group, _, bare = name.rpartition("/")
     return Component(
         type=ComponentType.LIBRARY,
@@ -100,8 +106,8 @@ def package(name, version, licence, checksum):
     )
 
 
-def moment():
-    """Of the last commit, unless SOURCE_DATE_EPOCH says otherwise."""
+def timestamp():
+    """Returns SOURCE_DATE_EPOCH if it is set, otherwise the time of the last commit."""
     seconds = os.environ.get("SOURCE_DATE_EPOCH")
     if seconds is None:
         log = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=TOP, capture_output=True, text=True)
@@ -109,30 +115,32 @@ def moment():
     return datetime.datetime.fromtimestamp(int(seconds), datetime.UTC)
 
 
-def bill(function, sums):
+def generate(function, sums):
+    """Returns the bill of materials as text, and its number of components."""
     bom = Bom()
-    components, above = {}, []
-    for depth, name, version, licence, repository in tree(function):
+    # `ancestors` is the path from the function's package to the current crate.
+    components, ancestors = {}, []
+    for depth, name, version, licence, repository in linked_crates(function):
         key = (name, version)
         if key not in components:
             kind = ComponentType.APPLICATION if depth == 0 else ComponentType.LIBRARY
-            components[key] = component(name, version, licence, repository, sums[key], kind)
+            components[key] = crate_component(name, version, licence, repository, sums[key], kind)
             if depth == 0:
                 bom.metadata.component = components[key]
             else:
                 bom.components.add(components[key])
-        del above[depth:]
-        if above:
-            bom.register_dependency(components[above[-1]], [components[key]])
-        above.append(key)
+        del ancestors[depth:]
+        if ancestors:
+            bom.register_dependency(components[ancestors[-1]], [components[key]])
+        ancestors.append(key)
     materials = [f"{name} {version} {sums[name, version]}" for name, version in components]
-    for name, version, licence, checksum in in_pages() if function == "console" else ():
-        components[f"npm {name}", version] = made = package(name, version, licence, checksum)
-        bom.components.add(made)
-        bom.register_dependency(bom.metadata.component, [made])
+    for name, version, licence, checksum in npm_packages() if function == "console" else ():
+        components[f"npm {name}", version] = component = npm_component(name, version, licence, checksum)
+        bom.components.add(component)
+        bom.register_dependency(bom.metadata.component, [component])
         materials.append(f"npm {name} {version} {checksum}")
-    bom.metadata.timestamp = moment()
-    # Of the same materials the same number.
+    bom.metadata.timestamp = timestamp()
+    # The serial number depends only on the materials.
     materials = "\n".join(sorted(materials))
     bom.serial_number = uuid.uuid5(uuid.NAMESPACE_URL, f"{function}\n{materials}")
     return JsonV1Dot6(bom).output_as_string(indent=1) + "\n", len(components)
@@ -141,21 +149,21 @@ def bill(function, sums):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("dir", type=pathlib.Path)
-    parser.add_argument("--check", action="store_true", help="make all of them twice and compare")
+    parser.add_argument("--check", action="store_true", help="generate each file twice and compare both")
     arguments = parser.parse_args()
     arguments.dir.mkdir(parents=True, exist_ok=True)
     validator, sums = JsonStrictValidator(SchemaVersion.V1_6), checksums()
     functions = sorted(path.parent.name for path in (TOP / "functions").glob("*/Cargo.toml"))
     for function in functions:
-        text, count = bill(function, sums)
-        if problem := validator.validate_str(text):
-            sys.exit(f"{function}: this is no CycloneDX: {problem}")
-        if arguments.check and bill(function, sums)[0] != text:
-            sys.exit(f"{function}: the same sources make another bill")
+        text, count = generate(function, sums)
+        if error := validator.validate_str(text):
+            sys.exit(f"{function}: the file does not match CycloneDX's schema: {error}")
+        if arguments.check and generate(function, sums)[0] != text:
+            sys.exit(f"{function}: the same sources result in different files")
         (arguments.dir / f"{function}.cdx.json").write_text(text)
         print(f"{function}: {count} components")
     if not functions:
-        sys.exit("there are no functions")
+        sys.exit("found no package in functions/")
 
 
 if __name__ == "__main__":

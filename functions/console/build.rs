@@ -1,5 +1,7 @@
-//! Embeds the built console, `web/dist/site`. A release build makes it first, where Node is there, so that no deployment
-//! goes out with an older one than its sources say; any other build takes what it finds.
+//! Embeds the built pages of the console, `web/dist/site`.
+//!
+//! A release build first builds the pages if Node.js is installed, so that a deployment never has outdated pages. Any
+//! other build embeds the pages as they are.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -10,7 +12,7 @@ use std::{env, fs, thread};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// What `web/build.mjs` reads besides `web/`.
+/// The file outside `web/` that `web/build.mjs` reads.
 const CONTRACT: &str = "../../infra/openapi.yaml";
 
 fn main() -> Outcome<()> {
@@ -21,21 +23,23 @@ fn main() -> Outcome<()> {
     if env::var("PROFILE")? == "release" && web.join("build.mjs").is_file() {
         if has_node() {
             build(&web)?;
-            // Not what it has made, or the next build would find that changed.
-            sources(&web)?;
+            // Watch only the sources. The build just wrote `dist`, which would start it again each time.
+            watch_sources(&web)?;
             return embed(&site);
         }
         println!("cargo::rerun-if-env-changed=PATH");
-        // What is not there counts as changed each time: Node may be where PATH looks already.
+        // Cargo reruns this script each time if a watched file is missing. So the next build finds Node.js even if it
+        // was installed to a folder that is already in PATH.
         println!("cargo::rerun-if-changed={}", dist.join("node").display());
         println!(
-            "cargo::warning=there is no Node: the console is embedded as it was built before, if it was"
+            "cargo::warning=Node.js is not installed: this build embeds the console of an earlier build, if any"
         );
     }
     if site.is_dir() {
         println!("cargo::rerun-if-changed={}", site.display());
     } else {
-        // What is not there counts as changed each time; the folder that it will be in changes once.
+        // Cargo reruns this script each time if a watched folder is missing. So watch the parent folder, which changes
+        // when `site` is created.
         let _ = fs::create_dir_all(&dist);
         println!("cargo::rerun-if-changed={}", dist.display());
     }
@@ -47,7 +51,7 @@ fn has_node() -> bool {
     version.is_ok_and(|status| status.success())
 }
 
-/// Runs `web/build.mjs`; what it tells is shown with the build's warnings, and what is wrong as its error.
+/// Runs `web/build.mjs`. Shows its output as warnings of the build, and its errors as errors.
 fn build(web: &Path) -> Outcome<()> {
     let mut node = Command::new("node")
         .arg("build.mjs")
@@ -56,28 +60,29 @@ fn build(web: &Path) -> Outcome<()> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let problems = node.stderr.take().ok_or("node has no standard error")?;
-    // Both are read at once, or one that is full would keep it waiting.
-    let problems = thread::spawn(move || BufReader::new(problems).lines().collect::<Result<Vec<_>, _>>());
-    let progress = node.stdout.take().ok_or("node has no output")?;
-    for line in BufReader::new(progress).lines() {
+    let stderr = node.stderr.take().ok_or("node has no standard error")?;
+    // Both pipes are read at the same time. Otherwise node would block as soon as the other pipe is full.
+    let errors = thread::spawn(move || BufReader::new(stderr).lines().collect::<Result<Vec<_>, _>>());
+    let stdout = node.stdout.take().ok_or("node has no standard output")?;
+    for line in BufReader::new(stdout).lines() {
         println!("cargo::warning={}", line?);
     }
-    let problems = problems.join().map_err(|_| "what node has to say cannot be read")??;
+    let errors = errors.join().map_err(|_| "the standard error of node cannot be read")??;
     if node.wait()?.success() {
         return Ok(());
     }
-    for line in problems {
+    for line in errors {
         println!("cargo::error={line}");
     }
-    Err("the console cannot be built: see above, or run `node functions/console/web/build.mjs`".into())
+    Err("the console cannot be built: see the errors above, or run `node functions/console/web/build.mjs`"
+        .into())
 }
 
-/// Says that the build is to be made anew when something of `web/` changes, beyond what is made or installed there.
-fn sources(web: &Path) -> Outcome<()> {
+/// Makes Cargo rerun this script when a source of the pages changes: all of `web/` but `node_modules` and `dist`.
+fn watch_sources(web: &Path) -> Outcome<()> {
     for entry in fs::read_dir(web)? {
         let entry = entry?;
-        if !["node_modules", "dist"].iter().any(|made| entry.file_name() == *made) {
+        if !["node_modules", "dist"].iter().any(|name| entry.file_name() == *name) {
             println!("cargo::rerun-if-changed={}", entry.path().display());
         }
     }
@@ -85,8 +90,9 @@ fn sources(web: &Path) -> Outcome<()> {
     Ok(())
 }
 
-/// Writes `EMBEDDED`: every file of `site` with its path there; nothing where nothing was built. They are copied
-/// first, since another build may replace the folder before the compiler reads them.
+/// Writes the constant `EMBEDDED`: the files of `site` by path, or nothing if the pages were not built.
+///
+/// The files are copied first, because another build may replace the folder before the compiler reads them.
 fn embed(site: &Path) -> Outcome<()> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let copies = out.join("site");
@@ -94,13 +100,13 @@ fn embed(site: &Path) -> Outcome<()> {
         fs::remove_dir_all(&copies)?;
     }
     let mut list = String::new();
-    for below in ["", "assets/"] {
-        if !site.join(below).is_dir() {
+    for folder in ["", "assets/"] {
+        if !site.join(folder).is_dir() {
             continue;
         }
-        fs::create_dir_all(copies.join(below))?;
+        fs::create_dir_all(copies.join(folder))?;
         let mut names = Vec::new();
-        for entry in fs::read_dir(site.join(below))? {
+        for entry in fs::read_dir(site.join(folder))? {
             let entry = entry?;
             let name =
                 entry.file_name().into_string().map_err(|name| format!("{} is not UTF-8", name.display()))?;
@@ -110,7 +116,7 @@ fn embed(site: &Path) -> Outcome<()> {
         }
         names.sort();
         for name in names {
-            let path = format!("{below}{name}");
+            let path = format!("{folder}{name}");
             fs::copy(site.join(&path), copies.join(&path))?;
             let copy = format!("/site/{path}");
             writeln!(list, "    ({path:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), {copy:?}))),")?;

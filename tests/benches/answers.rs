@@ -1,26 +1,28 @@
-//! Whether the time of an answer tells what is wrong with a link (`ATTACKS.md`, row 36): forgeries of every cause, called
-//! in random order. Each cause's times are held against those of an organization that does not exist, and those of all
-//! whose record exists against those of all others, as dudect does: Welch's t, over what is left without the slowest
-//! calls. Beyond 4.5 they can be told apart with so many calls.
+//! Checks that the response time does not reveal why a link is invalid (`ATTACKS.md`, row 36).
 //!
-//! `cargo bench -p tests --bench answers --profile dev -- 1000` makes 1,000 calls of each cause and action, with a key in
-//! the process and with one in KMS; `-- 1000 process preview` makes those of one key and one action.
+//! The benchmark sends forged tokens with every cause of invalidity in random order. It compares the times of each
+//! cause with those of a token for an organization that does not exist. It also compares the times of all tokens with
+//! an existing record with the times of all tokens without one. The comparison is Welch's t-test without the slowest
+//! calls, as in dudect. If |t| exceeds 4.5, this number of calls is enough to distinguish the times.
+//!
+//! `cargo bench -p tests --bench answers --profile dev -- 1000` makes 1,000 calls per cause and action, with a key in
+//! the process and with a key in KMS. `-- 1000 process preview` selects one key and one action.
 
-#![expect(clippy::print_stdout, reason = "it is there to tell")]
+#![expect(clippy::print_stdout, reason = "the benchmark prints its results")]
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use harness::{Options, Person, World};
 
-/// Beyond it two means differ, by dudect's rule of thumb.
+/// Above this |t| two means differ, by dudect's rule of thumb.
 const T_MAX: f64 = 4.5;
-/// What is compared: calls that took no longer than so many percent of all of them.
+/// The percentage of calls that are compared: the fastest ones.
 const PERCENT_KEPT: usize = 90;
-const REFERENCE: &str = "no such organization";
-/// The causes of tokens that name no record; all others name one.
+const REFERENCE: &str = "unknown organization";
+/// The causes of tokens without a record. The tokens of all other causes have one.
 const WITHOUT_RECORD: [&str; 4] =
-    [REFERENCE, "no such invitation", "another organization", "another Roster's"];
+    [REFERENCE, "unknown invitation", "another organization", "unknown organization and invitation"];
 const KEYS: [&str; 2] = ["process", "kms"];
 const ACTIONS: [&str; 3] = ["preview", "accept", "decline"];
 
@@ -28,7 +30,7 @@ const ACTIONS: [&str; 3] = ["preview", "accept", "decline"];
 async fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let calls = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(500);
-    // Those that are named, or all.
+    // The words in the arguments, or all words if there is none.
     let chosen = |words: &[&'static str]| {
         let named: Vec<_> =
             words.iter().copied().filter(|word| arguments.iter().any(|it| it == word)).collect();
@@ -39,22 +41,22 @@ async fn main() {
         let world = World::with(Options { kms: key == "kms", ..Options::default() }).await;
         let (forgeries, _) = world.forgeries().await;
         let bob = world.with_one_token("bob").await;
-        world.idle().await;
+        world.wait_until_idle().await;
         for action in chosen(&ACTIONS) {
             let mut times = BTreeMap::<_, Vec<f64>>::new();
-            // The first calls warm up.
+            // The first round is the warm-up.
             for round in 0..=calls {
                 let mut order: Vec<_> = forgeries.iter().collect();
                 fastrand::shuffle(&mut order);
                 for forgery in order {
-                    let began = Instant::now();
-                    let answer = call(&bob, action, &forgery.token).await;
-                    let took = began.elapsed().as_secs_f64() * 1e6;
-                    answer.refused(400, "invalid_token");
-                    // What the wire has written down would only grow.
-                    let _ = world.wire().take();
+                    let started_at = Instant::now();
+                    let response = call(&bob, action, &forgery.token).await;
+                    let micros = started_at.elapsed().as_secs_f64() * 1e6;
+                    response.refused(400, "invalid_token");
+                    // Discard the recorded requests, which would fill the memory.
+                    let _ = world.wire().take_requests();
                     if round > 0 {
-                        times.entry(forgery.cause).or_default().push(took);
+                        times.entry(forgery.cause).or_default().push(micros);
                     }
                 }
             }
@@ -64,7 +66,7 @@ async fn main() {
     }
 }
 
-async fn call(person: &Person, action: &str, token: &str) -> harness::Answer {
+async fn call(person: &Person, action: &str, token: &str) -> harness::ApiResponse {
     match action {
         "preview" => person.previews(token).await,
         "accept" => person.accepts(token).await,
@@ -77,19 +79,19 @@ fn report(action: &str, mut times: BTreeMap<&str, Vec<f64>>) {
     all.sort_by(f64::total_cmp);
     let longest = all[all.len() * PERCENT_KEPT / 100];
     for of_cause in times.values_mut() {
-        of_cause.retain(|took| *took <= longest);
+        of_cause.retain(|micros| *micros <= longest);
     }
     for (cause, of_cause) in &times {
-        tell(action, cause, of_cause, &times[REFERENCE]);
+        print_comparison(action, cause, of_cause, &times[REFERENCE]);
     }
     let pooled = |without: bool| {
         let of_these = times.iter().filter(|(cause, _)| WITHOUT_RECORD.contains(cause) == without);
         of_these.flat_map(|(_, of_cause)| of_cause).copied().collect::<Vec<_>>()
     };
-    tell(action, "RECORD AGAINST NO RECORD", &pooled(false), &pooled(true));
+    print_comparison(action, "RECORD AGAINST NO RECORD", &pooled(false), &pooled(true));
 }
 
-fn tell(action: &str, cause: &str, times: &[f64], others: &[f64]) {
+fn print_comparison(action: &str, cause: &str, times: &[f64], others: &[f64]) {
     let t = welch(times, others);
     let verdict = if t.abs() < T_MAX { "the same" } else { "DIFFERS" };
     println!("  {action:8} {cause:28} {:8.1} {:8.1}  t {t:6.2}  {verdict}", median(times), median(others));
@@ -109,7 +111,7 @@ fn welch(one: &[f64], other: &[f64]) -> f64 {
 }
 
 /// The mean, and the square of its standard error.
-#[expect(clippy::cast_precision_loss, reason = "nobody makes so many calls")]
+#[expect(clippy::cast_precision_loss, reason = "the number of calls is far below 2^52")]
 fn moments(sample: &[f64]) -> (f64, f64) {
     let count = sample.len() as f64;
     let mean = sample.iter().sum::<f64>() / count;

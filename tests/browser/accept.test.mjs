@@ -1,38 +1,38 @@
-// The page behind the mail's link.
+// The accept page, which the link in the mail opens.
 import assert from 'node:assert/strict';
-import { stage, story } from './world.mjs';
+import { setUp, scenario } from './harness.mjs';
 
-const it = stage();
+const env = setUp();
 
-/** An organization that has invited somebody. */
-async function invited(laptop, more = {}) {
-  const ivy = laptop.somebody('ivy');
-  const organization = await laptop.organization({ name: 'Nordwind', pending: [ivy.email], ...more });
+/** Creates an organization that has invited a person. */
+async function invite(laptop, options = {}) {
+  const ivy = laptop.newPerson('ivy');
+  const organization = await laptop.organization({ name: 'Nordwind', pending: [ivy.email], ...options });
   const { link, token } = await laptop.mail(ivy.email);
   return { ivy, organization, link, token };
 }
 
-const answers = /\/v1\/invitations\/(accept|decline)$/;
+const ANSWER_PATHS = /\/v1\/invitations\/(accept|decline)$/;
 
-story(it, 'nothing happens on load, and not by a mail scanner', async ({ laptop, open }) => {
-  const { ivy, organization, link } = await invited(laptop);
+scenario(env, 'does not accept or decline when a page load or a mail scanner opens the link', async ({ laptop, open }) => {
+  const { ivy, organization, link } = await invite(laptop);
   for (const method of ['GET', 'HEAD']) await fetch(link, { method });
   const tab = await open();
   await tab.page.goto(link);
   await tab.button('Sign in to accept').waitFor();
   const posts = tab.requests.filter(({ method }) => method !== 'GET').map(({ url }) => new URL(url).pathname);
   assert.deepEqual(posts, ['/v1/invitations/preview']);
-  // Nor once it is known who it is.
+  // The same holds after the sign-in.
   await tab.button('Sign in to accept').click();
-  await tab.chooses(ivy);
+  await tab.signsInAtIssuer(ivy);
   await tab.button('Accept invitation').waitFor();
-  assert.deepEqual(tab.requests.filter(({ url }) => answers.test(new URL(url).pathname)), []);
+  assert.deepEqual(tab.requests.filter(({ url }) => ANSWER_PATHS.test(new URL(url).pathname)), []);
   const [invitation] = await organization.owner.invitations(organization);
   assert.equal(invitation.status, 'pending');
 });
 
-story(it, 'the token leaves the address bar at once, and is nowhere else', async ({ laptop, open }) => {
-  const { ivy, link, token } = await invited(laptop);
+scenario(env, 'removes the token from the address bar and stores it nowhere', async ({ laptop, open }) => {
+  const { ivy, link, token } = await invite(laptop);
   const tab = await open();
   const secret = token.split('.').at(-1);
   await tab.page.goto(link);
@@ -40,25 +40,25 @@ story(it, 'the token leaves the address bar at once, and is nowhere else', async
   assert.equal(tab.url.href, `${laptop.url}/accept`);
   await tab.button('Sign in to accept').click();
   await tab.page.getByRole('heading', { name: 'Sign in' }).waitFor();
-  await tab.chooses(ivy);
+  await tab.signsInAtIssuer(ivy);
   await tab.button('Accept invitation').waitFor();
   assert.equal(tab.url.href, `${laptop.url}/accept`);
-  assert(!(await tab.stored()).includes(secret), 'it is in a storage');
-  // Only bodies of calls that are about it hold it; a fragment is sent to nobody.
+  assert(!(await tab.storedData()).includes(secret), 'the token is in a storage');
+  // Only the bodies of the three invitation calls contain the token. Browsers do not send fragments.
   for (const { url, headers, body } of tab.requests) {
     const { pathname, search } = new URL(url);
     assert(!(pathname + search).includes(secret), url);
     assert(!JSON.stringify(headers).includes(secret), url);
     if (body?.includes(secret)) assert.match(pathname, /^\/v1\/invitations\/(preview|accept|decline)$/);
   }
-  // The button to go back leads to no address with it.
+  // The history has no URL with the token.
   const entries = await tab.page.evaluate(() => navigation.entries().map(({ url }) => url));
   assert(!JSON.stringify(entries).includes(secret), entries);
 });
 
-story(it, 'another link in the same tab is taken, too', async ({ laptop, open }) => {
-  const first = await invited(laptop);
-  const second = await invited(laptop, { name: 'Südwind' });
+scenario(env, 'shows another invitation when its link is opened in the same tab', async ({ laptop, open }) => {
+  const first = await invite(laptop);
+  const second = await invite(laptop, { name: 'Südwind' });
   const tab = await open();
   await tab.page.goto(first.link);
   await tab.heading('Join Nordwind').waitFor();
@@ -67,31 +67,31 @@ story(it, 'another link in the same tab is taken, too', async ({ laptop, open })
   assert.equal(tab.url.hash, '');
 });
 
-story(it, 'somebody else is asked to be who was invited, and can be', async ({ laptop, open }) => {
-  const { ivy, organization, link } = await invited(laptop);
-  const eve = laptop.somebody('eve');
+scenario(env, 'lets a viewer with another address change the account and accept', async ({ laptop, open }) => {
+  const { ivy, organization, link } = await invite(laptop);
+  const eve = laptop.newPerson('eve');
   const tab = await open();
   await tab.page.goto(link);
   await tab.button('Sign in to accept').click();
-  await tab.chooses(eve);
+  await tab.signsInAtIssuer(eve);
   await tab.heading('You are signed in with another account').waitFor();
-  // Enough for whoever it is to know it, and no more for others.
-  await tab.shows('i…@acme.example', tab.page.locator('roster-accept'));
+  // The masked address: the invitee recognizes it, but others cannot read it.
+  await tab.waitsForText('i…@acme.example', tab.page.locator('roster-accept'));
   assert(!(await tab.page.locator('roster-accept').innerText()).includes(ivy.email));
   await tab.button('Use another account').click();
-  await tab.chooses(ivy);
+  await tab.signsInAtIssuer(ivy);
   await tab.button('Accept invitation').click();
   await tab.heading('You are a member of Nordwind').waitFor();
   const emails = (await organization.owner.members(organization)).map(({ email }) => email);
   assert.deepEqual(emails.sort(), [ivy.email, organization.owner.email].sort());
 });
 
-story(it, 'declining asks back, and keeping keeps', async ({ laptop, open }) => {
-  const { ivy, organization, link } = await invited(laptop);
+scenario(env, 'declines only after confirmation', async ({ laptop, open }) => {
+  const { ivy, organization, link } = await invite(laptop);
   const tab = await open();
   await tab.page.goto(link);
   await tab.button('Sign in to accept').click();
-  await tab.chooses(ivy);
+  await tab.signsInAtIssuer(ivy);
   await tab.button('Decline').click();
   await tab.page.getByRole('alertdialog').waitFor();
   await tab.button('Keep').click();
@@ -101,44 +101,44 @@ story(it, 'declining asks back, and keeping keeps', async ({ laptop, open }) => 
   await tab.dialog().getByRole('button', { name: 'Decline', exact: true }).click();
   await tab.heading('You declined').waitFor();
   assert.equal((await organization.owner.invitations(organization)).length, 0);
-  assert.equal((await organization.owner.looksAt(organization)).seats.taken, 1);
+  assert.equal((await organization.owner.loadsOrganization(organization)).seats.taken, 1);
 });
 
-story(it, 'two clicks accept once', async ({ laptop, open }) => {
-  const { ivy, link } = await invited(laptop);
+scenario(env, 'sends one accept for two clicks', async ({ laptop, open }) => {
+  const { ivy, link } = await invite(laptop);
   const tab = await open();
-  const { release, asked } = await tab.holds('**/v1/invitations/accept');
+  const { release, requested } = await tab.delaysRequests('**/v1/invitations/accept');
   await tab.page.goto(link);
   await tab.button('Sign in to accept').click();
-  await tab.chooses(ivy);
+  await tab.signsInAtIssuer(ivy);
   await tab.button('Accept invitation').click();
-  await asked();
+  await requested();
   await tab.button('Accept invitation').click({ force: true });
   release();
   await tab.heading('You are a member of Nordwind').waitFor();
-  assert.equal(tab.sent('POST', answers).length, 1);
+  assert.equal(tab.sent('POST', ANSWER_PATHS).length, 1);
 });
 
-story(it, 'an answer that was lost can be given again', async ({ laptop, open }) => {
-  const { ivy, link } = await invited(laptop);
+scenario(env, 'accepts again after a lost response', async ({ laptop, open }) => {
+  const { ivy, link } = await invite(laptop);
   const tab = await open();
-  tab.expects(/net::ERR_FAILED/);
+  tab.expectsErrors(/net::ERR_FAILED/);
   await tab.page.route('**/v1/invitations/accept', async (route) => {
     await route.fetch();
     await route.abort();
   }, { times: 1 });
   await tab.page.goto(link);
   await tab.button('Sign in to accept').click();
-  await tab.chooses(ivy);
+  await tab.signsInAtIssuer(ivy);
   await tab.button('Accept invitation').click();
-  await tab.shows(/connection was lost/);
+  await tab.waitsForText(/connection was lost/);
   await tab.button('Accept invitation').click();
   await tab.heading('You are a member of Nordwind').waitFor();
 });
 
-story(it, 'hostile names are text', async ({ laptop, open }) => {
+scenario(env, 'shows a hostile organization name as text', async ({ laptop, open }) => {
   const name = '<img src=x onerror=alert(1)>';
-  const { link } = await invited(laptop, { name });
+  const { link } = await invite(laptop, { name });
   const tab = await open();
   tab.page.on('dialog', () => assert.fail('a script ran'));
   await tab.page.goto(link);
@@ -146,11 +146,11 @@ story(it, 'hostile names are text', async ({ laptop, open }) => {
   assert.equal(await tab.page.locator('img').count(), 0);
 });
 
-story(it, 'nobody may show the page in a frame', async ({ laptop, site, open }) => {
+scenario(env, 'cannot be shown in a frame', async ({ laptop, site, open }) => {
   const framing = site.put('/framing.html', `<!doctype html><html lang="en"><title>Framing</title><iframe title="x" src="${laptop.url}/accept"></iframe>`);
   const tab = await open();
-  tab.expects(/frame-ancestors|Refused to (display|frame)|ERR_BLOCKED_BY_RESPONSE/i);
+  tab.expectsErrors(/frame-ancestors|Refused to (display|frame)|ERR_BLOCKED_BY_RESPONSE/i);
   await tab.page.goto(framing);
-  const frame = tab.page.frames().find((it) => it !== tab.page.mainFrame());
+  const frame = tab.page.frames().find((other) => other !== tab.page.mainFrame());
   assert.equal(await frame.locator('roster-accept-page').count(), 0);
 });

@@ -1,28 +1,28 @@
-// What every state of every page is held to, whatever it shows.
+// Audits a page: accessibility rules, layout, and keyboard focus. Every state of every page must pass.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
-/** Experimental, and worth it: names that do not hold what is seen. */
+/** An experimental rule of axe: accessible names must contain the visible text. */
 const RULES = { 'label-content-name-mismatch': { enabled: true } };
-/** What the colour scheme has a part in. */
+/** The rules that depend on the colour scheme. */
 const COLOUR_RULES = ['color-contrast', 'link-in-text-block'];
-/** Steps that the keyboard takes through a page. */
+/** The maximum number of Tab presses in one page. */
 const STEPS_MAX = 25;
 
-/** Whatever is wrong with the page as it stands, as texts. */
+/** Returns a text for each problem of the page. */
 export async function audit(page) {
   const found = [
     ...(await violations(page, { runOnly: { type: 'tag', values: TAGS }, rules: RULES })),
-    ...(await page.evaluate(layout)),
-    ...(await glued(page)),
+    ...(await page.evaluate(layoutProblems)),
+    ...(await joinedWords(page)),
   ];
   return [...new Set(found)];
 }
 
-/** Whatever is wrong with its colours alone: of a page that was audited in another scheme. */
+/** Returns the problems of the page's colours. For a page that has passed `audit` in the other colour scheme. */
 export function auditColours(page) {
   return violations(page, { runOnly: { type: 'rule', values: COLOUR_RULES } });
 }
@@ -34,8 +34,8 @@ async function violations(page, options) {
       globalThis.axe.run(document, { ...options, resultTypes: ['violations'] }).then((run) =>
         run.violations.flatMap(({ id, nodes }) =>
           nodes.map(({ target, html, any, all, none }) => {
-            const why = [...any, ...all, ...none].map(({ message }) => message).join('; ');
-            return `axe ${id}: ${target.flat().join(' ')}: ${html.slice(0, 160)}: ${why}`;
+            const reason = [...any, ...all, ...none].map(({ message }) => message).join('; ');
+            return `axe ${id}: ${target.flat().join(' ')}: ${html.slice(0, 160)}: ${reason}`;
           }),
         ),
       ),
@@ -44,8 +44,8 @@ async function violations(page, options) {
   return results;
 }
 
-/** In the page: sideways scrolling, small targets, texts that are cut off. */
-function layout() {
+/** Runs in the page. Finds horizontal scrolling, small targets, and text that is cut off. */
+function layoutProblems() {
   const problems = [];
   const every = [];
   const collect = (root) => {
@@ -56,7 +56,7 @@ function layout() {
   };
   collect(document);
   const parent = (element) => element.assignedSlot ?? element.parentElement ?? element.getRootNode().host;
-  const named = (element) => {
+  const describe = (element) => {
     const text = (element.getAttribute('aria-label') ?? element.textContent ?? '').replace(/\s+/g, ' ').trim();
     return `<${element.localName}${element.className ? `.${element.className}` : ''}> "${text.slice(0, 60)}"`;
   };
@@ -65,25 +65,25 @@ function layout() {
     for (let at = element; at; at = parent(at)) found.push(at);
     return found;
   };
-  // What is there for screen readers alone, or not at all.
+  // Elements that are invisible, or only for screen readers.
   const hidden = (element) =>
     !element.checkVisibility({ visibilityProperty: true, opacityProperty: true }) ||
     ancestors(element).some((at) => getComputedStyle(at).clipPath !== 'none');
-  // Below a modal dialog nothing can be used, and what is on top covers it.
+  // Elements behind a modal dialog cannot be used, and the dialog may cover them.
   const modal = every.find((element) => element.localName === 'dialog' && element.matches(':modal'));
   const inert = (element) => modal && !ancestors(element).includes(modal);
 
   const wide = document.documentElement;
-  if (wide.scrollWidth > wide.clientWidth) problems.push(`the page scrolls sideways: ${wide.scrollWidth} in ${wide.clientWidth} px`);
+  if (wide.scrollWidth > wide.clientWidth) problems.push(`the page scrolls horizontally: ${wide.scrollWidth} in ${wide.clientWidth} px`);
   for (const element of every) {
     const { overflowX } = getComputedStyle(element);
     const scrolls = overflowX === 'auto' || overflowX === 'scroll';
     if (scrolls && element.scrollWidth > element.clientWidth + 1 && !hidden(element)) {
-      problems.push(`it scrolls sideways: ${named(element)}`);
+      problems.push(`an element scrolls horizontally: ${describe(element)}`);
     }
   }
 
-  // 2.5.8: 24 px each way, or a circle of 24 px around its middle that touches no other target.
+  // WCAG 2.5.8: a target has at least 24 by 24 px, or a circle of 24 px around its centre touches no other target.
   const TARGET_PX = 24;
   const controls = every.filter(
     (element) =>
@@ -92,7 +92,7 @@ function layout() {
       !inert(element),
   );
   const boxes = controls.map((element) => {
-    // A label belongs to what it is hit for.
+    // A label is part of the target of a radio button or checkbox.
     const rects = [element, ...(element.labels ?? [])].map((part) => part.getBoundingClientRect());
     const hit = element.matches('input[type=radio], input[type=checkbox]') ? rects : rects.slice(0, 1);
     const left = Math.min(...hit.map((rect) => rect.left));
@@ -114,21 +114,21 @@ function layout() {
         ) <
           TARGET_PX / 2,
     );
-    if (!inline && near) problems.push(`a target of ${Math.round(width)} x ${Math.round(height)} px beside another: ${named(element)}`);
+    if (!inline && near) problems.push(`a target of ${Math.round(width)} x ${Math.round(height)} px next to another target: ${describe(element)}`);
   });
 
-  // What is in a cell stays there.
+  // Controls must not overflow their table cells.
   for (const element of controls) {
     const cell = ancestors(element).find((at) => at.matches('td, th'));
     if (!cell) continue;
     const { paddingLeft, paddingRight } = getComputedStyle(cell);
     const [box, room] = [element.getBoundingClientRect(), cell.getBoundingClientRect()];
     if (box.left < room.left + parseFloat(paddingLeft) - 1 || box.right > room.right - parseFloat(paddingRight) + 1) {
-      problems.push(`it sticks out of its cell: ${named(element)}`);
+      problems.push(`a control overflows its cell: ${describe(element)}`);
     }
   }
 
-  // Text that its box, a box around it or the window cuts off.
+  // Text must not be cut off by its box, an ancestor's box or the window.
   for (const element of every) {
     if (hidden(element) || inert(element)) continue;
     const texts = [...element.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
@@ -142,43 +142,43 @@ function layout() {
       const right = Math.max(...rects.map((rect) => rect.right));
       const top = Math.min(...rects.map((rect) => rect.top));
       const bottom = Math.max(...rects.map((rect) => rect.bottom));
-      // Whoever scrolls shows the rest.
-      let scrolled = false;
+      // Text in a scrollable box is not cut off vertically, since users can scroll to it.
+      let isScrollable = false;
       for (const at of ancestors(element)) {
         const { overflowX, overflowY, display, webkitLineClamp } = getComputedStyle(at);
-        // Whatever else than an address was pasted: its beginning tells what it is.
+        // `line-clamp` cuts off text on purpose: its beginning is enough to recognize it.
         if (webkitLineClamp !== 'none') break;
         if (display === 'contents' || display === 'inline') continue;
         const rect = at.getBoundingClientRect();
         const clips = (overflow) => overflow === 'hidden' || overflow === 'clip';
-        scrolled ||= overflowY === 'auto' || overflowY === 'scroll';
+        isScrollable ||= overflowY === 'auto' || overflowY === 'scroll';
         const cutX = clips(overflowX) && (left < rect.left - 1 || right > rect.right + 1);
-        const cutY = clips(overflowY) && !scrolled && (top < rect.top - 2 || bottom > rect.bottom + 2);
+        const cutY = clips(overflowY) && !isScrollable && (top < rect.top - 2 || bottom > rect.bottom + 2);
         if (cutX || cutY) {
-          problems.push(`cut off by ${named(at).slice(0, 80)}: "${text.data.trim().slice(0, 60)}"`);
+          problems.push(`cut off by ${describe(at).slice(0, 80)}: "${text.data.trim().slice(0, 60)}"`);
           break;
         }
       }
-      if (left < -1 || right > wide.clientWidth + 1) problems.push(`outside of the window: "${text.data.trim().slice(0, 60)}"`);
+      if (left < -1 || right > wide.clientWidth + 1) problems.push(`outside the window: "${text.data.trim().slice(0, 60)}"`);
     }
     const shown = element.localName === 'select' ? element.selectedOptions[0]?.text : element.value || element.placeholder;
     if (element.matches('select, input:not([type=checkbox], [type=radio], [type=hidden])') && shown) {
       const style = getComputedStyle(element);
-      const pen = (globalThis.auditPen ??= document.createElement('canvas').getContext('2d'));
-      pen.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+      const canvas = (globalThis.auditCanvas ??= document.createElement('canvas').getContext('2d'));
+      canvas.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
       const room = element.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
-      // A field scrolls to what is typed; what it proposes has to fit.
-      const typed = element.localName === 'input' && element.value;
-      if (!typed && pen.measureText(shown).width > room + 1 && style.textOverflow !== 'ellipsis') {
-        problems.push(`cut off: ${named(element).slice(0, 80)} "${shown}"`);
+      // A field may be shorter than the typed text, but not shorter than its placeholder.
+      const isTyped = element.localName === 'input' && element.value;
+      if (!isTyped && canvas.measureText(shown).width > room + 1 && style.textOverflow !== 'ellipsis') {
+        problems.push(`cut off: ${describe(element).slice(0, 80)} "${shown}"`);
       }
     }
   }
   return problems;
 }
 
-/** Names in which words run together that are seen apart: `Removeada`. */
-async function glued(page) {
+/** Finds accessible names that join words which are visually separate, like `Removeada`. */
+async function joinedWords(page) {
   const pairs = await page.evaluate(() => {
     const found = [];
     const visit = (root) => {
@@ -190,18 +190,18 @@ async function glued(page) {
           continue;
         }
         if (!node.data || ['STYLE', 'SCRIPT', 'OPTION'].includes(node.parentElement?.nodeName)) continue;
-        const apart = !before || /\s$/.test(before.data) || /^\s/.test(node.data);
-        if (!apart && before.parentElement !== node.parentElement) {
+        const hasSpace = !before || /\s$/.test(before.data) || /^\s/.test(node.data);
+        if (!hasSpace && before.parentElement !== node.parentElement) {
           const rects = [before, node].map((text) => {
             const range = document.createRange();
             range.selectNodeContents(text);
             return [...range.getClientRects()];
           });
           const [last, first] = [rects[0].at(-1), rects[1][0]];
-          const seenApart = last && first && (Math.abs(first.top - last.top) > 4 || Math.abs(first.left - last.right) > 2);
+          const isSeparate = last && first && (Math.abs(first.top - last.top) > 4 || Math.abs(first.left - last.right) > 2);
           const [end, start] = [before.data.split(/\s+/).at(-1), node.data.split(/\s+/)[0]];
-          // A comma stands at what it follows.
-          if (seenApart && /\p{L}|\p{N}/u.test(end) && /^[\p{L}\p{N}]/u.test(start)) found.push(end + start);
+          // Ignore punctuation, which follows a word without a space.
+          if (isSeparate && /\p{L}|\p{N}/u.test(end) && /^[\p{L}\p{N}]/u.test(start)) found.push(end + start);
         }
         before = node;
       }
@@ -214,28 +214,24 @@ async function glued(page) {
   const { nodes } = await session.send('Accessibility.getFullAXTree');
   await session.detach();
   const names = nodes.filter((node) => !node.ignored && node.role.value !== 'StaticText').map((node) => node.name?.value ?? '');
-  return pairs.flatMap((pair) => names.filter((name) => name.includes(pair)).map((name) => `words run together: "${name}"`));
+  return pairs.flatMap((pair) => names.filter((name) => name.includes(pair)).map((name) => `joined words: "${name}"`));
 }
 
-/**
- * Goes through the page by Tab: nothing that has the focus is without a sign of it, or covered, and the focus is not
- * lost on the way.
- */
+/** Moves the focus through the page with Tab. Finds focused elements that are covered or have no focus indicator. */
 export async function auditFocus(page) {
-  const problems = [];
-  const seen = new Set();
+  const problems = new Set();
   for (let step = 0; step < STEPS_MAX; step++) {
     await page.keyboard.press('Tab');
     const stop = await page.evaluate(() => {
       let active = document.activeElement;
       while (active?.shadowRoot?.activeElement) active = active.shadowRoot.activeElement;
-      // Behind the last one is the browser's own.
+      // After the last element, the focus moves to the browser's own controls.
       if (!active || active === document.body || active === document.documentElement) return undefined;
       globalThis.auditStops ??= [];
-      const again = globalThis.auditStops.includes(active);
+      const isRepeated = globalThis.auditStops.includes(active);
       globalThis.auditStops.push(active);
       const style = getComputedStyle(active);
-      const marked = (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 1) || style.boxShadow !== 'none';
+      const isMarked = (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 1) || style.boxShadow !== 'none';
       const box = active.getBoundingClientRect();
       const [x, y] = [(box.left + box.right) / 2, (box.top + box.bottom) / 2];
       let top = document.elementFromPoint(x, y);
@@ -245,14 +241,13 @@ export async function auditFocus(page) {
       let at = top;
       while (at && at !== active) at = at.parentElement ?? at.getRootNode().host;
       const label = active.labels?.[0] ?? null;
-      const covered = at !== active && !(label && label.contains(top));
+      const isCovered = at !== active && !(label && label.contains(top));
       const name = `${active.localName} "${(active.getAttribute('aria-label') ?? active.textContent).replace(/\s+/g, ' ').trim().slice(0, 60)}"`;
-      return { name, marked, covered, again };
+      return { name, isMarked, isCovered, isRepeated };
     });
-    if (!stop || stop.again) break;
-    if (!stop.marked) seen.add(`no sign of the focus: ${stop.name}`);
-    if (stop.covered) seen.add(`covered while it has the focus: ${stop.name}`);
+    if (!stop || stop.isRepeated) break;
+    if (!stop.isMarked) problems.add(`no focus indicator: ${stop.name}`);
+    if (stop.isCovered) problems.add(`covered while focused: ${stop.name}`);
   }
-  problems.push(...seen);
-  return problems;
+  return [...problems];
 }

@@ -1,42 +1,42 @@
-// Signing in and out, at the laptop's issuer.
+// Signing in and out at the laptop's issuer.
 import assert from 'node:assert/strict';
-import { DEMO, stage, story } from './world.mjs';
+import { DEMO, setUp, scenario } from './harness.mjs';
 import { DEMO_ORGANIZATION } from './states.mjs';
 
-const it = stage();
+const env = setUp();
 
-story(it, 'one button each for a demo owner, member and invitee', async ({ laptop, open }) => {
+scenario(env, 'offers one button each for the demo owner, member and invitee', async ({ laptop, open }) => {
   const tab = await open();
   await tab.visits('/');
   await tab.button('Sign in').click();
   for (const email of Object.values(DEMO)) await tab.button(new RegExp(email)).waitFor();
   await tab.button(new RegExp(DEMO.owner)).click();
-  await tab.shows('312 of 1,000 seats used');
-  await tab.shows(DEMO.owner, tab.page.locator('header.bar'));
+  await tab.waitsForText('312 of 1,000 seats used');
+  await tab.waitsForText(DEMO.owner, tab.page.locator('header.bar'));
   assert.equal(tab.url.searchParams.get('organization'), DEMO_ORGANIZATION.id);
   assert.equal(tab.url.origin, laptop.url);
 });
 
-story(it, 'the code flow: PKCE, state and nonce; the token is in memory and nowhere else', async ({ laptop, open }) => {
+scenario(env, 'uses the code flow with PKCE, state and nonce, and keeps the token in memory only', async ({ laptop, open }) => {
   const organization = await laptop.organization();
   const tab = await open();
-  const [answer] = await Promise.all([
-    tab.page.waitForResponse((response) => response.request().method() === 'POST' && response.url().endsWith('/token')),
-    tab.manages(organization),
+  const [response] = await Promise.all([
+    tab.page.waitForResponse((other) => other.request().method() === 'POST' && other.url().endsWith('/token')),
+    tab.opensConsole(organization),
   ]);
-  const { access_token: token, id_token: identity } = await answer.json();
-  assert(token && identity);
-  const asked = tab.requests.map(({ url }) => new URL(url)).find(({ searchParams }) => searchParams.has('code_challenge'));
-  const query = Object.fromEntries(asked.searchParams);
+  const { access_token: token, id_token: idToken } = await response.json();
+  assert(token && idToken);
+  const authorization = tab.requests.map(({ url }) => new URL(url)).find(({ searchParams }) => searchParams.has('code_challenge'));
+  const query = Object.fromEntries(authorization.searchParams);
   assert.equal(query.response_type, 'code');
   assert.equal(query.code_challenge_method, 'S256');
   for (const name of ['code_challenge', 'state', 'nonce']) assert(query[name].length >= 43, name);
-  assert(!asked.searchParams.has('code_verifier'));
-  // The answer has left the address bar, and what was kept for it the storage.
+  assert(!authorization.searchParams.has('code_verifier'));
+  // The response is removed from the address bar, and the pending sign-in from the storage.
   assert.deepEqual([...tab.url.searchParams.keys()], ['organization']);
-  const stored = await tab.stored();
-  for (const secret of [token, identity, query.state, query.nonce]) assert(!stored.includes(secret), stored);
-  // It goes to the API, in a header, and nowhere else.
+  const storedData = await tab.storedData();
+  for (const secret of [token, idToken, query.state, query.nonce]) assert(!storedData.includes(secret), storedData);
+  // The token is sent only in headers, and only to the API.
   for (const { url, headers, body } of tab.requests) {
     assert(!url.includes(token));
     assert(!body?.includes(token));
@@ -44,88 +44,88 @@ story(it, 'the code flow: PKCE, state and nonce; the token is in memory and nowh
   }
 });
 
-story(it, 'a reload stays signed in without asking, and signing out ends it', async ({ laptop, open }) => {
+scenario(env, 'stays signed in after a reload, and signs out completely', async ({ laptop, open }) => {
   const organization = await laptop.organization();
   const { owner } = organization;
   const tab = await open();
-  await tab.manages(organization);
+  await tab.opensConsole(organization);
   tab.requests.length = 0;
   await tab.page.reload();
   await tab.row(owner.email).waitFor();
   assert(tab.requests.some(({ url }) => new URL(url).searchParams.get('prompt') === 'none'));
   await tab.button('Sign out').click();
   await tab.button('Sign in').waitFor();
-  assert(!(await tab.stored()).includes(organization.id), 'whoever is next here is told');
+  assert(!(await tab.storedData()).includes(organization.id), 'the last organization is still stored');
   await tab.page.reload();
   await tab.button('Sign in').waitFor();
   assert.equal(await tab.page.locator('roster-users').count(), 0);
-  // The issuer has forgotten them, too.
+  // The issuer's session has ended as well.
   await tab.button('Sign in').click();
   await tab.heading('Sign in').waitFor();
 });
 
-story(it, 'a reload after the issuer’s session has ended is signed out, without an error', async ({ laptop, open }) => {
+scenario(env, 'shows the sign-in page without an error if the issuer’s session has ended at a reload', async ({ laptop, open }) => {
   const organization = await laptop.organization();
   const tab = await open();
-  await tab.manages(organization);
+  await tab.opensConsole(organization);
   await tab.page.context().clearCookies();
   await tab.page.reload();
   await tab.button('Sign in').waitFor();
   assert.equal(await tab.page.locator('.notice').count(), 0);
 });
 
-story(it, 'whoever cancels is told that they are not signed in, and may try again', async ({ laptop, open }) => {
+scenario(env, 'shows that the sign-in was cancelled, and allows another attempt', async ({ laptop, open }) => {
   const organization = await laptop.organization();
   const tab = await open();
   await tab.visits(`/?organization=${organization.id}`);
   await tab.button('Sign in').click();
   await tab.button('Cancel').click();
-  await tab.shows(/You were not signed in/);
-  // Where they wanted to go is not forgotten.
+  await tab.waitsForText(/You were not signed in/);
+  // The next sign-in still leads to the organization of the URL.
   await tab.button('Sign in').click();
-  await tab.chooses(organization.owner);
+  await tab.signsInAtIssuer(organization.owner);
   await tab.row(organization.owner.email).waitFor();
   assert.equal(tab.url.searchParams.get('organization'), organization.id);
 });
 
-story(it, 'an answer that nobody asked for signs nobody in', async ({ open }) => {
+scenario(env, 'ignores an authorization response that belongs to no sign-in', async ({ open }) => {
   const tab = await open();
   await tab.visits('/?code=foreign&state=foreign&iss=http%3A%2F%2F127.0.0.1');
-  await tab.shows(/was not started here/);
+  await tab.waitsForText(/was not started here/);
   assert.deepEqual(tab.sent('POST', /token/), []);
   assert.equal(tab.url.search, '');
-  // What a foreign answer says is not shown.
+  // The error text of such a response is not shown.
   await tab.visits('/?error=access_denied&error_description=Call%20this%20number&state=foreign');
-  await tab.shows(/was not started here/);
+  await tab.waitsForText(/was not started here/);
   assert.equal(await tab.page.getByText('Call this number').count(), 0);
 });
 
-story(it, 'going back after signing in uses no code twice', async ({ laptop, open }) => {
+scenario(env, 'uses each code only once across reloads', async ({ laptop, open }) => {
   const organization = await laptop.organization();
   const tab = await open();
-  await tab.manages(organization);
-  const exchanged = () => tab.sent('POST', /token$/).length;
-  assert.equal(exchanged(), 1);
+  await tab.opensConsole(organization);
+  const tokenCalls = () => tab.sent('POST', /token$/).length;
+  assert.equal(tokenCalls(), 1);
   await tab.page.reload();
   await tab.row(organization.owner.email).waitFor();
-  assert.equal(exchanged(), 2);
+  assert.equal(tokenCalls(), 2);
   const codes = tab.sent('POST', /token$/).map(({ body }) => new URLSearchParams(body).get('code'));
   assert.equal(new Set(codes).size, 2);
 });
 
-story(it, 'a session that ends while one looks on is said, and signing in again leads back', async ({ laptop, open }) => {
-  const organization = await laptop.organization({ members: [laptop.somebody('max')] });
+scenario(env, 'shows that the session has ended, and returns to the list after a new sign-in', async ({ laptop, open }) => {
+  const organization = await laptop.organization({ members: [laptop.newPerson('max')] });
   const tab = await open();
-  tab.expects(401);
-  await tab.manages(organization);
-  // The token has an hour, the issuer's session days.
+  tab.expectsErrors(401);
+  await tab.opensConsole(organization);
+  // The token is valid for one hour, the issuer's session for days.
   await laptop.advance(2 * 60 * 60);
   await tab.page.locator('roster-users').evaluate((element) => element.refresh());
-  await tab.shows('You are signed out');
-  // In a window of its own, so that the page keeps what was typed into it.
-  const window = await tab.opens(() => tab.button('Sign in again').click());
+  await tab.waitsForText('You are signed out');
+  // The sign-in opens a new window, so that the page keeps the user's input.
+  const window = await tab.opensWindow(() => tab.button('Sign in again').click());
   const closed = window.page.waitForEvent('close');
-  await window.chooses(organization.owner);
+  await window.signsInAtIssuer(organization.owner);
   await closed;
   await tab.row(organization.owner.email).waitFor();
 });

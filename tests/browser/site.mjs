@@ -1,28 +1,28 @@
-// A product that embeds the elements: pages of another origin than the API's, below a strict policy.
+// A web site that embeds the elements. Its origin differs from the API's, and it has a strict Content-Security-Policy.
 import { readFileSync, existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-/** Where the elements come from unless a test says otherwise. */
+/** The default folder of the elements. */
 const PACKAGE = path.join(here, '../../functions/console/web');
 const TYPES = { '.js': 'text/javascript', '.html': 'text/html; charset=utf-8', '.css': 'text/css' };
 
-/** The product's own part of a page with an element. */
+/** The script of a page with an element. */
 const SCRIPT = `
 const { element, attributes, properties, api, lang, dir } = embedded;
 if (lang) document.documentElement.lang = lang;
 if (dir) document.documentElement.dir = dir;
 await import('/dist/npm/' + element.replace('roster-', '') + '.js');
-const it = document.createElement(element);
-for (const [name, value] of Object.entries({ 'api-base': api, ...attributes })) it.setAttribute(name, value);
-Object.assign(it, properties);
-it.getToken = () => embedded.token;
+const node = document.createElement(element);
+for (const [name, value] of Object.entries({ 'api-base': api, ...attributes })) node.setAttribute(name, value);
+Object.assign(node, properties);
+node.getToken = () => embedded.token;
 for (const name of ['loaded', 'organization-change', 'created', 'renamed', 'invited', 'resent', 'revoked', 'role-edited', 'removed', 'left', 'accepted', 'declined', 'open', 'sign-in']) {
-  it.addEventListener('roster-' + name, (event) => told.push({ name: event.type, detail: event.detail }));
+  node.addEventListener('roster-' + name, (event) => events.push({ name: event.type, detail: event.detail }));
 }
-document.querySelector('main').append(it);
+document.querySelector('main').append(node);
 `;
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -49,7 +49,7 @@ export class Site {
   #server;
   #pages = new Map();
 
-  /** One on any free port that serves the files of `folder` too. */
+  /** Starts a site on a free port. It also serves the files of `folder`. */
   static async start(folder = PACKAGE) {
     const site = new Site();
     site.#server = createServer((request, response) => {
@@ -61,7 +61,7 @@ export class Site {
       } else if (TYPES[path.extname(file)] && file.startsWith(folder + path.sep) && existsSync(file)) {
         response.writeHead(200, { 'content-type': TYPES[path.extname(file)] }).end(readFileSync(file));
       } else {
-        // Browsers ask every site for an icon.
+        // Browsers request an icon from every site.
         response.writeHead(pathname === '/favicon.ico' ? 204 : 404).end();
       }
     });
@@ -70,13 +70,13 @@ export class Site {
     return site;
   }
 
-  /** Serves `body` at `pathname`, as what its ending says. */
+  /** Serves `body` at `pathname`. The extension determines the content type. Returns the URL. */
   put(pathname, body, headers = {}) {
     this.#pages.set(pathname, { body, headers: { 'content-type': TYPES[path.extname(pathname)], ...headers } });
     return this.url + pathname;
   }
 
-  /** The address of a page with an element, which may call the API there and do nothing else. */
+  /** Returns the URL of a page for an element. The page's policy allows calls to `api` only. */
   embedding(api) {
     const policy = [
       "default-src 'none'",

@@ -1,7 +1,7 @@
-// How soon a page is ready on a slow device: `npm run speed`. A processor four times slower, slow 4G as Lighthouse has
-// it, nothing in the cache, the demo organization with its 312 seats.
+// Measures how soon a page is ready on a slow device: `npm run speed`. Simulates a processor that is four times slower
+// and Lighthouse's slow 4G, with an empty cache. The page shows the demo organization with 312 taken seats.
 import { gzipSync } from 'node:zlib';
-import { DEMO, startBrowser } from './world.mjs';
+import { DEMO, startBrowser } from './harness.mjs';
 import { Laptop } from './laptop.mjs';
 import { Site } from './site.mjs';
 import { DEMO_ORGANIZATION } from './states.mjs';
@@ -14,25 +14,28 @@ const SLOW_4G = {
   downloadThroughput: (1.6 * 1000 * 1000) / 8,
   uploadThroughput: (750 * 1000) / 8,
 };
-/** Rows of one page, and the heading's. */
+/** The rows of one page, and the header row. */
 const ROWS = 51;
-/** The issue's: from entering the address to 50 rows, in milliseconds. */
+/** The required time from opening the URL to 50 rows, in milliseconds. */
 const READY_MS_MAX = 2_500;
 
 const site = await Site.start();
 const laptop = await Laptop.start(['--allow-origin', site.url]);
 const browser = await startBrowser();
 
-const rows = (count) => {
-  const users = (root) => root.querySelector('roster-users') ?? [...root.querySelectorAll('*')].map((it) => it.shadowRoot && users(it.shadowRoot)).find(Boolean);
+const hasRows = (count) => {
+  const users = (root) => root.querySelector('roster-users') ?? [...root.querySelectorAll('*')].map((node) => node.shadowRoot && users(node.shadowRoot)).find(Boolean);
   return users(document)?.shadowRoot?.querySelectorAll('tr').length === count;
 };
-const answerable = () => {
-  const accept = (root) => root.querySelector('roster-accept') ?? [...root.querySelectorAll('*')].map((it) => it.shadowRoot && accept(it.shadowRoot)).find(Boolean);
+const hasButton = () => {
+  const accept = (root) => root.querySelector('roster-accept') ?? [...root.querySelectorAll('*')].map((node) => node.shadowRoot && accept(node.shadowRoot)).find(Boolean);
   return Boolean(accept(document)?.shadowRoot?.querySelector('button'));
 };
 
-/** One cold visit: until `ready(argument)`, from entering the address. `prepare` is not slowed down, nor measured. */
+/**
+ * Measures one cold visit, from opening `address` until `ready(argument)` holds. `prepare` is not slowed down or
+ * measured.
+ */
 async function visit({ prepare, address, ready, argument }) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: 'en-GB' });
   const page = await context.newPage();
@@ -45,7 +48,7 @@ async function visit({ prepare, address, ready, argument }) {
   const sizes = { bytes: 0, requests: 0 };
   session.on('Network.requestWillBeSent', () => sizes.requests++);
   session.on('Network.loadingFinished', ({ encodedDataLength }) => (sizes.bytes += encodedDataLength));
-  // By address: signing in loads the page twice, the second time from the cache.
+  // Collect the files by URL: a sign-in loads the page twice, the second time from the cache.
   const parts = new Map();
   page.on('response', (response) => {
     if (!['script', 'stylesheet'].includes(response.request().resourceType()) || parts.has(response.url())) return;
@@ -70,7 +73,7 @@ const { link } = await laptop.mail(DEMO.invitee);
 const pages = {
   'element, with a token': {
     prepare: (page) =>
-      page.addInitScript((told) => Object.assign(globalThis, { embedded: told, told: [] }), {
+      page.addInitScript((embedded) => Object.assign(globalThis, { embedded, events: [] }), {
         element: 'roster-users',
         attributes: { organization: DEMO_ORGANIZATION.id },
         properties: {},
@@ -78,7 +81,7 @@ const pages = {
         api: laptop.url,
       }),
     address: embedding,
-    ready: rows,
+    ready: hasRows,
     argument: ROWS,
   },
   'console, with a session': {
@@ -86,17 +89,17 @@ const pages = {
       await page.goto(`${laptop.url}/`);
       await page.getByRole('button', { name: 'Sign in' }).click();
       await page.getByRole('button', { name: DEMO.owner }).click();
-      await page.waitForFunction(rows, ROWS);
+      await page.waitForFunction(hasRows, ROWS);
       await page.goto('about:blank');
     },
     address: `${laptop.url}/`,
-    ready: rows,
+    ready: hasRows,
     argument: ROWS,
   },
-  'accept page': { address: link, ready: answerable },
+  'accept page': { address: link, ready: hasButton },
 };
 
-console.log(`${RUNS} cold visits each, ${CPU_TIMES_SLOWER}x slower, slow 4G; medians\n`);
+console.log(`medians of ${RUNS} cold visits, processor ${CPU_TIMES_SLOWER} times slower, slow 4G\n`);
 console.log('| page | ready, ms | fastest | transferred, kB | script and style, kB gzip | requests |');
 console.log('| --- | --- | --- | --- | --- | --- |');
 for (const [name, page] of Object.entries(pages)) {
@@ -104,9 +107,9 @@ for (const [name, page] of Object.entries(pages)) {
   for (let run = 0; run < RUNS; run++) runs.push(await visit(page));
   const of = (key) => median(runs.map((run) => run[key]));
   const kB = (bytes) => (bytes / 1000).toFixed(1);
-  const late = of('ms') > READY_MS_MAX ? ` (over ${READY_MS_MAX})` : '';
+  const note = of('ms') > READY_MS_MAX ? ` (over ${READY_MS_MAX})` : '';
   const fastest = Math.min(...runs.map(({ ms }) => ms));
-  console.log(`| ${name} | ${Math.round(of('ms'))}${late} | ${Math.round(fastest)} | ${kB(of('bytes'))} | ${kB(of('gzip'))} | ${of('requests')} |`);
+  console.log(`| ${name} | ${Math.round(of('ms'))}${note} | ${Math.round(fastest)} | ${kB(of('bytes'))} | ${kB(of('gzip'))} | ${of('requests')} |`);
 }
 
 await browser.close();

@@ -1,4 +1,4 @@
-import { hold } from './held.mjs';
+import { auditStates } from './audit-states.mjs';
 import { ACCEPT } from './states.mjs';
 
-hold(ACCEPT);
+auditStates(ACCEPT);

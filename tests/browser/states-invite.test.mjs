@@ -1,4 +1,4 @@
-import { hold } from './held.mjs';
+import { auditStates } from './audit-states.mjs';
 import { INVITE } from './states.mjs';
 
-hold(INVITE);
+auditStates(INVITE);

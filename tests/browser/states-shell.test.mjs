@@ -1,4 +1,4 @@
-import { hold } from './held.mjs';
+import { auditStates } from './audit-states.mjs';
 import { SHELL } from './states.mjs';
 
-hold(SHELL);
+auditStates(SHELL);

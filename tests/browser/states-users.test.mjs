@@ -1,4 +1,4 @@
-import { hold } from './held.mjs';
+import { auditStates } from './audit-states.mjs';
 import { USERS } from './states.mjs';
 
-hold(USERS);
+auditStates(USERS);

@@ -1,14 +1,14 @@
-// Every state of the pages, by name: how a fresh tab gets there. By the real laptop where that can be; where it cannot
-// (a lost connection, a service that is down, an answer that is on its way), the way to it is disturbed.
-import { A_WHILE, DEMO, TWO_DAYS } from './laptop.mjs';
+// The states of the pages. Each function opens a new tab and brings it into the state. The API is a real laptop. For a
+// lost connection, an unavailable service or a pending response, the requests are intercepted.
+import { DEMO, INVITATION_LIFETIME, MAIL_COOLDOWN } from './laptop.mjs';
 
-/** The demo organization, whose id never changes. */
+/** The demo organization. Its id is fixed. */
 export const DEMO_ORGANIZATION = { id: 'org_e9qq6x35e8pp8sbddwpp2rvdcm', name: 'Acme' };
-/** Seats of the organizations on the small laptop. */
+/** The seats of each organization on the small laptop. */
 export const SMALL_SEATS = 6;
 
-/** An answer as the API gives it while a dependency is down. */
-export function unavailable(route) {
+/** Responds to a request as the API does while a dependency is down. */
+export function respondUnavailable(route) {
   const problem = {
     type: 'urn:roster:problem:unavailable',
     title: 'The service is busy',
@@ -24,24 +24,24 @@ export function unavailable(route) {
   });
 }
 
-/** What Chromium says of a request that came to nothing. */
-export const LOST = /net::ERR_/;
+/** Chromium's console error for a request without a response. */
+export const NETWORK_ERROR = /net::ERR_/;
 
-/** Makes it once for each laptop: states that change nothing share it. */
-function shared(make) {
-  const made = new WeakMap();
+/** Returns a function that calls `create` once per laptop. States that change nothing share the result. */
+function oncePerLaptop(create) {
+  const created = new WeakMap();
   return (laptop) => {
-    if (!made.has(laptop)) made.set(laptop, make(laptop));
-    return made.get(laptop);
+    if (!created.has(laptop)) created.set(laptop, create(laptop));
+    return created.get(laptop);
   };
 }
 
-/** An organization in which everything has happened: owners, members, and invitations of every kind. */
-const lively = shared(async (laptop) => {
-  const owner = laptop.somebody('olga');
-  const otto = laptop.somebody('otto');
-  const max = laptop.somebody('max');
-  const mia = laptop.somebody('mia.katharina.elisabeth.von-hohenstein-waldburg');
+/** An organization with owners, members, and invitations in every state. */
+const sharedOrganization = oncePerLaptop(async (laptop) => {
+  const owner = laptop.newPerson('olga');
+  const otto = laptop.newPerson('otto');
+  const max = laptop.newPerson('max');
+  const mia = laptop.newPerson('mia.katharina.elisabeth.von-hohenstein-waldburg');
   const organization = await laptop.organization({
     name: 'Nordwind Logistics',
     owner,
@@ -49,7 +49,7 @@ const lively = shared(async (laptop) => {
     members: [max, mia],
     pending: ['early@partner.example', 'late.to.the.party@partner.example'],
   });
-  await laptop.advance(TWO_DAYS);
+  await laptop.advance(INVITATION_LIFETIME);
   await owner.invites(organization, ['ann@partner.example', 'gone@partner.example', 'spam@partner.example']);
   await otto.invites(organization, ['boss@partner.example'], 'owner');
   await max.invites(organization, ['bea@partner.example']);
@@ -59,38 +59,41 @@ const lively = shared(async (laptop) => {
   return { ...organization, max, mia, otto };
 });
 
-/** One of two owners and two members with two pending invitations, to be changed. */
-async function fresh(laptop, more = {}) {
-  const [otto, max, mia] = ['otto', 'max', 'mia'].map((name) => laptop.somebody(name));
+/** Creates an organization for one scenario: two owners, two members, two pending invitations. */
+async function newOrganization(laptop, options = {}) {
+  const [otto, max, mia] = ['otto', 'max', 'mia'].map((name) => laptop.newPerson(name));
   const pending = ['ann@partner.example', 'bob@partner.example'];
-  const organization = await laptop.organization({ name: 'Nordwind', owners: [otto], members: [max, mia], pending, ...more });
+  const organization = await laptop.organization({ name: 'Nordwind', owners: [otto], members: [max, mia], pending, ...options });
   return { ...organization, otto, max, mia };
 }
 
-/** An invitation's token, for somebody who has not met it yet. */
-async function invited(laptop, { role = 'member', email, organization, sender } = {}) {
-  const ivy = email ? laptop.person(email) : laptop.somebody('ivy');
-  const to = organization ?? (await lively(laptop));
-  await (sender ?? to.owner).invites(to, [ivy.email], role);
-  return { ivy, token: (await laptop.mail(ivy.email)).token, organization: to };
+/** Invites a person. Returns the person, the token and the organization. */
+async function invite(laptop, { role = 'member', email, organization, sender } = {}) {
+  const ivy = email ? laptop.person(email) : laptop.newPerson('ivy');
+  const inviting = organization ?? (await sharedOrganization(laptop));
+  await (sender ?? inviting.owner).invites(inviting, [ivy.email], role);
+  return { ivy, token: (await laptop.mail(ivy.email)).token, organization: inviting };
 }
 
-async function list({ laptop, open }, more = {}, options = {}) {
-  const organization = await lively(laptop);
-  const tab = await open(options);
-  await tab.lists(organization, organization.owner, more);
+/** Opens the list of the shared organization. */
+async function openList({ laptop, open }, embedOptions = {}, tabOptions = {}) {
+  const organization = await sharedOrganization(laptop);
+  const tab = await open(tabOptions);
+  await tab.embedsUsers(organization, organization.owner, embedOptions);
   return { tab, organization };
 }
 
-const filtered = (name) => async (world) => {
-  const { tab } = await list(world);
+/** The list with a filter. */
+const withFilter = (name) => async (env) => {
+  const { tab } = await openList(env);
   await tab.button(new RegExp(`^${name}`)).click();
   await tab.page.locator(`button[aria-pressed=true]:has-text("${name}")`).waitFor();
   return tab;
 };
 
-const asking = (button) => async (world) => {
-  const { tab, organization } = await list(world);
+/** The list with the dialog that a button opens. */
+const withDialog = (button) => async (env) => {
+  const { tab, organization } = await openList(env);
   await tab.button(button(organization)).click();
   await tab.dialog().waitFor();
   return tab;
@@ -98,18 +101,18 @@ const asking = (button) => async (world) => {
 
 export const USERS = {
   'users-loading': async ({ laptop, open }) => {
-    const organization = await lively(laptop);
+    const organization = await sharedOrganization(laptop);
     const tab = await open();
-    await tab.holds('**/v1/organizations/**');
+    await tab.delaysRequests('**/v1/organizations/**');
     await tab.embeds('roster-users', organization.owner, { attributes: { organization: organization.id } });
-    await tab.shows('Loading…');
+    await tab.waitsForText('Loading…');
     return tab;
   },
-  'users-owner': async (world) => (await list(world)).tab,
+  'users-owner': async (env) => (await openList(env)).tab,
   'users-member': async ({ laptop, open }) => {
-    const organization = await lively(laptop);
+    const organization = await sharedOrganization(laptop);
     const tab = await open();
-    await tab.lists(organization, organization.max);
+    await tab.embedsUsers(organization, organization.max);
     return tab;
   },
   'users-page-2': async ({ laptop, open }) => {
@@ -117,198 +120,198 @@ export const USERS = {
     const owner = laptop.person(DEMO.owner);
     await tab.embeds('roster-users', owner, { attributes: { organization: DEMO_ORGANIZATION.id } });
     await tab.button('Next').click();
-    await tab.shows('51–100 of 316');
+    await tab.waitsForText('51–100 of 316');
     return tab;
   },
-  'users-search': async (world) => {
-    const { tab } = await list(world);
+  'users-search': async (env) => {
+    const { tab } = await openList(env);
     await tab.page.getByRole('searchbox').fill('partner an');
-    await tab.shows('1–1 of 1');
+    await tab.waitsForText('1–1 of 1');
     return tab;
   },
-  'users-no-match': async (world) => {
-    const { tab } = await list(world);
-    await tab.page.getByRole('searchbox').fill('nobody of that name');
-    await tab.shows('Nobody matches');
+  'users-no-match': async (env) => {
+    const { tab } = await openList(env);
+    await tab.page.getByRole('searchbox').fill('no such address');
+    await tab.waitsForText('No matches');
     return tab;
   },
-  'users-filter-members': filtered('Members'),
-  'users-filter-pending': filtered('Pending'),
-  'users-filter-expired': filtered('Expired'),
-  'users-filter-bounced': filtered('Bounced'),
-  'users-filter-nobody': async ({ laptop, open }) => {
-    const organization = await fresh(laptop);
+  'users-filter-members': withFilter('Members'),
+  'users-filter-pending': withFilter('Pending'),
+  'users-filter-expired': withFilter('Expired'),
+  'users-filter-bounced': withFilter('Bounced'),
+  'users-filter-empty': async ({ laptop, open }) => {
+    const organization = await newOrganization(laptop);
     const tab = await open();
-    await tab.lists(organization);
+    await tab.embedsUsers(organization);
     await tab.button(/^Bounced/).click();
-    await tab.shows('No mail has bounced');
+    await tab.waitsForText('No bounced emails');
     return tab;
   },
   'users-resent': async ({ laptop, open }) => {
-    const organization = await fresh(laptop);
-    await laptop.advance(A_WHILE);
+    const organization = await newOrganization(laptop);
+    await laptop.advance(MAIL_COOLDOWN);
     const tab = await open();
-    await tab.lists(organization);
+    await tab.embedsUsers(organization);
     await tab.button('Resend to ann@partner.example').click();
-    await tab.shows(/^Resend in \d/, tab.row('ann@partner.example'));
+    await tab.waitsForText(/^Resend in \d/, tab.row('ann@partner.example'));
     return tab;
   },
   'users-resend-too-soon': async ({ laptop, open }) => {
-    const organization = await fresh(laptop);
-    await laptop.advance(A_WHILE);
+    const organization = await newOrganization(laptop);
+    await laptop.advance(MAIL_COOLDOWN);
     const tab = await open();
-    tab.expects(429);
-    await tab.lists(organization);
-    // Meanwhile somebody else did.
+    tab.expectsErrors(429);
+    await tab.embedsUsers(organization);
+    // Another user has resent it meanwhile.
     await organization.owner.resends(organization, 'ann@partner.example');
     await tab.button('Resend to ann@partner.example').click();
-    await tab.shows(/mailed a moment ago/);
+    await tab.waitsForText(/mailed a moment ago/);
     return tab;
   },
   'users-role-refused': async ({ laptop, open }) => {
-    const organization = await fresh(laptop);
+    const organization = await newOrganization(laptop);
     const tab = await open();
-    tab.expects(403);
-    await tab.lists(organization);
-    // Meanwhile the viewer is an owner no more.
-    await organization.otto.edits(organization, organization.owner, 'member');
+    tab.expectsErrors(403);
+    await tab.embedsUsers(organization);
+    // Another owner has demoted the viewer meanwhile.
+    await organization.otto.editsRole(organization, organization.owner, 'member');
     await tab.row(organization.max.email).getByRole('combobox').selectOption('owner');
-    await tab.shows(/owner/i, tab.row(organization.max.email).locator('.trouble'));
+    await tab.waitsForText(/owner/i, tab.row(organization.max.email).locator('.trouble'));
     return tab;
   },
-  'users-role-failed': async (world) => {
-    const { tab, organization } = await list(world);
-    tab.expects(503);
-    await tab.page.route('**/members/*', unavailable);
+  'users-role-failed': async (env) => {
+    const { tab, organization } = await openList(env);
+    tab.expectsErrors(503);
+    await tab.page.route('**/members/*', respondUnavailable);
     await tab.row(organization.max.email).getByRole('combobox').selectOption('owner');
-    await tab.shows(/busy/, tab.row(organization.max.email));
+    await tab.waitsForText(/busy/, tab.row(organization.max.email));
     return tab;
   },
-  'users-removal-refused': async (world) => {
-    const { tab, organization } = await list(world);
-    tab.expects(503);
-    await tab.page.route('**/members/*', unavailable);
+  'users-removal-refused': async (env) => {
+    const { tab, organization } = await openList(env);
+    tab.expectsErrors(503);
+    await tab.page.route('**/members/*', respondUnavailable);
     await tab.button(`Remove ${organization.max.email}`).click();
     await tab.button('Remove member').click();
-    await tab.shows(/busy/, tab.row(organization.max.email));
+    await tab.waitsForText(/busy/, tab.row(organization.max.email));
     return tab;
   },
-  'users-revoke-dialog': asking(() => 'Revoke the invitation to ann@partner.example'),
-  'users-remove-dialog': asking(({ mia }) => `Remove ${mia.email}`),
-  'users-leave-dialog': asking(({ name }) => `Leave ${name}`),
-  'users-rename-dialog': asking(() => 'Rename'),
+  'users-revoke-dialog': withDialog(() => 'Revoke the invitation to ann@partner.example'),
+  'users-remove-dialog': withDialog(({ mia }) => `Remove ${mia.email}`),
+  'users-leave-dialog': withDialog(({ name }) => `Leave ${name}`),
+  'users-rename-dialog': withDialog(() => 'Rename'),
   'users-last-owner': async ({ laptop, open }) => {
-    const organization = await fresh(laptop, { owners: [] });
+    const organization = await newOrganization(laptop, { owners: [] });
     const tab = await open();
-    await tab.lists(organization);
-    // It looks unavailable, and says why to whoever asks.
+    await tab.embedsUsers(organization);
+    // The button looks disabled, and a click on it shows the reason.
     await tab.button(`Leave ${organization.name}`).click({ force: true });
-    await tab.shows(/Make somebody else an owner/);
+    await tab.waitsForText(/Make another member an owner/);
     return tab;
   },
   'users-alone': async ({ laptop, open }) => {
     const organization = await laptop.organization();
     const tab = await open();
-    await tab.lists(organization);
-    await tab.shows('You are the only one here');
+    await tab.embedsUsers(organization);
+    await tab.waitsForText('You are the only one here');
     return tab;
   },
-  'users-seats-full': async ({ open, ...world }) => {
-    const small = await world.small();
+  'users-seats-full': async ({ open, ...env }) => {
+    const small = await env.small();
     const pending = Array.from({ length: SMALL_SEATS - 1 }, (_, number) => `guest-${number}@partner.example`);
     const organization = await small.organization({ pending });
     const tab = await open({ laptop: small });
-    await tab.lists(organization);
-    await tab.shows(/All 6 seats are taken/);
+    await tab.embedsUsers(organization);
+    await tab.waitsForText(/All 6 seats are taken/);
     return tab;
   },
   'users-load-failed': async ({ laptop, open }) => {
-    const organization = await lively(laptop);
+    const organization = await sharedOrganization(laptop);
     const tab = await open();
-    tab.expects(503);
-    await tab.page.route('**/v1/**', unavailable);
+    tab.expectsErrors(503);
+    await tab.page.route('**/v1/**', respondUnavailable);
     await tab.embeds('roster-users', organization.owner, { attributes: { organization: organization.id } });
-    await tab.shows('The users could not be loaded');
+    await tab.waitsForText('The users could not be loaded');
     return tab;
   },
   'users-not-found': async ({ laptop, open }) => {
-    const organization = await lively(laptop);
+    const organization = await sharedOrganization(laptop);
     const tab = await open();
-    tab.expects(404);
-    await tab.embeds('roster-users', laptop.somebody('eve'), { attributes: { organization: organization.id } });
-    await tab.shows('No organization here');
+    tab.expectsErrors(404);
+    await tab.embeds('roster-users', laptop.newPerson('eve'), { attributes: { organization: organization.id } });
+    await tab.waitsForText('Organization not found');
     return tab;
   },
   'users-signed-out': async ({ laptop, open }) => {
-    const organization = await lively(laptop);
+    const organization = await sharedOrganization(laptop);
     const tab = await open();
     await tab.embeds('roster-users', undefined, { attributes: { organization: organization.id } });
-    await tab.shows('You are signed out');
+    await tab.waitsForText('You are signed out');
     return tab;
   },
   'users-switch': async ({ laptop, open }) => {
-    const owner = laptop.somebody();
-    const organization = await laptop.organization({ owner, name: 'Nordwind', members: [laptop.somebody('max')] });
-    await laptop.organization({ owner, name: 'A rather long name for what is a small organization' });
+    const owner = laptop.newPerson();
+    const organization = await laptop.organization({ owner, name: 'Nordwind', members: [laptop.newPerson('max')] });
+    await laptop.organization({ owner, name: 'A rather long name for a rather small organization' });
     const tab = await open();
-    await tab.lists(organization, owner, { attributes: { switch: '' } });
+    await tab.embedsUsers(organization, owner, { attributes: { switch: '' } });
     await tab.page.getByRole('combobox', { name: 'Organization' }).waitFor();
     return tab;
   },
-  'users-create-dialog': async (world) => {
-    const { tab } = await list(world, { attributes: { switch: '' } });
+  'users-create-dialog': async (env) => {
+    const { tab } = await openList(env, { attributes: { switch: '' } });
     await tab.button('New organization').click();
     await tab.dialog().getByRole('heading', { name: 'New organization' }).waitFor();
     return tab;
   },
-  'users-create-refused': async (world) => {
-    const { tab } = await list(world, { attributes: { switch: '' } });
-    tab.expects(422);
+  'users-create-refused': async (env) => {
+    const { tab } = await openList(env, { attributes: { switch: '' } });
+    tab.expectsErrors(422);
     await tab.button('New organization').click();
     await tab.page.getByLabel('Name', { exact: true }).fill('Visit https://example.com');
     await tab.button('Create organization').click();
     await tab.dialog().getByRole('alert').locator('svg').waitFor();
     return tab;
   },
-  'users-created': async (world) => {
-    const { tab } = await list(world, { attributes: { switch: '' } });
+  'users-created': async (env) => {
+    const { tab } = await openList(env, { attributes: { switch: '' } });
     await tab.button('New organization').click();
     await tab.page.getByLabel('Name', { exact: true }).fill('Südwind & Söhne');
     await tab.button('Create organization').click();
-    await tab.shows('You are the only one here');
+    await tab.waitsForText('You are the only one here');
     return tab;
   },
   'users-none': async ({ laptop, open }) => {
     const tab = await open();
-    await tab.embeds('roster-users', laptop.somebody('new'), { attributes: { switch: '' } });
-    await tab.shows('You are in no organization yet');
+    await tab.embeds('roster-users', laptop.newPerson('new'), { attributes: { switch: '' } });
+    await tab.waitsForText('You are not in an organization yet');
     return tab;
   },
   'users-left': async ({ laptop, open }) => {
-    const organization = await fresh(laptop);
+    const organization = await newOrganization(laptop);
     const tab = await open();
-    await tab.lists(organization, organization.max, { attributes: { switch: '' } });
+    await tab.embedsUsers(organization, organization.max, { attributes: { switch: '' } });
     await tab.button(`Leave ${organization.name}`).click();
     await tab.button('Leave organization').click();
-    await tab.shows(`You left ${organization.name}.`);
+    await tab.waitsForText(`You left ${organization.name}.`);
     return tab;
   },
-  'users-german': async (world) => (await list(world, { lang: 'de' }, { locale: 'de-DE' })).tab,
-  'users-right-to-left': async (world) => (await list(world, { dir: 'rtl' })).tab,
-  'users-right-to-left-dialog': async (world) => {
-    const { tab } = await list(world, { dir: 'rtl' });
+  'users-german': async (env) => (await openList(env, { lang: 'de' }, { locale: 'de-DE' })).tab,
+  'users-right-to-left': async (env) => (await openList(env, { dir: 'rtl' })).tab,
+  'users-right-to-left-dialog': async (env) => {
+    const { tab } = await openList(env, { dir: 'rtl' });
     await tab.button('Revoke the invitation to ann@partner.example').click();
     await tab.dialog().waitFor();
     return tab;
   },
 };
 
-/** Everything that is wrong with an address, and what is not. */
-const CHIPS = [
+/** Valid addresses, and invalid ones of every kind. */
+const ADDRESSES = [
   'Carla Cruz <carla@partner.example>',
   'dan@partner.example',
   'finn@partner.example',
-  'nobody',
+  'emil',
   'gita@',
   'jürgen@partner.example',
   '@partner.example',
@@ -316,17 +319,18 @@ const CHIPS = [
   `${'long'.repeat(20)}@partner.example`,
 ];
 
-async function dialog(world, { laptop = world.laptop, more = {}, options = {}, organization } = {}) {
-  const its = organization ?? (await lively(laptop));
-  const tab = await world.open({ laptop, ...options });
-  await tab.lists(its, its.owner, more);
+/** Opens the invite dialog, by default of the shared organization. */
+async function openDialog(env, { laptop = env.laptop, embedOptions = {}, tabOptions = {}, organization } = {}) {
+  const inviting = organization ?? (await sharedOrganization(laptop));
+  const tab = await env.open({ laptop, ...tabOptions });
+  await tab.embedsUsers(inviting, inviting.owner, embedOptions);
   await tab.page.locator('button.invite').click();
   await tab.dialog().getByRole('textbox').waitFor();
-  return { tab, organization: its };
+  return { tab, organization: inviting };
 }
 
-/** Types addresses into the dialog's field, as somebody who pastes them. */
-export async function enters(tab, text) {
+/** Fills addresses into the dialog's field, and adds them with Enter. */
+export async function entersAddresses(tab, text) {
   await tab.dialog().getByRole('textbox').fill(text.replaceAll('\n', '; '));
   await tab.page.keyboard.press('Enter');
 }
@@ -334,111 +338,111 @@ export async function enters(tab, text) {
 const guests = (count) => Array.from({ length: count }, (_, number) => `guest-${number}@partner.example`);
 
 export const INVITE = {
-  'invite-empty': async (world) => (await dialog(world)).tab,
-  'invite-chips': async (world) => {
-    const { tab, organization } = await dialog(world);
-    await enters(tab, [...CHIPS, organization.max.email, 'ann@partner.example'].join('\n'));
-    await tab.shows(/with a problem/, tab.dialog());
+  'invite-empty': async (env) => (await openDialog(env)).tab,
+  'invite-chips': async (env) => {
+    const { tab, organization } = await openDialog(env);
+    await entersAddresses(tab, [...ADDRESSES, organization.max.email, 'ann@partner.example'].join('\n'));
+    await tab.waitsForText(/with problems/, tab.dialog());
     return tab;
   },
-  'invite-many': async (world) => {
-    const { tab } = await dialog(world);
-    await enters(tab, guests(300).join('\n'));
+  'invite-many': async (env) => {
+    const { tab } = await openDialog(env);
+    await entersAddresses(tab, guests(300).join('\n'));
     await tab.button(/^and \d+ more$/).waitFor();
     return tab;
   },
-  'invite-sending': async (world) => {
-    const organization = await world.laptop.organization({ name: 'Nordwind' });
-    const { tab } = await dialog(world, { organization });
-    await enters(tab, guests(120).join('\n'));
-    // The first call is answered, the second one is on its way.
+  'invite-sending': async (env) => {
+    const organization = await env.laptop.organization({ name: 'Nordwind' });
+    const { tab } = await openDialog(env, { organization });
+    await entersAddresses(tab, guests(120).join('\n'));
+    // Respond to the first call. Leave the second one pending.
     let calls = 0;
-    const second = new Promise((resolve) => {
+    const secondCall = new Promise((resolve) => {
       void tab.page.route('**/invitations', async (route) => {
         if (route.request().method() !== 'POST' || ++calls === 1) return route.fallback();
         resolve();
       });
     });
     await tab.button('Invite 120 people').click();
-    await second;
+    await secondCall;
     await tab.page.getByRole('progressbar').waitFor();
     return tab;
   },
-  'invite-partly-refused': async (world) => {
-    const organization = await fresh(world.laptop);
-    const { tab } = await dialog(world, { organization });
-    // Somebody else is faster than what this page knows.
+  'invite-partly-refused': async (env) => {
+    const organization = await newOrganization(env.laptop);
+    const { tab } = await openDialog(env, { organization });
+    // Another owner invites one of them meanwhile, which this page does not show yet.
     await organization.otto.invites(organization, ['carl@partner.example']);
-    await enters(tab, 'carl@partner.example\ndora@partner.example\nerik@partner.example');
+    await entersAddresses(tab, 'carl@partner.example\ndora@partner.example\nerik@partner.example');
     await tab.button('Invite 3 people').click();
     await tab.button('Done').waitFor();
     return tab;
   },
-  'invite-too-few-seats': async (world) => {
-    const small = await world.small();
+  'invite-too-few-seats': async (env) => {
+    const small = await env.small();
     const organization = await small.organization({ name: 'Nordwind', pending: ['ann@partner.example'] });
-    const { tab } = await dialog(world, { laptop: small, organization });
-    await enters(tab, guests(6).join('\n'));
-    await tab.shows(/There are not enough seats/, tab.dialog());
+    const { tab } = await openDialog(env, { laptop: small, organization });
+    await entersAddresses(tab, guests(6).join('\n'));
+    await tab.waitsForText(/There are not enough seats/, tab.dialog());
     return tab;
   },
-  'invite-lost': async (world) => {
-    const { tab } = await dialog(world);
-    tab.expects(LOST);
-    await enters(tab, 'carl@partner.example\ndora@partner.example');
+  'invite-connection-lost': async (env) => {
+    const { tab } = await openDialog(env);
+    tab.expectsErrors(NETWORK_ERROR);
+    await entersAddresses(tab, 'carl@partner.example\ndora@partner.example');
     await tab.page.route('**/invitations', (route) => route.abort());
     await tab.button('Invite 2 people').click();
     await tab.button('Try again').waitFor();
     return tab;
   },
-  'invite-signed-out': async (world) => {
-    const { tab } = await dialog(world);
-    await enters(tab, 'carl@partner.example\ndora@partner.example');
+  'invite-signed-out': async (env) => {
+    const { tab } = await openDialog(env);
+    await entersAddresses(tab, 'carl@partner.example\ndora@partner.example');
     await tab.page.evaluate(() => (globalThis.embedded.token = null));
     await tab.button('Invite 2 people').click();
     await tab.button('Sign in again').waitFor();
     return tab;
   },
-  'invite-member': async (world) => {
-    const organization = await lively(world.laptop);
-    const tab = await world.open();
-    await tab.lists(organization, organization.max);
+  'invite-member': async (env) => {
+    const organization = await sharedOrganization(env.laptop);
+    const tab = await env.open();
+    await tab.embedsUsers(organization, organization.max);
     await tab.page.locator('button.invite').click();
     await tab.dialog().getByRole('textbox').waitFor();
     return tab;
   },
-  'invite-german': async (world) => {
-    const { tab } = await dialog(world, { more: { lang: 'de' }, options: { locale: 'de-DE' } });
-    await enters(tab, CHIPS.join('\n'));
-    await tab.dialog().getByText(/mit Problem|mit einem Problem/).first().waitFor();
+  'invite-german': async (env) => {
+    const { tab } = await openDialog(env, { embedOptions: { lang: 'de' }, tabOptions: { locale: 'de-DE' } });
+    await entersAddresses(tab, ADDRESSES.join('\n'));
+    await tab.dialog().getByText(/mit Problemen/).first().waitFor();
     return tab;
   },
-  'invite-right-to-left': async (world) => {
-    const { tab } = await dialog(world, { more: { dir: 'rtl' } });
-    await enters(tab, CHIPS.join('\n'));
-    await tab.shows(/with a problem/, tab.dialog());
+  'invite-right-to-left': async (env) => {
+    const { tab } = await openDialog(env, { embedOptions: { dir: 'rtl' } });
+    await entersAddresses(tab, ADDRESSES.join('\n'));
+    await tab.waitsForText(/with problems/, tab.dialog());
     return tab;
   },
 };
 
-/** The accept page of a token, as it stands once `heading` shows. */
-const card = (heading, prepare) => async (world) => {
-  const { token, person, before, more, options } = await prepare(world);
-  const tab = await world.open(options);
+/** Opens the accept element for the token that `prepare` returns, and waits for `heading`. */
+const acceptPage = (heading, prepare) => async (env) => {
+  const { token, person, before, embedOptions, tabOptions } = await prepare(env);
+  const tab = await env.open(tabOptions);
   await before?.(tab);
-  await tab.answers(token, person, more);
+  await tab.embedsAccept(token, person, embedOptions);
   await tab.heading(heading).waitFor();
   return tab;
 };
 
-/** An open invitation, and what its person does on the page. */
-const doing = (heading, does, prepare = async () => {}) => async (world) => {
-  const { ivy, token, organization } = await invited(world.laptop);
-  const tab = await world.open();
-  await tab.answers(token, ivy);
+/** Opens a pending invitation as its invitee, runs `action`, and waits for `heading`. */
+const afterAction = (heading, action, prepare = async () => {}) => async (env) => {
+  const { ivy, token, organization } = await invite(env.laptop);
+  const tab = await env.open();
+  await tab.embedsAccept(token, ivy);
   await tab.button('Accept invitation').waitFor();
-  await prepare({ ...world, tab, ivy, organization });
-  await does(tab);
+  await prepare({ ...env, tab, ivy, organization });
+  await action(tab);
   await tab.heading(heading).waitFor();
   return tab;
 };
@@ -448,143 +452,143 @@ const declines = (tab) => tab.button('Decline').click();
 
 export const ACCEPT = {
   'accept-loading': async ({ laptop, open }) => {
-    const { ivy, token } = await invited(laptop);
+    const { ivy, token } = await invite(laptop);
     const tab = await open();
-    const { asked } = await tab.holds('**/preview');
-    await tab.answers(token, ivy);
-    await asked();
+    const { requested } = await tab.delaysRequests('**/preview');
+    await tab.embedsAccept(token, ivy);
+    await requested();
     await tab.page.locator('article[aria-busy=true]').waitFor();
     return tab;
   },
-  'accept-open': card(/^Join/, async ({ laptop }) => {
-    const { ivy, token } = await invited(laptop);
+  'accept-open': acceptPage(/^Join/, async ({ laptop }) => {
+    const { ivy, token } = await invite(laptop);
     return { token, person: ivy };
   }),
-  'accept-open-owner': card(/^Join/, async ({ laptop }) => {
-    const { ivy, token } = await invited(laptop, { role: 'owner' });
+  'accept-open-owner': acceptPage(/^Join/, async ({ laptop }) => {
+    const { ivy, token } = await invite(laptop, { role: 'owner' });
     return { token, person: ivy };
   }),
-  'accept-sign-in': card(/^Join/, async ({ laptop }) => ({ token: (await invited(laptop)).token })),
-  'accept-other-account': card('You are signed in with another account', async ({ laptop }) => {
-    const { token, organization } = await invited(laptop, { email: 'ingrid@partner.example' });
+  'accept-sign-in': acceptPage(/^Join/, async ({ laptop }) => ({ token: (await invite(laptop)).token })),
+  'accept-other-account': acceptPage('You are signed in with another account', async ({ laptop }) => {
+    const { token, organization } = await invite(laptop, { email: 'ingrid@partner.example' });
     return { token, person: organization.max };
   }),
-  'accept-no-token': card(/link/i, async ({ laptop }) => ({ token: '', person: laptop.somebody('ivy') })),
-  'accept-invalid': card(/link/i, async ({ laptop }) => {
-    const { ivy, token } = await invited(laptop);
-    return { token: `${token.slice(0, -4)}AAAA`, person: ivy, before: (tab) => tab.expects(400) };
+  'accept-no-token': acceptPage(/link/i, async ({ laptop }) => ({ token: '', person: laptop.newPerson('ivy') })),
+  'accept-invalid': acceptPage(/link/i, async ({ laptop }) => {
+    const { ivy, token } = await invite(laptop);
+    return { token: `${token.slice(0, -4)}AAAA`, person: ivy, before: (tab) => tab.expectsErrors(400) };
   }),
-  'accept-expired': card('This invitation has expired', async ({ laptop }) => {
-    const organization = await fresh(laptop);
-    const { ivy, token } = await invited(laptop, { organization });
-    await laptop.advance(TWO_DAYS);
+  'accept-expired': acceptPage('This invitation has expired', async ({ laptop }) => {
+    const organization = await newOrganization(laptop);
+    const { ivy, token } = await invite(laptop, { organization });
+    await laptop.advance(INVITATION_LIFETIME);
     return { token, person: ivy };
   }),
-  'accept-revoked': card('This invitation was withdrawn', async ({ laptop }) => {
-    const { ivy, token, organization } = await invited(laptop);
+  'accept-revoked': acceptPage('This invitation was revoked', async ({ laptop }) => {
+    const { ivy, token, organization } = await invite(laptop);
     await organization.owner.revokes(organization, ivy.email);
     return { token, person: ivy };
   }),
-  'accept-superseded': card('There is a newer link', async ({ laptop }) => {
-    const { ivy, token, organization } = await invited(laptop);
-    await laptop.advance(A_WHILE);
+  'accept-superseded': acceptPage('There is a newer link', async ({ laptop }) => {
+    const { ivy, token, organization } = await invite(laptop);
+    await laptop.advance(MAIL_COOLDOWN);
     await organization.owner.resends(organization, ivy.email);
-    return { token, person: ivy, before: (tab) => tab.expects(410) };
+    return { token, person: ivy, before: (tab) => tab.expectsErrors(410) };
   }),
-  'accept-used': card('This invitation has been used', async ({ laptop }) => {
-    const { ivy, token } = await invited(laptop);
+  'accept-used': acceptPage('This invitation was already accepted', async ({ laptop }) => {
+    const { ivy, token } = await invite(laptop);
     await ivy.accepts(token);
     return { token, person: ivy };
   }),
-  'accept-declined-before': card('This invitation was declined', async ({ laptop }) => {
-    const { ivy, token } = await invited(laptop);
+  'accept-declined-before': acceptPage('This invitation was declined', async ({ laptop }) => {
+    const { ivy, token } = await invite(laptop);
     await ivy.declines(token);
     return { token, person: ivy };
   }),
-  'accept-removed': card(/You are no longer a member/, async ({ laptop }) => {
-    const { ivy, token, organization } = await invited(laptop);
+  'accept-removed': acceptPage(/You are no longer a member/, async ({ laptop }) => {
+    const { ivy, token, organization } = await invite(laptop);
     await ivy.accepts(token);
     await organization.owner.removes(organization, ivy);
     return { token, person: ivy };
   }),
-  'accept-unreachable': card('No connection', async ({ laptop }) => {
-    const { ivy, token } = await invited(laptop);
+  'accept-unreachable': acceptPage('No connection', async ({ laptop }) => {
+    const { ivy, token } = await invite(laptop);
     const before = async (tab) => {
-      tab.expects(LOST);
+      tab.expectsErrors(NETWORK_ERROR);
       await tab.page.route('**/preview', (route) => route.abort());
     };
     return { token, person: ivy, before };
   }),
-  'accept-problem': card('Your invitation could not be looked up', async ({ laptop }) => {
-    const { ivy, token } = await invited(laptop);
+  'accept-problem': acceptPage('Your invitation could not be loaded', async ({ laptop }) => {
+    const { ivy, token } = await invite(laptop);
     const before = async (tab) => {
-      tab.expects(503);
-      await tab.page.route('**/preview', unavailable);
+      tab.expectsErrors(503);
+      await tab.page.route('**/preview', respondUnavailable);
     };
     return { token, person: ivy, before };
   }),
-  'accept-joined': doing(/^You are a member of/, accepts),
-  'accept-declined': doing('You declined', async (tab) => {
+  'accept-joined': afterAction(/^You are a member of/, accepts),
+  'accept-declined': afterAction('You declined', async (tab) => {
     await declines(tab);
     await tab.dialog().getByRole('button', { name: 'Decline', exact: true }).click();
   }),
-  'accept-decline-dialog': doing(/^Decline the invitation/, declines),
+  'accept-decline-dialog': afterAction(/^Decline the invitation/, declines),
   'accept-sender-lost-authority': async ({ laptop, open }) => {
-    const organization = await fresh(laptop);
-    const { ivy, token } = await invited(laptop, { organization, sender: organization.otto, role: 'owner' });
-    await organization.owner.edits(organization, organization.otto, 'member');
+    const organization = await newOrganization(laptop);
+    const { ivy, token } = await invite(laptop, { organization, sender: organization.otto, role: 'owner' });
+    await organization.owner.editsRole(organization, organization.otto, 'member');
     const tab = await open();
-    tab.expects(409);
-    await tab.answers(token, ivy);
+    tab.expectsErrors(409);
+    await tab.embedsAccept(token, ivy);
     await accepts(tab);
     await tab.heading('This invitation cannot be accepted right now').waitFor();
     return tab;
   },
   'accept-not-verified': async ({ laptop, open }) => {
-    const { ivy, token } = await invited(laptop);
+    const { ivy, token } = await invite(laptop);
     const tab = await open();
-    tab.expects(403);
-    await tab.answers(token, ivy.as({ verified: false }));
+    tab.expectsErrors(403);
+    await tab.embedsAccept(token, ivy.withClaims({ verified: false }));
     await accepts(tab);
     await tab.heading('Verify your address first').waitFor();
     return tab;
   },
   'accept-already-member': async ({ laptop, open }) => {
-    const organization = await lively(laptop);
-    // Somebody who has another address by now, and was invited by that, too.
-    const { ivy, token } = await invited(laptop);
+    const organization = await sharedOrganization(laptop);
+    // A member who has a second address, which is invited as well.
+    const { ivy, token } = await invite(laptop);
     const tab = await open();
-    tab.expects(409);
-    await tab.answers(token, ivy.as({ sub: organization.max.sub }));
+    tab.expectsErrors(409);
+    await tab.embedsAccept(token, ivy.withClaims({ sub: organization.max.sub }));
     await accepts(tab);
-    await tab.heading(/already$/).waitFor();
+    await tab.heading(/already a member/).waitFor();
     return tab;
   },
-  'accept-lost': doing(/^Join/, accepts, async ({ tab }) => {
-    tab.expects(LOST);
+  'accept-connection-lost': afterAction(/^Join/, accepts, async ({ tab }) => {
+    tab.expectsErrors(NETWORK_ERROR);
     await tab.page.route('**/accept', (route) => route.abort());
   }),
-  'accept-accepting': async (world) => {
-    const { ivy, token } = await invited(world.laptop);
-    const tab = await world.open();
-    const { asked } = await tab.holds('**/v1/invitations/accept');
-    await tab.answers(token, ivy);
+  'accept-accepting': async (env) => {
+    const { ivy, token } = await invite(env.laptop);
+    const tab = await env.open();
+    const { requested } = await tab.delaysRequests('**/v1/invitations/accept');
+    await tab.embedsAccept(token, ivy);
     await accepts(tab);
-    await asked();
+    await requested();
     await tab.page.locator('button[aria-disabled=true] .spin').first().waitFor({ state: 'attached' });
     return tab;
   },
-  'accept-german': card(/eingeladen|Einladung|beitreten/i, async ({ laptop }) => {
-    const { ivy, token } = await invited(laptop);
-    return { token, person: ivy, more: { lang: 'de' }, options: { locale: 'de-DE' } };
+  'accept-german': acceptPage(/eingeladen|Einladung|beitreten/i, async ({ laptop }) => {
+    const { ivy, token } = await invite(laptop);
+    return { token, person: ivy, embedOptions: { lang: 'de' }, tabOptions: { locale: 'de-DE' } };
   }),
-  'accept-right-to-left': card(/^Join/, async ({ laptop }) => {
-    const { ivy, token } = await invited(laptop);
-    return { token, person: ivy, more: { dir: 'rtl' } };
+  'accept-right-to-left': acceptPage(/^Join/, async ({ laptop }) => {
+    const { ivy, token } = await invite(laptop);
+    return { token, person: ivy, embedOptions: { dir: 'rtl' } };
   }),
 };
 
-/** The pages around the elements, and the issuer's. */
+/** The pages around the elements, and the issuer's pages. */
 export const SHELL = {
   'shell-signed-out': async ({ open }) => {
     const tab = await open();
@@ -600,7 +604,7 @@ export const SHELL = {
     return tab;
   },
   'shell-issuer-hinted': async ({ laptop, open }) => {
-    const { token, ivy } = await invited(laptop, { organization: await fresh(laptop) });
+    const { token, ivy } = await invite(laptop, { organization: await newOrganization(laptop) });
     const tab = await open();
     await tab.visits(`/accept#${token}`);
     await tab.button('Sign in to accept').click();
@@ -609,18 +613,18 @@ export const SHELL = {
   },
   'shell-issuer-refused': async ({ open }) => {
     const tab = await open();
-    tab.expects(422);
+    tab.expectsErrors(422);
     await tab.visits('/');
     await tab.button('Sign in').click();
-    await tab.page.getByLabel('E-mail address').fill('nobody');
+    await tab.page.getByLabel('E-mail address').fill('not-an-address');
     await tab.button('Sign in').click();
     await tab.page.getByRole('alert').waitFor();
     return tab;
   },
   'shell-signed-in': async ({ laptop, open }) => {
-    const organization = await fresh(laptop);
+    const organization = await newOrganization(laptop);
     const tab = await open();
-    await tab.manages(organization);
+    await tab.opensConsole(organization);
     return tab;
   },
   'shell-cancelled': async ({ open }) => {
@@ -628,28 +632,28 @@ export const SHELL = {
     await tab.visits('/');
     await tab.button('Sign in').click();
     await tab.button('Cancel').click();
-    await tab.shows(/You were not signed in/);
+    await tab.waitsForText(/You were not signed in/);
     return tab;
   },
   'shell-stale': async ({ open }) => {
     const tab = await open();
     await tab.visits('/?code=foreign&state=foreign');
-    await tab.shows(/was not started here/);
+    await tab.waitsForText(/was not started here/);
     return tab;
   },
   'shell-accept': async ({ laptop, open }) => {
-    const { token } = await invited(laptop, { organization: await fresh(laptop) });
+    const { token } = await invite(laptop, { organization: await newOrganization(laptop) });
     const tab = await open();
     await tab.visits(`/accept#${token}`);
     await tab.button('Sign in to accept').waitFor();
     return tab;
   },
   'shell-accept-signed-in': async ({ laptop, open }) => {
-    const { token, ivy } = await invited(laptop, { organization: await fresh(laptop) });
+    const { token, ivy } = await invite(laptop, { organization: await newOrganization(laptop) });
     const tab = await open();
     await tab.visits(`/accept#${token}`);
     await tab.button('Sign in to accept').click();
-    await tab.chooses(ivy);
+    await tab.signsInAtIssuer(ivy);
     await tab.button('Accept invitation').waitFor();
     return tab;
   },
@@ -660,9 +664,9 @@ export const SHELL = {
     return tab;
   },
   'shell-german-signed-in': async ({ laptop, open }) => {
-    const organization = await fresh(laptop);
+    const organization = await newOrganization(laptop);
     const tab = await open({ locale: 'de-DE' });
-    await tab.manages(organization);
+    await tab.opensConsole(organization);
     return tab;
   },
 };

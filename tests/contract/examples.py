@@ -1,6 +1,8 @@
-"""Every example of infra/openapi.yaml fits the schema that it stands beside, and every answer has one.
+"""Checks that every example in infra/openapi.yaml matches its schema, and that every body has an example.
 
-    python tests/contract/examples.py       with jsonschema and PyYAML
+    python tests/contract/examples.py
+
+Needs jsonschema and PyYAML.
 """
 
 import sys
@@ -17,7 +19,7 @@ REGISTRY = Registry().with_resource(URI, Resource.from_contents(DOCUMENT, defaul
 
 
 def media_types(node, path=""):
-    """Everything that has a schema and examples, and where it is."""
+    """Yields path and value of every media type object in the document."""
     if isinstance(node, dict):
         for kind, media in node.get("content", {}).items():
             yield f"{path}/content/{kind}", media
@@ -30,25 +32,25 @@ def media_types(node, path=""):
 
 
 def absolute(node):
-    """The schema with its references made to the whole document."""
+    """Returns the schema with references that resolve in the whole document."""
     if isinstance(node, dict):
         return {k: f"{URI}{v}" if k == "$ref" else absolute(v) for k, v in node.items()}
     return [absolute(it) for it in node] if isinstance(node, list) else node
 
 
 def main():
-    wrong, seen = [], 0
+    errors, count = [], 0
     for path, media in media_types(DOCUMENT):
         examples = media.get("examples", {})
         if not examples:
-            wrong.append(f"{path} has no example")
+            errors.append(f"{path} has no example")
         validator = Draft202012Validator(absolute(media["schema"]), registry=REGISTRY)
         for name, example in examples.items():
-            seen += 1
+            count += 1
             for error in validator.iter_errors(example["value"]):
-                wrong.append(f"{path} {name}: {error.json_path}: {error.message}")
-    print("\n".join(wrong) or f"{seen} examples fit their schemas")
-    sys.exit(bool(wrong))
+                errors.append(f"{path} {name}: {error.json_path}: {error.message}")
+    print("\n".join(errors) or f"{count} examples match their schemas")
+    sys.exit(bool(errors))
 
 
 if __name__ == "__main__":

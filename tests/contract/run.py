@@ -1,9 +1,10 @@
-"""Holds infra/openapi.yaml against the laptop.
+"""Checks infra/openapi.yaml against the laptop (the local server started by `cargo run`).
 
     python tests/contract/run.py [--seed N] [--examples N]
 
-The document is valid; its examples are valid as what they are examples of; and whatever schemathesis makes up from it
-is answered as it says, with the exceptions of schemathesis.toml. Afterwards the rules hold, and nothing has panicked.
+The script checks that the document is valid and that its examples match their schemas. Then schemathesis generates
+requests from the document, and checks that the responses match it. schemathesis.toml lists the exceptions. At the end
+the script checks that the table violates no rule and that the laptop did not panic.
 
 Needs `cargo build`, and schemathesis and openapi-spec-validator in the Python that runs it.
 """
@@ -33,6 +34,8 @@ def free_port():
 
 
 class Laptop:
+    """A running laptop."""
+
     def __init__(self, log):
         port = free_port()
         self.url, self.log = f"http://127.0.0.1:{port}", log
@@ -46,7 +49,7 @@ class Laptop:
                 return self.call("/_dev/clock")
             except (OSError, http.client.HTTPException) as error:
                 if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise AssertionError(f"the laptop does not answer: {self.log.read_text('utf-8')}") from error
+                    raise AssertionError(f"the laptop does not respond: {self.log.read_text('utf-8')}") from error
                 time.sleep(0.1)
 
     def stop(self):
@@ -61,15 +64,15 @@ class Laptop:
         data = None if body is None else json.dumps(body).encode()
         headers = {"authorization": f"Bearer {token}"} if token else {}
         request = urllib.request.Request(self.url + path, data, headers)
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.loads(answer.read())
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return json.loads(response.read())
 
     def token(self, name):
         claims = {"sub": name, "email": f"{name}@example.com", "email_verified": True}
         return self.call("/_dev/token", claims)["access_token"]
 
     def link(self):
-        """The token of a link that works, for the one who is to use it."""
+        """Returns the token of a valid link, for the user that schemathesis signs in as."""
         olga = self.token("olga")
         acme = self.call("/v1/organizations", {"name": "Acme"}, olga)["id"]
         invited = {"emails": ["fuzz@example.com"], "role": "owner"}
@@ -81,9 +84,9 @@ class Laptop:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", default="1")
-    parser.add_argument("--examples", default="50", help="of each operation, at most")
+    parser.add_argument("--examples", default="50", help="maximum number of requests per operation")
     arguments = parser.parse_args()
-    # What was started is stopped on the way out, which a signal would leave out.
+    # Exit normally at SIGTERM, so that the `finally` block ends the laptop.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     subprocess.run([TOOLS / "openapi-spec-validator", DOCUMENT], check=True)
     subprocess.run([sys.executable, HERE / "examples.py"], check=True)
@@ -92,7 +95,7 @@ def main():
         laptop = Laptop(work / "laptop.log")
         try:
             laptop.wait()
-            # The document's token is nobody's. One that works goes further than `invalid_token`.
+            # The token in the document's examples is not valid. With a valid one, the requests reach more code.
             text = DOCUMENT.read_text("utf-8")
             example = next(line for line in text.splitlines() if "token: v1." in line).split("token: ")[1]
             (work / "openapi.yaml").write_text(text.replace(example, laptop.link()), "utf-8")
@@ -100,12 +103,12 @@ def main():
                 *(TOOLS / "schemathesis", "--config-file", HERE / "schemathesis.toml"),
                 *("run", "openapi.yaml", "--url", laptop.url),
                 *("--header", f"Authorization: Bearer {laptop.token('fuzz')}"),
-                # An HTTP API answers 404 to a method that no route has, and never 405; the laptop does as AWS does
-                # (tests/scenarios/contract.rs, the_gateway_answers_in_its_own_words).
+                # For a method without a route, an HTTP API returns 404 instead of 405, and so does the laptop
+                # (tests/scenarios/contract.rs).
                 *("--checks", "all", "--exclude-checks", "unsupported_method"),
                 *("--seed", arguments.seed, "--max-examples", arguments.examples, "--continue-on-failure"),
             ]
-            # It leaves files where it is started.
+            # schemathesis writes files to its working directory.
             fuzzed = subprocess.run(command, cwd=work)
             laptop.call("/_dev/idle")
             check = laptop.call("/_dev/check")

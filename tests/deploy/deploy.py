@@ -1,26 +1,28 @@
-"""Deploys infra/template.yaml to an emulator of AWS on this machine, and takes invitations through it.
+"""Deploys infra/template.yaml to an emulator of AWS on this machine, and tests the deployed stack.
 
     python tests/deploy/deploy.py [--binaries DIR] [--keep DIR]
 
-Runs ministack (its services, and the functions as processes), the laptop as an identity provider, puts the functions
-of target/debug, or of another folder, into a bucket, makes the stack, and then does what people do: found an organization, invite, get the
-mail, accept, be refused, let an invitation expire. It says what it sees, and fails if that is not what it should be.
+The script starts ministack (an emulator that also runs the functions as processes), and the laptop (the local server
+started by `cargo run`) as an identity provider. It uploads the functions from target/debug or another folder, and
+creates the stack. Then it sends the requests of users: create an organization, invite, accept, decline, and let an
+invitation expire. It prints each result, and fails at an unexpected one.
 
 Needs `cargo build --workspace`, and ministack, boto3 and aws-sam-translator in the Python that runs it.
 
-What the emulator cannot do, and how that is dealt with:
-- Its Serverless transform knows no parameter values, so the transform is made here, by the same library.
-- It reads no OpenAPI body of an API, so the routes, integrations and the authorizer of the transformed body are made
-  by calls, one by one.
-- It has no CodeDeploy and no alarms over several metrics, so the stack is a `development` one. What production adds
-  (releases, alarms, dashboard) is seen by the linters and by resources.txt only.
-- It asks nobody for permission: roles and key policies are made, and not obeyed. tests/scenarios/permissions.rs
-  holds them against what the functions call.
-- It does not retry a stream's batch, bisect it or give it up, and its rules do not fire every 15 minutes here:
-  tests/scenarios do that on the laptop; `reconcile` is invoked by hand.
-- Nobody but AWS may put an `aws.ses` event on a bus, and the emulator's SES does not. So the rule's pattern is asked
-  whether it matches such an event, and a rule of another source with the same target gets it.
-- Route throttles and access logs are stored and do nothing.
+Limits of the emulator, and how the script handles them:
+- Its Serverless transform ignores parameter values. The script runs the transform itself, with the same library.
+- It does not read the OpenAPI body of an API. The script creates the routes, integrations and authorizer of that body
+  with API calls.
+- It has no CodeDeploy and no alarms over several metrics, so the stack has the environment `development`. Only the
+  linters and resources.txt check what production adds: releases, alarms and the dashboard.
+- It stores roles and key policies, but does not enforce them. tests/scenarios/permissions.rs compares them with the
+  calls of the functions.
+- It does not retry, bisect or give up a stream batch, and the test does not wait 15 minutes for a rule. tests/scenarios
+  covers both on the laptop. The script invokes `reconcile` itself.
+- Only AWS may put an `aws.ses` event on a bus, and the emulator's SES does not. The script checks that the pattern of
+  the rule matches such an event. Then it sends the event through a second rule with another source and the same
+  targets.
+- Route throttling and access logs are stored, but have no effect.
 """
 
 import argparse
@@ -44,8 +46,8 @@ from render import PARAMETERS, TOP, functions, render
 
 STACK = "roster"
 STARTED = time.monotonic()
-# Seconds between an invitation and its expiry, for the one that has to expire while somebody waits.
-SOON = 20
+# Seconds until the expiry of the invitation that expires during the test.
+SECONDS_LEFT = 20
 LIFETIME = 3600
 
 
@@ -58,8 +60,8 @@ def expect(found, expected, what):
         raise AssertionError(f"{what}: expected {expected!r}, found {found!r}")
 
 
-def there(node):
-    """What a node of the template is where there is a console; the only condition in the API's body is that."""
+def with_console(node):
+    """Returns the value of a template node in a stack with a console. The API's body has no other condition."""
     if list(node) == ["Fn::If"]:
         expect(node["Fn::If"][0], "HasConsole", "a condition")
         return node["Fn::If"][1]
@@ -72,10 +74,10 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def until(what, look, seconds=60):
-    """What `look` finds, once it finds something."""
+def wait_for(what, find, seconds=60):
+    """Calls `find` until it returns a true value, and returns that value."""
     deadline = time.monotonic() + seconds
-    while not (found := look()):
+    while not (found := find()):
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {seconds} s")
         time.sleep(0.2)
@@ -83,7 +85,7 @@ def until(what, look, seconds=60):
 
 
 def call(method, url, body=None, token=None, host=None):
-    """Status and body of a call; the body as JSON if it is."""
+    """Sends a request and returns status and body of the response. A JSON body is decoded."""
     headers = {"content-type": "application/json"}
     if token:
         headers["authorization"] = f"Bearer {token}"
@@ -92,8 +94,8 @@ def call(method, url, body=None, token=None, host=None):
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, method=method, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=40) as answer:
-            status, text = answer.status, answer.read().decode()
+        with urllib.request.urlopen(request, timeout=40) as response:
+            status, text = response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         status, text = error.code, error.read().decode()
     try:
@@ -104,7 +106,7 @@ def call(method, url, body=None, token=None, host=None):
 
 @contextlib.contextmanager
 def running(command, log, environment):
-    """The process, as long as the block runs; then it and its children are gone."""
+    """Runs a process during the block, then ends the process and its children."""
     with log.open("w") as out:
         process = subprocess.Popen(
             command, stdout=out, stderr=subprocess.STDOUT, env=environment, start_new_session=True
@@ -116,14 +118,14 @@ def running(command, log, environment):
                 os.killpg(process.pid, signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(10)
-            # Whatever of its children has outlived it, too.
+            # Children that outlived the process.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
 class Roster:
-    """The deployed stack, as its people reach it."""
+    """The deployed stack, and requests to it."""
 
     def __init__(self, work, emulator, issuer):
         import boto3
@@ -133,7 +135,7 @@ class Roster:
         self.outputs, self.resources = {}, {}
 
     def deploy(self, binaries):
-        # A prerequisite, as in AWS.
+        # In AWS, too, the identity must exist before the deployment.
         self.client("sesv2").create_email_identity(EmailIdentity=PARAMETERS["MailIdentity"])
         self.upload(binaries)
         parameters = {
@@ -146,7 +148,7 @@ class Roster:
             "Environment": "development",
             "Architecture": "x86_64" if os.uname().machine == "x86_64" else "arm64",
             "LifetimeHours": str(LIFETIME // 3600),
-            # Nobody here waits for a minute.
+            # The test sends two mails to one address, and must not wait 60 s between them.
             "MailPauseSeconds": "1",
         }
         rendered = render(parameters, bucket="code")
@@ -160,16 +162,16 @@ class Roster:
             Capabilities=["CAPABILITY_IAM"],
         )
 
-        def ended():
+        def finished():
             stack = formation.describe_stacks(StackName=STACK)["Stacks"][0]
             return None if stack["StackStatus"].endswith("_IN_PROGRESS") else stack
 
-        stack = until("the stack", ended, 180)
+        stack = wait_for("the stack", finished, 180)
         if stack["StackStatus"] != "CREATE_COMPLETE":
             for event in formation.describe_stack_events(StackName=STACK)["StackEvents"]:
                 if "FAILED" in event["ResourceStatus"]:
                     print(event["LogicalResourceId"], event.get("ResourceStatusReason"))
-            raise AssertionError(f"the stack is {stack['StackStatus']}: {stack.get('StackStatusReason')}")
+            raise AssertionError(f"the stack's status is {stack['StackStatus']}: {stack.get('StackStatusReason')}")
         self.outputs = {it["OutputKey"]: it["OutputValue"] for it in stack["Outputs"]}
         pages = formation.get_paginator("list_stack_resources").paginate(StackName=STACK)
         summaries = [it for page in pages for it in page["StackResourceSummaries"]]
@@ -182,17 +184,17 @@ class Roster:
         storage.create_bucket(Bucket="code")
         for name in functions():
             bootstrap = self.work / "bootstrap"
-            # In a debug build nine tenths of it are symbols.
+            # Nine tenths of a debug build are symbols.
             subprocess.run(["strip", "-o", bootstrap, binaries / name], check=True)
             zipped = self.work / f"{name}.zip"
-            # Stored, not deflated: it goes no further than this machine.
+            # Stored, not deflated: the file stays on this machine.
             with zipfile.ZipFile(zipped, "w") as archive:
                 archive.write(bootstrap, "bootstrap")
             storage.upload_file(str(zipped), "code", f"{name}.zip")
-        say(f"{len(functions())} functions of {binaries.relative_to(TOP)} are uploaded")
+        say(f"uploaded {len(functions())} functions from {binaries.relative_to(TOP)}")
 
     def add_routes(self, rendered):
-        """The body that API Gateway would have read."""
+        """Creates the authorizer and the routes of the API's body, which API Gateway would read."""
         gateway, api = self.client("apigatewayv2"), self.resources["Api"]
         body = rendered["Resources"]["Api"]["Properties"]["Body"]
         schemes = body["components"]["securitySchemes"]
@@ -204,12 +206,12 @@ class Roster:
             IdentitySource=[schemes["Issuer"]["x-amazon-apigateway-authorizer"]["identitySource"]],
             JwtConfiguration={"Issuer": self.issuer, "Audience": [PARAMETERS["JwtAudience"]]},
         )["AuthorizerId"]
-        made = 0
+        count = 0
         for path, methods in body["paths"].items():
-            for method, operation in there(methods).items():
-                operation = there(operation)
-                uri = there(operation["x-amazon-apigateway-integration"]["uri"])["Fn::Sub"]
-                # An alias, whose id is its ARN; or a function that has none, whose id is its name.
+            for method, operation in with_console(methods).items():
+                operation = with_console(operation)
+                uri = with_console(operation["x-amazon-apigateway-integration"]["uri"])["Fn::Sub"]
+                # The physical id of an alias is its ARN. The physical id of a function without an alias is its name.
                 named = self.resources[re.search(r"\$\{(\w+)(\.Arn)?\}", uri)[1]]
                 arn = named if named.startswith("arn:") else f"arn:aws:lambda:us-east-1:000000000000:function:{named}"
                 integration = gateway.create_integration(
@@ -222,8 +224,8 @@ class Roster:
                     Target=f"integrations/{integration}",
                     **({"AuthorizationType": "JWT", "AuthorizerId": authorizer} if signed_in else {}),
                 )
-                made += 1
-        say(f"{made} routes")
+                count += 1
+        say(f"{count} routes")
 
     def api(self, method, path, body=None, token=None):
         host = f"{self.resources['Api']}.execute-api.localhost"
@@ -231,30 +233,31 @@ class Roster:
 
     def token(self, sub, email, verified=True):
         claims = {"sub": sub, "email": email, "email_verified": verified}
-        status, answer = call("POST", f"{self.issuer}/_dev/token", claims)
-        expect(status, 200, "a token")
-        return answer["access_token"]
+        status, body = call("POST", f"{self.issuer}/_dev/token", claims)
+        expect(status, 200, "token")
+        return body["access_token"]
 
     def invitations(self, organization, token):
         status, listed = self.api("GET", f"{organization}/invitations", token=token)
-        expect(status, 200, "a list of invitations")
+        expect(status, 200, "list of invitations")
         return listed["items"]
 
     def mails_to(self, email):
-        _, answer = call("GET", f"{self.emulator}/_ministack/ses/messages")
-        mails = [mail for account in answer["messages"].values() for mail in account]
+        _, body = call("GET", f"{self.emulator}/_ministack/ses/messages")
+        mails = [mail for account in body["messages"].values() for mail in account]
         return [mail for mail in mails if mail["To"] == [email]]
 
     def mail_to(self, email, number=1):
-        """The `number`th mail to that address, once it is there."""
-        return until(f"mail {number} to {email}", lambda: self.mails_to(email)[number - 1 :])[0]
+        """Waits for the `number`th mail to that address and returns it."""
+        return wait_for(f"mail {number} to {email}", lambda: self.mails_to(email)[number - 1 :])[0]
 
 
 def link_in(mail):
     return re.search(r"/accept#(v1\.[\w.\-]+)", mail["BodyText"])[1]
 
 
-def use(roster, clock):
+def test_stack(roster, clock):
+    """Sends the requests of users to the stack and checks the results."""
     ada, bob = (roster.token(name, f"{name}@people.example") for name in ("ada", "bob"))
     status, _ = roster.api("POST", "/v1/organizations", {"name": "Acme"})
     expect(status, 401, "without a token")
@@ -265,50 +268,51 @@ def use(roster, clock):
     for path in ("/", "/accept"):
         status, page = roster.api("GET", path)
         expect((status, page[:15]), (200, "<!doctype html>"), f"the page {path}")
-    # None where they are not built into the function.
+    # A function without embedded pages serves a page without assets.
     for asset in re.findall(r'"(/assets/[^"]+)"', page):
         expect(roster.api("GET", asset)[0], 200, asset)
-    expect(roster.api("GET", "/assets/nothing.js")[0], 404, "an asset that is not there")
-    say("the pages, without a token")
+    expect(roster.api("GET", "/assets/nothing.js")[0], 404, "missing asset")
+    say("200 for the pages, without a token")
 
     started = time.monotonic()
     status, created = roster.api("POST", "/v1/organizations", {"name": "Acme"}, ada)
     expect(status, 201, f"create: {created}")
     acme = f"/v1/organizations/{created['id']}"
-    say(f"an organization, {created['seats']['free']} seats free; {time.monotonic() - started:.2f} s, cold")
+    seconds = time.monotonic() - started
+    say(f"created an organization with {created['seats']['free']} free seats; {seconds:.2f} s with cold start")
 
     people = ["bob@people.example", "eve@people.example", "kim@people.example"]
     status, invited = roster.api("POST", f"{acme}/invitations", {"emails": people, "role": "member"}, ada)
     expect((status, [it["outcome"] for it in invited["results"]]), (200, ["invited"] * 3), "invite")
     token = link_in(roster.mail_to(people[0]))
-    say(f"three are invited, and the mail is there: ...#{token[:12]}...")
+    say(f"invited three addresses, and received the mail: ...#{token[:12]}...")
 
     status, shown = roster.api("POST", "/v1/invitations/preview", {"token": token})
     expect((status, shown.get("email"), shown.get("status")), (200, people[0], "pending"), f"preview: {shown}")
     status, problem = roster.api("POST", "/v1/invitations/accept", {"token": token}, ada)
-    expect((status, problem.get("code")), (403, "email_mismatch"), "accepted by somebody else")
+    expect((status, problem.get("code")), (403, "email_mismatch"), "accept with another address")
     status, problem = roster.api("POST", "/v1/invitations/accept", {"token": token[:-4] + "AAAA"}, bob)
-    expect((status, problem.get("code")), (400, "invalid_token"), "accepted with a forged link")
+    expect((status, problem.get("code")), (400, "invalid_token"), "accept with a forged link")
     status, member = roster.api("POST", "/v1/invitations/accept", {"token": token}, bob)
     expect((status, member.get("role")), (200, "member"), f"accept: {member}")
-    say("403 for somebody else's link, 400 for a forged one (KMS), accepted by the invitee")
+    say("403 for a link of another user, 400 for a forged link (KMS), 200 for the invitee")
 
-    feedback(roster, acme, ada, people[1], people[2])
-    roles(roster, acme, ada, bob)
-    expire(roster, acme, ada, clock)
+    test_feedback(roster, acme, ada, people[1], people[2])
+    test_roles(roster, acme, ada, bob)
+    test_expiry(roster, acme, ada, clock)
 
     import boto3
 
-    aliases = boto3.client("lambda", endpoint_url=roster.emulator)
-    answer = aliases.invoke(FunctionName=roster.resources["ReconcileFunction"], Qualifier="live", Payload=b"{}")
-    found = json.loads(answer["Payload"].read())
+    client = boto3.client("lambda", endpoint_url=roster.emulator)
+    response = client.invoke(FunctionName=roster.resources["ReconcileFunction"], Qualifier="live", Payload=b"{}")
+    found = json.loads(response["Payload"].read())
     expect((found.get("overdue_mail"), found.get("failed")), (0, 0), f"reconcile: {found}")
-    say(f"reconcile finds {found}")
+    say(f"reconcile returns {found}")
 
 
-def feedback(roster, acme, ada, email, other):
-    """SES's events go by the rules and their transformers to `feedback`."""
-    said = {
+def test_feedback(roster, acme, ada, email, other):
+    """Checks that SES events reach `feedback` through the rules and their transformers."""
+    events_of_ses = {
         "Delivered": ("Email Delivered", {"delivery": {"recipients": [email]}}),
         "Bounced": (
             "Email Bounced",
@@ -324,14 +328,14 @@ def feedback(roster, acme, ada, email, other):
         "Rejected": ("Email Rejected", {"reject": {"reason": "Bad content"}}),
     }
     events = roster.client("events")
-    for rule, to, shows in (
+    for rule, to, delivery in (
         ("Delivered", email, "delivered"),
         ("Bounced", email, "bounced"),
         ("Complained", email, "complained"),
         ("Rejected", other, "failed"),
     ):
         roster.mail_to(to)
-        kind, detail = said[rule]
+        kind, detail = events_of_ses[rule]
         [invitation] = [it for it in roster.invitations(acme, ada) if it["email"] == to]
         expires_at = int(datetime.fromisoformat(invitation["expires_at"]).timestamp())
         detail["mail"] = {
@@ -358,67 +362,67 @@ def feedback(roster, acme, ada, email, other):
         entry = {"Source": "deploy.ses", "DetailType": kind, "Detail": json.dumps(detail)}
         expect(events.put_events(Entries=[entry])["FailedEntryCount"], 0, "events refused")
 
-        def shown(to=to, shows=shows):
-            return [it for it in roster.invitations(acme, ada) if (it["email"], it["delivery"]) == (to, shows)]
+        def updated(to=to, delivery=delivery):
+            return [it for it in roster.invitations(acme, ada) if (it["email"], it["delivery"]) == (to, delivery)]
 
-        [invitation] = until(f"the mark of {rule}", shown)
-        said_so = invitation.get("delivery_detail", "")
-        say(f"{kind}: the invitation says {shows}. {said_so}")
+        [invitation] = wait_for(f"the delivery status after {rule}", updated)
+        reason = invitation.get("delivery_detail", "")
+        say(f"{kind}: the invitation's delivery is {delivery}. {reason}")
     for invitation in roster.invitations(acme, ada):
         if invitation["email"] in (email, other):
             status, _ = roster.api("DELETE", f"{acme}/invitations/{invitation['id']}", token=ada)
             expect(status, 204, "revoke")
 
 
-def roles(roster, acme, ada, bob):
+def test_roles(roster, acme, ada, bob):
     status, _ = roster.api("PATCH", f"{acme}/members/bob", {"role": "owner"}, ada)
     expect(status, 200, "role-edit")
     status, _ = roster.api("DELETE", f"{acme}/members/ada", token=ada)
     expect(status, 204, "leave")
     status, problem = roster.api("DELETE", f"{acme}/members/bob", token=bob)
-    expect((status, problem.get("code")), (409, "last_owner"), "the last owner leaves")
+    expect((status, problem.get("code")), (409, "last_owner"), "leave as the last owner")
     status, _ = roster.api("GET", acme, token=ada)
-    expect(status, 404, "somebody who has left looks")
+    expect(status, 404, "get as a former member")
     status, invited = roster.api(
         "POST", f"{acme}/invitations", {"emails": ["ada@people.example"], "role": "owner"}, bob
     )
     expect(status, 200, "invite again")
     [result] = invited["results"]
-    # Her first mail was none: she founded it.
+    # This is her first mail: a founder gets none.
     token = link_in(roster.mail_to("ada@people.example"))
     status, _ = roster.api("POST", "/v1/invitations/decline", {"token": token}, ada)
     expect(status, 204, "decline")
     status, problem = roster.api("POST", f"{acme}/invitations/{result['invitation']['id']}/resend", token=bob)
-    expect((status, problem.get("code")), (409, "invitation_not_pending"), "resend of a declined one")
-    again = until("ada may be mailed again", lambda: invites_anew(roster, acme, bob), 10)
-    expect(again["results"][0]["outcome"], "invited", "invite anew")
+    expect((status, problem.get("code")), (409, "invitation_not_pending"), "resend a declined invitation")
+    again = wait_for("the end of the pause between mails", lambda: invite_ada(roster, acme, bob), 10)
+    expect(again["results"][0]["outcome"], "invited", "invite after a decline")
 
     token = link_in(roster.mail_to("ada@people.example", 2))
     status, _ = roster.api("POST", "/v1/invitations/accept", {"token": token}, ada)
     expect(status, 200, "accept again")
-    say("promoted, left, 409 for the last owner, 404 for who left, declined, invited anew, accepted")
+    say("promoted, left, 409 for the last owner, 404 for a former member, declined, invited again, accepted")
 
 
-def invites_anew(roster, acme, bob):
-    """The answer, unless the address was mailed a moment ago."""
-    body = {"emails": ["ada@people.example"], "role": "owner"}
-    status, answer = roster.api("POST", f"{acme}/invitations", body, bob)
-    if (status, answer.get("code")) == (429, "resend_too_soon"):
+def invite_ada(roster, acme, bob):
+    """Invites ada and returns the response, or None if her address was mailed too recently."""
+    request = {"emails": ["ada@people.example"], "role": "owner"}
+    status, body = roster.api("POST", f"{acme}/invitations", request, bob)
+    if (status, body.get("code")) == (429, "resend_too_soon"):
         return None
-    expect(status, 200, "invite anew")
-    return answer
+    expect(status, 200, "invite after a decline")
+    return body
 
 
-def expire(roster, acme, ada, clock):
-    """An invitation of almost an hour ago, by the functions' clock, falls due while we wait."""
+def test_expiry(roster, acme, ada, clock):
+    """Invites while the functions' clock is almost an hour behind, so that the invitation expires during the test."""
     group = roster.resources["ScheduleGroup"]
     scheduler = roster.client("scheduler")
 
     def scheduled():
         return scheduler.list_schedules(GroupName=group)["Schedules"]
 
-    until("the end of the others' schedules", lambda: not scheduled())
-    clock.write_text(str(SOON - LIFETIME))
+    wait_for("the deletion of the other schedules", lambda: not scheduled())
+    clock.write_text(str(SECONDS_LEFT - LIFETIME))
     email = "max@people.example"
     status, invited = roster.api("POST", f"{acme}/invitations", {"emails": [email], "role": "member"}, ada)
     expect(status, 200, "invite")
@@ -426,33 +430,34 @@ def expire(roster, acme, ada, clock):
     deadline = datetime.fromisoformat(result["invitation"]["expires_at"])
     roster.mail_to(email)
     _, before = roster.api("GET", acme, token=ada)
-    name = until("the schedule", scheduled)[-1]["Name"]
+    name = wait_for("the schedule", scheduled)[-1]["Name"]
     schedule = scheduler.get_schedule(GroupName=group, Name=name)
     expect(schedule["ScheduleExpression"], f"at({deadline.strftime('%Y-%m-%dT%H:%M:%S')})", "the schedule")
     clock.write_text("0")
-    say(f"an invitation has {(deadline - datetime.now(UTC)).total_seconds():.0f} s left: {name[:12]}... {schedule['ScheduleExpression']}")
+    left = (deadline - datetime.now(UTC)).total_seconds()
+    say(f"the invitation expires in {left:.0f} s: {name[:12]}... {schedule['ScheduleExpression']}")
 
     def closed():
         _, after = roster.api("GET", acme, token=ada)
         return after["seats"]["free"] == before["seats"]["free"] + 1
 
-    until("the expiry", closed, SOON + 60)
+    wait_for("the expiry", closed, SECONDS_LEFT + 60)
     _, listed = roster.api("GET", f"{acme}/invitations?status=expired", token=ada)
-    expect([it["email"] for it in listed["items"]], [email], "the expired")
+    expect([it["email"] for it in listed["items"]], [email], "expired invitations")
     late = (datetime.now(UTC) - deadline).total_seconds()
-    say(f"it is expired and its seat is back, {late:.0f} s after its deadline")
-    until("the schedule's end", lambda: not scheduled())
-    say("and its schedule is gone")
+    say(f"the invitation is closed and its seat is free, {late:.0f} s after its expiry")
+    wait_for("the deletion of the schedule", lambda: not scheduled())
+    say("its schedule is deleted")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--binaries", type=Path, default=TOP / "target" / "debug", help="where the functions' binaries are"
+        "--binaries", type=Path, default=TOP / "target" / "debug", help="folder with the functions' binaries"
     )
-    parser.add_argument("--keep", type=Path, help="leave logs in this folder, whatever happens")
+    parser.add_argument("--keep", type=Path, help="write the logs to this folder and keep them")
     arguments = parser.parse_args()
-    # What was started is stopped on the way out, which a signal would leave out.
+    # Exit normally at SIGTERM, so that the `finally` blocks end the started processes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="roster-deploy-") as folder:
         work = Path(folder)
@@ -475,7 +480,7 @@ def main():
             "GATEWAY_PORT": str(port),
             "IOT_MTLS_ENABLED": "0",
             "TMPDIR": folder,
-            # The functions inherit it, and go by it.
+            # The functions inherit this variable and use the clock in the file.
             "ROSTER_CLOCK_FILE": str(clock),
         }
         ministack = Path(sys.executable).with_name("ministack")
@@ -485,21 +490,22 @@ def main():
             running(laptop, logs / "laptop.log", environment),
         ):
             try:
-                until("the emulator", lambda: answers(f"{emulator}/_ministack/health"))
-                until("the issuer", lambda: answers(f"{issuer}/.well-known/openid-configuration"))
-                say("the emulator and the issuer are there")
+                wait_for("the emulator", lambda: is_up(f"{emulator}/_ministack/health"))
+                wait_for("the issuer", lambda: is_up(f"{issuer}/.well-known/openid-configuration"))
+                say("started the emulator and the issuer")
                 roster = Roster(work, emulator, issuer)
                 roster.deploy(arguments.binaries.resolve())
-                use(roster, clock)
+                test_stack(roster, clock)
             except BaseException:
                 for log in ("ministack.log", "laptop.log"):
-                    print(f"--- the end of {log}")
+                    print(f"--- last lines of {log}")
                     print("\n".join((logs / log).read_text(errors="replace").splitlines()[-40:]))
                 raise
-        say("all is well")
+        say("all checks passed")
 
 
-def answers(url):
+def is_up(url):
+    """Whether a GET request returns 200."""
     try:
         return call("GET", url)[0] == 200
     except (urllib.error.URLError, ConnectionError):

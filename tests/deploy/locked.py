@@ -1,5 +1,7 @@
-"""Whether `sam build` keeps to Cargo.lock: from one that lacks a package, as after a change of Cargo.toml that forgot it, it
-must build nothing and leave it as it is.
+"""Checks that `sam build` rejects an outdated Cargo.lock: it must fail, and must not change the file.
+
+The script removes a package from Cargo.lock, which has the same effect as a change of Cargo.toml without an update of
+Cargo.lock.
 
     python tests/deploy/locked.py
 
@@ -24,18 +26,19 @@ def main():
             copy = shutil.copytree if (TOP / source).is_dir() else shutil.copy
             copy(TOP / source, top / source)
         lock = top / "Cargo.lock"
-        stale, cut = re.subn(r'\[\[package\]\]\nname = "thiserror"\n.*?\n\n', "", lock.read_text(), count=1, flags=re.S)
-        if not cut:
-            sys.exit("Cargo.lock has no thiserror to leave out")
+        package = r'\[\[package\]\]\nname = "thiserror"\n.*?\n\n'
+        stale, removed = re.subn(package, "", lock.read_text(), count=1, flags=re.S)
+        if not removed:
+            sys.exit("Cargo.lock does not contain thiserror")
         lock.write_text(stale)
         build = subprocess.run(
             ["sam", "build", "CreateFunction"], cwd=top, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         if build.returncode == 0 or "--locked" not in build.stdout:
-            sys.exit(f"sam build does not keep to Cargo.lock ({build.returncode}):\n{build.stdout}")
+            sys.exit(f"sam build does not reject the outdated Cargo.lock (status {build.returncode}):\n{build.stdout}")
         if lock.read_text() != stale:
             sys.exit("sam build has changed Cargo.lock")
-    print("sam build refuses a Cargo.lock that does not fit")
+    print("sam build rejects an outdated Cargo.lock")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""What CloudFormation gets: infra/template.yaml after the Serverless transform, which AWS does when it deploys.
+"""Renders infra/template.yaml with the Serverless transform, as AWS does when it deploys.
 
-    python tests/deploy/render.py FILE          writes it, as JSON, for linters that have to see it all
-    python tests/deploy/render.py --check       compares its resources with tests/deploy/resources.txt
-    python tests/deploy/render.py --update      writes that file anew
+    python tests/deploy/render.py FILE          writes the result as JSON, for the linters
+    python tests/deploy/render.py --check       compares the resources with tests/deploy/resources.txt
+    python tests/deploy/render.py --update      updates tests/deploy/resources.txt
 
-Needs aws-sam-translator, and no network: the transform is a library.
+Needs aws-sam-translator. Needs no network, since the library contains the transform.
 """
 
 import argparse
@@ -24,7 +24,7 @@ TOP = Path(__file__).resolve().parents[2]
 TEMPLATE = TOP / "infra" / "template.yaml"
 EXPECTED = Path(__file__).with_name("resources.txt")
 
-# What has no default. The values are nobody's.
+# The parameters without a default, with example values.
 PARAMETERS = {
     "JwtIssuer": "https://issuer.example/",
     "JwtAudience": "roster",
@@ -34,41 +34,44 @@ PARAMETERS = {
     "AcceptUrl": "https://app.example/accept",
 }
 
-# The transform wants one; what it makes names none.
+# The transform needs a Region, but its result does not contain the Region.
 os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
-# It asks AWS for feature toggles and says that it cannot.
+# The library logs that it cannot request feature toggles from AWS.
 logging.getLogger("samtranslator").setLevel(logging.CRITICAL)
 
 
 def binary(resource):
-    """The name of the function that a resource deploys: of its binary, which is its folder's unless it says so. None for others."""
+    """Returns the name of the function that a resource deploys, or None for other resources.
+
+    The name is the `Binary` of its build properties, or the name of its code folder.
+    """
     code = resource.get("Properties", {}).get("CodeUri")
     return code and resource["Metadata"].get("BuildProperties", {}).get("Binary", Path(code).name)
 
 
 def render(parameters=PARAMETERS, bucket="packaged"):
-    """The template after the transform, for `parameters`; the code of the function NAME is NAME.zip in `bucket`."""
+    """Returns the transformed template for `parameters`. The code of the function NAME is NAME.zip in `bucket`."""
     template = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))
     declared = template["Parameters"].items()
     values = {name: parameter["Default"] for name, parameter in declared if "Default" in parameter}
     for resource in template["Resources"].values():
-        # Where `sam package` would put the code; the transform takes no local folder.
+        # The transform does not accept a local folder. `sam package` would upload the code to such an address.
         if name := binary(resource):
             resource["Properties"]["CodeUri"] = f"s3://{bucket}/{name}.zip"
     return Translator({}, Parser()).translate(template, {**values, **parameters})
 
 
 def functions():
-    """The names of the functions that the template deploys."""
+    """Returns the names of the functions that the template deploys."""
     template = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))
     return sorted(name for resource in template["Resources"].values() if (name := binary(resource)))
 
 
 def listing(template):
-    """One line per resource: its type, its name, and when it is there."""
+    """Returns one line per resource: type, name and condition."""
     lines = []
     for name, resource in template["Resources"].items():
-        # The transform names a version by a hash of the code's address.
+        # The transform names a version after a hash of the code's address.
         if resource["Type"] == "AWS::Lambda::Version":
             name = re.sub(r"Version[0-9a-f]+$", "Version<hash>", name)
         condition = resource.get("Condition")
@@ -77,7 +80,7 @@ def listing(template):
 
 
 def snapshot():
-    """The resources of both environments, one after the other."""
+    """Returns the resources of both environments, one environment after the other."""
     lines = []
     for environment in ("production", "development"):
         lines += [f"# {environment}", *listing(render({**PARAMETERS, "Environment": environment})), ""]
@@ -97,11 +100,11 @@ def main():
     if arguments.check:
         expected, found = EXPECTED.read_text(encoding="utf-8").splitlines(), snapshot()
         if expected != found:
-            print("The template makes other resources than tests/deploy/resources.txt says:")
+            print("The template's resources differ from tests/deploy/resources.txt:")
             print("\n".join(difflib.unified_diff(expected, found, "expected", "found", lineterm="", n=0)))
-            print("If they are right: python tests/deploy/render.py --update")
+            print("If the difference is intended, run: python tests/deploy/render.py --update")
             sys.exit(1)
-        print(f"{len(found)} lines of resources, as expected")
+        print(f"{len(found)} lines of resources match tests/deploy/resources.txt")
 
 
 if __name__ == "__main__":

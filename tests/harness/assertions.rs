@@ -1,9 +1,9 @@
-//! What answers look like: exactly the contract's fields, and nothing that opens a link.
+//! Assertions about JSON in responses: objects have exactly the fields of the contract.
 
 use domain::Timestamp;
 use serde_json::Value;
 
-/// `value` is an object with these fields and no other.
+/// Checks that `value` is an object with exactly these fields.
 #[track_caller]
 pub fn assert_fields(value: &Value, fields: &[&str]) {
     let mut present: Vec<_> =
@@ -14,23 +14,23 @@ pub fn assert_fields(value: &Value, fields: &[&str]) {
     assert_eq!(present, fields, "{value}");
 }
 
-/// The id that `value` has.
+/// Returns the `id` of an object.
 #[track_caller]
 pub fn id(value: &Value) -> &str {
     value["id"].as_str().unwrap_or_else(|| panic!("{value} has no id"))
 }
 
-/// The moment that `value` writes as the contract does: RFC 3339, UTC, whole seconds.
+/// Checks that `value` is a timestamp as in the contract (RFC 3339, UTC, whole seconds), and parses it.
 #[track_caller]
-pub fn moment(value: &Value) -> Timestamp {
-    let text = value.as_str().unwrap_or_else(|| panic!("{value} is no moment"));
-    let moment: Timestamp = text.parse().unwrap_or_else(|_| panic!("{text} is no moment"));
-    assert_eq!(text, moment.to_string());
+pub fn timestamp(value: &Value) -> Timestamp {
+    let text = value.as_str().unwrap_or_else(|| panic!("{value} is not a timestamp"));
+    let timestamp: Timestamp = text.parse().unwrap_or_else(|_| panic!("{text} is not a timestamp"));
+    assert_eq!(text, timestamp.to_string());
     assert_eq!((text.len(), text.ends_with('Z')), ("2026-11-25T14:05:00Z".len(), true), "{text}");
-    moment
+    timestamp
 }
 
-/// `value` is an invitation.
+/// Checks that `value` is an invitation.
 #[track_caller]
 pub fn assert_invitation(value: &Value) {
     let mut fields = vec![
@@ -53,21 +53,21 @@ pub fn assert_invitation(value: &Value) {
     assert_fields(&value["sender"], &["user_id", "email"]);
     assert!(value["id"].as_str().is_some_and(|id| id.starts_with("inv_")), "{value}");
     assert!(value["generation"].is_u64(), "{value}");
-    moment(&value["created_at"]);
-    moment(&value["expires_at"]);
+    timestamp(&value["created_at"]);
+    timestamp(&value["expires_at"]);
     if !value["sent_at"].is_null() {
-        moment(&value["sent_at"]);
+        timestamp(&value["sent_at"]);
     }
 }
 
-/// `value` is a member.
+/// Checks that `value` is a member.
 #[track_caller]
 pub fn assert_member(value: &Value) {
     assert_fields(value, &["user_id", "email", "role", "joined_at"]);
-    moment(&value["joined_at"]);
+    timestamp(&value["joined_at"]);
 }
 
-/// `value` is an organization as its members see it.
+/// Checks that `value` is an organization as one of its members gets it.
 #[track_caller]
 pub fn assert_organization(value: &Value) {
     assert_fields(value, &["id", "name", "role", "seats", "owners", "created_at"]);
@@ -75,5 +75,5 @@ pub fn assert_organization(value: &Value) {
     assert!(value["id"].as_str().is_some_and(|id| id.starts_with("org_")), "{value}");
     let seats = |name: &str| value["seats"][name].as_u64().unwrap_or_else(|| panic!("{value}"));
     assert_eq!(seats("total"), seats("taken") + seats("free"), "{value}");
-    moment(&value["created_at"]);
+    timestamp(&value["created_at"]);
 }

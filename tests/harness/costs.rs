@@ -1,4 +1,4 @@
-//! What each action costs, as DynamoDB itself counts it: requests, units, bytes, and the calls of other services.
+//! Measures the cost of each action: requests to AWS, and the capacity units that DynamoDB reports.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,33 +7,35 @@ use domain::{Policy, Role};
 use local::clock::HeldClock;
 use serde_json::{Value, json};
 
-use crate::{Answer, Fixtures, MAIL_COOLDOWN, Metered, Organization, Person, TWO_DAYS, World, timer};
+use crate::{
+    ApiResponse, Fixtures, MAIL_COOLDOWN, MeteredRequest, Organization, Person, TWO_DAYS, World, timer,
+};
 
-/// What one action costs when nobody else is at the same items.
+/// The cost of one action without concurrent requests for the same items.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cost {
-    /// Which action.
-    pub what: String,
-    /// Requests to DynamoDB, by operation.
+    /// The name of the action in the table.
+    pub action: String,
+    /// Number of requests to DynamoDB, by operation.
     pub requests: BTreeMap<String, usize>,
-    /// Calls of other services, by operation.
+    /// Number of requests to other services, by operation.
     pub others: BTreeMap<String, usize>,
-    /// Read units.
+    /// Read units of the table and of its indexes.
     pub read: f64,
     /// Write units of the table.
     pub write: f64,
-    /// Write units of its indexes.
+    /// Write units of the indexes.
     pub index_write: f64,
-    /// Bytes of bodies sent to DynamoDB.
+    /// Bytes of all request bodies sent to DynamoDB.
     pub sent: usize,
-    /// Bytes of bodies received from it.
+    /// Bytes of all response bodies received from DynamoDB.
     pub received: usize,
 }
 
 impl Cost {
-    fn of(what: impl Into<String>, metered: impl IntoIterator<Item = Metered>) -> Self {
+    fn of(action: impl Into<String>, metered: impl IntoIterator<Item = MeteredRequest>) -> Self {
         let mut cost = Self {
-            what: what.into(),
+            action: action.into(),
             requests: BTreeMap::new(),
             others: BTreeMap::new(),
             read: 0.0,
@@ -55,11 +57,11 @@ impl Cost {
     }
 }
 
-/// `costs` as a table of Markdown.
+/// Formats `costs` as a Markdown table.
 #[must_use]
 pub fn table(costs: &[Cost]) -> String {
     let mut table = "\
-| action | DynamoDB requests | read units | write units | of indexes | bytes sent | received | other calls |\n\
+| action | DynamoDB requests | read units | write units | index write units | bytes sent | bytes received | other requests |\n\
 | --- | --- | --- | --- | --- | --- | --- | --- |\n"
         .to_owned();
     let listed = |counts: &BTreeMap<String, usize>| {
@@ -70,42 +72,44 @@ pub fn table(costs: &[Cost]) -> String {
         each.collect::<Vec<_>>().join(", ")
     };
     for cost in costs {
-        let Cost { what, requests, others, read, write, index_write, sent, received } = cost;
+        let Cost { action, requests, others, read, write, index_write, sent, received } = cost;
         let (requests, others) = (listed(requests), listed(others));
         let row = format!(
-            "| {what} | {requests} | {read} | {write} | {index_write} | {sent} | {received} | {others} |"
+            "| {action} | {requests} | {read} | {write} | {index_write} | {sent} | {received} | {others} |"
         );
-        // Nothing is what most rows have there.
-        writeln!(table, "{}", row.replace("|  |", "| |")).expect("a string takes everything");
+        // Empty cells have one space, as in the formatted Markdown.
+        writeln!(table, "{}", row.replace("|  |", "| |")).expect("writing to a string never fails");
     }
     table
 }
 
-/// When it all happens: 2030-01-01T00:13:09Z. DynamoDB stores no trailing zeros of a number, so that what an item weighs
-/// depends on the moment, and a thousand of them may come to a read unit more or less.
-const MOMENT: i64 = 1_893_456_789;
+/// The time of all measurements: 2030-01-01T00:13:09Z.
+///
+/// The time is fixed because an item's size depends on it: DynamoDB does not store trailing zeros of a number. For a
+/// list of 1,000 items the difference can be a read unit.
+const START: i64 = 1_893_456_789;
 
-/// A world whose clock stands still while something is counted.
-struct Still {
+/// A world with a clock that is stopped while an action is measured.
+struct StoppedClockWorld {
     world: World,
-    moment: i64,
+    now: i64,
     held: Option<HeldClock>,
 }
 
-impl Still {
+impl StoppedClockWorld {
     async fn start() -> Self {
         let world = World::start().await;
-        world.wire().meter();
-        let held = Some(world.holds(MOMENT));
-        Self { world, moment: MOMENT, held }
+        world.wire().start_metering();
+        let held = Some(world.stop_clock(START));
+        Self { world, now: START, held }
     }
 
-    /// Lets time pass, and everything that falls due happen.
-    async fn passes(&mut self, seconds: u64) {
+    /// Advances the clock, waits until everything that became due is done, and stops the clock again.
+    async fn advance(&mut self, seconds: u64) {
         self.held = None;
-        self.world.passes(seconds).await;
-        self.moment += i64::try_from(seconds).expect("a few days");
-        self.held = Some(self.world.holds(self.moment));
+        self.world.advance(seconds).await;
+        self.now += i64::try_from(seconds).expect("the seconds fit into an i64");
+        self.held = Some(self.world.stop_clock(self.now));
     }
 
     async fn finish(self) {
@@ -113,7 +117,7 @@ impl Still {
     }
 }
 
-impl std::ops::Deref for Still {
+impl std::ops::Deref for StoppedClockWorld {
     type Target = World;
 
     fn deref(&self) -> &World {
@@ -121,23 +125,23 @@ impl std::ops::Deref for Still {
     }
 }
 
-/// What an organization is like in which the growing costs are counted.
+/// Numbers of members for which [`measure_growth`] measures costs.
 const MEMBERS: [usize; 3] = [1, 100, 990];
 
-/// Everything that costs something, one after the other in worlds of their own.
+/// Measures every action.
 pub async fn measure() -> Vec<Cost> {
-    let mut costs = of_invitations().await;
-    costs.extend(of_members().await);
-    costs.extend(of_lists().await);
-    costs.extend(of_events().await);
+    let mut costs = measure_invitations().await;
+    costs.extend(measure_members().await);
+    costs.extend(measure_lists().await);
+    costs.extend(measure_events().await);
     costs
 }
 
-/// The same actions in organizations of 1, 100 and 990 members.
+/// Measures the actions that could cost more with more members, in organizations of 1, 100 and 990 members.
 pub async fn measure_growth() -> Vec<Cost> {
     let mut costs = Vec::new();
     for members in MEMBERS {
-        let world = Still::start().await;
+        let world = StoppedClockWorld::start().await;
         let mut fixtures = Fixtures::new(Policy::default(), world.now());
         let acme = fixtures.founds("ada");
         for member in 1..members {
@@ -145,104 +149,112 @@ pub async fn measure_growth() -> Vec<Cost> {
         }
         world.load(&fixtures).await;
         let ada = world.person("ada");
-        let what = |action: &str| format!("{action}, {members} members");
-        costs.push(meter(&world, what("invite"), ada.invites(&acme, &["bob@example.com"], "member")).await.0);
+        let label = |action: &str| format!("{action}, {members} members");
+        costs.push(
+            measure_call(&world, label("invite"), ada.invites(&acme, &["bob@example.com"], "member")).await.0,
+        );
         let token = world.token_for("bob@example.com").await;
         let bob = world.person("bob");
-        costs.push(meter(&world, what("accept"), bob.accepts(&token)).await.0);
-        costs.push(meter(&world, what("role-edit"), ada.edits(&acme, "bob", "owner")).await.0);
-        costs.push(meter(&world, what("list of 50"), ada.lists_members(&acme, "")).await.0);
-        costs.push(meter(&world, what("remove"), ada.removes(&acme, "bob")).await.0);
+        costs.push(measure_call(&world, label("accept"), bob.accepts(&token)).await.0);
+        costs.push(measure_call(&world, label("role-edit"), ada.edits_role(&acme, "bob", "owner")).await.0);
+        costs.push(measure_call(&world, label("list of 50"), ada.lists_members(&acme, "")).await.0);
+        costs.push(measure_call(&world, label("remove"), ada.removes(&acme, "bob")).await.0);
         world.finish().await;
     }
     costs
 }
 
-async fn meter(world: &World, what: impl Into<String>, act: impl Future<Output = Answer>) -> (Cost, Value) {
-    world.idle().await;
+/// Measures one API call. Returns its cost and the response's body.
+async fn measure_call(
+    world: &World,
+    action: impl Into<String>,
+    call: impl Future<Output = ApiResponse>,
+) -> (Cost, Value) {
+    world.wait_until_idle().await;
     let _ = world.wire().take_metered();
-    let answer = act.await;
-    assert!(answer.status.is_success(), "{}", answer.text);
+    let response = call.await;
+    assert!(response.status.is_success(), "{}", response.text);
     let metered = world.wire().take_metered();
-    (Cost::of(what, metered.into_iter().filter(|request| request.action)), answer.body)
+    (Cost::of(action, metered.into_iter().filter(|request| request.from_api_call)), response.body)
 }
 
-/// What a background function has cost since the last time, once nothing is left to do.
-async fn meter_works(world: &World, what: &str, function: &str) -> Cost {
-    world.idle().await;
+/// Waits until a background function is done, and returns its cost since the last measurement.
+async fn measure_function(world: &World, action: &str, function: &str) -> Cost {
+    world.wait_until_idle().await;
     let metered = world.wire().take_metered();
-    Cost::of(what, metered.into_iter().filter(|request| request.function.as_deref() == Some(function)))
+    Cost::of(action, metered.into_iter().filter(|request| request.function.as_deref() == Some(function)))
 }
 
-async fn metered_world() -> (Still, Person, Organization) {
-    let world = Still::start().await;
+async fn metered_world() -> (StoppedClockWorld, Person, Organization) {
+    let world = StoppedClockWorld::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     (world, ada, acme)
 }
 
 fn invitation_id(invited: &Value) -> String {
-    invited["results"][0]["invitation"]["id"].as_str().expect("an invitation").to_owned()
+    invited["results"][0]["invitation"]["id"].as_str().expect("the invitation has an id").to_owned()
 }
 
-async fn of_invitations() -> Vec<Cost> {
+async fn measure_invitations() -> Vec<Cost> {
     let (mut world, ada, acme) = metered_world().await;
-    let mut costs = vec![meter(&world, "create", ada.creates("Umbrella")).await.0];
+    let mut costs = vec![measure_call(&world, "create", ada.creates("Umbrella")).await.0];
     let fifty: Vec<_> = (10..60).map(|number| format!("p{number}@example.com")).collect();
     let fifty: Vec<_> = fifty.iter().map(String::as_str).collect();
     let (cost, invited) =
-        meter(&world, "invite of 1", ada.invites(&acme, &["bob@example.com"], "member")).await;
+        measure_call(&world, "invite of 1", ada.invites(&acme, &["bob@example.com"], "member")).await;
     costs.push(cost);
     let bob = invitation_id(&invited);
-    costs.push(meter(&world, "invite of 50", ada.invites(&acme, &fifty, "member")).await.0);
+    costs.push(measure_call(&world, "invite of 50", ada.invites(&acme, &fifty, "member")).await.0);
     let keyed = ada.with_key("0123456789");
-    let what = "invite of 1 with an `Idempotency-Key`";
-    costs.push(meter(&world, what, keyed.invites(&acme, &["eve@example.com"], "owner")).await.0);
-    let what = "the same again";
-    costs.push(meter(&world, what, keyed.invites(&acme, &["eve@example.com"], "owner")).await.0);
-    world.passes(MAIL_COOLDOWN).await;
-    costs.push(meter(&world, "resend", ada.resends(&acme, &bob)).await.0);
+    let action = "invite of 1 with an `Idempotency-Key`";
+    costs.push(measure_call(&world, action, keyed.invites(&acme, &["eve@example.com"], "owner")).await.0);
+    let action = "the same request again";
+    costs.push(measure_call(&world, action, keyed.invites(&acme, &["eve@example.com"], "owner")).await.0);
+    world.advance(MAIL_COOLDOWN).await;
+    costs.push(measure_call(&world, "resend", ada.resends(&acme, &bob)).await.0);
     let token = world.token_for("bob@example.com").await;
-    costs.push(meter(&world, "preview", world.nobody().previews(&token)).await.0);
-    costs.push(meter(&world, "accept, as member", world.person("bob").accepts(&token)).await.0);
-    costs.push(meter(&world, "accept again", world.person("bob").accepts(&token)).await.0);
+    costs.push(measure_call(&world, "preview", world.anonymous().previews(&token)).await.0);
+    costs.push(measure_call(&world, "accept, as member", world.person("bob").accepts(&token)).await.0);
+    costs.push(measure_call(&world, "accept again", world.person("bob").accepts(&token)).await.0);
     let token = world.token_for("eve@example.com").await;
-    costs.push(meter(&world, "accept, as owner", world.person("eve").accepts(&token)).await.0);
+    costs.push(measure_call(&world, "accept, as owner", world.person("eve").accepts(&token)).await.0);
     let token = world.token_for("p10@example.com").await;
-    costs.push(meter(&world, "decline", world.person("p10").declines(&token)).await.0);
-    let p11 = ada.finds(&acme, "p11@example.com").await;
-    let p11 = p11["id"].as_str().expect("an id");
-    costs.push(meter(&world, "revoke", ada.revokes(&acme, p11)).await.0);
+    costs.push(measure_call(&world, "decline", world.person("p10").declines(&token)).await.0);
+    let p11 = ada.finds_invitation(&acme, "p11@example.com").await;
+    let p11 = p11["id"].as_str().expect("the invitation has an id");
+    costs.push(measure_call(&world, "revoke", ada.revokes(&acme, p11)).await.0);
     world.finish().await;
     costs
 }
 
-async fn of_members() -> Vec<Cost> {
+async fn measure_members() -> Vec<Cost> {
     let (world, ada, acme) = metered_world().await;
     for name in ["bob", "eve"] {
         world.joined(&acme, &ada, name, "member").await;
     }
-    let mut costs = vec![meter(&world, "role-edit", ada.edits(&acme, "bob", "owner")).await.0];
-    costs.push(meter(&world, "remove, of a member", ada.removes(&acme, "eve")).await.0);
-    costs.push(meter(&world, "remove, of an owner", ada.removes(&acme, "bob")).await.0);
+    let mut costs = vec![measure_call(&world, "role-edit", ada.edits_role(&acme, "bob", "owner")).await.0];
+    costs.push(measure_call(&world, "remove, member", ada.removes(&acme, "eve")).await.0);
+    costs.push(measure_call(&world, "remove, owner", ada.removes(&acme, "bob")).await.0);
     let zoe = world.joined(&acme, &ada, "zoe", "owner").await;
     world.invited(&acme, &zoe, "max@example.com", "member").await;
     let token = world.token_for("max@example.com").await;
-    let what = "role-edit, of an owner who has sent invitations, to member";
-    costs.push(meter(&world, what, ada.edits(&acme, "zoe", "member")).await.0);
-    let what = "accept, its sender having lost authority, but not all";
-    costs.push(meter(&world, what, world.person("max").accepts(&token)).await.0);
-    let what = "remove, of a member who has sent invitations";
-    costs.push(meter(&world, what, ada.removes(&acme, "zoe")).await.0);
-    costs.push(meter(&world, "organization-edit", ada.renames(&acme, "Acme Works")).await.0);
+    let action = "role-edit, owner with sent invitations, to member";
+    costs.push(measure_call(&world, action, ada.edits_role(&acme, "zoe", "member")).await.0);
+    let action = "accept, sender was demoted to member";
+    costs.push(measure_call(&world, action, world.person("max").accepts(&token)).await.0);
+    let action = "remove, member with sent invitations";
+    costs.push(measure_call(&world, action, ada.removes(&acme, "zoe")).await.0);
+    costs.push(measure_call(&world, "organization-edit", ada.renames(&acme, "Acme Works")).await.0);
     world.finish().await;
     costs
 }
 
-async fn of_lists() -> Vec<Cost> {
-    let world = Still::start().await;
+async fn measure_lists() -> Vec<Cost> {
+    let world = StoppedClockWorld::start().await;
     let mut fixtures = Fixtures::new(Policy::default(), world.now());
-    // Which fifty come first is by their ids, and so always the same ones.
+    // Invitations are sorted by ids that depend on the organization's id. With a fixed id, the first page always has
+    // the same items.
     let acme = fixtures.founds_as("ada", 0);
     for member in 1..1000 {
         fixtures.joins(&acme, "ada", &format!("member-{member}"), Role::Member);
@@ -250,43 +262,43 @@ async fn of_lists() -> Vec<Cost> {
     world.load(&fixtures).await;
     let ada = world.person("ada");
     let costs = vec![
-        meter(&world, "list of 50 members", ada.lists_members(&acme, "")).await.0,
-        meter(&world, "list of all 1,000 members", ada.lists_members(&acme, "?limit=1000")).await.0,
-        meter(&world, "list of 50 invitations", ada.lists_invitations(&acme, "")).await.0,
-        meter(&world, "list of all 1,000 invitations", ada.lists_invitations(&acme, "?limit=1000")).await.0,
-        meter(&world, "list of organizations", ada.lists_organizations()).await.0,
-        meter(&world, "one organization", ada.looks_at(&acme)).await.0,
+        measure_call(&world, "list of 50 members", ada.lists_members(&acme, "")).await.0,
+        measure_call(&world, "list of all 1,000 members", ada.lists_members(&acme, "?limit=1000")).await.0,
+        measure_call(&world, "list of 50 invitations", ada.lists_invitations(&acme, "")).await.0,
+        measure_call(&world, "list of all 1,000 invitations", ada.lists_invitations(&acme, "?limit=1000"))
+            .await
+            .0,
+        measure_call(&world, "list of organizations", ada.lists_organizations()).await.0,
+        measure_call(&world, "get of one organization", ada.gets_organization(&acme)).await.0,
     ];
     world.finish().await;
     costs
 }
 
-async fn of_events() -> Vec<Cost> {
+async fn measure_events() -> Vec<Cost> {
     let (mut world, ada, acme) = metered_world().await;
-    world.idle().await;
+    world.wait_until_idle().await;
     let _ = world.wire().take_metered();
     let invitation = world.invited(&acme, &ada, "bob@example.com", "member").await;
-    world.idle().await;
+    world.wait_until_idle().await;
     let all = world.wire().take_metered();
     let by = |function: &str| {
         let function = function.to_owned();
         all.iter().filter(move |request| request.function.as_deref() == Some(&function)).cloned()
     };
-    let mut costs = vec![
-        Cost::of("mail, of one mail", by("mail")),
-        Cost::of("schedule, of one invitation", by("schedule")),
-    ];
-    world.invokes("reconcile", json!({})).await.expect("nothing is overdue");
-    costs.push(meter_works(&world, "reconcile, nothing being overdue", "reconcile").await);
+    let mut costs =
+        vec![Cost::of("mail, one mail", by("mail")), Cost::of("schedule, one invitation", by("schedule"))];
+    world.invoke("reconcile", json!({})).await.expect("reconcile succeeds");
+    costs.push(measure_function(&world, "reconcile, nothing overdue", "reconcile").await);
     let mail = world.mails_to("bob@example.com").await.remove(0);
     let _ = world.wire().take_metered();
-    world.hears(&mail, json!({ "kind": "delivery" })).await;
-    costs.push(meter_works(&world, "feedback, of a delivery", "feedback").await);
-    world.loses_schedule(&acme, &invitation).await;
-    world.passes(TWO_DAYS).await;
+    world.send_ses_event(&mail, json!({ "kind": "delivery" })).await;
+    costs.push(measure_function(&world, "feedback, one delivery event", "feedback").await);
+    world.delete_schedule(&acme, &invitation).await;
+    world.advance(TWO_DAYS).await;
     let _ = world.wire().take_metered();
-    world.invokes("expire", timer(&acme, &invitation)).await.expect("it is over");
-    costs.push(meter_works(&world, "expire", "expire").await);
+    world.invoke("expire", timer(&acme, &invitation)).await.expect("expire succeeds");
+    costs.push(measure_function(&world, "expire", "expire").await);
     world.finish().await;
     costs
 }

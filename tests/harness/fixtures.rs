@@ -1,5 +1,8 @@
-//! Organizations that stand there from the beginning: made by the real decisions, and put into the table as a
-//! whole, for scenarios that need many of them. What they owe (mails, schedules) the stream brings about.
+//! Organizations that exist before a scenario starts, for scenarios that need many members or invitations.
+//!
+//! [`Fixtures`] builds the records with the real decisions on the reference table. [`World::load`] then writes all
+//! records into the table at once. The stream delivers them as usual, so their mails are sent and their schedules are
+//! created.
 
 use domain::{
     Accept, Action, Caller, Create, EmailAddress, Invite, Link, OrganizationId, OrganizationName, Policy,
@@ -10,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{Organization, World};
 
-/// Organizations on paper; people are named as in [`World::person`].
+/// Records of organizations that are not yet in a table. Names of people have the same meaning as in [`World::person`].
 #[derive(Debug)]
 pub struct Fixtures {
     table: ReferenceTable,
@@ -19,54 +22,54 @@ pub struct Fixtures {
 }
 
 impl Fixtures {
-    /// None yet, at this moment.
+    /// Creates empty fixtures. Actions run at `now`.
     #[must_use]
     pub fn new(mut policy: Policy, now: Timestamp) -> Self {
-        // It has all been there for long.
+        // All actions run at the same time, and would exceed the limits.
         policy.limits = None;
         Self { table: ReferenceTable::default(), policy, now }
     }
 
-    /// What follows is made at this moment.
+    /// Sets the time of the following actions.
     pub fn at(&mut self, now: Timestamp) {
         self.now = now;
     }
 
-    /// All of it.
+    /// Returns the reference table with all records.
     #[must_use]
     pub fn table(&self) -> &ReferenceTable {
         &self.table
     }
 
-    /// `founder` founds an organization.
+    /// Lets `founder` create an organization.
     ///
     /// # Panics
-    /// If the rules do not allow it, as everything here does.
+    /// If the decision refuses the action. All actions of fixtures panic then.
     #[must_use]
     pub fn founds(&mut self, founder: &str) -> Organization {
         self.founds_as(founder, fastrand::u128(..))
     }
 
-    /// The same, with an id made of `number`: ids order lists.
+    /// Lets `founder` create an organization with an id made of `number`. The id determines the order of lists.
     ///
     /// # Panics
     /// As [`Self::founds`].
     #[must_use]
     pub fn founds_as(&mut self, founder: &str, number: u128) -> Organization {
         let id = OrganizationId::from_random(number.to_be_bytes());
-        let name = OrganizationName::parse("Acme").expect("a name");
+        let name = OrganizationName::parse("Acme").expect("this is a valid name");
         self.run(&Create { founder: sender(founder), id: id.clone(), name });
         Organization::new(id.as_str())
     }
 
-    /// `sender` invites `name`, who is owed a mail then.
+    /// Lets `sender` invite `name`. The mail is queued.
     pub fn invites(&mut self, organization: &Organization, sender: &str, name: &str, role: Role) {
         let invitees = [address(name)].into_iter().collect();
         let (sender, organization) = (self::sender(sender), id(organization));
         self.run(&Invite { sender, organization, invitees, role, language: None });
     }
 
-    /// What names the invitation of `name`, and its deadline, as the API writes them.
+    /// Returns id, generation and expiry of the invitation of `name`, as in a response of the API.
     #[must_use]
     pub fn invitation(&self, organization: &Organization, name: &str) -> Value {
         let link = self.link(&id(organization), name);
@@ -77,7 +80,7 @@ impl Fixtures {
         })
     }
 
-    /// `name` is invited by `sender` and has accepted.
+    /// Lets `sender` invite `name`, and `name` accept.
     pub fn joins(&mut self, organization: &Organization, sender: &str, name: &str, role: Role) {
         self.invites(organization, sender, name, role);
         let link = self.link(&id(organization), name);
@@ -85,16 +88,16 @@ impl Fixtures {
     }
 
     fn link(&self, organization: &OrganizationId, name: &str) -> Link {
-        self.table.invitation_of(organization, &address(name)).expect("they are invited").link()
+        self.table.invitation_of(organization, &address(name)).expect("the address is invited").link()
     }
 
     fn run<A: Action<Refusal: std::fmt::Debug>>(&mut self, action: &A) {
         if let Err(error) = self.table.run(action, &self.policy, self.now) {
-            panic!("{} is not done: {error:?}", A::NAME);
+            panic!("{} is refused: {error:?}", A::NAME);
         }
     }
 
-    /// All of it, as it is put into a table.
+    /// Returns all records.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
         self.table.records().cloned().collect()
@@ -102,25 +105,25 @@ impl Fixtures {
 }
 
 impl World {
-    /// Puts the organizations into the table, and resolves once all their mails are out.
+    /// Writes the fixtures into the table, and waits until all their mails are sent.
     pub async fn load(&self, fixtures: &Fixtures) {
         self.laptop.table().fill(&fixtures.records()).await.expect("the table can be filled");
-        self.idle().await;
+        self.wait_until_idle().await;
     }
 }
 
 fn id(organization: &Organization) -> OrganizationId {
-    OrganizationId::parse(&organization.id).expect("an organization has an id")
+    OrganizationId::parse(&organization.id).expect("the organization has a valid id")
 }
 
 fn address(name: &str) -> EmailAddress {
-    EmailAddress::parse(&format!("{name}@example.com")).expect("an address")
+    EmailAddress::parse(&format!("{name}@example.com")).expect("this is a valid address")
 }
 
 fn caller(name: &str) -> Caller {
-    Caller { user: UserId::parse(name).expect("a user"), email: Some(address(name)) }
+    Caller { user: UserId::parse(name).expect("this is a valid user id"), email: Some(address(name)) }
 }
 
 fn sender(name: &str) -> Sender {
-    caller(name).verified().expect("everybody's address is verified")
+    caller(name).verified().expect("the address is verified")
 }

@@ -1,31 +1,28 @@
-//! The world that scenarios play in: a whole laptop, people with verbs, and what they are answered.
+//! Test harness for scenarios. A [`World`] is one laptop (the local server that `cargo run` starts) with its own table.
 //!
-//! A scenario starts a [`World`], lets a [`Person`] do something, looks at the [`Answer`], and ends with
-//! [`World::finish`], which waits until nothing is left to do and then looks at the whole table: the rules
-//! hold, no mail is owed, nothing was given up. A world that is dropped without it fails its test.
+//! A scenario starts a [`World`], calls the API as a [`Person`], checks each [`ApiResponse`], and ends with
+//! [`World::finish`]. `finish` waits until all background work is done and then checks the whole table: all rules
+//! hold, no mail of a pending invitation is unsent, and there are no dead letters. Dropping a world without `finish`
+//! fails the test.
 //!
-//! People call the API as anybody does: with a token of the issuer, through the gateway, into the handlers of
-//! the real binaries, which reach the table by the real SDK. The table is the embedded engine's, or one that
-//! is made for the world at the DynamoDB that `ROSTER_TEST_DYNAMODB` names (a URL, or `aws`).
+//! Calls take the same way as in production: a token of the issuer, the gateway, the handlers of the real binaries,
+//! the AWS SDK. The table is in the embedded DynamoDB. If `ROSTER_TEST_DYNAMODB` is set (a URL, or `aws`), each world
+//! creates its own table there instead.
 
-#![expect(
-    clippy::missing_panics_doc,
-    clippy::must_use_candidate,
-    reason = "whatever does not go as a scenario expects fails it"
-)]
+#![expect(clippy::missing_panics_doc, clippy::must_use_candidate, reason = "a panic is how a scenario fails")]
 
-mod answer;
 mod assertions;
 mod conflicts;
 pub mod costs;
-pub mod document;
 mod fixtures;
 mod forgery;
 mod functions;
+pub mod openapi;
 pub mod permissions;
 mod person;
 mod remote;
 mod repository;
+mod response;
 pub mod template;
 mod test_table;
 mod wire;
@@ -43,47 +40,48 @@ use serde_json::{Value, json};
 use store::{RetryPolicy, Store};
 use tokio::sync::OnceCell;
 
-pub use answer::Answer;
-pub use assertions::{assert_fields, assert_invitation, assert_member, assert_organization, id, moment};
+pub use assertions::{assert_fields, assert_invitation, assert_member, assert_organization, id, timestamp};
 pub use fixtures::Fixtures;
 pub use forgery::Forgery;
 pub use functions::timer;
 pub use local::laptop::Options;
 pub use person::{Organization, Person};
-pub use remote::NoAnswer;
-pub use repository::{cargo, top};
+pub use remote::NoResponse;
+pub use repository::{cargo, repository_root};
+pub use response::ApiResponse;
 pub use test_table::TestTable;
-pub use wire::{Call, Fault, HeldRequest, Metered, WORDS, Wire};
+pub use wire::{AwsRequest, Fault, HeldRequest, MeteredRequest, REFUSAL_MESSAGE, Wire};
 
-/// After so many seconds an invitation has expired.
+/// Lifetime of an invitation, in seconds.
 pub const TWO_DAYS: u64 = 48 * 60 * 60;
-/// After so many seconds an address can be mailed again.
+/// Seconds after which an address can be mailed again: the policy's 60 s plus 1 s.
 pub const MAIL_COOLDOWN: u64 = 61;
 
-/// A laptop of one's own, empty.
+/// One laptop with an empty table, for one scenario.
 pub struct World {
     laptop: Laptop,
     wire: Wire,
-    /// Another DynamoDB than the laptop's own, whose table has to be deleted in the end.
+    /// The DynamoDB to use instead of the embedded one. Its table is deleted when the scenario finishes.
     external: Option<ExternalDynamoDb>,
-    /// As in AWS, where limits cannot be lifted.
+    /// Whether the policy has limits, as it always has on AWS. Permissions are checked only then, because without
+    /// limits the functions send other requests.
     limited: bool,
-    ended: bool,
+    finished: bool,
 }
 
 impl World {
-    /// A world with nobody in it.
+    /// Starts an empty world with default options.
     pub async fn start() -> Self {
         Self::with(Options::default()).await
     }
 
-    /// A world whose organizations have `seats` seats.
+    /// Starts a world in which each new organization has `seats` seats.
     pub async fn with_seats(seats: u32) -> Self {
         let policy = domain::Policy { seats, ..domain::Policy::default() };
         Self::with(Options { policy, ..Options::default() }).await
     }
 
-    /// A world whose functions give up soon: what would take seconds takes a tenth of one.
+    /// Starts a world in which functions stop retrying after 100 ms, so that tests of permanent faults are fast.
     pub async fn with_short_retries() -> Self {
         let retry_policy = RetryPolicy {
             budget: Duration::from_millis(100),
@@ -93,37 +91,37 @@ impl World {
         Self::with(Options { retry_policy, ..Options::default() }).await
     }
 
-    /// A world started in a way of its own.
+    /// Starts a world with these options.
     pub async fn with(options: Options) -> Self {
         let wire = Wire::new(plain_http());
-        // Function processes reach DynamoDB through the laptop, and that is always the embedded one.
+        // Functions that run as processes reach DynamoDB through the laptop, which has only the embedded one.
         let external = if options.functions.is_none() { external().await } else { None };
         let options = Options {
             http: options.functions.is_none().then(|| wire.client()),
             issuer_key: Some(issuer_key().to_owned()),
             dynamodb: external.clone(),
-            // As on AWS, where nobody reads what the template's patterns leave out.
-            stream_filter: Some(template::gets),
+            // As on AWS: a function gets only the stream records that match the template's filter patterns.
+            stream_filter: Some(template::stream_filter_accepts),
             ..options
         };
         let limited = options.policy.limits.is_some();
         let laptop = Laptop::start(options, |_| {}).await.expect("the laptop starts");
-        Self { laptop, wire, external, limited, ended: false }
+        Self { laptop, wire, external, limited, finished: false }
     }
 
-    /// The laptop.
+    /// Returns the laptop.
     #[must_use]
     pub fn laptop(&self) -> &Laptop {
         &self.laptop
     }
 
-    /// What the functions send to AWS.
+    /// Returns the wire: it records the requests that functions send to AWS, and injects faults.
     #[must_use]
     pub fn wire(&self) -> &Wire {
         &self.wire
     }
 
-    /// The table, for a function that a scenario sets up itself.
+    /// Returns a store for the world's table, for a function that the scenario sets up itself.
     #[must_use]
     pub fn store(&self) -> Store {
         let http = self.wire.client();
@@ -135,13 +133,13 @@ impl World {
         }
     }
 
-    /// Somebody signed in as `name`, with the verified address `<name>@example.com`.
+    /// Returns a person signed in as `name`, with the verified address `<name>@example.com`.
     #[must_use]
     pub fn person(&self, name: &str) -> Person {
         self.signed_in(name, json!({ "email": format!("{name}@example.com"), "email_verified": true }))
     }
 
-    /// Somebody signed in with claims of their own.
+    /// Returns a person signed in as `sub` with these claims.
     #[must_use]
     pub fn signed_in(&self, sub: &str, mut claims: Value) -> Person {
         claims["sub"] = json!(sub);
@@ -149,19 +147,19 @@ impl World {
         Person::signed_in(self.laptop.router(), self.laptop.issuer().clone(), person)
     }
 
-    /// Somebody who is not signed in.
+    /// Returns a person who is not signed in.
     #[must_use]
-    pub fn nobody(&self) -> Person {
-        Person::nobody(self.laptop.router())
+    pub fn anonymous(&self) -> Person {
+        Person::anonymous(self.laptop.router())
     }
 
-    /// An organization that `founder` has just made.
+    /// Lets `founder` create an organization.
     pub async fn founded_by(&self, founder: &Person) -> Organization {
         let created = founder.creates("Acme").await.is(201);
         Organization::new(created["id"].as_str().expect("an organization has an id"))
     }
 
-    /// `name`, invited by `owner` with `role`, has accepted.
+    /// Lets `owner` invite `name` with `role`, and `name` accept. Returns the new member.
     pub async fn joined(
         &self,
         organization: &Organization,
@@ -177,7 +175,7 @@ impl World {
         person
     }
 
-    /// An address, invited by `sender` with `role`, as the answer shows its invitation.
+    /// Lets `sender` invite an address with `role`. Returns the invitation from the response.
     pub async fn invited(
         &self,
         organization: &Organization,
@@ -185,105 +183,106 @@ impl World {
         email: &str,
         role: &str,
     ) -> Value {
-        let answer = sender.invites(organization, &[email], role).await.is(200);
-        assert_eq!(answer["results"][0]["outcome"], "invited", "{answer}");
-        answer["results"][0]["invitation"].clone()
+        let response = sender.invites(organization, &[email], role).await.is(200);
+        assert_eq!(response["results"][0]["outcome"], "invited", "{response}");
+        response["results"][0]["invitation"].clone()
     }
 
-    /// Resolves once nothing is left to do.
-    pub async fn idle(&self) {
-        self.laptop.idle().await.expect("the laptop works");
+    /// Waits until no background work is left: stream, mails, schedules.
+    pub async fn wait_until_idle(&self) {
+        self.laptop.idle().await.expect("the laptop becomes idle");
     }
 
-    /// Lets time pass, and everything that falls due happen.
-    pub async fn passes(&self, seconds: u64) {
-        self.laptop.advance(seconds).await.expect("time passes");
+    /// Advances the clock, and waits until everything that became due is done.
+    pub async fn advance(&self, seconds: u64) {
+        self.laptop.advance(seconds).await.expect("the clock advances");
     }
 
-    /// The clock alone moves on; what falls due meanwhile is not waited for.
-    pub fn skips(&self, seconds: i64) {
+    /// Moves the clock without waiting for work that becomes due.
+    pub fn shift_clock(&self, seconds: i64) {
         let clock = self.laptop.clock();
-        clock.set_offset(clock.offset() + seconds).expect("the moment is within the clock's reach");
+        clock.set_offset(clock.offset() + seconds).expect("the clock can represent the time");
     }
 
-    /// The time.
+    /// Returns the time of the laptop's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.laptop.clock().now()
     }
 
-    /// What comes of `act` in the very second `moment`, however long it takes.
-    pub async fn at<T>(&self, moment: Timestamp, act: impl AsyncFnOnce() -> T) -> T {
-        let _held = self.holds(moment.unix());
+    /// Runs `act` while the clock is stopped at `time`.
+    pub async fn at<T>(&self, time: Timestamp, act: impl AsyncFnOnce() -> T) -> T {
+        let _held = self.stop_clock(time.unix());
         act().await
     }
 
-    /// The clock stands still at this second until what this gives is dropped.
-    pub fn holds(&self, moment: i64) -> local::clock::HeldClock {
-        self.laptop.clock().hold(moment).expect("the moment is within the clock's reach")
+    /// Stops the clock at this Unix time until the returned guard is dropped.
+    pub fn stop_clock(&self, unix_seconds: i64) -> local::clock::HeldClock {
+        self.laptop.clock().hold(unix_seconds).expect("the clock can represent the time")
     }
 
-    /// The mails to `email`, newest first, once all have gone out.
+    /// Waits until all mails are sent, and returns the mails to `email`, newest first.
     pub async fn mails_to(&self, email: &str) -> Vec<Value> {
-        self.idle().await;
+        self.wait_until_idle().await;
         let items = self.laptop.mailbox().items(Some(email));
         items.iter().map(|item| serde_json::to_value(item).expect("a mail is JSON")).collect()
     }
 
-    /// The token in the newest mail to `email`.
+    /// Returns the token in the newest mail to `email`.
     pub async fn token_for(&self, email: &str) -> String {
         let mails = self.mails_to(email).await;
         let mail = mails.first().unwrap_or_else(|| panic!("{email} has no mail"));
         mail["token"].as_str().unwrap_or_else(|| panic!("the mail to {email} has no link")).to_owned()
     }
 
-    /// Everything in the table.
+    /// Reads the whole table.
     pub async fn records(&self) -> ReferenceTable {
         self.laptop.table().records().await.expect("the table can be read")
     }
 
-    /// The rules hold, no mail is owed, nothing was given up.
+    /// Ends the scenario: checks that all rules hold, no pending invitation has unsent mail, no dead letter exists, and
+    /// the template grants every request that the functions sent.
     pub async fn finish(mut self) {
-        self.idle().await;
-        self.ended = true;
+        self.wait_until_idle().await;
+        self.finished = true;
         let stored = self.records().await;
-        assert_eq!(stored.violations(), [], "the rules");
+        assert_eq!(stored.violations(), [], "the table violates rules");
         for organization in stored.organizations() {
             for invitation in stored.invitations(&organization.id) {
-                let owed = invitation.mail.as_ref().is_some_and(|mail| mail.delivery == Delivery::Queued);
+                let queued = invitation.mail.as_ref().is_some_and(|mail| mail.delivery == Delivery::Queued);
                 assert!(
-                    !owed || invitation.status() != Status::Pending,
-                    "{} is owed its mail",
+                    !queued || invitation.status() != Status::Pending,
+                    "the mail of {} is still queued",
                     invitation.id
                 );
             }
         }
-        let dead = self.laptop.dead_letters().expect("the laptop's own table can be read");
+        let dead = self.laptop.dead_letters().expect("the laptop's dead letters can be read");
         assert_eq!(dead, [], "dead letters");
-        self.was_permitted();
-        self.delete_foreign().await;
+        self.assert_permitted();
+        self.delete_external_table().await;
     }
 
-    /// For a scenario that leaves dead letters on purpose: the rules hold, and that is all that is asked.
+    /// Ends a scenario that leaves dead letters or queued mail on purpose: checks only the rules and the permissions.
     pub async fn finish_with_dead_letters(mut self) {
-        self.idle().await;
-        self.ended = true;
-        assert_eq!(self.records().await.violations(), [], "the rules");
-        self.was_permitted();
-        self.delete_foreign().await;
+        self.wait_until_idle().await;
+        self.finished = true;
+        assert_eq!(self.records().await.violations(), [], "the table violates rules");
+        self.assert_permitted();
+        self.delete_external_table().await;
     }
 
-    /// No function has sent what the template's roles would not have let through.
-    fn was_permitted(&self) {
+    /// Checks that the template's roles grant every request that the functions sent.
+    fn assert_permitted(&self) {
         let nothing = std::collections::BTreeSet::new();
-        for (function, needed) in self.wire.needed().into_iter().filter(|_| self.limited) {
-            let granted = permissions::granted_here().get(&function).unwrap_or(&nothing);
-            let refused: Vec<_> = needed.difference(granted).collect();
-            assert!(refused.is_empty(), "infra/template.yaml does not let {function} do: {refused:#?}");
+        for (function, required) in self.wire.required_permissions().into_iter().filter(|_| self.limited) {
+            let granted = permissions::granted_by_template().get(&function).unwrap_or(&nothing);
+            let missing: Vec<_> = required.difference(granted).collect();
+            assert!(missing.is_empty(), "infra/template.yaml does not grant {function}: {missing:#?}");
         }
     }
 
-    async fn delete_foreign(&self) {
+    async fn delete_external_table(&self) {
         if self.external.is_some() {
             self.laptop.table().delete().await.expect("the world's own table can be deleted");
         }
@@ -292,50 +291,51 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        assert!(self.ended || std::thread::panicking(), "a scenario has to end with `finish`");
+        assert!(self.finished || std::thread::panicking(), "a scenario must end with `finish`");
     }
 }
 
-/// Making an RSA key takes a second; one serves all worlds of a process.
+/// The issuer's RSA key, shared by all worlds of the process because generating one takes a second.
 fn issuer_key() -> &'static str {
     static KEY: OnceLock<String> = OnceLock::new();
-    KEY.get_or_init(|| local::issuer::make_key().expect("a key can be made"))
+    KEY.get_or_init(|| local::issuer::generate_key().expect("a key can be generated"))
 }
 
-/// What `ROSTER_TEST_DYNAMODB` says.
+/// The value of `ROSTER_TEST_DYNAMODB`, if it is set.
 fn endpoint() -> Option<String> {
     std::env::var("ROSTER_TEST_DYNAMODB").ok().filter(|endpoint| !endpoint.is_empty())
 }
 
-/// How many times as often as in a newcomer's run chance is asked: rounds of races, plans at DynamoDB, calls of
-/// histories. `ROSTER_EFFORT` says so; `.ci/run` asks three times as often.
+/// The factor for the number of random tries: rounds of races, random plans, calls of histories.
+///
+/// It is the value of `ROSTER_EFFORT`, or 1 if that is not set. `.ci/run` sets it to 3.
 ///
 /// # Panics
-/// If `ROSTER_EFFORT` is no number from 1 on.
+/// If `ROSTER_EFFORT` is not a positive integer.
 pub fn effort() -> u32 {
-    let Some(said) = std::env::var("ROSTER_EFFORT").ok().filter(|said| !said.is_empty()) else { return 1 };
-    let effort = said.parse().ok().filter(|&effort| effort > 0);
-    effort.unwrap_or_else(|| panic!("ROSTER_EFFORT is a number from 1 on, and not {said}"))
+    let Some(value) = std::env::var("ROSTER_EFFORT").ok().filter(|value| !value.is_empty()) else { return 1 };
+    let effort = value.parse().ok().filter(|&effort| effort > 0);
+    effort.unwrap_or_else(|| panic!("ROSTER_EFFORT must be a positive integer, not {value}"))
 }
 
-/// Whether worlds have another DynamoDB than the embedded engine.
-pub fn is_elsewhere() -> bool {
+/// Whether worlds use the DynamoDB that `ROSTER_TEST_DYNAMODB` names instead of the embedded one.
+pub fn uses_external_dynamodb() -> bool {
     endpoint().is_some()
 }
 
-/// The real AWS, as whoever runs the tests reaches it: profiles and all.
-async fn developers() -> aws_config::SdkConfig {
+/// Loads the developer's own AWS configuration (profiles, environment variables) for tests on AWS.
+async fn aws_config_of_developer() -> aws_config::SdkConfig {
     let defaults = aws_config::defaults(BehaviorVersion::v2026_01_12());
-    let defaults = defaults.http_client(aws_client::http().expect("certificates"));
+    let defaults = defaults.http_client(aws_client::http().expect("root certificates can be loaded"));
     defaults.timeout_config(aws_client::timeouts()).load().await
 }
 
-/// The DynamoDB that `ROSTER_TEST_DYNAMODB` names, with a table that no other world has.
+/// The DynamoDB that `ROSTER_TEST_DYNAMODB` names, with a random table name.
 async fn external() -> Option<ExternalDynamoDb> {
     static AWS: OnceCell<aws_config::SdkConfig> = OnceCell::const_new();
     let endpoint = endpoint()?;
     let config = match endpoint.as_str() {
-        "aws" => AWS.get_or_init(developers).await.clone(),
+        "aws" => AWS.get_or_init(aws_config_of_developer).await.clone(),
         url => aws_config::SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new("us-east-1"))

@@ -1,7 +1,7 @@
-//! What functions may do, by the template, and what they do, by what they send.
+//! Permissions of functions: those that the template grants, and those that requests need.
 //!
-//! Both are written as sentences, such as `dynamodb:PutItem on table within TransactWriteItems`, so that they can
-//! be compared, and read.
+//! A permission is a string such as `dynamodb:PutItem on table within TransactWriteItems`, so that granted and required
+//! permissions can be compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -9,28 +9,30 @@ use std::sync::OnceLock;
 use serde_json::{Value, json};
 
 use crate::template::Template;
-use crate::wire::Call;
+use crate::wire::AwsRequest;
 
-/// Sentences, by function.
+/// Permissions by function.
 pub type Permissions = BTreeMap<String, BTreeSet<String>>;
 
-/// What the template's roles and key policies grant each function, without what Lambda itself needs.
+/// Returns the permissions that roles and key policies grant each function, without those that Lambda itself uses.
 pub fn granted(template: &Template) -> Permissions {
     let functions = template.functions().into_values();
     functions.map(|function| (function.name.clone(), grants(template, &function.role))).collect()
 }
 
-/// As [`granted`], of this repository's template, which is read once.
-pub fn granted_here() -> &'static Permissions {
+/// Returns the permissions that `infra/template.yaml` grants. Reads the file only once.
+pub fn granted_by_template() -> &'static Permissions {
     static GRANTED: OnceLock<Permissions> = OnceLock::new();
     GRANTED.get_or_init(|| granted(&Template::load()))
 }
 
-/// What a call needs. `iam:PassRole` never shows in a call: EventBridge Scheduler asks for it whenever it is given
-/// a role, and that is whenever a schedule is made or changed.
-pub fn needed(call: &Call) -> BTreeSet<String> {
-    let body = &call.body;
-    let sentences = match call.operation.as_str() {
+/// Returns the permissions that a request needs.
+///
+/// No request names `iam:PassRole`. EventBridge Scheduler requires it to create or update a schedule, because both pass
+/// a role.
+pub fn required_permissions(request: &AwsRequest) -> BTreeSet<String> {
+    let body = &request.body;
+    let permissions = match request.operation.as_str() {
         "TransactWriteItems" => items(&body["TransactItems"])
             .map(|(kind, _)| match kind {
                 "ConditionCheck" => "ConditionCheckItem".to_owned(),
@@ -46,7 +48,7 @@ pub fn needed(call: &Call) -> BTreeSet<String> {
         }],
         "GenerateMac" | "VerifyMac" => {
             let algorithm = body["MacAlgorithm"].as_str().unwrap_or_default();
-            vec![format!("kms:{} on key if kms:MacAlgorithm is {algorithm}", call.operation)]
+            vec![format!("kms:{} on key if kms:MacAlgorithm is {algorithm}", request.operation)]
         }
         "SendEmail" => {
             let set = body["ConfigurationSetName"].as_str().map(|_| "configuration-set/MailEvents");
@@ -61,9 +63,9 @@ pub fn needed(call: &Call) -> BTreeSet<String> {
             "iam:PassRole on SchedulerRole if iam:PassedToService is scheduler.amazonaws.com".to_owned(),
         ],
         operation @ "DeleteSchedule" => vec![format!("scheduler:{operation} on schedule/ScheduleGroup/*")],
-        other => vec![format!("{other}, which nobody has thought of")],
+        other => vec![format!("{other}, for which no permission is known")],
     };
-    sentences.into_iter().collect()
+    permissions.into_iter().collect()
 }
 
 fn items(transaction: &Value) -> impl Iterator<Item = (&str, &Value)> {
@@ -76,28 +78,28 @@ fn grants(template: &Template, role: &str) -> BTreeSet<String> {
     let properties = template.properties(role);
     for policy in list(&properties["Policies"]) {
         for statement in list(&policy["PolicyDocument"]["Statement"]) {
-            grants.extend(sentences(statement, None));
+            grants.extend(permissions_of(statement, None));
         }
     }
     for key in template.resources("AWS::KMS::Key") {
         for statement in list(&template.properties(key)["KeyPolicy"]["Statement"]) {
             let principals = list(&statement["Principal"]["AWS"]);
             if principals.contains(&&json!({ "Fn::GetAtt": [role, "Arn"] })) {
-                grants.extend(sentences(statement, Some("key")));
+                grants.extend(permissions_of(statement, Some("key")));
             }
         }
     }
-    grants.retain(|grant| !is_lambdas(grant));
+    grants.retain(|grant| !is_used_by_lambda_itself(grant));
     grants
 }
 
-/// Whether Lambda does that as the function's role, and not the function: it reads the stream, and keeps what
-/// failed.
-pub fn is_lambdas(sentence: &str) -> bool {
-    sentence.starts_with("sqs:") || sentence.contains(" on table/stream/")
+/// Whether Lambda itself uses this permission with the function's role: it reads the stream, and sends failed events to
+/// a queue.
+pub fn is_used_by_lambda_itself(permission: &str) -> bool {
+    permission.starts_with("sqs:") || permission.contains(" on table/stream/")
 }
 
-/// One value or several, which IAM does not distinguish.
+/// Returns the values of a field that has one value or a list, since IAM accepts both.
 pub fn list(value: &Value) -> Vec<&Value> {
     match value {
         Value::Null => Vec::new(),
@@ -106,36 +108,40 @@ pub fn list(value: &Value) -> Vec<&Value> {
     }
 }
 
-/// What a statement allows, one sentence for each action on each resource.
-pub fn sentences(statement: &Value, resource: Option<&str>) -> BTreeSet<String> {
+/// Returns the permissions of a statement: one for each combination of action and resource.
+pub fn permissions_of(statement: &Value, resource: Option<&str>) -> BTreeSet<String> {
     assert_eq!(statement["Effect"], "Allow", "{statement}");
-    let known = ["Sid", "Effect", "Principal", "Action", "Resource", "Condition"];
+    let supported = ["Sid", "Effect", "Principal", "Action", "Resource", "Condition"];
     let members = statement.as_object().into_iter().flatten();
-    let unknown: Vec<_> = members.filter(|(name, _)| !known.contains(&name.as_str())).collect();
-    assert!(unknown.is_empty(), "what does this grant? {unknown:?}");
-    assert!(!statement["Action"].is_null(), "this grants everything that it does not name: {statement}");
+    let unknown: Vec<_> = members.filter(|(name, _)| !supported.contains(&name.as_str())).collect();
+    assert!(unknown.is_empty(), "unsupported elements of a statement: {unknown:?}");
+    assert!(
+        !statement["Action"].is_null(),
+        "a statement with NotAction grants all other actions: {statement}"
+    );
     let condition = condition(&statement["Condition"]);
     let resources: Vec<_> = match resource {
         Some(resource) => vec![resource.to_owned()],
-        None => list(&statement["Resource"]).into_iter().map(named).collect(),
+        None => list(&statement["Resource"]).into_iter().map(resource_name).collect(),
     };
     let actions = list(&statement["Action"]).into_iter();
-    let actions = actions.map(|action| action.as_str().unwrap_or_else(|| panic!("no action: {action}")));
+    let actions =
+        actions.map(|action| action.as_str().unwrap_or_else(|| panic!("this is not an action: {action}")));
     actions
         .flat_map(|action| resources.iter().map(move |resource| (action, resource)))
         .map(|(action, resource)| format!("{action} on {resource}{condition}"))
         .collect()
 }
 
-/// A resource by the part of its ARN that tells it from others in this account and Region.
-fn named(resource: &Value) -> String {
+/// Returns the part of the ARN that identifies the resource within its account and Region.
+fn resource_name(resource: &Value) -> String {
     if let Some(name) = resource["Fn::GetAtt"][0].as_str() {
         return name.to_owned();
     }
     let arn = resource["Fn::Sub"].as_str().or(resource.as_str()).unwrap_or_default();
     let account = "${AWS::Region}:${AWS::AccountId}:";
-    let named = arn.split_once(account).map_or(arn, |(_, named)| named);
-    named.replace("table/${TableName}", "table").replace("${", "").replace('}', "")
+    let name = arn.split_once(account).map_or(arn, |(_, name)| name);
+    name.replace("table/${TableName}", "table").replace("${", "").replace('}', "")
 }
 
 fn condition(condition: &Value) -> String {
@@ -143,13 +149,13 @@ fn condition(condition: &Value) -> String {
     let tests = operators.flat_map(|(operator, tests)| {
         tests.as_object().into_iter().flatten().map(move |(key, expected)| (operator, key, expected))
     });
-    let said = tests.map(|(operator, key, expected)| {
-        let expected = expected["Ref"].as_str().or(expected.as_str()).unwrap_or("several things");
+    let texts = tests.map(|(operator, key, expected)| {
+        let expected = expected["Ref"].as_str().or(expected.as_str()).unwrap_or("several values");
         match (operator.as_str(), key.as_str()) {
             ("ForAnyValue:StringEquals", "dynamodb:EnclosingOperation") => format!(" within {expected}"),
             ("StringEquals", key) => format!(" if {key} is {expected}"),
             (operator, key) => format!(" if {operator} {key} {expected}"),
         }
     });
-    said.collect()
+    texts.collect()
 }

@@ -1,4 +1,4 @@
-//! People, and what they do.
+//! People who call the API.
 
 use axum::Router;
 use axum::body::Body;
@@ -9,49 +9,49 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use crate::wire::as_one_action;
-use crate::{Answer, NoAnswer, document};
+use crate::wire::as_api_call;
+use crate::{ApiResponse, NoResponse, openapi};
 
-/// An organization, as people name it in a path.
+/// An organization, as a scenario refers to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Organization {
-    /// Its id.
+    /// The id.
     pub id: String,
 }
 
 impl Organization {
-    /// The organization with this id.
+    /// Refers to the organization with this id. The id may be invalid.
     #[must_use]
     pub fn new(id: &str) -> Self {
         Self { id: id.to_owned() }
     }
 
-    /// The path of what lies below it.
+    /// Returns the path of the organization followed by `below`.
     #[must_use]
     pub fn path(&self, below: &str) -> String {
         format!("/v1/organizations/{}{below}", encoded(&self.id))
     }
 }
 
-/// Somebody who calls the API.
+/// A person who calls the API.
 #[derive(Clone)]
 pub struct Person {
     router: Router,
-    /// The `sub`.
+    /// The user id: the claim `sub`.
     pub sub: String,
     credentials: Credentials,
-    /// Sent with every call.
+    /// The key that is sent with every call.
     idempotency_key: Option<HeaderValue>,
 }
 
-/// How somebody shows who they are.
+/// The credentials of a person.
 #[derive(Clone)]
 enum Credentials {
-    /// Not at all.
+    /// The person is not signed in.
     None,
-    /// With this bearer token.
+    /// This bearer token is sent with every call.
     Token(String),
-    /// With a fresh token for every call: tokens are good for an hour, and days pass in a scenario.
+    /// Every call gets a new token, because a token is valid for one hour and the clock advances by days.
     SignedIn(Issuer, Box<local::issuer::Person>),
 }
 
@@ -70,116 +70,116 @@ impl Person {
         }
     }
 
-    pub(crate) fn nobody(router: Router) -> Self {
+    pub(crate) fn anonymous(router: Router) -> Self {
         Self { router, sub: String::new(), credentials: Credentials::None, idempotency_key: None }
     }
 
-    /// The same person with another bearer token.
+    /// Returns the same person with another bearer token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
         Self { credentials: Credentials::Token(token.to_owned()), ..self.clone() }
     }
 
-    /// The same person, who sends this idempotency key with every call.
+    /// Returns the same person, who sends this idempotency key with every call.
     #[must_use]
     pub fn with_key(&self, key: &str) -> Self {
-        let key = HeaderValue::from_bytes(key.as_bytes()).expect("a header can say this");
+        let key = HeaderValue::from_bytes(key.as_bytes()).expect("this is a valid header value");
         Self { idempotency_key: Some(key), ..self.clone() }
     }
 
     /// Creates an organization.
-    pub async fn creates(&self, name: &str) -> Answer {
+    pub async fn creates(&self, name: &str) -> ApiResponse {
         self.posts("/v1/organizations", &json!({ "name": name })).await
     }
 
     /// Invites addresses.
-    pub async fn invites(&self, organization: &Organization, emails: &[&str], role: &str) -> Answer {
+    pub async fn invites(&self, organization: &Organization, emails: &[&str], role: &str) -> ApiResponse {
         let body = json!({ "emails": emails, "role": role });
         self.posts(&organization.path("/invitations"), &body).await
     }
 
-    /// Invites addresses, with their mails in that language.
+    /// Invites addresses, with mails in this language.
     pub async fn invites_in(
         &self,
         organization: &Organization,
         emails: &[&str],
         role: &str,
         language: &str,
-    ) -> Answer {
+    ) -> ApiResponse {
         let body = json!({ "emails": emails, "role": role, "language": language });
         self.posts(&organization.path("/invitations"), &body).await
     }
 
     /// Resends an invitation.
-    pub async fn resends(&self, organization: &Organization, invitation: &str) -> Answer {
+    pub async fn resends(&self, organization: &Organization, invitation: &str) -> ApiResponse {
         let path = organization.path(&format!("/invitations/{}/resend", encoded(invitation)));
         self.calls(Method::POST, &path, None).await
     }
 
     /// Revokes an invitation.
-    pub async fn revokes(&self, organization: &Organization, invitation: &str) -> Answer {
+    pub async fn revokes(&self, organization: &Organization, invitation: &str) -> ApiResponse {
         let path = organization.path(&format!("/invitations/{}", encoded(invitation)));
         self.calls(Method::DELETE, &path, None).await
     }
 
-    /// Looks at what a link is about.
-    pub async fn previews(&self, token: &str) -> Answer {
+    /// Previews the invitation of a link.
+    pub async fn previews(&self, token: &str) -> ApiResponse {
         self.posts("/v1/invitations/preview", &json!({ "token": token })).await
     }
 
     /// Accepts an invitation.
-    pub async fn accepts(&self, token: &str) -> Answer {
+    pub async fn accepts(&self, token: &str) -> ApiResponse {
         self.posts("/v1/invitations/accept", &json!({ "token": token })).await
     }
 
     /// Declines an invitation.
-    pub async fn declines(&self, token: &str) -> Answer {
+    pub async fn declines(&self, token: &str) -> ApiResponse {
         self.posts("/v1/invitations/decline", &json!({ "token": token })).await
     }
 
-    /// Edits a member's role.
-    pub async fn edits(&self, organization: &Organization, user: &str, role: &str) -> Answer {
+    /// Changes a member's role.
+    pub async fn edits_role(&self, organization: &Organization, user: &str, role: &str) -> ApiResponse {
         let path = organization.path(&format!("/members/{}", encoded(user)));
         self.calls(Method::PATCH, &path, Some(json!({ "role": role }).to_string())).await
     }
 
     /// Renames the organization.
-    pub async fn renames(&self, organization: &Organization, name: &str) -> Answer {
+    pub async fn renames(&self, organization: &Organization, name: &str) -> ApiResponse {
         self.calls(Method::PATCH, &organization.path(""), Some(json!({ "name": name }).to_string())).await
     }
 
     /// Removes a member.
-    pub async fn removes(&self, organization: &Organization, user: &str) -> Answer {
+    pub async fn removes(&self, organization: &Organization, user: &str) -> ApiResponse {
         let path = organization.path(&format!("/members/{}", encoded(user)));
         self.calls(Method::DELETE, &path, None).await
     }
 
-    /// Leaves.
-    pub async fn leaves(&self, organization: &Organization) -> Answer {
+    /// Leaves the organization.
+    pub async fn leaves(&self, organization: &Organization) -> ApiResponse {
         self.removes(organization, &self.sub).await
     }
 
-    /// Looks at an organization.
-    pub async fn looks_at(&self, organization: &Organization) -> Answer {
+    /// Gets an organization.
+    pub async fn gets_organization(&self, organization: &Organization) -> ApiResponse {
         self.gets(&organization.path("")).await
     }
 
-    /// Lists members; `query` is empty or begins with `?`.
-    pub async fn lists_members(&self, organization: &Organization, query: &str) -> Answer {
+    /// Lists members. `query` is empty or begins with `?`.
+    pub async fn lists_members(&self, organization: &Organization, query: &str) -> ApiResponse {
         self.gets(&organization.path(&format!("/members{query}"))).await
     }
 
-    /// Lists invitations; `query` is empty or begins with `?`.
-    pub async fn lists_invitations(&self, organization: &Organization, query: &str) -> Answer {
+    /// Lists invitations. `query` is empty or begins with `?`.
+    pub async fn lists_invitations(&self, organization: &Organization, query: &str) -> ApiResponse {
         self.gets(&organization.path(&format!("/invitations{query}"))).await
     }
 
-    /// Lists the organizations they are in.
-    pub async fn lists_organizations(&self) -> Answer {
+    /// Lists the organizations in which the person is a member.
+    pub async fn lists_organizations(&self) -> ApiResponse {
         self.gets("/v1/organizations").await
     }
 
-    /// Reads a list to its end, `limit` items at a time; `path` has a query already or none.
+    /// Reads all pages of a list, `limit` items per page. `path` may have a query.
     pub async fn reads_all(&self, path: &str, limit: usize) -> Vec<Value> {
         const PAGES_MAX: usize = 200;
         let query = if path.contains('?') { '&' } else { '?' };
@@ -195,65 +195,70 @@ impl Person {
                 None => return all,
             }
         }
-        panic!("{path} has no end");
+        panic!("{path} has more than {PAGES_MAX} pages");
     }
 
-    /// The seats of an organization, as (taken, free).
+    /// Returns the taken and the free seats of an organization.
     pub async fn counts_seats(&self, organization: &Organization) -> (u64, u64) {
-        let seats = &self.looks_at(organization).await.is(200)["seats"];
+        let seats = &self.gets_organization(organization).await.is(200)["seats"];
         (seats["taken"].as_u64().unwrap_or(u64::MAX), seats["free"].as_u64().unwrap_or(u64::MAX))
     }
 
-    /// The invitation of an address, as the list shows it.
-    pub async fn finds(&self, organization: &Organization, email: &str) -> Value {
+    /// Returns the invitation of an address from the list of invitations.
+    pub async fn finds_invitation(&self, organization: &Organization, email: &str) -> Value {
         let list = self.lists_invitations(organization, "?limit=1000").await.is(200);
         let items = list["items"].as_array().cloned().unwrap_or_default();
         let found = items.into_iter().find(|item| item["email"] == email);
         found.unwrap_or_else(|| panic!("{email} has no invitation"))
     }
 
-    /// Sends a GET.
-    pub async fn gets(&self, path: &str) -> Answer {
+    /// Sends a GET request.
+    pub async fn gets(&self, path: &str) -> ApiResponse {
         self.calls(Method::GET, path, None).await
     }
 
-    /// Sends a POST with JSON.
-    pub async fn posts(&self, path: &str, body: &Value) -> Answer {
+    /// Sends a POST request with JSON.
+    pub async fn posts(&self, path: &str, body: &Value) -> ApiResponse {
         self.calls(Method::POST, path, Some(body.to_string())).await
     }
 
-    /// Sends a POST with whatever `body` is, said to be JSON.
-    pub async fn posts_bytes(&self, path: &str, body: impl Into<Body>) -> Answer {
+    /// Sends a POST request with any body and the content type JSON.
+    pub async fn posts_bytes(&self, path: &str, body: impl Into<Body>) -> ApiResponse {
         let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
-        self.sends(request.body(body.into()).expect("a request")).await
+        self.sends(request.body(body.into()).expect("this is a valid request")).await
     }
 
-    /// Sends anything.
-    pub async fn calls(&self, method: Method, path: &str, body: Option<String>) -> Answer {
+    /// Sends a request with this method, path and body.
+    pub async fn calls(&self, method: Method, path: &str, body: Option<String>) -> ApiResponse {
         let request = Request::builder().method(method).uri(path);
         let request = match &body {
             Some(_) => request.header(header::CONTENT_TYPE, "application/json"),
             None => request,
         };
-        self.sends(request.body(Body::from(body.unwrap_or_default())).expect("a request")).await
+        self.sends(request.body(Body::from(body.unwrap_or_default())).expect("this is a valid request")).await
     }
 
-    /// Sends anything to a laptop that may be away.
-    pub async fn tries(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, NoAnswer> {
+    /// Sends a request to a laptop that may not be reachable.
+    pub async fn tries(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<ApiResponse, NoResponse> {
         let request = Request::builder().method(method).uri(path);
         let request = request.header(header::CONTENT_TYPE, "application/json");
         let body = body.map(Value::to_string).unwrap_or_default();
-        self.tries_to_send(request.body(Body::from(body)).expect("a request")).await
+        self.tries_to_send(request.body(Body::from(body)).expect("this is a valid request")).await
     }
 
-    /// Sends a request as it is, but for who is calling and where.
-    pub async fn sends(&self, request: Request<Body>) -> Answer {
+    /// Sends a request, with the person's credentials, idempotency key and a `Host` header.
+    pub async fn sends(&self, request: Request<Body>) -> ApiResponse {
         self.tries_to_send(request).await.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    async fn tries_to_send(&self, mut request: Request<Body>) -> Result<Answer, NoAnswer> {
+    async fn tries_to_send(&self, mut request: Request<Body>) -> Result<ApiResponse, NoResponse> {
         let headers = request.headers_mut();
-        headers.insert(header::HOST, "127.0.0.1".parse().expect("a host"));
+        headers.insert(header::HOST, "127.0.0.1".parse().expect("this is a valid header value"));
         if let Some(key) = &self.idempotency_key {
             headers.insert("idempotency-key", key.clone());
         }
@@ -265,18 +270,23 @@ impl Person {
             }
         };
         if let Some(token) = token {
-            headers.insert(header::AUTHORIZATION, format!("Bearer {token}").parse().expect("a token"));
+            headers.insert(
+                header::AUTHORIZATION,
+                format!("Bearer {token}").parse().expect("this is a valid header value"),
+            );
         }
-        // A handler's future is a large one; the heap is the place for it.
+        // Boxed because the future of a handler is large.
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let response = as_one_action(Box::pin(self.router.clone().oneshot(request))).await;
-        let (mut parts, body) = response.expect("a router always answers").into_parts();
-        if let Some(no_answer) = parts.extensions.remove() {
-            return Err(no_answer);
+        let response = as_api_call(Box::pin(self.router.clone().oneshot(request))).await;
+        let (mut parts, body) = response.expect("a router never fails").into_parts();
+        if let Some(no_response) = parts.extensions.remove() {
+            return Err(no_response);
         }
         let body = body.collect().await;
-        let body = body.map_err(|error| NoAnswer(format!("{path} broke off: {error}")))?.to_bytes();
-        // Whoever has a link got it by mail: no answer ever shows one, to nobody.
+        let body = body
+            .map_err(|error| NoResponse(format!("the response of {path} ended early: {error}")))?
+            .to_bytes();
+        // Only a mail may contain a token; no response of the API may.
         let text = String::from_utf8_lossy(&body).into_owned();
         let shows_token = text.contains("v1.dev.");
         assert!(!shows_token || !path.starts_with("/v1/"), "{path} shows a token");
@@ -285,8 +295,9 @@ impl Person {
         } else {
             serde_json::from_slice(&body).unwrap_or_else(|_| Value::String(text.clone()))
         };
-        let known = document::knows(&method, &path, parts.status.as_u16(), body["code"].as_str());
-        assert_eq!(known, Ok(()), "{body}");
-        Ok(Answer { status: parts.status, headers: parts.headers, body, text })
+        let documented =
+            openapi::check_documented(&method, &path, parts.status.as_u16(), body["code"].as_str());
+        assert_eq!(documented, Ok(()), "{body}");
+        Ok(ApiResponse { status: parts.status, headers: parts.headers, body, text })
     }
 }

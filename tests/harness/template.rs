@@ -1,4 +1,4 @@
-//! `infra/template.yaml` as a tree, with `CloudFormation`'s short forms (`!Ref`, `!Sub`) written out.
+//! Reads `infra/template.yaml` as JSON, with the short forms of `CloudFormation` (`!Ref`, `!Sub`) expanded.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,35 +7,35 @@ use std::sync::OnceLock;
 use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
 use serde_json::{Map, Value, json};
 
-/// The template.
+/// A `CloudFormation` template.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Template(pub Value);
 
-/// A function that it deploys.
+/// A function in the template.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Function {
-    /// Its name: the folder below `functions`.
+    /// The name: the binary, or the folder below `functions`.
     pub name: String,
     /// The logical id of its role.
     pub role: String,
-    /// What calls reach it: method, path, and whether they need sign-in.
+    /// The routes: method, path, and whether the caller must be signed in.
     pub routes: Vec<(String, String, bool)>,
-    /// Whether it reads the table's stream.
+    /// Whether the function reads the table's stream.
     pub reads_stream: bool,
-    /// Whether it is invoked asynchronously.
+    /// Whether the function is invoked asynchronously.
     pub is_asynchronous: bool,
 }
 
-/// A file of the repository.
-pub fn file(path: &str) -> String {
-    fs::read_to_string(crate::top().join(path))
+/// Reads a file of the repository.
+pub fn read_file(path: &str) -> String {
+    fs::read_to_string(crate::repository_root().join(path))
         .unwrap_or_else(|error| panic!("{path} cannot be read: {error}"))
 }
 
-/// A YAML text as JSON.
-pub fn yaml(text: &str) -> Value {
-    let documents = Yaml::load_from_str(text).unwrap_or_else(|error| panic!("this is no YAML: {error}"));
-    let [document] = documents.as_slice() else { panic!("there is one document, not {}", documents.len()) };
+/// Converts YAML to JSON.
+pub fn parse_yaml(text: &str) -> Value {
+    let documents = Yaml::load_from_str(text).unwrap_or_else(|error| panic!("this is not YAML: {error}"));
+    let [document] = documents.as_slice() else { panic!("expected one document, not {}", documents.len()) };
     value(document)
 }
 
@@ -54,16 +54,17 @@ fn value(yaml: &Yaml<'_>) -> Value {
             };
             Value::Object(entries.iter().map(entry).collect::<Map<_, _>>())
         }
-        Yaml::Tagged(tag, inner) if tag.handle == "!" => written_out(&tag.suffix, value(inner)),
-        other => panic!("this does not belong into a template: {other:?}"),
+        Yaml::Tagged(tag, inner) if tag.handle == "!" => expand_short_form(&tag.suffix, value(inner)),
+        other => panic!("unsupported YAML: {other:?}"),
     }
 }
 
-fn written_out(tag: &str, inner: Value) -> Value {
+fn expand_short_form(tag: &str, inner: Value) -> Value {
     match (tag, inner) {
         ("Ref" | "Condition", inner) => json!({ tag: inner }),
         ("GetAtt", Value::String(path)) => {
-            let (resource, attribute) = path.split_once('.').expect("!GetAtt names an attribute");
+            let (resource, attribute) =
+                path.split_once('.').expect("!GetAtt has a resource and an attribute");
             json!({ "Fn::GetAtt": [resource, attribute] })
         }
         (_, inner) => json!({ format!("Fn::{tag}"): inner }),
@@ -71,25 +72,25 @@ fn written_out(tag: &str, inner: Value) -> Value {
 }
 
 impl Template {
-    /// The one of this repository.
+    /// Loads the template of this repository.
     pub fn load() -> Self {
-        Self(yaml(&file("infra/template.yaml")))
+        Self(parse_yaml(&read_file("infra/template.yaml")))
     }
 
-    /// A resource's properties.
+    /// Returns the properties of a resource.
     pub fn properties(&self, resource: &str) -> &Value {
         let properties = &self.0["Resources"][resource]["Properties"];
         assert!(properties.is_object(), "the template has no resource {resource}");
         properties
     }
 
-    /// The logical ids of all resources of that type.
+    /// Returns the logical ids of all resources of a type.
     pub fn resources(&self, kind: &str) -> Vec<&str> {
-        let resources = self.0["Resources"].as_object().expect("a template has resources");
+        let resources = self.0["Resources"].as_object().expect("the template has resources");
         resources.iter().filter(|(_, it)| it["Type"] == kind).map(|(name, _)| name.as_str()).collect()
     }
 
-    /// All functions, by name.
+    /// Returns all functions by name.
     pub fn functions(&self) -> BTreeMap<String, Function> {
         let ids = self.resources("AWS::Serverless::Function");
         ids.into_iter().map(|id| self.function(id)).map(|it| (it.name.clone(), it)).collect()
@@ -98,15 +99,17 @@ impl Template {
     fn function(&self, id: &str) -> Function {
         let properties = self.properties(id);
         let code = properties["CodeUri"].as_str().unwrap_or_default();
-        let package = code.strip_prefix("../functions/").unwrap_or_else(|| panic!("{id} has no code"));
+        let package = code
+            .strip_prefix("../functions/")
+            .unwrap_or_else(|| panic!("{id} has no code below ../functions/"));
         let binary = &self.0["Resources"][id]["Metadata"]["BuildProperties"]["Binary"];
         let name = binary.as_str().unwrap_or(package);
-        // The words of an action are the same everywhere: RoleEditFunction is the binary role-edit.
+        // An action has the same name everywhere: RoleEditFunction deploys the binary role-edit.
         let words = id.strip_suffix("Function").unwrap_or_default();
-        assert_eq!(words.to_lowercase(), name.replace('-', ""), "{id} deploys {name} of {code}");
+        assert_eq!(words.to_lowercase(), name.replace('-', ""), "{id} deploys the binary {name} of {code}");
         let role = properties["Role"]["Fn::GetAtt"][0].as_str();
         let events = properties["Events"].as_object().cloned().unwrap_or_default();
-        let of_kind = |kind: &str| events.values().filter(|it| it["Type"] == kind).collect::<Vec<_>>();
+        let events_of_type = |kind: &str| events.values().filter(|it| it["Type"] == kind).collect::<Vec<_>>();
         let route = |event: &&Value| {
             let text = |name: &str| event["Properties"][name].as_str().unwrap_or_default().to_owned();
             (text("Method"), text("Path"), event["Properties"]["Auth"]["Authorizer"] != "NONE")
@@ -114,50 +117,53 @@ impl Template {
         Function {
             name: name.to_owned(),
             role: role.unwrap_or_else(|| panic!("{id} has no role of its own")).to_owned(),
-            routes: of_kind("HttpApi").iter().map(route).collect(),
-            reads_stream: !of_kind("DynamoDB").is_empty(),
+            routes: events_of_type("HttpApi").iter().map(route).collect(),
+            reads_stream: !events_of_type("DynamoDB").is_empty(),
             is_asynchronous: properties.get("EventInvokeConfig").is_some(),
         }
     }
 }
 
-/// The template as it is deployed with these values of parameters, and for all others their defaults.
+/// The template, deployed with these values of parameters. All other parameters have their defaults.
 #[derive(Debug)]
 pub struct Deployed<'a> {
     /// The template.
     pub template: &'a Template,
-    /// Values by parameter.
+    /// The values by parameter.
     pub parameters: BTreeMap<&'a str, &'a str>,
 }
 
 impl Deployed<'_> {
-    /// The variables that a function (by its logical id) is started with. What AWS names itself, such as an ARN, is made up.
+    /// Returns the environment variables of the function with this logical id. ARNs and ids that AWS would choose are
+    /// invented.
     pub fn variables(&self, function: &str) -> BTreeMap<String, String> {
         let globals = &self.template.0["Globals"]["Function"]["Environment"]["Variables"];
         let own = &self.template.properties(function)["Environment"]["Variables"];
         let variables = [globals, own].into_iter().filter_map(Value::as_object).flatten();
-        variables.filter_map(|(name, node)| Some((name.clone(), self.text(node)?))).collect()
+        variables.filter_map(|(name, node)| Some((name.clone(), self.evaluate(node)?))).collect()
     }
 
-    /// What a node comes to; nothing, if that is `AWS::NoValue`.
-    fn text(&self, node: &Value) -> Option<String> {
+    /// Returns the value of a node, or `None` for `AWS::NoValue`.
+    fn evaluate(&self, node: &Value) -> Option<String> {
         let Value::Object(object) = node else { return Some(plain(node)) };
-        let (function, argument) = object.iter().next().expect("a function of CloudFormation");
+        let (function, argument) = object.iter().next().expect("the object is a function of CloudFormation");
         match function.as_str() {
             "Ref" => self.reference(argument.as_str()?),
             "Fn::GetAtt" => Some(format!("arn:aws:made-up:{}", argument[0].as_str()?)),
             "Fn::If" => {
-                let place = if self.holds(&json!({ "Condition": argument[0] })) { 1 } else { 2 };
-                self.text(&argument[place])
+                let index = if self.evaluate_condition(&json!({ "Condition": argument[0] })) { 1 } else { 2 };
+                self.evaluate(&argument[index])
             }
             "Fn::Select" => {
-                let place = usize::try_from(argument[0].as_u64()?).ok()?;
-                let Some(("Fn::Split", split)) = only(&argument[1]) else { panic!("select of what? {node}") };
-                let whole = self.text(&split[1])?;
-                whole.split(split[0].as_str()?).nth(place).map(str::to_owned)
+                let index = usize::try_from(argument[0].as_u64()?).ok()?;
+                let Some(("Fn::Split", split)) = only(&argument[1]) else {
+                    panic!("unsupported Fn::Select: {node}")
+                };
+                let whole = self.evaluate(&split[1])?;
+                whole.split(split[0].as_str()?).nth(index).map(str::to_owned)
             }
-            "Fn::Sub" => Some(self.substituted(argument)),
-            other => panic!("nobody has thought of {other} in a function's variables"),
+            "Fn::Sub" => Some(self.substitute(argument)),
+            other => panic!("unsupported function in a variable: {other}"),
         }
     }
 
@@ -167,7 +173,7 @@ impl Deployed<'_> {
         }
         let parameter = &self.template.0["Parameters"][name];
         if parameter.is_null() {
-            // A key's id is a UUID; so is whatever else is made up, beginning with what it is of.
+            // An invented id that begins with the name and looks like a UUID, as the id of a KMS key does.
             return Some(format!("{}-1234-1234-1234-123456789abc", name.to_lowercase().replace("::", "-")));
         }
         let given = self.parameters.get(name).map(|&given| given.to_owned());
@@ -175,42 +181,46 @@ impl Deployed<'_> {
         Some(given.unwrap_or_else(default))
     }
 
-    fn substituted(&self, argument: &Value) -> String {
+    fn substitute(&self, argument: &Value) -> String {
         let (text, named) = match argument {
             Value::Array(both) => (&both[0], &both[1]),
             text => (text, &Value::Null),
         };
-        let mut rest = text.as_str().expect("a text");
-        let mut all = String::new();
+        let mut rest = text.as_str().expect("this is a string");
+        let mut result = String::new();
         while let Some((before, after)) = rest.split_once("${") {
-            let (name, after) = after.split_once('}').expect("a name ends");
+            let (name, after) = after.split_once('}').expect("a closing brace ends the name");
             let value = match (named.get(name), name.split_once('.')) {
-                (Some(node), _) => self.text(node),
+                (Some(node), _) => self.evaluate(node),
                 (None, Some((resource, _))) => Some(format!("arn:aws:made-up:{resource}")),
                 (None, None) => self.reference(name),
             };
-            all.push_str(before);
-            all.push_str(&value.unwrap_or_default());
+            result.push_str(before);
+            result.push_str(&value.unwrap_or_default());
             rest = after;
         }
-        all + rest
+        result + rest
     }
 
-    fn holds(&self, condition: &Value) -> bool {
-        let Some((function, argument)) = only(condition) else { panic!("no condition: {condition}") };
+    fn evaluate_condition(&self, condition: &Value) -> bool {
+        let Some((function, argument)) = only(condition) else {
+            panic!("this is not a condition: {condition}")
+        };
         let all = || argument.as_array().into_iter().flatten();
         match function {
-            "Condition" => self.holds(&self.template.0["Conditions"][argument.as_str().expect("a name")]),
-            "Fn::Equals" => self.text(&argument[0]) == self.text(&argument[1]),
-            "Fn::Not" => !self.holds(&argument[0]),
-            "Fn::And" => all().all(|it| self.holds(it)),
-            "Fn::Or" => all().any(|it| self.holds(it)),
-            other => panic!("nobody has thought of {other} in a condition"),
+            "Condition" => self.evaluate_condition(
+                &self.template.0["Conditions"][argument.as_str().expect("the condition has a name")],
+            ),
+            "Fn::Equals" => self.evaluate(&argument[0]) == self.evaluate(&argument[1]),
+            "Fn::Not" => !self.evaluate_condition(&argument[0]),
+            "Fn::And" => all().all(|it| self.evaluate_condition(it)),
+            "Fn::Or" => all().any(|it| self.evaluate_condition(it)),
+            other => panic!("unsupported function in a condition: {other}"),
         }
     }
 }
 
-/// The only entry of an object.
+/// Returns the only entry of an object, or `None` if the node is not an object with one entry.
 fn only(node: &Value) -> Option<(&str, &Value)> {
     let object = node.as_object().filter(|object| object.len() == 1)?;
     object.iter().next().map(|(name, value)| (name.as_str(), value))
@@ -220,17 +230,18 @@ fn plain(node: &Value) -> String {
     node.as_str().map_or_else(|| node.to_string(), str::to_owned)
 }
 
-/// Whether a function gets that record of the table's stream, by the patterns of the template.
-pub fn gets(function: &str, record: &Value) -> bool {
+/// Whether the template's filter patterns let this record of the table's stream through to a function.
+pub fn stream_filter_accepts(function: &str, record: &Value) -> bool {
     static PATTERNS: OnceLock<BTreeMap<String, Vec<Value>>> = OnceLock::new();
     let patterns = PATTERNS.get_or_init(|| stream_patterns(&Template::load()));
     patterns[function].iter().any(|pattern| matches(pattern, record))
 }
 
-/// The patterns of whoever reads the table's stream, by function.
+/// Returns the filter patterns of the functions that read the table's stream, by function.
 fn stream_patterns(template: &Template) -> BTreeMap<String, Vec<Value>> {
     let pattern = |filter: &Value| -> Value {
-        serde_json::from_str(filter["Pattern"].as_str().expect("a pattern")).expect("a pattern is JSON")
+        serde_json::from_str(filter["Pattern"].as_str().expect("the filter has a pattern"))
+            .expect("the pattern is JSON")
     };
     let of = |id: &str| {
         let events = template.properties(id)["Events"].as_object().into_iter().flatten();
@@ -243,19 +254,20 @@ fn stream_patterns(template: &Template) -> BTreeMap<String, Vec<Value>> {
     ids.into_iter().map(|id| (template.function(id).name, of(id))).filter(|(_, it)| !it.is_empty()).collect()
 }
 
-/// Event filtering as Lambda does it, as far as the template uses it: every field of the pattern is there, with one of the
-/// values in its list, or a value that begins with one's `prefix`.
+/// Matches a record with a pattern of Lambda event filtering, as far as the template uses it.
+///
+/// For every field of the pattern, the record must have one of the listed values, or a value with a listed `prefix`.
 fn matches(pattern: &Value, record: &Value) -> bool {
     match pattern {
         Value::Object(fields) => fields.iter().all(|(name, pattern)| matches(pattern, &record[name])),
         Value::Array(alternatives) => alternatives.iter().any(|alternative| match only(alternative) {
-            Some(("prefix", prefix)) => {
-                record.as_str().is_some_and(|text| text.starts_with(prefix.as_str().expect("a text")))
-            }
-            Some((other, _)) => panic!("nobody has thought of {other} in a filter"),
+            Some(("prefix", prefix)) => record
+                .as_str()
+                .is_some_and(|text| text.starts_with(prefix.as_str().expect("this is a string"))),
+            Some((other, _)) => panic!("unsupported comparison in a pattern: {other}"),
             None => alternative == record,
         }),
-        other => panic!("this is no pattern: {other}"),
+        other => panic!("this is not a pattern: {other}"),
     }
 }
 
@@ -266,9 +278,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_forms_are_written_out() {
-        let read =
-            yaml("a: !Ref B\nc: !GetAtt D.E.F\ng: !Sub \"${H}\"\ni: !If [J, !Ref K, 1]\nl: !Condition M\n");
+    fn expands_short_forms() {
+        let read = parse_yaml(
+            "a: !Ref B\nc: !GetAtt D.E.F\ng: !Sub \"${H}\"\ni: !If [J, !Ref K, 1]\nl: !Condition M\n",
+        );
         assert_eq!(
             read,
             json!({
@@ -282,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_takes_what_has_its_values() {
+    fn a_pattern_matches_records_with_the_listed_values() {
         let pattern =
             json!({ "keys": { "sk": [{ "prefix": "A#" }] }, "new": { "status": ["pending", "queued"] } });
         let record = |sk: &str, status: &str| json!({ "keys": { "sk": sk }, "new": { "status": status } });
@@ -293,15 +306,15 @@ mod tests {
         assert!(!matches(&pattern, &json!({ "keys": { "sk": "A#1" } })));
     }
 
-    /// Names of files and folders below `folder`, without what follows a dot.
+    /// Returns the names of files and folders in `folder`, without extensions.
     fn names(folder: &str) -> Vec<String> {
-        let entries = fs::read_dir(crate::top().join(folder)).unwrap();
+        let entries = fs::read_dir(crate::repository_root().join(folder)).unwrap();
         let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
         entries.map(|entry| name(entry).split('.').next().unwrap().to_owned()).collect()
     }
 
     #[test]
-    fn the_template_deploys_the_table_of_functions_and_every_binary() {
+    fn the_template_deploys_every_function_of_the_function_table_and_every_binary() {
         let deployed: Vec<_> = Template::load().functions().into_keys().collect();
         let mut table: Vec<_> = FUNCTIONS.iter().map(|function| function.name).collect();
         table.sort_unstable();

@@ -1,4 +1,4 @@
-//! What the functions send to AWS: counted, disturbed and held back on demand.
+//! The HTTP client between the functions and AWS. It records requests, injects faults, and holds requests back.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,184 +16,192 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::conflicts::{Conflicts, UnderWay};
-use crate::permissions::{Permissions, needed};
+use crate::conflicts::{Conflicts, RunningTransaction};
+use crate::permissions::{Permissions, required_permissions};
 
 tokio::task_local! {
-    /// Whether this is a call that a person makes, and not the work of the stream or of a timer.
-    static ACTION: ();
+    /// Set while a task handles a person's API call, not while it works for the stream or a timer.
+    static IN_API_CALL: ();
 }
 
-/// Whatever `action` sends is one person's doing: it can be told apart from what goes on besides.
-pub(crate) async fn as_one_action<T>(action: impl Future<Output = T>) -> T {
-    ACTION.scope((), action).await
+/// Runs `call` so that the requests that it sends are marked with [`AwsRequest::from_api_call`].
+pub(crate) async fn as_api_call<T>(call: impl Future<Output = T>) -> T {
+    IN_API_CALL.scope((), call).await
+}
+
+fn is_in_api_call() -> bool {
+    IN_API_CALL.try_with(|()| ()).is_ok()
 }
 
 /// One request to AWS.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
-    /// As the SDK names it: `TransactWriteItems`, `VerifyMac`, `SendEmail`, `CreateSchedule`.
+pub struct AwsRequest {
+    /// The operation as the SDK names it: `TransactWriteItems`, `VerifyMac`, `SendEmail`, `CreateSchedule`.
     pub operation: String,
-    /// Whether a person's call has led to it, and not the stream or a timer.
-    pub action: bool,
-    /// The function that sends it, if one in this process does.
+    /// Whether the request was sent while handling a person's API call, not for the stream or a timer.
+    pub from_api_call: bool,
+    /// The name of the function that sent the request, if it runs in this process.
     pub function: Option<String>,
-    /// Where it was sent: the service's root, or what a REST service calls the thing.
+    /// The URL's path: `/`, or the resource's path for a REST service.
     pub path: String,
-    /// The body.
+    /// The body as JSON.
     pub body: Value,
 }
 
-/// One request to AWS, by what it costs. Bytes and units are known of DynamoDB's only.
+/// The cost of one request to AWS. Bytes and units are 0 for services other than DynamoDB.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Metered {
-    /// As the SDK names it.
+pub struct MeteredRequest {
+    /// The operation as the SDK names it.
     pub operation: String,
-    /// Whether a person's call has led to it, and not the stream or a timer.
-    pub action: bool,
-    /// The function that sends it, if one in this process does.
+    /// Whether the request was sent while handling a person's API call, not for the stream or a timer.
+    pub from_api_call: bool,
+    /// The name of the function that sent the request, if it runs in this process.
     pub function: Option<String>,
-    /// Bytes of the body.
+    /// Bytes of the request's body.
     pub sent: usize,
-    /// Bytes of the answer's body.
+    /// Bytes of the response's body.
     pub received: usize,
-    /// Read units, of the table and of its indexes.
+    /// Read units of the table and of its indexes.
     pub read: f64,
     /// Write units of the table.
     pub write: f64,
-    /// Write units of its indexes.
+    /// Write units of the indexes.
     pub index_write: f64,
 }
 
-/// What happens to a request instead of what should.
+/// A fault of a request to AWS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// It never arrives.
-    LostBefore,
-    /// It arrives and is done, but its answer never comes.
-    LostAfter,
-    /// It is cancelled for these reasons, one per item.
+    /// The connection fails before AWS receives the request.
+    RequestLost,
+    /// AWS executes the request, but the connection fails before the response arrives.
+    ResponseLost,
+    /// The transaction is cancelled with these reasons, one per item.
     Cancelled(Vec<&'static str>),
-    /// It is answered with this error code, in the form and with the status of its service.
+    /// The service responds with this error code, in its own format and with its own status.
     Refused(&'static str),
-    /// A `BatchGetItem` is answered, and none of its keys was processed.
+    /// A `BatchGetItem` returns all of its keys as unprocessed.
     Unprocessed,
 }
 
-/// A request that is held back at the wire, until this is dropped or released.
+/// A request that the wire holds back until this is released or dropped.
 #[derive(Debug)]
 pub struct HeldRequest(Arc<Gate>);
 
 #[derive(Debug)]
 struct Gate {
+    /// Has a permit when the request has arrived.
     arrived: Semaphore,
-    /// Closed when the request may go on.
-    shut: Semaphore,
+    /// Never has a permit. Closing it releases the request.
+    released: Semaphore,
 }
 
 impl HeldRequest {
-    /// Resolves once the request has come this far.
+    /// Waits until the request has arrived at the wire.
     ///
     /// # Panics
-    /// If none comes for so long that none ever will.
+    /// If no request arrives within 30 s.
     pub async fn arrived(&self) {
-        let patience = std::time::Duration::from_secs(30);
-        let arrived = tokio::time::timeout(patience, self.0.arrived.acquire()).await;
-        arrived.expect("the request to hold back never came").expect("nobody closes it").forget();
+        let timeout = std::time::Duration::from_secs(30);
+        let arrived = tokio::time::timeout(timeout, self.0.arrived.acquire()).await;
+        arrived.expect("the request to hold back never arrived").expect("the semaphore stays open").forget();
     }
 
-    /// Lets the request go on.
+    /// Sends the request on.
     pub fn release(self) {}
 }
 
 impl Drop for HeldRequest {
     fn drop(&mut self) {
-        self.0.shut.close();
+        self.0.released.close();
     }
 }
 
 impl Gate {
-    async fn pass(&self) {
+    async fn wait(&self) {
         self.arrived.add_permits(1);
-        // There never is a permit; what ends the wait is that the gate is opened for good.
-        let _ = self.shut.acquire().await;
+        // Returns an error as soon as the semaphore is closed.
+        let _ = self.released.acquire().await;
     }
 }
 
-/// Whose requests are meant.
+/// The origin of the requests that an effect applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Whose {
-    Anybodys,
-    /// Of what people call.
-    Actions,
-    /// Of the stream and of timers.
-    Works,
+enum Source {
+    Any,
+    /// API calls of people.
+    Api,
+    /// The stream and timers.
+    Background,
 }
 
+/// The effect that a test plans for requests.
 #[derive(Clone)]
-enum Meets {
+enum Effect {
     Fault(Fault),
     Gate(Arc<Gate>),
-    Judge(Judge),
+    Decide(Decide),
 }
 
-/// Says of each request whether it meets a fault.
-type Judge = Arc<dyn Fn(&Call) -> Option<Fault> + Send + Sync>;
+/// Returns the fault of a request, or `None` to send it on.
+type Decide = Arc<dyn Fn(&AwsRequest) -> Option<Fault> + Send + Sync>;
 
-/// What happens to one request.
-enum Met {
+/// The effect on one request.
+enum Applied {
     Fault(Fault),
     Gate(Arc<Gate>),
-    /// Nothing, but others have to know that it is under way.
-    Others(UnderWay),
+    /// The request is sent on. Its items are locked until the response arrives.
+    Transaction(RunningTransaction),
 }
 
-impl Meets {
-    /// What `call` meets, if anything.
-    fn by(&self, call: &Call) -> Option<Met> {
+impl Effect {
+    /// Returns the effect on `request`, if there is one.
+    fn apply(&self, request: &AwsRequest) -> Option<Applied> {
         match self {
-            Self::Fault(fault) => Some(Met::Fault(fault.clone())),
-            Self::Gate(gate) => Some(Met::Gate(Arc::clone(gate))),
-            Self::Judge(judge) => judge(call).map(Met::Fault),
+            Self::Fault(fault) => Some(Applied::Fault(fault.clone())),
+            Self::Gate(gate) => Some(Applied::Gate(Arc::clone(gate))),
+            Self::Decide(decide) => decide(request).map(Applied::Fault),
         }
     }
 }
 
-struct Scripted {
+/// An effect on the next `times` requests of an operation from a source.
+struct PlannedEffect {
     operation: &'static str,
-    whose: Whose,
-    meets: Meets,
+    source: Source,
+    effect: Effect,
     times: usize,
 }
 
-impl Scripted {
-    fn is_for(&self, call: &Call) -> bool {
-        let whose = match self.whose {
-            Whose::Anybodys => true,
-            Whose::Actions => call.action,
-            Whose::Works => !call.action,
+impl PlannedEffect {
+    fn applies_to(&self, request: &AwsRequest) -> bool {
+        let is_from_source = match self.source {
+            Source::Any => true,
+            Source::Api => request.from_api_call,
+            Source::Background => !request.from_api_call,
         };
-        self.times > 0 && whose && self.operation == call.operation
+        self.times > 0 && is_from_source && self.operation == request.operation
     }
 }
 
 #[derive(Default)]
-struct Script {
-    calls: Vec<Call>,
-    /// What the functions need permission for.
-    needed: Permissions,
-    scripted: Vec<Scripted>,
-    /// If transactions are to get into each other's way.
+struct State {
+    /// The requests since the last [`Wire::take_requests`].
+    requests: Vec<AwsRequest>,
+    /// The permissions that each function's requests need.
+    required: Permissions,
+    planned: Vec<PlannedEffect>,
+    /// Present if transaction conflicts are simulated.
     conflicts: Option<Conflicts>,
-    /// If it is to be known what requests cost: what those since the last time have.
-    metered: Option<Vec<Metered>>,
+    /// Present if requests are metered: the costs since the last [`Wire::take_metered`].
+    metered: Option<Vec<MeteredRequest>>,
 }
 
-/// The wire between the functions and AWS.
+/// The HTTP client between the functions and AWS.
 #[derive(Clone)]
 pub struct Wire {
     inner: SharedHttpClient,
-    script: Arc<Mutex<Script>>,
+    state: Arc<Mutex<State>>,
 }
 
 impl fmt::Debug for Wire {
@@ -203,149 +211,149 @@ impl fmt::Debug for Wire {
 }
 
 impl Wire {
-    /// A wire that goes on to `inner`.
+    /// Creates a wire that sends requests through `inner`.
     #[must_use]
     pub fn new(inner: SharedHttpClient) -> Self {
-        Self { inner, script: Arc::default() }
+        Self { inner, state: Arc::default() }
     }
 
-    /// The client for whoever is to send through this wire.
+    /// Returns an HTTP client for the SDK that sends through this wire.
     #[must_use]
     pub fn client(&self) -> SharedHttpClient {
         SharedHttpClient::new(self.clone())
     }
 
-    /// The next `times` requests of `operation` meet `fault`, whoever sends them.
-    pub fn disturb(&self, operation: &'static str, fault: Fault, times: usize) {
-        self.script(operation, Whose::Anybodys, Meets::Fault(fault), times);
+    /// Injects `fault` into the next `times` requests of `operation`.
+    pub fn inject_fault(&self, operation: &'static str, fault: Fault, times: usize) {
+        self.plan(operation, Source::Any, Effect::Fault(fault), times);
     }
 
-    /// The next `times` requests of `operation` that people's calls lead to meet `fault`.
-    pub fn disturb_actions(&self, operation: &'static str, fault: Fault, times: usize) {
-        self.script(operation, Whose::Actions, Meets::Fault(fault), times);
+    /// Injects `fault` into the next `times` requests of `operation` from API calls.
+    pub fn inject_api_fault(&self, operation: &'static str, fault: Fault, times: usize) {
+        self.plan(operation, Source::Api, Effect::Fault(fault), times);
     }
 
-    /// The next `times` requests of `operation` that the stream or a timer leads to meet `fault`.
-    pub fn disturb_work(&self, operation: &'static str, fault: Fault, times: usize) {
-        self.script(operation, Whose::Works, Meets::Fault(fault), times);
+    /// Injects `fault` into the next `times` requests of `operation` from the stream or a timer.
+    pub fn inject_background_fault(&self, operation: &'static str, fault: Fault, times: usize) {
+        self.plan(operation, Source::Background, Effect::Fault(fault), times);
     }
 
-    /// From now on every request of `operation` meets what `judge` says of it, or nothing.
-    pub fn judge(
+    /// Injects the fault that `decide` returns into each request of `operation`, until [`Wire::clear_faults`].
+    pub fn inject_fault_if(
         &self,
         operation: &'static str,
-        judge: impl Fn(&Call) -> Option<Fault> + Send + Sync + 'static,
+        decide: impl Fn(&AwsRequest) -> Option<Fault> + Send + Sync + 'static,
     ) {
-        self.script(operation, Whose::Anybodys, Meets::Judge(Arc::new(judge)), usize::MAX);
+        self.plan(operation, Source::Any, Effect::Decide(Arc::new(decide)), usize::MAX);
     }
 
-    /// The next request of `operation` that a person's call leads to is held back.
+    /// Holds back the next request of `operation` from an API call.
     #[must_use]
-    pub fn hold_action(&self, operation: &'static str) -> HeldRequest {
-        self.hold(operation, Whose::Actions)
+    pub fn hold_api_request(&self, operation: &'static str) -> HeldRequest {
+        self.hold_request(operation, Source::Api)
     }
 
-    /// The next request of `operation` that the stream or a timer leads to is held back.
+    /// Holds back the next request of `operation` from the stream or a timer.
     #[must_use]
-    pub fn hold_work(&self, operation: &'static str) -> HeldRequest {
-        self.hold(operation, Whose::Works)
+    pub fn hold_background_request(&self, operation: &'static str) -> HeldRequest {
+        self.hold_request(operation, Source::Background)
     }
 
-    /// From now on transactions get into each other's way.
-    pub fn conflict(&self) {
-        self.with(|script| script.conflicts = Some(Conflicts::default()));
+    /// Simulates transaction conflicts from now on.
+    pub fn simulate_conflicts(&self) {
+        self.with_state(|state| state.conflicts = Some(Conflicts::default()));
     }
 
-    /// From now on DynamoDB is asked what each request has cost.
-    pub fn meter(&self) {
-        self.with(|script| script.metered = Some(Vec::new()));
+    /// Meters all requests from now on: asks DynamoDB for the consumed capacity of each request.
+    pub fn start_metering(&self) {
+        self.with_state(|state| state.metered = Some(Vec::new()));
     }
 
-    /// Takes what requests have cost since the last time, in the order of their answers.
+    /// Takes the costs of the requests since the last call, in the order of their responses.
     #[must_use]
-    pub fn take_metered(&self) -> Vec<Metered> {
-        self.with(|script| script.metered.as_mut().map(std::mem::take)).unwrap_or_default()
+    pub fn take_metered(&self) -> Vec<MeteredRequest> {
+        self.with_state(|state| state.metered.as_mut().map(std::mem::take)).unwrap_or_default()
     }
 
     fn is_metered(&self) -> bool {
-        self.with(|script| script.metered.is_some())
+        self.with_state(|state| state.metered.is_some())
     }
 
-    fn hold(&self, operation: &'static str, whose: Whose) -> HeldRequest {
-        let gate = Arc::new(Gate { arrived: Semaphore::new(0), shut: Semaphore::new(0) });
-        self.script(operation, whose, Meets::Gate(Arc::clone(&gate)), 1);
+    fn hold_request(&self, operation: &'static str, source: Source) -> HeldRequest {
+        let gate = Arc::new(Gate { arrived: Semaphore::new(0), released: Semaphore::new(0) });
+        self.plan(operation, source, Effect::Gate(Arc::clone(&gate)), 1);
         HeldRequest(gate)
     }
 
-    fn script(&self, operation: &'static str, whose: Whose, meets: Meets, times: usize) {
-        self.with(|script| script.scripted.push(Scripted { operation, whose, meets, times }));
+    fn plan(&self, operation: &'static str, source: Source, effect: Effect, times: usize) {
+        self.with_state(|state| state.planned.push(PlannedEffect { operation, source, effect, times }));
     }
 
-    /// From now on nothing is disturbed, whatever was asked for.
+    /// Removes all planned faults.
     pub fn clear_faults(&self) {
-        self.with(|script| script.scripted.clear());
+        self.with_state(|state| state.planned.clear());
     }
 
-    /// Whether everything that was asked for has happened.
+    /// Whether every planned fault was injected as often as planned.
     #[must_use]
-    pub fn is_calm(&self) -> bool {
-        self.with(|script| script.scripted.iter().all(|scripted| scripted.times == 0))
+    pub fn all_faults_injected(&self) -> bool {
+        self.with_state(|state| state.planned.iter().all(|planned| planned.times == 0))
     }
 
-    /// Takes what was sent since the last time.
+    /// Takes the requests since the last call, in order.
     #[must_use]
-    pub fn take(&self) -> Vec<Call> {
-        self.with(|script| std::mem::take(&mut script.calls))
+    pub fn take_requests(&self) -> Vec<AwsRequest> {
+        self.with_state(|state| std::mem::take(&mut state.requests))
     }
 
-    /// Takes what people's calls have sent since the last time, by name and in order.
+    /// Takes the requests since the last call, and returns the operations of those from API calls, in order.
     #[must_use]
-    pub fn take_actions(&self) -> Vec<String> {
-        let calls = self.take().into_iter();
-        calls.filter(|call| call.action).map(|call| call.operation).collect()
+    pub fn take_api_operations(&self) -> Vec<String> {
+        let requests = self.take_requests().into_iter();
+        requests.filter(|request| request.from_api_call).map(|request| request.operation).collect()
     }
 
-    /// What each function has needed permission for so far.
+    /// Returns the permissions that the requests of each function have needed so far.
     #[must_use]
-    pub fn needed(&self) -> Permissions {
-        self.with(|script| script.needed.clone())
+    pub fn required_permissions(&self) -> Permissions {
+        self.with_state(|state| state.required.clone())
     }
 
-    fn with<T>(&self, look: impl FnOnce(&mut Script) -> T) -> T {
-        look(&mut self.script.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with_state<T>(&self, use_state: impl FnOnce(&mut State) -> T) -> T {
+        use_state(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Writes the request down, and tells what happens to it.
-    fn passes(&self, request: &HttpRequest) -> Option<Met> {
+    /// Records the request, and returns the effect on it.
+    fn intercept(&self, request: &HttpRequest) -> Option<Applied> {
         let body = request.body().bytes().and_then(|bytes| serde_json::from_slice(bytes).ok());
-        let call = Call {
+        let request = AwsRequest {
             operation: operation(request),
-            action: ACTION.try_with(|()| ()).is_ok(),
-            function: local::linked_functions::running(),
+            from_api_call: is_in_api_call(),
+            function: local::linked_functions::current_function(),
             path: path(request).to_owned(),
             body: body.unwrap_or_default(),
         };
-        self.with(|script| {
-            let mut scripted = script.scripted.iter_mut().filter(|scripted| scripted.is_for(&call));
-            let meets = scripted.find_map(|scripted| {
-                let meets = scripted.meets.by(&call)?;
-                scripted.times -= 1;
-                Some(meets)
+        self.with_state(|state| {
+            let mut planned = state.planned.iter_mut().filter(|planned| planned.applies_to(&request));
+            let effect = planned.find_map(|planned| {
+                let effect = planned.effect.apply(&request)?;
+                planned.times -= 1;
+                Some(effect)
             });
-            if let Some(function) = &call.function {
-                script.needed.entry(function.clone()).or_default().extend(needed(&call));
+            if let Some(function) = &request.function {
+                state.required.entry(function.clone()).or_default().extend(required_permissions(&request));
             }
-            let meets = meets.or_else(|| match script.conflicts.as_ref()?.enter(&call) {
-                Ok(under_way) => Some(Met::Others(under_way)),
-                Err(reasons) => Some(Met::Fault(Fault::Cancelled(reasons))),
+            let effect = effect.or_else(|| match state.conflicts.as_ref()?.start(&request) {
+                Ok(transaction) => Some(Applied::Transaction(transaction)),
+                Err(reasons) => Some(Applied::Fault(Fault::Cancelled(reasons))),
             });
-            script.calls.push(call);
-            meets
+            state.requests.push(request);
+            effect
         })
     }
 }
 
-/// The target's last word; REST services have none, and are known by where they are asked.
+/// Returns the operation: from the `X-Amz-Target` header, or, for a REST service, from method and path.
 fn operation(request: &HttpRequest) -> String {
     if let Some((_, operation)) = target(request).and_then(|target| target.split_once('.')) {
         return operation.to_owned();
@@ -390,47 +398,47 @@ struct Connector {
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let lost = || ConnectorError::io("the connection was lost, on purpose".into());
-        let fault = match self.wire.passes(&request) {
-            None if self.wire.is_metered() => return self.metered(request),
+        let lost = || ConnectorError::io("injected connection failure".into());
+        let fault = match self.wire.intercept(&request) {
+            None if self.wire.is_metered() => return self.send_metered(request),
             None => return self.inner.call(request),
-            Some(Met::Gate(gate)) => {
+            Some(Applied::Gate(gate)) => {
                 let inner = self.inner.clone();
                 return HttpConnectorFuture::new(async move {
-                    gate.pass().await;
+                    gate.wait().await;
                     inner.call(request).await
                 });
             }
-            Some(Met::Others(under_way)) => {
-                let answered = self.inner.call(request);
+            Some(Applied::Transaction(transaction)) => {
+                let response = self.inner.call(request);
                 return HttpConnectorFuture::new(async move {
-                    let answer = answered.await;
-                    drop(under_way);
-                    answer
+                    let response = response.await;
+                    drop(transaction);
+                    response
                 });
             }
-            Some(Met::Fault(fault)) => fault,
+            Some(Applied::Fault(fault)) => fault,
         };
         match fault {
-            Fault::LostBefore => HttpConnectorFuture::ready(Err(lost())),
-            Fault::LostAfter => {
-                let answered = self.inner.call(request);
+            Fault::RequestLost => HttpConnectorFuture::ready(Err(lost())),
+            Fault::ResponseLost => {
+                let response = self.inner.call(request);
                 HttpConnectorFuture::new(async move {
-                    answered.await?;
+                    response.await?;
                     Err(lost())
                 })
             }
             Fault::Cancelled(reasons) => {
                 let reasons: Vec<_> = reasons.iter().map(|code| json!({ "Code": code })).collect();
-                let more = json!({ "CancellationReasons": reasons });
-                refusal(&request, "TransactionCanceledException", &more)
+                let fields = json!({ "CancellationReasons": reasons });
+                error_response(&request, "TransactionCanceledException", &fields)
             }
-            Fault::Refused(code) => refusal(&request, code, &json!({})),
+            Fault::Refused(code) => error_response(&request, code, &json!({})),
             Fault::Unprocessed => {
-                let asked: Value =
+                let batch: Value =
                     serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
-                let body = json!({ "Responses": {}, "UnprocessedKeys": asked["RequestItems"] });
-                let ok = StatusCode::try_from(200).expect("a status");
+                let body = json!({ "Responses": {}, "UnprocessedKeys": batch["RequestItems"] });
+                let ok = StatusCode::try_from(200).expect("200 is a status");
                 HttpConnectorFuture::ready(Ok(HttpResponse::new(ok, body.to_string().into())))
             }
         }
@@ -438,49 +446,49 @@ impl HttpConnector for Connector {
 }
 
 impl Connector {
-    /// Sends the request, and writes down what it costs.
-    fn metered(&self, mut request: HttpRequest) -> HttpConnectorFuture {
-        let mut metered = Metered {
+    /// Sends the request, and records its cost.
+    fn send_metered(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+        let mut metered = MeteredRequest {
             operation: operation(&request),
-            action: ACTION.try_with(|()| ()).is_ok(),
-            function: local::linked_functions::running(),
+            from_api_call: is_in_api_call(),
+            function: local::linked_functions::current_function(),
             sent: 0,
             received: 0,
             read: 0.0,
             write: 0.0,
             index_write: 0.0,
         };
-        let answers_what = target(&request).is_some_and(|target| target.starts_with("DynamoDB_"));
-        if answers_what {
+        let is_dynamodb = target(&request).is_some_and(|target| target.starts_with("DynamoDB_"));
+        if is_dynamodb {
             let body = request.body().bytes().unwrap_or_default();
             metered.sent = body.len();
-            let mut asking: Value = serde_json::from_slice(body).expect("DynamoDB is sent JSON");
-            asking["ReturnConsumedCapacity"] = json!("INDEXES");
-            let asking = asking.to_string();
-            request.headers_mut().insert("content-length", asking.len().to_string());
-            *request.body_mut() = asking.into();
+            let mut body: Value = serde_json::from_slice(body).expect("requests to DynamoDB are JSON");
+            body["ReturnConsumedCapacity"] = json!("INDEXES");
+            let body = body.to_string();
+            request.headers_mut().insert("content-length", body.len().to_string());
+            *request.body_mut() = body.into();
         }
-        let (answered, wire) = (self.inner.call(request), self.wire.clone());
+        let (response, wire) = (self.inner.call(request), self.wire.clone());
         HttpConnectorFuture::new(async move {
-            let mut response = answered.await?;
-            if answers_what {
+            let mut response = response.await?;
+            if is_dynamodb {
                 let body = std::mem::replace(response.body_mut(), SdkBody::taken());
                 let body = body.collect().await.map_err(ConnectorError::io)?.to_bytes();
-                metered.reads(&body);
+                metered.add_response(&body);
                 *response.body_mut() = SdkBody::from(body);
             }
-            wire.with(|script| script.metered.get_or_insert_default().push(metered));
+            wire.with_state(|state| state.metered.get_or_insert_default().push(metered));
             Ok(response)
         })
     }
 }
 
-impl Metered {
-    /// Takes in what DynamoDB says.
-    fn reads(&mut self, body: &[u8]) {
-        let mut answer: Value = serde_json::from_slice(body).expect("DynamoDB answers JSON");
-        let consumed = answer.as_object_mut().and_then(|answer| answer.remove("ConsumedCapacity"));
-        self.received = answer.to_string().len();
+impl MeteredRequest {
+    /// Adds the size of a response of DynamoDB, without `ConsumedCapacity`, and the units that it reports.
+    fn add_response(&mut self, body: &[u8]) {
+        let mut response: Value = serde_json::from_slice(body).expect("responses of DynamoDB are JSON");
+        let consumed = response.as_object_mut().and_then(|response| response.remove("ConsumedCapacity"));
+        self.received = response.to_string().len();
         let consumed = consumed.unwrap_or_default();
         let tables = match &consumed {
             Value::Array(tables) => tables.as_slice(),
@@ -502,9 +510,11 @@ impl Metered {
     }
 }
 
-/// The error as the request's service would send it. JSON services name it in the body, and DynamoDB with its
-/// namespace; REST services name it in a header, and each spells `message` in its own way.
-fn refusal(request: &HttpRequest, code: &str, more: &Value) -> HttpConnectorFuture {
+/// Returns an error response in the format of the request's service, with additional `fields` in the body.
+///
+/// JSON services put the code into the body, DynamoDB with its namespace. REST services put it into a header.
+/// EventBridge Scheduler writes `Message` with a capital letter.
+fn error_response(request: &HttpRequest, code: &str, fields: &Value) -> HttpConnectorFuture {
     let target = target(request);
     let is_rest = target.is_none();
     let status = match code {
@@ -517,20 +527,20 @@ fn refusal(request: &HttpRequest, code: &str, more: &Value) -> HttpConnectorFutu
         "ServiceQuotaExceededException" if is_rest => 402,
         _ => 400,
     };
-    let mut body = more.clone();
+    let mut body = fields.clone();
     match target {
         Some(target) if target.starts_with("DynamoDB") => {
             body["__type"] = json!(format!("com.amazonaws.dynamodb.v20120810#{code}"));
-            body["message"] = json!(WORDS);
+            body["message"] = json!(REFUSAL_MESSAGE);
         }
         Some(_) => {
             body["__type"] = json!(code);
-            body["message"] = json!(WORDS);
+            body["message"] = json!(REFUSAL_MESSAGE);
         }
-        None if path(request).contains("/schedules/") => body["Message"] = json!(WORDS),
-        None => body["message"] = json!(WORDS),
+        None if path(request).contains("/schedules/") => body["Message"] = json!(REFUSAL_MESSAGE),
+        None => body["message"] = json!(REFUSAL_MESSAGE),
     }
-    let status = StatusCode::try_from(status).expect("a status");
+    let status = StatusCode::try_from(status).expect("this is a status");
     let mut response = HttpResponse::new(status, body.to_string().into());
     response.headers_mut().insert("content-type", "application/json");
     if is_rest {
@@ -539,5 +549,5 @@ fn refusal(request: &HttpRequest, code: &str, more: &Value) -> HttpConnectorFutu
     HttpConnectorFuture::ready(Ok(response))
 }
 
-/// What every refusal says, and nobody should ever repeat to a caller.
-pub const WORDS: &str = "refused on purpose";
+/// The message of every injected error response. It must never appear in a response of the API.
+pub const REFUSAL_MESSAGE: &str = "injected error";

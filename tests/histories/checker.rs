@@ -1,84 +1,87 @@
-//! Whether what was answered could have happened in some order: a checker of linearizability.
+//! A linearizability checker: decides whether a sequential object can have given the recorded responses in some order.
 //!
-//! It goes through a history as time does, and keeps every way in which it may have gone so far: what the object
-//! may be now, and which of the steps under way were already taken for that ("just-in-time linearization", G. Lowe,
-//! *Testing for linearizability*, 2017). When a step has to be over, all ways are left out in which it cannot have
-//! been taken by then. If none is left, that is the step that no order explains, and what came before it did have
-//! an order: a failure names its place by itself.
+//! The algorithm is just-in-time linearization (G. Lowe, *Testing for linearizability*, 2017). It processes the starts
+//! and ends of all steps in the order of time and keeps a set of configurations. A configuration is a possible state of
+//! the object, and the set of open steps that were applied to reach it. A step is open between its start and its end.
+//! At the end of a step, the checker drops every configuration in which the step cannot have been applied. If no
+//! configuration remains, no order explains this step. All steps that ended before it do have an order, so the failure
+//! shows the place.
 //!
-//! Only a few steps are under way at a time, so that the ways stay few, and a history costs what it is long. A step
-//! that only reads is taken as soon as it can be: it could but get in the way later.
+//! Only a few steps are open at a time. So there are few configurations, and the time is proportional to the length of
+//! the history. A read-only step is applied as soon as its response matches the state, because applying it later never
+//! helps.
 //!
-//! Crates have two. `todc-utils` answers yes or no and not where, searches whole histories at the square of their
-//! length, and every call of it has one effect and an answer; `stateright` searches without memory. Neither can say
-//! "until the process was killed, or never".
+//! Two crates offer a checker. `todc-utils` returns only yes or no, needs quadratic time, and requires one effect and
+//! one response per call. `stateright` searches without memoization. Neither supports a step that takes effect before
+//! the process is killed or never.
 
 use std::collections::HashSet;
 use std::hash::Hash;
 
-/// No more steps are under way at a time.
+/// The maximum number of open steps.
 const SLOTS: usize = 256;
-/// No history has had more ways than a fraction of it; one that does is not decided.
-const WAYS_MAX: usize = 200_000;
+/// The checker gives up (`Failure::Undecided`) above this number of configurations. Real histories need far fewer.
+const CONFIGURATIONS_MAX: usize = 200_000;
 
-/// An object, told by what one does with it, one step at a time.
+/// The sequential behavior of an object.
 pub trait Specification {
-    /// What the object is between two steps.
+    /// The object's state between two steps.
     type State: Clone + Eq + Hash;
-    /// What is done with it, and what was answered.
+    /// An operation together with its response.
     type Step;
 
-    /// The object after `step`; nothing, if in `state` it is not what is answered.
-    fn take(step: &Self::Step, state: &Self::State) -> Option<Self::State>;
+    /// Returns the state after `step`, or `None` if the response of `step` is impossible in `state`.
+    fn apply(step: &Self::Step, state: &Self::State) -> Option<Self::State>;
 
-    /// Whether `step`, with the answer that it got, changes nothing in any state. One that happens to change
-    /// nothing in one state and something in another is no such step: which of them it met matters.
-    fn only_reads(step: &Self::Step) -> bool;
+    /// Whether `step`, with its response, changes no state at all. A step that changes some states and leaves others
+    /// unchanged is not read-only.
+    fn is_read_only(step: &Self::Step) -> bool;
 }
 
-/// A step, and when it can have been taken. What begins at a moment overlaps what ends at it.
+/// A step and the interval of time in which it took effect. A step that starts at the time at which another one ends
+/// overlaps it.
 #[derive(Debug, Clone)]
 pub struct Entry<Step> {
-    /// Not before.
+    /// The start of the step.
     pub from: u64,
-    /// Not after; open for good, if nothing is said.
+    /// The end of the step. `None`: the step may take effect at any later time.
     pub until: Option<u64>,
-    /// Whether it was taken for sure. One whose answer was lost may have been, or not.
+    /// Whether the step took effect for certain. A step without a response may have had no effect.
     pub certain: bool,
-    /// What was done.
+    /// The operation and its response.
     pub step: Step,
 }
 
-/// What checking took.
+/// Statistics of a check.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Effort {
-    /// The most ways that there were at a moment.
-    pub ways_max: usize,
+pub struct CheckStats {
+    /// The maximum number of configurations at any time.
+    pub configurations_max: usize,
 }
 
-/// Why a history has no order.
+/// The reason why a check failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure<State> {
-    /// This entry cannot have been taken.
+    /// No order explains this entry.
     Impossible {
-        /// Which.
+        /// The index of the entry.
         entry: usize,
-        /// What the object may have been before it, and which of the entries under way were taken for that.
-        ways: Vec<(State, Vec<usize>)>,
+        /// The possible states before this entry ended, each with the open entries that were applied to reach it.
+        configurations: Vec<(State, Vec<usize>)>,
     },
-    /// There are too many ways to tell.
+    /// There are too many configurations or open steps.
     Undecided {
-        /// The entry that was too much.
+        /// The index of the entry at which the checker gave up.
         entry: usize,
     },
 }
 
-/// Which of the steps under way were taken.
+/// A set of slots: a bit for each open step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-struct Taken([u64; SLOTS / 64]);
+struct SlotSet([u64; SLOTS / 64]);
 
-impl Taken {
-    fn has(&self, slot: usize) -> bool {
+impl SlotSet {
+    fn contains(&self, slot: usize) -> bool {
         self.0[slot / 64] & (1 << (slot % 64)) != 0
     }
 
@@ -93,118 +96,131 @@ impl Taken {
     }
 }
 
-/// One way that it may have gone.
+/// A possible state, and the slots of the open steps that were applied to reach it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Way<State> {
+struct Configuration<State> {
     state: State,
-    taken: Taken,
+    applied: SlotSet,
 }
 
-/// The steps under way, each in its slot.
-struct UnderWay<'a, S: Specification> {
+/// The open steps. Each occupies a slot.
+struct OpenSteps<'a, S: Specification> {
     entries: &'a [Entry<S::Step>],
     slots: Vec<Option<usize>>,
 }
 
-/// Whether `entries` can have been taken in some order, by an object that is `initial` in the beginning.
+/// Checks that an object with the state `initial` can have executed `entries` in some order.
 pub fn check<S: Specification>(
     initial: S::State,
     entries: &[Entry<S::Step>],
-) -> Result<Effort, Failure<S::State>> {
-    let begins = entries.iter().enumerate().map(|(entry, it)| (it.from, false, entry));
+) -> Result<CheckStats, Failure<S::State>> {
+    let starts = entries.iter().enumerate().map(|(entry, it)| (it.from, false, entry));
     let ends = entries.iter().enumerate().filter_map(|(entry, it)| Some((it.until?, true, entry)));
-    let mut moments: Vec<_> = begins.chain(ends).collect();
-    moments.sort_unstable();
+    let mut events: Vec<_> = starts.chain(ends).collect();
+    events.sort_unstable();
 
-    let mut under_way = UnderWay::<S> { entries, slots: vec![None; SLOTS] };
-    let mut ways = HashSet::from([Way { state: initial, taken: Taken::default() }]);
-    let mut effort = Effort::default();
-    for (_, ends, entry) in moments {
-        if ends {
-            let slot = under_way.slot_of(entry);
-            let before = ways;
-            ways = under_way.with(slot, &before).ok_or(Failure::Undecided { entry })?;
+    let mut open = OpenSteps::<S> { entries, slots: vec![None; SLOTS] };
+    let mut configurations = HashSet::from([Configuration { state: initial, applied: SlotSet::default() }]);
+    let mut stats = CheckStats::default();
+    for (_, is_end, entry) in events {
+        if is_end {
+            let slot = open.slot_of(entry);
+            let before = configurations;
+            configurations = open.apply_until(slot, &before).ok_or(Failure::Undecided { entry })?;
             if !entries[entry].certain {
-                // Or it was never taken.
-                ways.extend(before.into_iter().map(|way| way.without(slot)));
-            } else if ways.is_empty() {
-                return Err(Failure::Impossible { entry, ways: under_way.named(before) });
+                // The step may also have had no effect.
+                configurations.extend(before.into_iter().map(|configuration| configuration.without(slot)));
+            } else if configurations.is_empty() {
+                return Err(Failure::Impossible { entry, configurations: open.with_entries(before) });
             }
-            under_way.slots[slot] = None;
+            open.slots[slot] = None;
         } else {
-            let free = under_way.slots.iter().position(Option::is_none);
-            under_way.slots[free.ok_or(Failure::Undecided { entry })?] = Some(entry);
-            ways = ways.into_iter().map(|way| under_way.settled(way)).collect();
+            let free = open.slots.iter().position(Option::is_none);
+            open.slots[free.ok_or(Failure::Undecided { entry })?] = Some(entry);
+            configurations =
+                configurations.into_iter().map(|configuration| open.apply_reads(configuration)).collect();
         }
-        effort.ways_max = effort.ways_max.max(ways.len());
+        stats.configurations_max = stats.configurations_max.max(configurations.len());
     }
-    Ok(effort)
+    Ok(stats)
 }
 
-impl<State> Way<State> {
+impl<State> Configuration<State> {
     fn without(self, slot: usize) -> Self {
-        Self { taken: self.taken.without(slot), ..self }
+        Self { applied: self.applied.without(slot), ..self }
     }
 }
 
-impl<S: Specification> UnderWay<'_, S> {
-    /// The slots that are in use, and what is in them, as far as `way` has not taken it.
-    fn left(&self, way: &Way<S::State>) -> impl Iterator<Item = (usize, &Entry<S::Step>)> {
-        let taken = way.taken;
+impl<S: Specification> OpenSteps<'_, S> {
+    /// The open steps that `configuration` has not applied, with their slots.
+    fn not_applied(
+        &self,
+        configuration: &Configuration<S::State>,
+    ) -> impl Iterator<Item = (usize, &Entry<S::Step>)> {
+        let applied = configuration.applied;
         let used = self.slots.iter().enumerate().filter_map(|(slot, entry)| Some((slot, (*entry)?)));
-        used.filter(move |(slot, _)| !taken.has(*slot)).map(|(slot, entry)| (slot, &self.entries[entry]))
+        used.filter(move |(slot, _)| !applied.contains(*slot))
+            .map(|(slot, entry)| (slot, &self.entries[entry]))
     }
 
     fn slot_of(&self, entry: usize) -> usize {
-        self.slots.iter().position(|slot| *slot == Some(entry)).expect("what ends has begun")
+        self.slots.iter().position(|slot| *slot == Some(entry)).expect("a step starts before it ends")
     }
 
-    /// `way`, with every step taken that only reads and that can be.
-    fn settled(&self, mut way: Way<S::State>) -> Way<S::State> {
-        let reads = self.left(&way).filter(|(_, entry)| entry.certain && S::only_reads(&entry.step));
-        let now = reads.filter(|(_, entry)| S::take(&entry.step, &way.state).is_some());
-        let taken = now.fold(way.taken, |taken, (slot, _)| taken.with(slot));
-        way.taken = taken;
-        way
+    /// Applies every read-only step that is possible in `configuration`.
+    fn apply_reads(&self, mut configuration: Configuration<S::State>) -> Configuration<S::State> {
+        let reads = self
+            .not_applied(&configuration)
+            .filter(|(_, entry)| entry.certain && S::is_read_only(&entry.step));
+        let now = reads.filter(|(_, entry)| S::apply(&entry.step, &configuration.state).is_some());
+        let applied = now.fold(configuration.applied, |applied, (slot, _)| applied.with(slot));
+        configuration.applied = applied;
+        configuration
     }
 
-    /// Every way that goes on from one of `ways` until what is in `slot` is taken, and no further; nothing, if
-    /// there are too many.
-    fn with(&self, slot: usize, ways: &HashSet<Way<S::State>>) -> Option<HashSet<Way<S::State>>> {
-        let mut seen = ways.clone();
-        let mut todo: Vec<_> = ways.iter().cloned().collect();
+    /// Applies open steps to each of `configurations` in every order, until the step in `slot` is applied. Returns
+    /// `None` if there are too many configurations.
+    fn apply_until(
+        &self,
+        slot: usize,
+        configurations: &HashSet<Configuration<S::State>>,
+    ) -> Option<HashSet<Configuration<S::State>>> {
+        let mut seen = configurations.clone();
+        let mut todo: Vec<_> = configurations.iter().cloned().collect();
         let mut done = HashSet::new();
-        while let Some(way) = todo.pop() {
-            if way.taken.has(slot) {
-                done.insert(way.without(slot));
+        while let Some(configuration) = todo.pop() {
+            if configuration.applied.contains(slot) {
+                done.insert(configuration.without(slot));
                 continue;
             }
-            for (next, entry) in self.left(&way) {
-                let Some(state) = S::take(&entry.step, &way.state) else { continue };
-                // What has no effect here may as well not have been taken, if it is not certain that it was.
-                if !entry.certain && state == way.state {
+            for (next, entry) in self.not_applied(&configuration) {
+                let Some(state) = S::apply(&entry.step, &configuration.state) else { continue };
+                // An uncertain step without an effect leads to the same state as not applying it.
+                if !entry.certain && state == configuration.state {
                     continue;
                 }
-                let way = self.settled(Way { state, taken: way.taken.with(next) });
-                if seen.insert(way.clone()) {
-                    todo.push(way);
+                let configuration =
+                    self.apply_reads(Configuration { state, applied: configuration.applied.with(next) });
+                if seen.insert(configuration.clone()) {
+                    todo.push(configuration);
                 }
             }
-            if seen.len() > WAYS_MAX {
+            if seen.len() > CONFIGURATIONS_MAX {
                 return None;
             }
         }
         Some(done)
     }
 
-    /// The ways, with the entries for the slots.
-    fn named(&self, ways: HashSet<Way<S::State>>) -> Vec<(S::State, Vec<usize>)> {
-        let named = |way: Way<S::State>| {
-            let taken = self.slots.iter().enumerate().filter(|(slot, _)| way.taken.has(*slot));
-            let taken = taken.filter_map(|(_, entry)| *entry).collect();
-            (way.state, taken)
+    /// Replaces the slots by the indexes of their entries.
+    fn with_entries(&self, configurations: HashSet<Configuration<S::State>>) -> Vec<(S::State, Vec<usize>)> {
+        let replace_slots = |configuration: Configuration<S::State>| {
+            let applied =
+                self.slots.iter().enumerate().filter(|(slot, _)| configuration.applied.contains(*slot));
+            let applied = applied.filter_map(|(_, entry)| *entry).collect();
+            (configuration.state, applied)
         };
-        ways.into_iter().map(named).collect()
+        configurations.into_iter().map(replace_slots).collect()
     }
 }
 
@@ -212,7 +228,7 @@ impl<S: Specification> UnderWay<'_, S> {
 mod tests {
     use super::*;
 
-    /// A number that is read and written.
+    /// A register that holds one number.
     struct Register;
 
     #[derive(Debug, Clone, Copy)]
@@ -225,14 +241,14 @@ mod tests {
         type State = u8;
         type Step = Step;
 
-        fn take(step: &Step, state: &u8) -> Option<u8> {
+        fn apply(step: &Step, state: &u8) -> Option<u8> {
             match step {
                 Step::Read(value) => (value == state).then_some(*state),
                 Step::Write(value) => Some(*value),
             }
         }
 
-        fn only_reads(step: &Step) -> bool {
+        fn is_read_only(step: &Step) -> bool {
             matches!(step, Step::Read(_))
         }
     }
@@ -245,7 +261,7 @@ mod tests {
         Entry { from, until, certain: false, step }
     }
 
-    /// The entry that is impossible, if one is.
+    /// The index of the entry that no order explains, if there is one.
     fn impossible(entries: &[Entry<Step>]) -> Option<usize> {
         match check::<Register>(0, entries) {
             Ok(_) => None,
@@ -256,71 +272,71 @@ mod tests {
     use Step::{Read, Write};
 
     #[test]
-    fn one_after_the_other_a_read_sees_the_last_write() {
+    fn a_sequential_read_returns_the_last_write() {
         assert_eq!(impossible(&[entry(1, 2, Write(1)), entry(3, 4, Read(1))]), None);
         assert_eq!(impossible(&[entry(1, 2, Write(1)), entry(3, 4, Read(0))]), Some(1));
         assert_eq!(impossible(&[entry(1, 2, Read(1)), entry(3, 4, Write(1))]), Some(0));
     }
 
     #[test]
-    fn what_overlaps_may_have_gone_in_any_order() {
+    fn overlapping_steps_may_have_any_order() {
         let writes = [entry(1, 12, Write(1)), entry(2, 13, Write(2)), entry(3, 14, Write(3))];
         let reads = |[a, b, c]: [u8; 3]| [entry(4, 5, Read(a)), entry(6, 7, Read(b)), entry(8, 9, Read(c))];
         for order in [[3, 2, 1], [1, 2, 3], [0, 2, 2], [2, 3, 3]] {
             assert_eq!(impossible(&[&writes[..], &reads(order)].concat()), None, "{order:?}");
         }
-        // Nobody writes the same twice, so nothing comes back.
+        // Each value is written once, so an overwritten value cannot return.
         assert_eq!(impossible(&[&writes[..], &reads([1, 2, 1])].concat()), Some(5));
         assert_eq!(impossible(&[&writes[..], &reads([2, 0, 1])].concat()), Some(4));
     }
 
     #[test]
-    fn who_is_read_from_the_midst_of_two_writes_overlaps_both() {
-        let midst =
+    fn a_read_may_return_either_of_two_overlapping_writes() {
+        let history =
             [entry(1, 8, Write(1)), entry(2, 9, Write(2)), entry(3, 10, Read(1)), entry(11, 12, Read(2))];
-        assert_eq!(impossible(&midst), None);
+        assert_eq!(impossible(&history), None);
     }
 
     #[test]
-    fn a_write_of_what_is_written_already_may_have_come_later() {
-        let again =
+    fn a_write_of_the_current_value_may_take_effect_later() {
+        let history =
             [entry(1, 10, Write(0)), entry(2, 3, Write(1)), entry(4, 5, Read(1)), entry(11, 12, Read(0))];
-        assert_eq!(impossible(&again), None);
+        assert_eq!(impossible(&history), None);
     }
 
     #[test]
-    fn a_lost_write_happens_at_any_later_moment_or_never() {
+    fn a_write_without_a_response_takes_effect_later_or_never() {
         let written = |reads: [u8; 2]| {
             [lost(1, None, Write(1)), entry(2, 3, Read(reads[0])), entry(4, 5, Read(reads[1]))]
         };
         for possible in [[0, 0], [0, 1], [1, 1]] {
             assert_eq!(impossible(&written(possible)), None, "{possible:?}");
         }
-        assert_eq!(impossible(&written([1, 0])), Some(2), "but not twice, and it is not taken back");
+        assert_eq!(impossible(&written([1, 0])), Some(2), "it takes effect once and is not undone");
     }
 
     #[test]
-    fn a_write_lost_with_its_process_happens_before_that_or_never() {
+    fn a_write_lost_in_a_kill_takes_effect_before_the_kill_or_never() {
         let written = |first: u8, second: u8| {
             [lost(1, Some(4), Write(1)), entry(2, 3, Read(first)), entry(5, 6, Read(second))]
         };
         assert_eq!(impossible(&written(0, 0)), None);
-        assert_eq!(impossible(&written(0, 1)), None, "between the first read and the end");
+        assert_eq!(impossible(&written(0, 1)), None, "it takes effect between the first read and the kill");
         let late = [lost(1, Some(2), Write(1)), entry(3, 4, Read(0)), entry(5, 6, Read(1))];
         assert_eq!(impossible(&late), Some(2));
     }
 
     #[test]
-    fn a_failure_says_what_it_may_have_been_by_then() {
+    fn a_failure_lists_the_possible_states() {
         let history = [entry(1, 6, Write(1)), entry(2, 3, Read(0)), entry(4, 5, Read(7))];
-        let Err(Failure::Impossible { entry: 2, ways }) = check::<Register>(0, &history) else {
+        let Err(Failure::Impossible { entry: 2, configurations }) = check::<Register>(0, &history) else {
             panic!("the last read is impossible")
         };
-        assert_eq!(ways, [(0, vec![])]);
+        assert_eq!(configurations, [(0, vec![])]);
     }
 
     #[test]
-    fn a_long_history_costs_what_it_is_long() {
+    fn a_long_history_needs_few_configurations() {
         let history: Vec<_> = (0..20_000_u64)
             .map(|n| {
                 let value = u8::try_from(n % 200).unwrap();
@@ -331,6 +347,6 @@ mod tests {
                 )
             })
             .collect();
-        assert!(check::<Register>(0, &history).unwrap().ways_max < 50);
+        assert!(check::<Register>(0, &history).unwrap().configurations_max < 50);
     }
 }

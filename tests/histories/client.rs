@@ -1,100 +1,108 @@
-//! Clients: each calls the API as it likes, one call after another, signed in now as this member and now as that one,
-//! and takes down what it is answered.
+//! Clients of a run. Each one makes random calls of the API, one after another, as different accounts, and records the
+//! responses.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::{EmailAddress, InvitationId, OrganizationId, Role, Status};
 use fastrand::Rng;
-use harness::{NoAnswer, Person};
+use harness::{NoResponse, Person};
 use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::contract::{Account, Action, Answer, InvitationRow, InviteResult, Link, MemberRow, View};
-use crate::history::{Call, End, Moments};
-use crate::site::Life;
+use crate::contract::{Account, Action, InvitationRow, InviteResult, Link, MemberRow, Response, View};
+use crate::history::{Call, LogicalClock, Outcome};
+use crate::laptop::Instance;
 
-/// Items on a page, where a list is read page by page.
+/// Items per page, if a list is read page by page.
 const PAGE: usize = 3;
-/// So many calls are about the same.
-const QUARREL: usize = 6;
-/// No list of so few people has more pages.
+/// The number of consecutive calls of all clients that contend for the same thing.
+const CALLS_PER_CONTENTION: usize = 6;
+/// The maximum number of pages of a list. The lists are short, so more pages mean that the cursors never end.
 const PAGES_MAX: usize = 20;
 
-/// An organization as its clients share it.
+/// The state that the clients of one organization share.
 pub struct Shared {
-    /// Its id.
+    /// The organization's id.
     pub organization: String,
-    /// Everybody who may sign in.
+    /// All accounts that clients sign in with.
     pub accounts: Vec<Account>,
-    /// Numbers what happens.
-    pub moments: Arc<Moments>,
-    /// What was called so far.
+    /// The clock of the run.
+    pub clock: Arc<LogicalClock>,
+    /// The calls so far.
     pub calls: Mutex<Vec<Call>>,
-    /// How many calls there were, in all organizations: whoever kills waits for them.
+    /// The number of calls so far, in all organizations. A kill waits for a certain number.
     pub count: watch::Sender<usize>,
-    /// What clients believe, so that what they do often makes sense: who is a member, which addresses are invited.
-    rumours: Mutex<Rumours>,
+    /// The members and pending invitations in the newest responses. Clients use them to choose calls that often
+    /// succeed.
+    observed: Mutex<Observed>,
 }
 
-struct Rumours {
+/// A possibly stale view of the organization.
+struct Observed {
     members: BTreeMap<String, Role>,
+    /// The addresses with a pending invitation.
     pending: Vec<String>,
-    /// What the next calls are about, and how many of them.
-    quarrel: (Quarrel, usize),
+    /// The subject of the next calls, and the number of calls left.
+    contention: (Contention, usize),
 }
 
-/// What clients call about at the same time, so that they are in each other's way.
+/// A subject for which the clients of an organization contend at the same time.
 #[derive(Debug, Clone)]
-enum Quarrel {
-    /// Nothing in particular.
+enum Contention {
+    /// Nothing.
     None,
-    /// Who remains an owner.
+    /// The last owner: owners demote and remove each other.
     Owners,
-    /// Who gets the last seats.
+    /// The last seats.
     Seats,
-    /// What becomes of one invitation.
+    /// The invitation of this address.
     Invitation(String),
 }
 
-/// One of those who call.
+/// A client.
 pub struct Client {
     number: usize,
-    chance: Rng,
+    rng: Rng,
     shared: Arc<Shared>,
-    lives: watch::Receiver<Option<Life>>,
-    /// The life of the process that was called last.
-    life: Option<usize>,
-    /// The accounts that are signed in there.
+    instances: watch::Receiver<Option<Instance>>,
+    /// The number of the process that received the last call.
+    instance: Option<usize>,
+    /// The accounts that are signed in at this process.
     signed_in: BTreeMap<Account, Person>,
 }
 
-/// A call before it is made: a link's token is nothing to write down.
-struct Intention {
+/// A call that was not made yet.
+struct PlannedCall {
     caller: Account,
     action: Action,
+    /// The token of the link, which is not recorded.
     token: Option<String>,
 }
 
 impl Shared {
-    /// An organization that somebody has founded.
+    /// The shared state of an organization that `founder` has just created.
     pub fn new(
         organization: &str,
         accounts: Vec<Account>,
         founder: &Account,
-        moments: Arc<Moments>,
+        clock: Arc<LogicalClock>,
         count: watch::Sender<usize>,
     ) -> Self {
         let members = BTreeMap::from([(founder.user.clone(), Role::Owner)]);
         Self {
             organization: organization.to_owned(),
             accounts,
-            moments,
+            clock,
             calls: Mutex::default(),
             count,
-            rumours: Mutex::new(Rumours { members, pending: Vec::new(), quarrel: (Quarrel::None, 0) }),
+            observed: Mutex::new(Observed {
+                members,
+                pending: Vec::new(),
+                contention: (Contention::None, 0),
+            }),
         }
     }
 
@@ -104,44 +112,44 @@ impl Shared {
 
     /// The id of an address's invitation.
     fn invitation(&self, email: &str) -> InvitationId {
-        let organization = OrganizationId::parse(&self.organization).expect("an organization has an id");
-        InvitationId::of(&organization, &EmailAddress::parse(email).expect("an address"))
+        let organization = OrganizationId::parse(&self.organization).expect("the organization's id is valid");
+        InvitationId::of(&organization, &EmailAddress::parse(email).expect("the address is valid"))
     }
 
-    fn take_down(&self, call: Call) {
-        self.hear_of(&call);
+    fn record(&self, call: Call) {
+        self.observe(&call);
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
         self.count.send_modify(|count| *count += 1);
     }
 
-    fn hear_of(&self, call: &Call) {
-        let mut rumours = self.rumours.lock().unwrap_or_else(PoisonError::into_inner);
-        match &call.end {
-            End::Answered(_, Answer::Members(rows)) => {
-                rumours.members = rows.iter().map(|row| (row.user_id.clone(), row.role)).collect();
+    fn observe(&self, call: &Call) {
+        let mut observed = self.observed.lock().unwrap_or_else(PoisonError::into_inner);
+        match &call.outcome {
+            Outcome::Response(_, Response::Members(rows)) => {
+                observed.members = rows.iter().map(|row| (row.user_id.clone(), row.role)).collect();
             }
-            End::Answered(_, Answer::Member(row)) => {
-                rumours.members.insert(row.user_id.clone(), row.role);
+            Outcome::Response(_, Response::Member(row)) => {
+                observed.members.insert(row.user_id.clone(), row.role);
             }
-            End::Answered(_, Answer::Invitations(rows)) => {
+            Outcome::Response(_, Response::Invitations(rows)) => {
                 let pending = rows.iter().filter(|row| row.status == Status::Pending);
-                rumours.pending = pending.map(|row| row.email.clone()).collect();
+                observed.pending = pending.map(|row| row.email.clone()).collect();
             }
-            End::Answered(_, Answer::Results(results)) => {
+            Outcome::Response(_, Response::Results(results)) => {
                 for result in results {
                     if let InviteResult::Invited { email, .. } = result
-                        && !rumours.pending.contains(email)
+                        && !observed.pending.contains(email)
                     {
-                        rumours.pending.push(email.clone());
+                        observed.pending.push(email.clone());
                     }
                 }
             }
-            End::Answered(_, Answer::Nothing) => match &call.action {
+            Outcome::Response(_, Response::NoContent) => match &call.action {
                 Some(Action::Remove(user)) => {
-                    rumours.members.remove(user);
+                    observed.members.remove(user);
                 }
                 Some(Action::Revoke(email) | Action::Decline(Link { email, .. })) => {
-                    rumours.pending.retain(|pending| pending != email);
+                    observed.pending.retain(|pending| pending != email);
                 }
                 _ => {}
             },
@@ -151,294 +159,303 @@ impl Shared {
 }
 
 impl Client {
-    /// The client of that number, who does what chance says.
+    /// A client with this number. `rng` decides its calls.
     pub fn new(
         number: usize,
-        chance: Rng,
+        rng: Rng,
         shared: Arc<Shared>,
-        lives: watch::Receiver<Option<Life>>,
+        instances: watch::Receiver<Option<Instance>>,
     ) -> Self {
-        Self { number, chance, shared, lives, life: None, signed_in: BTreeMap::new() }
+        Self { number, rng, shared, instances, instance: None, signed_in: BTreeMap::new() }
     }
 
-    /// Makes so many calls.
-    pub async fn calls(mut self, calls: usize) {
+    /// Makes this number of calls.
+    pub async fn run(mut self, calls: usize) {
         for _ in 0..calls {
-            self.acts().await;
+            self.make_random_call().await;
         }
     }
 
-    async fn acts(&mut self) {
-        let intention = loop {
-            match self.intends().await {
-                Ok(Some(intention)) => break intention,
-                // No mail to act on yet, or nobody there to ask for one: something else, then.
+    async fn make_random_call(&mut self) {
+        let call = loop {
+            match self.choose_call().await {
+                Ok(Some(call)) => break call,
+                // No mail exists yet. Choose another call.
                 Ok(None) => {}
-                Err(_) => self.outlives().await,
+                Err(_) => self.wait_for_next_instance().await,
             }
         };
-        self.makes(intention).await;
+        self.make_call(call).await;
     }
 
-    /// Looks at everything, as everybody: where nobody else is at it, these calls show all that there is.
-    pub async fn looks_at_everything(&mut self) {
+    /// Reads the organization and both lists as every account. Without concurrent calls this shows the whole state.
+    pub async fn read_everything(&mut self) {
         for caller in self.shared.accounts.clone() {
-            for action in [Action::Look, Action::Members, Action::Invitations] {
-                self.makes(Intention { caller: caller.clone(), action, token: None }).await;
+            for action in [Action::GetOrganization, Action::ListMembers, Action::ListInvitations] {
+                self.make_call(PlannedCall { caller: caller.clone(), action, token: None }).await;
             }
         }
     }
 
-    /// An owner, if there is one as there should be, and the invitations as the list shows them.
-    pub async fn asks_an_owner(&mut self) -> Option<(Account, Vec<Value>)> {
+    /// Finds an owner, and reads the list of invitations as this owner. `None` if the organization has no owner.
+    pub async fn list_as_owner(&mut self) -> Option<(Account, Vec<Value>)> {
         for account in self.shared.accounts.clone() {
-            let look = Intention { caller: account.clone(), action: Action::Look, token: None };
-            match self.makes(look).await {
-                End::Answered(_, Answer::Organization(View { role: Role::Owner, .. })) => {}
+            let read = PlannedCall { caller: account.clone(), action: Action::GetOrganization, token: None };
+            match self.make_call(read).await {
+                Outcome::Response(_, Response::Organization(View { role: Role::Owner, .. })) => {}
                 _ => continue,
             }
-            let (owner, _) = self.signs_in(&account).await;
+            let (owner, _) = self.sign_in(&account).await;
             let path = self.shared.path("/invitations?limit=1000");
-            let list = owner.tries(Method::GET, &path, None).await.expect("nobody kills any more");
+            let list = owner.tries(Method::GET, &path, None).await.expect("the laptop runs");
             return Some((account, list.items()));
         }
         None
     }
 
     /// Resends the invitation of an address.
-    pub async fn resends(mut self, caller: Account, email: String) {
-        self.makes(Intention { caller, action: Action::Resend(email), token: None }).await;
+    pub async fn resend(mut self, caller: Account, email: String) {
+        self.make_call(PlannedCall { caller, action: Action::Resend(email), token: None }).await;
     }
 
-    /// Opens the link of the newest mail to an address; its generation, if there is one.
-    pub async fn opens_the_newest(&mut self, email: &str) -> Option<u32> {
+    /// Previews the link in the newest mail to an address. Returns its generation, or `None` if there is no mail.
+    pub async fn preview_newest_link(&mut self, email: &str) -> Option<u32> {
         let caller = self.shared.accounts[0].clone();
-        let links = self.reads_mail(&caller, email).await.expect("nobody kills any more");
+        let links = self.read_links(&caller, email).await.expect("the laptop runs");
         let (generation, token) = links.into_iter().max()?;
         let action = Action::Preview(Link { email: email.to_owned(), generation });
-        self.makes(Intention { caller, action, token: Some(token) }).await;
+        self.make_call(PlannedCall { caller, action, token: Some(token) }).await;
         Some(generation)
     }
 
-    /// What to do next, as chance has it; nothing, if there is no link to do it with.
-    async fn intends(&mut self) -> Result<Option<Intention>, NoAnswer> {
-        match self.quarrel() {
-            Quarrel::None => {}
-            Quarrel::Owners => {
-                if let Some(intention) = self.gives_up_an_owner() {
-                    return Ok(Some(intention));
+    /// Chooses the next call at random. `None` if the call needs a link and there is none.
+    async fn choose_call(&mut self) -> Result<Option<PlannedCall>, NoResponse> {
+        match self.next_contention() {
+            Contention::None => {}
+            Contention::Owners => {
+                if let Some(call) = self.choose_owner_change() {
+                    return Ok(Some(call));
                 }
             }
-            Quarrel::Seats => {
+            Contention::Seats => {
                 let emails = vec![self.any_address()];
                 let action = Action::Invite { emails, role: Role::Member };
-                return Ok(Some(Intention { caller: self.somebody(), action, token: None }));
+                return Ok(Some(PlannedCall { caller: self.likely_member(), action, token: None }));
             }
-            Quarrel::Invitation(email) if self.chance.f64() < 0.6 => {
-                return self.intends_with_a_link(email).await;
+            Contention::Invitation(email) if self.rng.f64() < 0.6 => {
+                return self.choose_link_call(email).await;
             }
-            Quarrel::Invitation(email) => {
-                let action = if self.chance.bool() { Action::Resend(email) } else { Action::Revoke(email) };
-                return Ok(Some(Intention { caller: self.somebody(), action, token: None }));
+            Contention::Invitation(email) => {
+                let action = if self.rng.bool() { Action::Resend(email) } else { Action::Revoke(email) };
+                return Ok(Some(PlannedCall { caller: self.likely_member(), action, token: None }));
             }
         }
-        let caller = self.somebody();
-        let role = if self.chance.f64() < 0.45 { Role::Owner } else { Role::Member };
-        let action = match self.chance.u32(..100) {
+        let caller = self.likely_member();
+        let role = if self.rng.f64() < 0.45 { Role::Owner } else { Role::Member };
+        let action = match self.rng.u32(..100) {
             0..15 => {
-                let emails = (0..self.chance.usize(1..=3)).map(|_| self.any_address()).collect();
+                let emails = (0..self.rng.usize(1..=3)).map(|_| self.any_address()).collect();
                 Action::Invite { emails, role }
             }
             15..50 => {
-                let email = self.invited_address();
-                return self.intends_with_a_link(email).await;
+                let email = self.likely_invited_address();
+                return self.choose_link_call(email).await;
             }
-            50..57 => Action::Resend(self.invited_address()),
-            57..61 => Action::Revoke(self.invited_address()),
-            61..72 => Action::RoleEdit { user: self.somebody().user, role },
-            72..78 => Action::Remove(self.somebody().user),
+            50..57 => Action::Resend(self.likely_invited_address()),
+            57..61 => Action::Revoke(self.likely_invited_address()),
+            61..72 => Action::RoleEdit { user: self.likely_member().user, role },
+            72..78 => Action::Remove(self.likely_member().user),
             78..80 => Action::Remove(caller.user.clone()),
-            80..87 => Action::Members,
-            87..94 => Action::Invitations,
-            _ => Action::Look,
+            80..87 => Action::ListMembers,
+            87..94 => Action::ListInvitations,
+            _ => Action::GetOrganization,
         };
-        Ok(Some(Intention { caller, action, token: None }))
+        Ok(Some(PlannedCall { caller, action, token: None }))
     }
 
-    /// What the next call is about: what others call about, or something new.
-    fn quarrel(&mut self) -> Quarrel {
-        let email = self.invited_address();
-        let mut rumours = self.shared.rumours.lock().unwrap_or_else(PoisonError::into_inner);
-        let (quarrel, left) = &mut rumours.quarrel;
+    /// Returns the subject of the next call. The clients share it, and it changes after `CALLS_PER_CONTENTION` calls.
+    fn next_contention(&mut self) -> Contention {
+        let email = self.likely_invited_address();
+        let mut observed = self.shared.observed.lock().unwrap_or_else(PoisonError::into_inner);
+        let (contention, left) = &mut observed.contention;
         if *left == 0 {
-            *left = QUARREL;
-            *quarrel = match self.chance.u32(..6) {
-                0..2 => Quarrel::Owners,
-                2 => Quarrel::Seats,
-                3 => Quarrel::Invitation(email),
-                _ => Quarrel::None,
+            *left = CALLS_PER_CONTENTION;
+            *contention = match self.rng.u32(..6) {
+                0..2 => Contention::Owners,
+                2 => Contention::Seats,
+                3 => Contention::Invitation(email),
+                _ => Contention::None,
             };
         }
         *left -= 1;
-        quarrel.clone()
+        contention.clone()
     }
 
-    /// One owner demotes or removes another, or leaves; the only one makes another, if there is somebody.
-    fn gives_up_an_owner(&mut self) -> Option<Intention> {
-        let owners = self.rumoured(|role| role == Some(Role::Owner));
-        let caller = self.chance.choice(&owners)?.clone();
+    /// Chooses a call by which an owner demotes or removes an owner, or leaves. If there is only one owner, the owner
+    /// promotes a member instead.
+    fn choose_owner_change(&mut self) -> Option<PlannedCall> {
+        let owners = self.accounts_by_role(|role| role == Some(Role::Owner));
+        let caller = self.rng.choice(&owners)?.clone();
         let action = if owners.len() < 2 {
-            let members = self.rumoured(|role| role == Some(Role::Member));
-            Action::RoleEdit { user: self.chance.choice(members)?.user, role: Role::Owner }
+            let members = self.accounts_by_role(|role| role == Some(Role::Member));
+            Action::RoleEdit { user: self.rng.choice(members)?.user, role: Role::Owner }
         } else {
-            let target = self.chance.choice(&owners)?.user.clone();
-            match self.chance.u32(..4) {
+            let target = self.rng.choice(&owners)?.user.clone();
+            match self.rng.u32(..4) {
                 0..2 => Action::RoleEdit { user: target, role: Role::Member },
                 2 => Action::Remove(target),
                 _ => Action::Remove(caller.user.clone()),
             }
         };
-        Some(Intention { caller, action, token: None })
+        Some(PlannedCall { caller, action, token: None })
     }
 
-    async fn intends_with_a_link(&mut self, email: String) -> Result<Option<Intention>, NoAnswer> {
+    async fn choose_link_call(&mut self, email: String) -> Result<Option<PlannedCall>, NoResponse> {
         let holders = self.shared.accounts.iter().filter(|account| account.email == email);
         let holders: Vec<_> = holders.cloned().collect();
-        let caller = match self.chance.choice(holders) {
-            Some(holder) if self.chance.f64() < 0.9 => holder,
-            _ => self.anybody(),
+        let caller = match self.rng.choice(holders) {
+            Some(holder) if self.rng.f64() < 0.9 => holder,
+            _ => self.any_account(),
         };
-        let mut links = self.reads_mail(&caller, &email).await?;
+        let mut links = self.read_links(&caller, &email).await?;
         links.sort_unstable();
         let newest = links.pop();
-        let older = self.chance.choice(links).filter(|_| self.chance.f64() < 0.15);
+        let older = self.rng.choice(links).filter(|_| self.rng.f64() < 0.15);
         let Some((generation, token)) = older.or(newest) else { return Ok(None) };
         let link = Link { email, generation };
-        let action = match self.chance.u32(..10) {
+        let action = match self.rng.u32(..10) {
             0..2 => Action::Preview(link),
             2 => Action::Decline(link),
             _ => Action::Accept(link),
         };
-        Ok(Some(Intention { caller, action, token: Some(token) }))
+        Ok(Some(PlannedCall { caller, action, token: Some(token) }))
     }
 
-    fn anybody(&mut self) -> Account {
+    fn any_account(&mut self) -> Account {
         let accounts = &self.shared.accounts;
-        accounts[self.chance.usize(..accounts.len())].clone()
+        accounts[self.rng.usize(..accounts.len())].clone()
     }
 
-    /// Most often a member, as far as one has heard.
-    fn somebody(&mut self) -> Account {
-        let members = self.rumoured(|role| role.is_some());
-        match self.chance.choice(members) {
-            Some(member) if self.chance.f64() < 0.9 => member,
-            _ => self.anybody(),
+    /// An account that probably belongs to a member.
+    fn likely_member(&mut self) -> Account {
+        let members = self.accounts_by_role(|role| role.is_some());
+        match self.rng.choice(members) {
+            Some(member) if self.rng.f64() < 0.9 => member,
+            _ => self.any_account(),
         }
     }
 
-    /// Accounts whose role is one of these, as far as one has heard.
-    fn rumoured(&self, fits: impl Fn(Option<Role>) -> bool) -> Vec<Account> {
-        let rumours = self.shared.rumours.lock().unwrap_or_else(PoisonError::into_inner);
-        let role = |account: &Account| rumours.members.get(&account.user).copied();
+    /// The accounts for which `fits` accepts the role that was observed last.
+    fn accounts_by_role(&self, fits: impl Fn(Option<Role>) -> bool) -> Vec<Account> {
+        let observed = self.shared.observed.lock().unwrap_or_else(PoisonError::into_inner);
+        let role = |account: &Account| observed.members.get(&account.user).copied();
         self.shared.accounts.iter().filter(|account| fits(role(account))).cloned().collect()
     }
 
     fn any_address(&mut self) -> String {
-        self.anybody().email
+        self.any_account().email
     }
 
-    /// Most often one that is invited, as far as one has heard.
-    fn invited_address(&mut self) -> String {
-        let pending = self.shared.rumours.lock().unwrap_or_else(PoisonError::into_inner).pending.clone();
-        match self.chance.choice(pending) {
-            Some(email) if self.chance.f64() < 0.85 => email,
+    /// An address that probably has a pending invitation.
+    fn likely_invited_address(&mut self) -> String {
+        let pending = self.shared.observed.lock().unwrap_or_else(PoisonError::into_inner).pending.clone();
+        match self.rng.choice(pending) {
+            Some(email) if self.rng.f64() < 0.85 => email,
             _ => self.any_address(),
         }
     }
 
-    /// The links that an address was sent in this organization, by generation.
-    async fn reads_mail(&mut self, caller: &Account, email: &str) -> Result<Vec<(u32, String)>, NoAnswer> {
-        let at = self.shared.moments.next();
-        let visitor = self.lives().await.visitor;
-        let answer = visitor.tries(Method::GET, &format!("/_dev/mail?to={email}"), None).await?;
-        let mails = answer.is(200);
+    /// The links in the mails to an address in this organization, each with its generation.
+    async fn read_links(&mut self, caller: &Account, email: &str) -> Result<Vec<(u32, String)>, NoResponse> {
+        let sent_at = self.shared.clock.tick();
+        let anonymous = self.current_instance().await.anonymous;
+        let response = anonymous.tries(Method::GET, &format!("/_dev/mail?to={email}"), None).await?;
+        let mails = response.is(200);
         let tokens =
             mails["items"].as_array().into_iter().flatten().filter_map(|mail| mail["token"].as_str());
         let links: Vec<_> = tokens.map(|token| (generation(token), token.to_owned())).collect();
         if let Some(newest) = links.iter().map(|(generation, _)| *generation).max() {
-            let end = End::Mailed(self.shared.moments.next(), email.to_owned(), newest);
+            let outcome = Outcome::Mailed(self.shared.clock.tick(), email.to_owned(), newest);
             let caller = caller.clone();
-            self.shared.take_down(Call { client: self.number, caller, action: None, at, end });
+            self.shared.record(Call { client: self.number, caller, action: None, sent_at, outcome });
         }
         Ok(links)
     }
 
-    /// The process's life that is now, once there is one.
-    async fn lives(&mut self) -> Life {
-        let life = self.lives.wait_for(Option::is_some).await.expect("the site outlives its clients");
-        let life = life.clone().expect("it was waited for");
-        if self.life != Some(life.number) {
-            self.life = Some(life.number);
-            // Another process is another issuer: its address has changed.
+    /// Returns the running process. Waits for one if none runs.
+    async fn current_instance(&mut self) -> Instance {
+        let instance = self
+            .instances
+            .wait_for(Option::is_some)
+            .await
+            .expect("the laptop exists longer than its clients");
+        let instance = instance.clone().expect("`wait_for` returned an instance");
+        if self.instance != Some(instance.number) {
+            self.instance = Some(instance.number);
+            // A new process has a new port, so the tokens of the old process have another issuer.
             self.signed_in.clear();
         }
-        life
+        instance
     }
 
-    /// Resolves once the process is gone that has not answered, and there is another.
-    async fn outlives(&mut self) {
-        let before = self.life;
-        let gone = |life: &Option<Life>| life.as_ref().is_some_and(|life| Some(life.number) != before);
-        self.lives.wait_for(gone).await.expect("the site outlives its clients");
+    /// Waits until a later process than the one of the last call runs.
+    async fn wait_for_next_instance(&mut self) {
+        let before = self.instance;
+        let gone = |instance: &Option<Instance>| {
+            instance.as_ref().is_some_and(|instance| Some(instance.number) != before)
+        };
+        self.instances.wait_for(gone).await.expect("the laptop exists longer than its clients");
     }
 
-    /// The account, signed in at the process that is now, and the number of its life.
-    async fn signs_in(&mut self, account: &Account) -> (Person, usize) {
+    /// Signs the account in at the running process. Returns its client and the number of the process.
+    async fn sign_in(&mut self, account: &Account) -> (Person, usize) {
         loop {
-            let life = self.lives().await;
+            let instance = self.current_instance().await;
             if let Some(person) = self.signed_in.get(account) {
-                return (person.clone(), life.number);
+                return (person.clone(), instance.number);
             }
             let claims = json!({ "sub": account.user, "email": account.email, "email_verified": true });
-            match life.visitor.tries(Method::POST, "/_dev/token", Some(&claims)).await {
-                Ok(answer) => {
-                    let token = answer.is(200)["access_token"].as_str().map(str::to_owned);
-                    let person = life.visitor.with_token(&token.expect("the issuer gives a token"));
+            match instance.anonymous.tries(Method::POST, "/_dev/token", Some(&claims)).await {
+                Ok(response) => {
+                    let token = response.is(200)["access_token"].as_str().map(str::to_owned);
+                    let person =
+                        instance.anonymous.with_token(&token.expect("the response contains a token"));
                     self.signed_in.insert(account.clone(), person);
                 }
-                Err(_) => self.outlives().await,
+                Err(_) => self.wait_for_next_instance().await,
             }
         }
     }
 
-    async fn makes(&mut self, Intention { caller, action, token }: Intention) -> End {
-        let (person, life) = self.signs_in(&caller).await;
-        let at = self.shared.moments.next();
-        let answered = self.asks(&person, &action, token.as_deref()).await;
-        let killed = answered.is_err();
-        let over = self.shared.moments.next();
-        let end = match answered {
-            Ok(answer) if is_unavailable(&answer) => End::Unavailable(life),
-            Ok(answer) => End::Answered(over, answer),
-            Err(_) => End::Lost(life),
+    async fn make_call(&mut self, PlannedCall { caller, action, token }: PlannedCall) -> Outcome {
+        let (person, instance) = self.sign_in(&caller).await;
+        let sent_at = self.shared.clock.tick();
+        let response = self.send(&person, &action, token.as_deref()).await;
+        let killed = response.is_err();
+        let ended_at = self.shared.clock.tick();
+        let outcome = match response {
+            Ok(response) if is_unavailable(&response) => Outcome::Unavailable(instance),
+            Ok(response) => Outcome::Response(ended_at, response),
+            Err(_) => Outcome::Lost(instance),
         };
-        let call = Call { client: self.number, caller, action: Some(action), at, end: end.clone() };
-        self.shared.take_down(call);
+        let call =
+            Call { client: self.number, caller, action: Some(action), sent_at, outcome: outcome.clone() };
+        self.shared.record(call);
         if killed {
-            self.outlives().await;
+            self.wait_for_next_instance().await;
         }
-        end
+        outcome
     }
 
-    async fn asks(
+    async fn send(
         &mut self,
         person: &Person,
         action: &Action,
         token: Option<&str>,
-    ) -> Result<Answer, NoAnswer> {
+    ) -> Result<Response, NoResponse> {
         let shared = Arc::clone(&self.shared);
         let invitation = |email: &str| format!("/invitations/{}", shared.invitation(email));
-        let link = || json!({ "token": token.expect("a link has a token") });
+        let link = || json!({ "token": token.expect("a call with a link has a token") });
         let (method, path, body) = match action {
             Action::Invite { emails, role } => {
                 let body = json!({ "emails": emails, "role": role });
@@ -456,104 +473,104 @@ impl Client {
                 (Method::PATCH, shared.path(&format!("/members/{user}")), Some(body))
             }
             Action::Remove(user) => (Method::DELETE, shared.path(&format!("/members/{user}")), None),
-            Action::Look => (Method::GET, shared.path(""), None),
-            Action::Members => return self.lists(person, "/members", members).await,
-            Action::Invitations => return self.lists(person, "/invitations", invitations).await,
+            Action::GetOrganization => (Method::GET, shared.path(""), None),
+            Action::ListMembers => return self.read_list(person, "/members", member_rows).await,
+            Action::ListInvitations => return self.read_list(person, "/invitations", invitation_rows).await,
         };
-        let answer = person.tries(method, &path, body.as_ref()).await?;
-        Ok(understood(action, answer.status.as_u16(), &answer.body))
+        let response = person.tries(method, &path, body.as_ref()).await?;
+        Ok(parse_response(action, response.status.as_u16(), &response.body))
     }
 
-    /// Reads a list to its end: at once, or page by page.
-    async fn lists(
+    /// Reads a whole list, in one page or in several.
+    async fn read_list(
         &mut self,
         person: &Person,
         below: &str,
-        answer: fn(Vec<Value>) -> Answer,
-    ) -> Result<Answer, NoAnswer> {
-        let limit = if self.chance.bool() { PAGE } else { 1_000 };
+        into_response: fn(Vec<Value>) -> Response,
+    ) -> Result<Response, NoResponse> {
+        let limit = if self.rng.bool() { PAGE } else { 1_000 };
         let mut items = Vec::new();
         let mut cursor = String::new();
         for _ in 0..PAGES_MAX {
             let path = self.shared.path(&format!("{below}?limit={limit}{cursor}"));
             let page = person.tries(Method::GET, &path, None).await?;
             if page.status != 200 {
-                return Ok(refused(page.status.as_u16(), &page.body));
+                return Ok(parse_problem(page.status.as_u16(), &page.body));
             }
             items.extend(page.body["items"].as_array().into_iter().flatten().cloned());
             match page.body["next_cursor"].as_str() {
                 Some(next) => cursor = format!("&cursor={next}"),
-                None => return Ok(answer(items)),
+                None => return Ok(into_response(items)),
             }
         }
-        Ok(Answer::Strange(format!("{below} has no end")))
+        Ok(Response::Undocumented(format!("{below} never ends")))
     }
 }
 
-/// 503: nothing half done, but perhaps all of it.
-fn is_unavailable(answer: &Answer) -> bool {
-    matches!(answer, Answer::Refused(refusal) if refusal.status == 503)
+/// Whether the response is 503. The call may have taken effect.
+fn is_unavailable(response: &Response) -> bool {
+    matches!(response, Response::Refused(refusal) if refusal.status == 503)
 }
 
 /// The generation in `v1.<kid>.<org>.<invitation id>.<generation>.<expires_at>.<MAC>`.
 fn generation(token: &str) -> u32 {
     let generation = token.split('.').nth(4).and_then(|generation| generation.parse().ok());
-    generation.expect("a token names its generation")
+    generation.expect("a token contains its generation")
 }
 
-/// What the API has answered to something that is no list.
-fn understood(action: &Action, status: u16, body: &Value) -> Answer {
+/// Parses the response to any action except the lists.
+fn parse_response(action: &Action, status: u16, body: &Value) -> Response {
     match (action, status) {
-        (Action::Invite { .. }, 200) => read(&body["results"], Answer::Results),
-        (Action::Resend(_), 200) => read(body, Answer::Invitation),
-        (Action::Accept(_) | Action::RoleEdit { .. }, 200) => read(body, Answer::Member),
-        (Action::Preview(_), 200) => read(body, Answer::Preview),
-        (Action::Look, 200) => read(body, Answer::Organization),
-        (Action::Revoke(_) | Action::Decline(_) | Action::Remove(_), 204) => Answer::Nothing,
-        _ => refused(status, body),
+        (Action::Invite { .. }, 200) => parse(&body["results"], Response::Results),
+        (Action::Resend(_), 200) => parse(body, Response::Invitation),
+        (Action::Accept(_) | Action::RoleEdit { .. }, 200) => parse(body, Response::Member),
+        (Action::Preview(_), 200) => parse(body, Response::Preview),
+        (Action::GetOrganization, 200) => parse(body, Response::Organization),
+        (Action::Revoke(_) | Action::Decline(_) | Action::Remove(_), 204) => Response::NoContent,
+        _ => parse_problem(status, body),
     }
 }
 
-fn refused(status: u16, body: &Value) -> Answer {
-    match read(body, Answer::Refused) {
-        Answer::Refused(refusal) if refusal.status == status => Answer::Refused(refusal),
-        _ => Answer::Strange(format!("{status} {body}")),
+fn parse_problem(status: u16, body: &Value) -> Response {
+    match parse(body, Response::Refused) {
+        Response::Refused(refusal) if refusal.status == status => Response::Refused(refusal),
+        _ => Response::Undocumented(format!("{status} {body}")),
     }
 }
 
-fn read<T: DeserializeOwned>(body: &Value, answer: fn(T) -> Answer) -> Answer {
+fn parse<T: DeserializeOwned>(body: &Value, into_response: fn(T) -> Response) -> Response {
     match serde_json::from_value(body.clone()) {
-        Ok(read) => answer(read),
-        Err(error) => Answer::Strange(format!("{error}: {body}")),
+        Ok(parsed) => into_response(parsed),
+        Err(error) => Response::Undocumented(format!("{error}: {body}")),
     }
 }
 
-fn members(items: Vec<Value>) -> Answer {
+fn member_rows(items: Vec<Value>) -> Response {
     let key = |row: &MemberRow| row.user_id.clone();
-    rows(items, key, Answer::Members)
+    unique_rows(items, key, Response::Members)
 }
 
-fn invitations(items: Vec<Value>) -> Answer {
+fn invitation_rows(items: Vec<Value>) -> Response {
     let key = |row: &InvitationRow| row.email.clone();
-    rows(items, key, Answer::Invitations)
+    unique_rows(items, key, Response::Invitations)
 }
 
-/// No row comes twice: the order of a list is stable.
-fn rows<Row: DeserializeOwned>(
+/// Parses the rows of a list. A row that appears twice is undocumented, because the order of a list is stable.
+fn unique_rows<Row: DeserializeOwned>(
     items: Vec<Value>,
     key: impl Fn(&Row) -> String,
-    answer: fn(Vec<Row>) -> Answer,
-) -> Answer {
+    into_response: fn(Vec<Row>) -> Response,
+) -> Response {
     let text = Value::Array(items);
     match serde_json::from_value::<Vec<Row>>(text.clone()) {
         Ok(rows) => {
             let mut keys: Vec<_> = rows.iter().map(key).collect();
             keys.sort_unstable();
             if keys.windows(2).any(|pair| pair[0] == pair[1]) {
-                return Answer::Strange(format!("a row comes twice: {text}"));
+                return Response::Undocumented(format!("a row appears twice: {text}"));
             }
-            answer(rows)
+            into_response(rows)
         }
-        Err(error) => Answer::Strange(format!("{error}: {text}")),
+        Err(error) => Response::Undocumented(format!("{error}: {text}")),
     }
 }

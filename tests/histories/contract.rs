@@ -1,20 +1,21 @@
-//! The contract as one organization's days, one call at a time: what each call is answered, and what is then. It is
-//! written from the contract and the rules, and from nothing else; of the product's code it takes the names of roles and
-//! statuses, and of the reference model what a role may do.
+//! The sequential model of one organization: for each call, its response and the organization's new state.
 //!
-//! No time passes in it: the clock of a run is never advanced, and 48 hours are longer than a run. Nor are there
-//! limits (`--no-limits`).
+//! The model follows the API contract and the rules, not the code. It uses only the names of roles and statuses from
+//! the domain, and the permissions of each role from the reference model.
 //!
-//! What is read in one snapshot is one step: an organization with the caller's role, an invitation that a link shows.
-//! A list is not: the contract promises one read for a page and another, at the same time, for the caller's
-//! membership; on AWS a page is no snapshot either. So each of its rows is a step by itself, whose moment lies within
-//! the call's, and so is each row that is missing, and the membership. Where nobody else is at it, as in the end of a
-//! run, that is the whole list.
+//! The model has no time, because a run is shorter than the 48 hours until an invitation expires and never advances the
+//! clock. It has no limits, because the laptop (the local server started by `cargo run`) runs with `--no-limits`.
+//!
+//! A response that is read in one snapshot is one step: an organization with the caller's role, or the preview of a
+//! link. A list is not one snapshot: the contract specifies one read per page, and a concurrent read of the caller's
+//! membership. On AWS not even a page is a snapshot. So the membership, each row, and each missing row is a step of its
+//! own during the call. At the end of a run there are no concurrent calls, so these steps together check the whole
+//! list.
 
 use std::collections::BTreeMap;
 
 use domain::{Role, Status};
-use reference::{may_govern, may_grant};
+use reference::{is_owner_privilege, may_grant};
 use serde::Deserialize;
 
 use crate::checker::Specification;
@@ -22,11 +23,11 @@ use crate::checker::Specification;
 /// An organization between two calls.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Organization {
-    /// How many seats it has.
+    /// The total number of seats.
     pub seats: u32,
     /// Its members by user.
     pub members: BTreeMap<String, Member>,
-    /// What has become of the addresses that were ever invited.
+    /// The invitation records by address. The founder's address has one, too.
     pub invitations: BTreeMap<String, Invitation>,
 }
 
@@ -35,35 +36,35 @@ pub struct Organization {
 pub struct Member {
     /// The role.
     pub role: Role,
-    /// The address that they were invited by.
+    /// The address that was invited.
     pub email: String,
 }
 
-/// The standing of an address.
+/// The invitation record of an address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Invitation {
     /// The role offered.
     pub role: Role,
     /// The status.
     pub status: Status,
-    /// Which mail is the newest.
+    /// The generation of the newest mail.
     pub generation: u32,
-    /// In whose name it stands.
+    /// The member who sent the newest mail.
     pub sender: Sender,
-    /// Who has accepted it, while it is accepted.
+    /// The user who accepted the invitation. `None` if the status is not `Accepted`.
     pub accepted_by: Option<String>,
 }
 
-/// A member in whose name an invitation stands.
+/// The sender of an invitation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 pub struct Sender {
-    /// Who.
+    /// The user's id.
     pub user_id: String,
-    /// With which address.
+    /// The user's address.
     pub email: String,
 }
 
-/// Somebody signed in: two accounts may share a user or an address.
+/// An account of the identity provider. Two accounts may share a user or an address.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Account {
     /// The user.
@@ -72,55 +73,55 @@ pub struct Account {
     pub email: String,
 }
 
-/// Which mail's link.
+/// The link in a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// To whom.
+    /// The invited address.
     pub email: String,
-    /// Which of the mails.
+    /// The generation of the mail.
     pub generation: u32,
 }
 
-/// A call.
+/// A call of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Invites addresses.
     Invite {
-        /// Which.
+        /// The addresses.
         emails: Vec<String>,
-        /// As what.
+        /// The role that is offered.
         role: Role,
     },
     /// Resends the invitation of an address.
     Resend(String),
     /// Revokes the invitation of an address.
     Revoke(String),
-    /// Looks at what a link is about.
+    /// Previews the invitation of a link.
     Preview(Link),
-    /// Accepts.
+    /// Accepts the invitation of a link.
     Accept(Link),
-    /// Declines.
+    /// Declines the invitation of a link.
     Decline(Link),
-    /// Edits a member's role.
+    /// Changes a member's role.
     RoleEdit {
-        /// Whose.
+        /// The member.
         user: String,
-        /// To what.
+        /// The new role.
         role: Role,
     },
-    /// Removes a member, or leaves.
+    /// Removes a member. Callers may remove themselves.
     Remove(String),
-    /// Looks at the organization.
-    Look,
+    /// Reads the organization.
+    GetOrganization,
     /// Lists members.
-    Members,
+    ListMembers,
     /// Lists invitations.
-    Invitations,
+    ListInvitations,
 }
 
-/// What a call was answered.
+/// The response to a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum Response {
     /// 200 to an invite.
     Results(Vec<InviteResult>),
     /// 200 to a resend.
@@ -128,8 +129,8 @@ pub enum Answer {
     /// 200 to an accept or an edit.
     Member(MemberRow),
     /// 204.
-    Nothing,
-    /// 200 to a look at the organization.
+    NoContent,
+    /// 200 to a read of the organization.
     Organization(View),
     /// 200 to a preview.
     Preview(Preview),
@@ -139,34 +140,34 @@ pub enum Answer {
     Invitations(Vec<InvitationRow>),
     /// A problem.
     Refused(Refusal),
-    /// Nothing that the contract knows.
-    Strange(String),
+    /// A response that the contract does not contain.
+    Undocumented(String),
 }
 
-/// What became of an address in an invite.
+/// The result of an invite for one address.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum InviteResult {
-    /// It is invited.
+    /// The address was invited.
     Invited {
-        /// Which.
+        /// The address.
         email: String,
-        /// How it stands.
+        /// The new invitation.
         invitation: InvitationRow,
     },
-    /// It was already.
+    /// The address already has a pending invitation.
     AlreadyInvited {
-        /// Which.
+        /// The address.
         email: String,
     },
-    /// It belongs to a member.
+    /// The address belongs to a member.
     AlreadyMember {
-        /// Which.
+        /// The address.
         email: String,
     },
 }
 
-/// An invitation in an answer.
+/// An invitation in a response.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct InvitationRow {
     pub email: String,
@@ -176,7 +177,7 @@ pub struct InvitationRow {
     pub sender: Sender,
 }
 
-/// A member in an answer.
+/// A member in a response.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct MemberRow {
     pub user_id: String,
@@ -184,7 +185,7 @@ pub struct MemberRow {
     pub role: Role,
 }
 
-/// An organization in an answer.
+/// An organization in a response.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct View {
     pub role: Role,
@@ -192,7 +193,7 @@ pub struct View {
     pub owners: u32,
 }
 
-/// Seats in an answer.
+/// The seats in a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Seats {
     pub total: u32,
@@ -200,7 +201,7 @@ pub struct Seats {
     pub free: u32,
 }
 
-/// What a link is about.
+/// The response to a preview.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Preview {
     pub email: String,
@@ -209,7 +210,7 @@ pub struct Preview {
     pub status: Status,
 }
 
-/// A problem in an answer, with what its row in the contract adds.
+/// A problem in a response, with the extension fields that the contract documents for its code.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Refusal {
     pub status: u16,
@@ -221,15 +222,15 @@ pub struct Refusal {
 /// A step of a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// A call, and what it was answered: nothing, if the answer was lost.
-    Call(Account, Action, Option<Answer>),
-    /// Somebody was a member, or not.
+    /// A call and its response. `None` if the response was lost.
+    Call(Account, Action, Option<Response>),
+    /// Whether the user was a member.
     IsMember(String, bool),
-    /// A user's row in a list of members, or none.
+    /// The user's row in a list of members. `None` if the list had no such row.
     MemberRow(String, Option<MemberRow>),
-    /// An address's row in a list of invitations, or none.
+    /// The address's row in a list of invitations. `None` if the list had no such row.
     InvitationRow(String, Option<InvitationRow>),
-    /// The address had a mail of that generation, so that much had been committed.
+    /// The address had a mail of this generation, so the generation had been committed.
     Mailed(String, u32),
 }
 
@@ -237,12 +238,12 @@ impl Specification for Organization {
     type State = Self;
     type Step = Step;
 
-    fn take(step: &Step, state: &Self) -> Option<Self> {
+    fn apply(step: &Step, state: &Self) -> Option<Self> {
         let holds = match step {
-            Step::Call(caller, action, answer) => {
+            Step::Call(caller, action, response) => {
                 let mut next = state.clone();
-                let expected = next.called(caller, action).unwrap_or_else(Answer::Refused);
-                return answer.as_ref().is_none_or(|answer| *answer == expected).then_some(next);
+                let expected = next.execute(caller, action).unwrap_or_else(Response::Refused);
+                return response.as_ref().is_none_or(|response| *response == expected).then_some(next);
             }
             Step::IsMember(user, is) => state.members.contains_key(user) == *is,
             Step::MemberRow(user, row) => state.member_row(user) == *row,
@@ -254,23 +255,23 @@ impl Specification for Organization {
         holds.then(|| state.clone())
     }
 
-    fn only_reads(step: &Step) -> bool {
+    fn is_read_only(step: &Step) -> bool {
         match step {
-            Step::Call(_, _, answer) => answer.as_ref().is_some_and(Answer::changes_nothing),
+            Step::Call(_, _, response) => response.as_ref().is_some_and(Response::is_read_only),
             _ => true,
         }
     }
 }
 
-impl Answer {
-    /// Whether whoever is answered so has changed nothing. Editing a role to what it is, or accepting again, is
-    /// answered as if something had been.
-    fn changes_nothing(&self) -> bool {
+impl Response {
+    /// Whether a call with this response is certain to have changed nothing. An accept that is repeated and an edit to
+    /// the current role change nothing either, but their responses do not show it.
+    fn is_read_only(&self) -> bool {
         match self {
             Self::Results(results) => {
                 !results.iter().any(|result| matches!(result, InviteResult::Invited { .. }))
             }
-            Self::Invitation(_) | Self::Member(_) | Self::Nothing => false,
+            Self::Invitation(_) | Self::Member(_) | Self::NoContent => false,
             _ => true,
         }
     }
@@ -284,8 +285,9 @@ fn not_pending(status: Status) -> Refusal {
     Refusal { invitation_status: Some(status), ..refused(409, "invitation_not_pending") }
 }
 
-/// The problem of a genuine link that is dead. A member removed since: `invitation_accepted`.
-fn dead(status: Status) -> Refusal {
+/// The problem for the newest link of an invitation that is not pending. If the member was removed after the accept,
+/// the code is `invitation_accepted` as well.
+fn link_problem(status: Status) -> Refusal {
     match status {
         Status::Removed | Status::Accepted => refused(410, "invitation_accepted"),
         status => refused(410, &format!("invitation_{status}")),
@@ -293,8 +295,9 @@ fn dead(status: Status) -> Refusal {
 }
 
 impl Organization {
-    /// As `founder` has just founded it: the first owner, whose address has an accepted record without a mail.
-    pub fn founded_by(founder: &Account, seats: u32) -> Self {
+    /// A new organization. The founder is the first owner, and the founder's address has an accepted record without a
+    /// mail.
+    pub fn created_by(founder: &Account, seats: u32) -> Self {
         let member = Member { role: Role::Owner, email: founder.email.clone() };
         let invitation = Invitation {
             role: Role::Owner,
@@ -313,7 +316,7 @@ impl Organization {
     fn seats(&self) -> Seats {
         let pending = self.invitations.values().filter(|it| it.status == Status::Pending).count();
         let taken = u32::try_from(self.members.len() + pending).unwrap_or(u32::MAX);
-        // A taken seat too many would show as an answer that nothing explains.
+        // If more seats were taken than exist, the service's response would differ from this one.
         Seats { total: self.seats, taken, free: self.seats.saturating_sub(taken) }
     }
 
@@ -332,33 +335,34 @@ impl Organization {
         Some(InvitationRow { email: email.to_owned(), role, status, generation, sender })
     }
 
-    fn called(&mut self, caller: &Account, action: &Action) -> Result<Answer, Refusal> {
+    /// Executes a call and returns its response.
+    fn execute(&mut self, caller: &Account, action: &Action) -> Result<Response, Refusal> {
         match action {
             Action::Invite { emails, role } => self.invite(caller, emails, *role),
             Action::Resend(email) => self.resend(caller, email),
             Action::Revoke(email) => {
-                self.standing(caller, email, &[Status::Pending])?;
+                self.find_with_status(caller, email, &[Status::Pending])?;
                 self.close(email, Status::Revoked);
-                Ok(Answer::Nothing)
+                Ok(Response::NoContent)
             }
             Action::Preview(link) => self.preview(link),
             Action::Accept(link) => self.accept(caller, link),
             Action::Decline(link) => {
-                let invitation = self.opened(caller, link)?;
+                let invitation = self.find_by_own_link(caller, link)?;
                 if invitation.status != Status::Pending {
-                    return Err(dead(invitation.status));
+                    return Err(link_problem(invitation.status));
                 }
                 self.close(&link.email, Status::Declined);
-                Ok(Answer::Nothing)
+                Ok(Response::NoContent)
             }
             Action::RoleEdit { user, role } => self.edit_role(caller, user, *role),
             Action::Remove(user) => self.remove(caller, user),
-            Action::Look => {
+            Action::GetOrganization => {
                 let role = self.member(caller)?.role;
-                Ok(Answer::Organization(View { role, seats: self.seats(), owners: self.owners() }))
+                Ok(Response::Organization(View { role, seats: self.seats(), owners: self.owners() }))
             }
-            // With an answer these are steps row by row; without one they have done nothing.
-            Action::Members | Action::Invitations => Ok(Answer::Nothing),
+            // A list with a response becomes one step per row. Without a response it had no effect.
+            Action::ListMembers | Action::ListInvitations => Ok(Response::NoContent),
         }
     }
 
@@ -366,19 +370,19 @@ impl Organization {
         self.members.get(&caller.user).ok_or_else(|| refused(404, "organization_not_found"))
     }
 
-    fn invite(&mut self, caller: &Account, emails: &[String], role: Role) -> Result<Answer, Refusal> {
+    fn invite(&mut self, caller: &Account, emails: &[String], role: Role) -> Result<Response, Refusal> {
         if !may_grant(self.member(caller)?.role, role) {
             return Err(refused(403, "role_not_grantable"));
         }
-        let mut once = Vec::new();
+        let mut unique = Vec::new();
         for email in emails {
-            if !once.contains(email) {
-                once.push(email.clone());
+            if !unique.contains(email) {
+                unique.push(email.clone());
             }
         }
         let mut after = self.clone();
         let mut results = Vec::new();
-        for email in once {
+        for email in unique {
             let before = self.invitations.get(&email);
             results.push(match before.map(|it| it.status) {
                 Some(Status::Pending) => InviteResult::AlreadyInvited { email },
@@ -386,7 +390,7 @@ impl Organization {
                 _ => {
                     let generation = before.map_or(0, |it| it.generation) + 1;
                     after.mail(caller, &email, role, generation);
-                    let invitation = after.invitation_row(&email).expect("it was mailed");
+                    let invitation = after.invitation_row(&email).expect("the record was written");
                     InviteResult::Invited { email, invitation }
                 }
             });
@@ -395,7 +399,7 @@ impl Organization {
             return Err(Refusal { seats: Some(self.seats()), ..refused(409, "seats_exhausted") });
         }
         *self = after;
-        Ok(Answer::Results(results))
+        Ok(Response::Results(results))
     }
 
     fn mail(&mut self, sender: &Account, email: &str, role: Role, generation: u32) {
@@ -404,8 +408,8 @@ impl Organization {
         self.invitations.insert(email.to_owned(), invitation);
     }
 
-    /// The record of an address for a caller who may grant its role, if its status is one of `of`.
-    fn standing(&self, caller: &Account, email: &str, of: &[Status]) -> Result<&Invitation, Refusal> {
+    /// The record of an address, if the caller may grant its role and its status is one of `of`.
+    fn find_with_status(&self, caller: &Account, email: &str, of: &[Status]) -> Result<&Invitation, Refusal> {
         let member = self.member(caller)?;
         let invitation = self.invitations.get(email).ok_or_else(|| refused(404, "invitation_not_found"))?;
         if !may_grant(member.role, invitation.role) {
@@ -414,11 +418,11 @@ impl Organization {
         if of.contains(&invitation.status) { Ok(invitation) } else { Err(not_pending(invitation.status)) }
     }
 
-    fn resend(&mut self, caller: &Account, email: &str) -> Result<Answer, Refusal> {
-        let invitation = self.standing(caller, email, &[Status::Pending])?;
+    fn resend(&mut self, caller: &Account, email: &str) -> Result<Response, Refusal> {
+        let invitation = self.find_with_status(caller, email, &[Status::Pending])?;
         let (role, generation) = (invitation.role, invitation.generation + 1);
         self.mail(caller, email, role, generation);
-        Ok(Answer::Invitation(self.invitation_row(email).expect("it was mailed")))
+        Ok(Response::Invitation(self.invitation_row(email).expect("the record was written")))
     }
 
     fn close(&mut self, email: &str, how: Status) {
@@ -427,32 +431,35 @@ impl Organization {
         }
     }
 
-    fn newest(&self, link: &Link) -> Result<&Invitation, Refusal> {
-        let newest = self.invitations.get(&link.email).filter(|it| it.generation == link.generation);
-        newest.ok_or_else(|| refused(410, "invitation_superseded"))
+    /// The invitation of a link, if the link is the newest one.
+    fn find_by_link(&self, link: &Link) -> Result<&Invitation, Refusal> {
+        let invitation = self.invitations.get(&link.email).filter(|it| it.generation == link.generation);
+        invitation.ok_or_else(|| refused(410, "invitation_superseded"))
     }
 
-    fn opened(&self, caller: &Account, link: &Link) -> Result<&Invitation, Refusal> {
-        let invitation = self.newest(link)?;
+    /// The invitation of a link, if the link is the newest one and the caller's address was invited.
+    fn find_by_own_link(&self, caller: &Account, link: &Link) -> Result<&Invitation, Refusal> {
+        let invitation = self.find_by_link(link)?;
         if caller.email == link.email { Ok(invitation) } else { Err(refused(403, "email_mismatch")) }
     }
 
-    fn preview(&self, link: &Link) -> Result<Answer, Refusal> {
-        let Invitation { role, status, sender, .. } = self.newest(link)?.clone();
+    fn preview(&self, link: &Link) -> Result<Response, Refusal> {
+        let Invitation { role, status, sender, .. } = self.find_by_link(link)?.clone();
         let email = link.email.clone();
-        Ok(Answer::Preview(Preview { email, role, sender_email: sender.email, status }))
+        Ok(Response::Preview(Preview { email, role, sender_email: sender.email, status }))
     }
 
-    fn accept(&mut self, caller: &Account, link: &Link) -> Result<Answer, Refusal> {
-        let invitation = self.opened(caller, link)?;
+    fn accept(&mut self, caller: &Account, link: &Link) -> Result<Response, Refusal> {
+        let invitation = self.find_by_own_link(caller, link)?;
         let (role, sender) = (invitation.role, &invitation.sender.user_id);
         match invitation.status {
             Status::Pending => {}
             Status::Accepted if invitation.accepted_by.as_ref() == Some(&caller.user) => {
-                let row = self.member_row(&caller.user).expect("who has accepted is a member");
-                return Ok(Answer::Member(row));
+                let row =
+                    self.member_row(&caller.user).expect("a user with an accepted invitation is a member");
+                return Ok(Response::Member(row));
             }
-            status => return Err(dead(status)),
+            status => return Err(link_problem(status)),
         }
         if self.members.contains_key(&caller.user) {
             return Err(refused(409, "already_member"));
@@ -465,19 +472,19 @@ impl Organization {
             invitation.status = Status::Accepted;
             invitation.accepted_by = Some(caller.user.clone());
         }
-        Ok(Answer::Member(self.member_row(&caller.user).expect("they have joined")))
+        Ok(Response::Member(self.member_row(&caller.user).expect("the user has joined")))
     }
 
-    /// The role of another member, or one's own, and the caller's.
+    /// The roles of the caller and of `user`.
     fn roles(&self, caller: &Account, user: &str) -> Result<(Role, Role), Refusal> {
         let own = self.member(caller)?.role;
         let member = self.members.get(user).ok_or_else(|| refused(404, "member_not_found"))?;
         Ok((own, member.role))
     }
 
-    fn edit_role(&mut self, caller: &Account, user: &str, to: Role) -> Result<Answer, Refusal> {
+    fn edit_role(&mut self, caller: &Account, user: &str, to: Role) -> Result<Response, Refusal> {
         let (own, role) = self.roles(caller, user)?;
-        if !may_govern(own) {
+        if !is_owner_privilege(own) {
             return Err(refused(403, "owner_required"));
         }
         if (role, to) == (Role::Owner, Role::Member) && self.owners() == 1 {
@@ -486,12 +493,12 @@ impl Organization {
         if let Some(member) = self.members.get_mut(user) {
             member.role = to;
         }
-        Ok(Answer::Member(self.member_row(user).expect("they are a member")))
+        Ok(Response::Member(self.member_row(user).expect("the user is a member")))
     }
 
-    fn remove(&mut self, caller: &Account, user: &str) -> Result<Answer, Refusal> {
+    fn remove(&mut self, caller: &Account, user: &str) -> Result<Response, Refusal> {
         let (own, role) = self.roles(caller, user)?;
-        if !may_govern(own) && caller.user != user {
+        if !is_owner_privilege(own) && caller.user != user {
             return Err(refused(403, "owner_required"));
         }
         if role == Role::Owner && self.owners() == 1 {
@@ -500,7 +507,7 @@ impl Organization {
         if let Some(member) = self.members.remove(user) {
             self.close(&member.email, Status::Removed);
         }
-        Ok(Answer::Nothing)
+        Ok(Response::NoContent)
     }
 }
 

@@ -1,76 +1,76 @@
-//! What was called and answered in one organization, and when; and the same as steps for the checker, and as lines
-//! for a person.
+//! The recorded calls of one organization with their responses and times, as steps for the checker and as text.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::checker::{self, Effort, Entry, Failure};
-use crate::contract::{Account, Action, Answer, InviteResult, Organization, Step};
+use crate::checker::{self, CheckStats, Entry, Failure};
+use crate::contract::{Account, Action, InviteResult, Organization, Response, Step};
 
-/// So many calls are shown before and after one that no order explains.
+/// The number of calls that are shown before and after the call that no order explains.
 const CONTEXT: usize = 8;
-/// So many of the ways that it may have gone by then are shown.
-const WAYS_SHOWN: usize = 3;
+/// The maximum number of possible states that are shown.
+const STATES_SHOWN: usize = 3;
 
-/// The outcome of a call that was given up for what was in the way.
+/// The label of a call that gave up because of throttling or an unknown commit outcome.
 pub const UNAVAILABLE: &str = "503 unavailable";
-/// The outcome of a call that has lost too many races.
+/// The label of a call that gave up after too many conflicts.
 pub const CONFLICT: &str = "409 conflict";
 
-/// Numbers moments in the order in which they come, for all clients and for who kills.
+/// A logical clock that orders the events of all clients and all kills.
 #[derive(Debug, Default)]
-pub struct Moments(AtomicU64);
+pub struct LogicalClock(AtomicU64);
 
-impl Moments {
-    /// The next one.
-    pub fn next(&self) -> u64 {
+impl LogicalClock {
+    /// Returns the next time.
+    pub fn tick(&self) -> u64 {
         self.0.fetch_add(1, Ordering::SeqCst)
     }
 }
 
-/// How a call ended.
+/// The outcome of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
-    /// It was answered.
-    Answered(u64, Answer),
-    /// Its answer was lost, and if the process of that life was killed meanwhile, it was done before that or never.
+pub enum Outcome {
+    /// The response, and the time at which it arrived.
+    Response(u64, Response),
+    /// The response of the process with this number was lost. If the process was killed, the call took effect before
+    /// the kill or never.
     Lost(usize),
-    /// It was answered by 503, which says as little: the same as a lost answer.
+    /// The process with this number returned 503. The call may have taken effect, as with a lost response.
     Unavailable(usize),
-    /// The address's mails were looked at; the newest is of this generation.
+    /// The mails of an address were read at this time, and the newest has this generation.
     Mailed(u64, String, u32),
 }
 
 /// A call of a client.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// Whose.
+    /// The number of the client.
     pub client: usize,
-    /// Signed in as whom.
+    /// The account that was signed in.
     pub caller: Account,
-    /// What was asked for; nothing, for a look into the mailbox, which is not the API's.
+    /// The action. `None` for a read of the mailbox, which is not part of the API.
     pub action: Option<Action>,
-    /// When it was sent.
-    pub at: u64,
-    /// What came of it.
-    pub end: End,
+    /// The time at which the request was sent.
+    pub sent_at: u64,
+    /// The outcome.
+    pub outcome: Outcome,
 }
 
 /// All calls of one organization.
 #[derive(Debug, Clone)]
 pub struct History {
-    /// Its id.
+    /// The organization's id.
     pub organization: String,
-    /// How it was in the beginning.
+    /// The initial state.
     pub initial: Organization,
-    /// Every user who may ever be in it.
+    /// All users who may become members.
     pub users: BTreeSet<String>,
-    /// Every address that may ever be invited.
+    /// All addresses that may be invited.
     pub emails: BTreeSet<String>,
-    /// When the process of each life was killed.
-    pub killed: Vec<u64>,
+    /// The time at which each process was killed, by the number of the process.
+    pub killed_at: Vec<u64>,
     /// The calls.
     pub calls: Vec<Call>,
 }
@@ -78,24 +78,24 @@ pub struct History {
 /// A history that no order explains.
 #[derive(Debug)]
 pub struct Violation {
-    /// What a person wants to see first.
+    /// The impossible response, the possible states, and the neighbouring calls.
     pub summary: String,
-    /// The call that cannot have been answered so; the history's whole text says more.
+    /// The index of the call with the impossible response.
     pub call: usize,
 }
 
 impl Call {
-    /// What happened, in a word or two, for whoever counts.
-    pub fn outcome(&self) -> String {
-        match &self.end {
-            End::Answered(_, answer) => answer.outcome(),
-            End::Lost(_) => "no answer".to_owned(),
-            End::Unavailable(_) => UNAVAILABLE.to_owned(),
-            End::Mailed(..) => "200".to_owned(),
+    /// A short label of the outcome, for the statistics.
+    pub fn label(&self) -> String {
+        match &self.outcome {
+            Outcome::Response(_, response) => response.label(),
+            Outcome::Lost(_) => "no response".to_owned(),
+            Outcome::Unavailable(_) => UNAVAILABLE.to_owned(),
+            Outcome::Mailed(..) => "200".to_owned(),
         }
     }
 
-    /// The name of what was asked for.
+    /// The name of the action.
     pub fn kind(&self) -> &'static str {
         match self.action {
             None => "(mailbox)",
@@ -107,42 +107,47 @@ impl Call {
             Some(Action::Decline(_)) => "decline",
             Some(Action::RoleEdit { .. }) => "role-edit",
             Some(Action::Remove(_)) => "remove",
-            Some(Action::Look) => "list: organization",
-            Some(Action::Members) => "list: members",
-            Some(Action::Invitations) => "list: invitations",
+            Some(Action::GetOrganization) => "list: organization",
+            Some(Action::ListMembers) => "list: members",
+            Some(Action::ListInvitations) => "list: invitations",
         }
     }
 }
 
 impl History {
-    /// When a call was over; nothing, if it may still be carried out.
-    fn over(&self, call: &Call) -> Option<u64> {
-        match &call.end {
-            End::Answered(at, _) | End::Mailed(at, ..) => Some(*at),
-            End::Lost(life) | End::Unavailable(life) => self.killed.get(*life).copied(),
+    /// The time by which a call took effect or failed. `None` if it may still take effect.
+    fn ended_at(&self, call: &Call) -> Option<u64> {
+        match &call.outcome {
+            Outcome::Response(at, _) | Outcome::Mailed(at, ..) => Some(*at),
+            Outcome::Lost(process) | Outcome::Unavailable(process) => self.killed_at.get(*process).copied(),
         }
     }
 
-    /// Whether the answers could have been given by the contract's organization, in some order.
-    pub fn check(&self) -> Result<Effort, Violation> {
-        let (of, entries): (Vec<usize>, Vec<_>) = self.entries().into_iter().unzip();
+    /// Checks that the contract allows these responses in some order of the calls.
+    pub fn check(&self) -> Result<CheckStats, Violation> {
+        let (call_of, entries): (Vec<usize>, Vec<_>) = self.entries().into_iter().unzip();
         checker::check::<Organization>(self.initial.clone(), &entries).map_err(|failure| {
             let (entry, summary) = match &failure {
-                Failure::Undecided { entry } => (*entry, "There are too many ways to tell.".to_owned()),
-                Failure::Impossible { entry, ways } => (*entry, explain(&entries[*entry].step, ways, &of)),
+                Failure::Undecided { entry } => {
+                    (*entry, "The checker gave up: there are too many possible states.".to_owned())
+                }
+                Failure::Impossible { entry, configurations } => {
+                    (*entry, explain(&entries[*entry].step, configurations, &call_of))
+                }
             };
-            let call = of[entry];
-            Violation { summary: format!("{summary}\n\n{}", self.around(call)), call }
+            let call = call_of[entry];
+            Violation { summary: format!("{summary}\n\n{}", self.context(call)), call }
         })
     }
 
-    /// The calls as steps, each with the place of its call.
+    /// The steps of all calls, each with the index of its call.
     fn entries(&self) -> Vec<(usize, Entry<Step>)> {
         let mut entries = Vec::new();
-        for (place, call) in self.calls.iter().enumerate() {
+        for (index, call) in self.calls.iter().enumerate() {
             for step in self.steps(call) {
-                let certain = !matches!(call.end, End::Lost(_) | End::Unavailable(_));
-                entries.push((place, Entry { from: call.at, until: self.over(call), certain, step }));
+                let certain = !matches!(call.outcome, Outcome::Lost(_) | Outcome::Unavailable(_));
+                entries
+                    .push((index, Entry { from: call.sent_at, until: self.ended_at(call), certain, step }));
             }
         }
         entries
@@ -150,48 +155,51 @@ impl History {
 
     fn steps(&self, call: &Call) -> Vec<Step> {
         let user = &call.caller.user;
-        match (&call.action, &call.end) {
-            // It was sent after the process had ended: nothing can have come of it.
-            (_, End::Lost(_) | End::Unavailable(_)) if self.over(call).is_some_and(|over| over < call.at) => {
+        match (&call.action, &call.outcome) {
+            // The call was sent after the process had been killed, so it had no effect.
+            (_, Outcome::Lost(_) | Outcome::Unavailable(_))
+                if self.ended_at(call).is_some_and(|ended| ended < call.sent_at) =>
+            {
                 Vec::new()
             }
-            (Some(action), End::Lost(_) | End::Unavailable(_)) => {
+            (Some(action), Outcome::Lost(_) | Outcome::Unavailable(_)) => {
                 vec![Step::Call(call.caller.clone(), action.clone(), None)]
             }
-            (_, End::Mailed(_, email, generation)) => vec![Step::Mailed(email.clone(), *generation)],
-            // Whoever loses too many races may be told so at any time, and nothing is done.
-            (_, End::Answered(_, Answer::Refused(refusal))) if refusal.code == "conflict" => Vec::new(),
-            (Some(Action::Members | Action::Invitations), End::Answered(_, Answer::Refused(refusal)))
-                if refusal.code == "organization_not_found" =>
-            {
+            (_, Outcome::Mailed(_, email, generation)) => vec![Step::Mailed(email.clone(), *generation)],
+            // `conflict` is possible at any time and changes nothing.
+            (_, Outcome::Response(_, Response::Refused(refusal))) if refusal.code == "conflict" => Vec::new(),
+            (
+                Some(Action::ListMembers | Action::ListInvitations),
+                Outcome::Response(_, Response::Refused(refusal)),
+            ) if refusal.code == "organization_not_found" => {
                 vec![Step::IsMember(user.clone(), false)]
             }
-            (Some(Action::Members), End::Answered(_, Answer::Members(rows))) => {
+            (Some(Action::ListMembers), Outcome::Response(_, Response::Members(rows))) => {
                 let rows = self.users.iter().map(|user| {
                     let row = rows.iter().find(|row| row.user_id == *user).cloned();
                     Step::MemberRow(user.clone(), row)
                 });
                 [Step::IsMember(user.clone(), true)].into_iter().chain(rows).collect()
             }
-            (Some(Action::Invitations), End::Answered(_, Answer::Invitations(rows))) => {
+            (Some(Action::ListInvitations), Outcome::Response(_, Response::Invitations(rows))) => {
                 let rows = self.emails.iter().map(|email| {
                     let row = rows.iter().find(|row| row.email == *email).cloned();
                     Step::InvitationRow(email.clone(), row)
                 });
                 [Step::IsMember(user.clone(), true)].into_iter().chain(rows).collect()
             }
-            (Some(action), End::Answered(_, answer)) => {
-                vec![Step::Call(call.caller.clone(), action.clone(), Some(answer.clone()))]
+            (Some(action), Outcome::Response(_, response)) => {
+                vec![Step::Call(call.caller.clone(), action.clone(), Some(response.clone()))]
             }
-            (None, End::Answered(..) | End::Lost(_) | End::Unavailable(_)) => Vec::new(),
+            (None, Outcome::Response(..) | Outcome::Lost(_) | Outcome::Unavailable(_)) => Vec::new(),
         }
     }
 
-    /// The calls around one, in the order of their ends.
-    fn around(&self, call: usize) -> String {
+    /// The neighbouring calls of a call, in the order of their ends.
+    fn context(&self, call: usize) -> String {
         let order = self.order();
-        let place = order.iter().position(|it| *it == call).unwrap_or_default();
-        let shown = order[place.saturating_sub(CONTEXT)..(place + CONTEXT).min(order.len())].iter();
+        let index = order.iter().position(|it| *it == call).unwrap_or_default();
+        let shown = order[index.saturating_sub(CONTEXT)..(index + CONTEXT).min(order.len())].iter();
         let line = |it: &usize| format!("{} {}", if *it == call { "->" } else { "  " }, self.line(*it));
         shown.map(line).collect::<Vec<_>>().join("\n")
     }
@@ -204,84 +212,90 @@ impl History {
 
     fn order(&self) -> Vec<usize> {
         let mut order: Vec<_> = (0..self.calls.len()).collect();
-        order.sort_by_key(|call| self.over(&self.calls[*call]).unwrap_or(u64::MAX));
+        order.sort_by_key(|call| self.ended_at(&self.calls[*call]).unwrap_or(u64::MAX));
         order
     }
 
-    fn line(&self, place: usize) -> String {
-        let call = &self.calls[place];
+    fn line(&self, index: usize) -> String {
+        let call = &self.calls[index];
         let Account { user, email } = &call.caller;
-        let over = self.over(call).map_or_else(|| "...".to_owned(), |over| over.to_string());
+        let ended = self.ended_at(call).map_or_else(|| "...".to_owned(), |ended| ended.to_string());
         let asked = call.action.as_ref().map_or_else(|| "mailbox".to_owned(), |action| format!("{action:?}"));
-        let got = match &call.end {
-            End::Answered(_, answer) => answer.to_string(),
-            End::Lost(life) => format!("no answer (life {life})"),
-            End::Unavailable(life) => format!("{UNAVAILABLE} (life {life})"),
-            End::Mailed(_, email, generation) => format!("{email} has mail {generation}"),
+        let got = match &call.outcome {
+            Outcome::Response(_, response) => response.to_string(),
+            Outcome::Lost(process) => format!("no response (process {process})"),
+            Outcome::Unavailable(process) => format!("{UNAVAILABLE} (process {process})"),
+            Outcome::Mailed(_, email, generation) => format!("{email} has mail {generation}"),
         };
-        format!("#{place} [{}..{over}] client {}, {user} ({email}): {asked} -> {got}", call.at, call.client)
+        format!(
+            "#{index} [{}..{ended}] client {}, {user} ({email}): {asked} -> {got}",
+            call.sent_at, call.client
+        )
     }
 
-    /// Writes the text to a file in `directory`.
-    pub fn keep(&self, directory: &Path, seed: u64, violation: &Violation) -> PathBuf {
-        std::fs::create_dir_all(directory).expect("a directory for histories");
+    /// Writes the violation and the whole history to a file in `directory`, and returns the file's path.
+    pub fn save(&self, directory: &Path, seed: u64, violation: &Violation) -> PathBuf {
+        std::fs::create_dir_all(directory).expect("the directory for histories can be created");
         let file = directory.join(format!("{seed}-{}.txt", self.organization));
         let text = format!("{}\n\n{}", violation.summary, self.text());
-        std::fs::write(&file, text).expect("a history can be written");
+        std::fs::write(&file, text).expect("the history can be written");
         file
     }
 }
 
-impl Answer {
+impl Response {
     /// The status, and the code of a problem.
-    pub fn outcome(&self) -> String {
+    pub fn label(&self) -> String {
         match self {
-            Self::Nothing => "204".to_owned(),
+            Self::NoContent => "204".to_owned(),
             Self::Refused(refusal) => format!("{} {}", refusal.status, refusal.code),
-            Self::Strange(_) => "strange".to_owned(),
+            Self::Undocumented(_) => "undocumented".to_owned(),
             _ => "200".to_owned(),
         }
     }
 }
 
-/// Why a step has no place: what it was, and what would have been expected.
-fn explain(step: &Step, ways: &[(Organization, Vec<usize>)], of: &[usize]) -> String {
+/// Describes a step that no order explains, and the states that were possible before it.
+fn explain(step: &Step, configurations: &[(Organization, Vec<usize>)], call_of: &[usize]) -> String {
     let mut text = String::new();
     match step {
-        Step::Call(..) => text.push_str("This answer has no place:\n"),
+        Step::Call(..) => text.push_str("No order explains this response:\n"),
         Step::IsMember(user, is) => {
-            let _ =
-                writeln!(text, "That {user} {} has no place:", if *is { "was a member" } else { "was none" });
+            let _ = writeln!(
+                text,
+                "No order explains that {user} {} a member:",
+                if *is { "was" } else { "was not" }
+            );
         }
         Step::MemberRow(user, row) => {
-            let _ = writeln!(text, "This row of {user} has no place: {}", shown(row.as_ref()));
+            let _ = writeln!(text, "No order explains this row of {user}: {}", describe_row(row.as_ref()));
         }
         Step::InvitationRow(email, row) => {
-            let _ = writeln!(text, "This row of {email} has no place: {}", shown(row.as_ref()));
+            let _ = writeln!(text, "No order explains this row of {email}: {}", describe_row(row.as_ref()));
         }
         Step::Mailed(email, generation) => {
-            let _ = writeln!(text, "Nobody had committed mail {generation} to {email}:");
+            let _ = writeln!(text, "Mail {generation} to {email} was sent before it was committed:");
         }
     }
-    for (state, taken) in ways.iter().take(WAYS_SHOWN) {
-        let calls: BTreeSet<_> = taken.iter().map(|entry| format!("#{}", of[*entry])).collect();
+    for (state, entries) in configurations.iter().take(STATES_SHOWN) {
+        let calls: BTreeSet<_> = entries.iter().map(|entry| format!("#{}", call_of[*entry])).collect();
         let calls: Vec<_> = calls.into_iter().collect();
-        let under_way = if calls.is_empty() { "none".to_owned() } else { calls.join(" ") };
-        let _ = writeln!(text, "  It may have been this, with {under_way} of those under way done:\n{state}");
+        let applied = if calls.is_empty() { "none".to_owned() } else { calls.join(" ") };
+        let _ = writeln!(text, "  Possible state, with these concurrent calls applied: {applied}\n{state}");
     }
-    if ways.len() > WAYS_SHOWN {
-        let _ = writeln!(text, "  ... or one of {} others.", ways.len() - WAYS_SHOWN);
+    if configurations.len() > STATES_SHOWN {
+        let _ = writeln!(text, "  ... and {} other possible states", configurations.len() - STATES_SHOWN);
     }
     text
 }
 
-fn shown(row: Option<&impl fmt::Debug>) -> String {
+fn describe_row(row: Option<&impl fmt::Debug>) -> String {
     row.map_or_else(|| "none".to_owned(), |row| format!("{row:?}"))
 }
 
-impl fmt::Display for Answer {
+impl fmt::Display for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.outcome())?;
+        f.write_str(&self.label())?;
         match self {
             Self::Results(results) => results.iter().try_for_each(|result| match result {
                 InviteResult::Invited { email, invitation } => {
@@ -301,8 +315,8 @@ impl fmt::Display for Answer {
                 (_, Some(status)) => write!(f, " {status}"),
                 _ => Ok(()),
             },
-            Self::Strange(text) => write!(f, " {text}"),
-            Self::Nothing => Ok(()),
+            Self::Undocumented(text) => write!(f, " {text}"),
+            Self::NoContent => Ok(()),
         }
     }
 }

@@ -1,36 +1,38 @@
-//! Histories from outside: many clients call a running laptop at once, over HTTP, and every call and answer is taken
-//! down; then a checker decides whether the answers can have been given in some order by the contract's own, sequential
-//! organization. So it goes while nothing else happens, and while the laptop's process is killed again and again.
+//! Tests of concurrent calls from outside the process.
+//!
+//! Many clients call a running laptop (the local server started by `cargo run`) over HTTP at the same time, and record
+//! every call and response. Then a checker decides whether a sequential organization can have given these responses in
+//! some order. Some runs also kill and restart the laptop's process.
 
 mod checker;
 mod client;
 mod contract;
 mod history;
+mod laptop;
 #[path = "../processes/process.rs"]
-#[expect(dead_code, reason = "the functions' processes need more of it than the laptop's")]
+#[expect(dead_code, reason = "the suite `processes` shares this module and uses more of it")]
 mod process;
 mod run;
-mod site;
 mod tests;
 
 use std::time::{Duration, Instant};
 
-use run::{Figures, Plan, run};
+use run::{RunOptions, RunReport, run};
 
-/// Where chance begins, instead of anywhere.
+/// The environment variable with the seed of all random choices. By default each run has another seed.
 const SEED: &str = "ROSTER_HISTORIES_SEED";
-/// How long the long run goes on.
+/// The environment variable with the duration of the long run in minutes.
 const MINUTES: &str = "ROSTER_HISTORIES_MINUTES";
 
-/// What a newcomer has the patience for, or more ([`harness::effort`]).
-fn short() -> Plan {
+/// A run of seconds, multiplied by [`harness::effort`].
+fn short_run() -> RunOptions {
     let calls = 40 * usize::try_from(harness::effort()).unwrap_or(usize::MAX);
-    Plan { seed: 0, organizations: 2, clients: 5, calls, seats: 6, kills: 0 }
+    RunOptions { seed: 0, organizations: 2, clients: 5, calls, seats: 6, kills: 0 }
 }
 
 fn number(variable: &str) -> Option<u64> {
     let value = std::env::var(variable).ok().filter(|value| !value.is_empty())?;
-    Some(value.parse().unwrap_or_else(|_| panic!("{variable} is a number, and not {value}")))
+    Some(value.parse().unwrap_or_else(|_| panic!("{variable} must be a number, but is {value}")))
 }
 
 fn seed() -> u64 {
@@ -38,39 +40,39 @@ fn seed() -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_many_are_answered_at_once_has_an_order() {
+async fn responses_to_concurrent_clients_have_an_order() {
     let seed = seed();
-    let figures = run(Plan { seed, ..short() }).await;
-    println!("{figures}");
-    figures.hold(seed);
+    let report = run(RunOptions { seed, ..short_run() }).await;
+    println!("{report}");
+    report.assert_passed(seed);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_again_and_again_it_keeps_what_it_has_answered_and_mails_what_it_owes() {
+async fn kills_lose_no_acknowledged_write_and_no_mail() {
     let seed = seed();
-    let figures = run(Plan { seed, kills: 5, ..short() }).await;
-    println!("{figures}");
-    figures.hold(seed);
+    let report = run(RunOptions { seed, kills: 5, ..short_run() }).await;
+    println!("{report}");
+    report.assert_passed(seed);
 }
 
-/// Runs of both kinds, one after another, each with the next seed, until the minutes are over.
+/// Alternates runs without and with kills, and increments the seed after each pair, until the time is over.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes as many minutes as ROSTER_HISTORIES_MINUTES says"]
-async fn for_as_long_as_one_asks_for() {
+#[ignore = "takes ROSTER_HISTORIES_MINUTES minutes"]
+async fn runs_with_consecutive_seeds_have_an_order() {
     let until = Instant::now() + Duration::from_mins(number(MINUTES).unwrap_or(1));
-    let mut figures = Figures::default();
+    let mut report = RunReport::default();
     let mut seed = seed();
     println!("{SEED}={seed}");
     'runs: while Instant::now() < until {
         for kills in [0, 10] {
-            let plan = Plan { seed, organizations: 3, clients: 8, calls: 120, kills, ..short() };
-            figures.add(run(plan).await);
-            if !figures.violations.is_empty() {
+            let options = RunOptions { seed, organizations: 3, clients: 8, calls: 120, kills, ..short_run() };
+            report.add(run(options).await);
+            if !report.violations.is_empty() {
                 break 'runs;
             }
         }
         seed = seed.wrapping_add(1);
     }
-    println!("{figures}");
-    figures.hold(seed);
+    println!("{report}");
+    report.assert_passed(seed);
 }

@@ -1,4 +1,5 @@
-//! A run: a laptop, a few organizations, clients in each; and in the end, whether all of it can have happened.
+//! A run: clients call a laptop (the local server started by `cargo run`) in a few organizations. In the end, the
+//! histories of all organizations are checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,19 +18,19 @@ use tokio::task::JoinSet;
 
 use crate::client::{Client, Shared};
 use crate::contract::{Account, Organization};
-use crate::history::{CONFLICT, History, Moments, UNAVAILABLE};
-use crate::site::Site;
+use crate::history::{CONFLICT, History, LogicalClock, UNAVAILABLE};
+use crate::laptop::RestartableLaptop;
 
-/// The people of an organization; all of them together need more seats than it has.
+/// The users of an organization. They need more seats than it has.
 const NAMES: [&str; 8] = ["ada", "bob", "carl", "dora", "eve", "fay", "gus", "hal"];
-/// By then what was owed is out, if nobody kills.
-const KILLED_WITHIN_MICROS: u64 = 30_000;
-/// A run takes seconds; one that hangs is no reason to wait for ever.
-const WITHIN: Duration = Duration::from_mins(10);
+/// The maximum delay before a kill. Without a kill, queued mail is sent within this time.
+const KILL_DELAY_MAX_MICROS: u64 = 30_000;
+/// A run fails after this time. It normally takes seconds.
+const RUN_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// How many of a thousand calls are at least of this kind and work: a sixth of what do, so that chance alone does not come
-/// below it.
-const WORKS_IN_A_THOUSAND: [(&str, usize); 9] = [
+/// For each action, the minimum number of successful calls per 1,000 calls of all actions. It is a sixth of the usual
+/// number, so a run does not fall below it by chance.
+const SUCCESSES_MIN_PER_1000: [(&str, usize); 9] = [
     ("accept", 7),
     ("invite", 18),
     ("list: invitations", 4),
@@ -40,126 +41,128 @@ const WORKS_IN_A_THOUSAND: [(&str, usize); 9] = [
     ("revoke", 2),
     ("role-edit", 8),
 ];
-/// How many of a thousand calls may be given up where nothing is in their way but each other and a busy machine.
-const GIVEN_UP_IN_A_THOUSAND: usize = 20;
-/// The same, where the process is killed again and again.
-const GIVEN_UP_IN_A_THOUSAND_KILLED: usize = 100;
+/// The maximum number of calls per 1,000 that end with `conflict` or `unavailable` in a run without kills. Causes are
+/// contention and a busy machine.
+const GIVEN_UP_MAX_PER_1000: usize = 20;
+/// The same for a run with kills.
+const GIVEN_UP_MAX_PER_1000_WITH_KILLS: usize = 100;
 
-/// What is to be run. All chance comes from the seed, but for who is served first: that is the machine's.
+/// The parameters of a run. All random choices follow from the seed. The order in which the server handles concurrent
+/// requests does not.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
-    /// Where chance begins.
+pub struct RunOptions {
+    /// The seed of all random choices.
     pub seed: u64,
-    /// How many organizations there are.
+    /// The number of organizations.
     pub organizations: usize,
-    /// How many clients call at a time, in each organization.
+    /// The number of concurrent clients per organization.
     pub clients: usize,
-    /// How many calls each of them makes.
+    /// The number of calls per client.
     pub calls: usize,
-    /// How many seats an organization has.
+    /// The number of seats per organization.
     pub seats: u32,
-    /// How often the process is killed before the last call.
+    /// The number of kills before the last call.
     pub kills: usize,
 }
 
-/// What a run came to.
+/// The statistics and violations of one or more runs.
 #[derive(Debug, Default)]
-pub struct Figures {
+pub struct RunReport {
     runs: usize,
     organizations: usize,
     clients: usize,
     kills: usize,
     mails: usize,
-    /// How often each kind of call had which outcome.
+    /// The number of calls by action and outcome.
     pub calls: BTreeMap<(&'static str, String), usize>,
     running: Duration,
     checking: Duration,
-    ways_max: usize,
-    /// What is against the contract, each for a person to read.
+    configurations_max: usize,
+    /// The descriptions of all violations.
     pub violations: Vec<String>,
 }
 
-/// Runs the plan.
-pub async fn run(plan: Plan) -> Figures {
-    let run = tokio::time::timeout(WITHIN, Box::pin(play(plan))).await;
-    run.unwrap_or_else(|_| panic!("the run with the seed {} hangs", plan.seed))
+/// Executes a run.
+pub async fn run(options: RunOptions) -> RunReport {
+    let run = tokio::time::timeout(RUN_TIMEOUT, Box::pin(execute(options))).await;
+    run.unwrap_or_else(|_| panic!("the run with the seed {} hangs", options.seed))
 }
 
-async fn play(plan: Plan) -> Figures {
+async fn execute(options: RunOptions) -> RunReport {
     let started = Instant::now();
-    let moments = Arc::new(Moments::default());
-    let mut site = Site::start(plan.seats, Arc::clone(&moments));
-    let mut chance = Rng::with_seed(plan.seed);
+    let clock = Arc::new(LogicalClock::default());
+    let mut laptop = RestartableLaptop::start(options.seats, Arc::clone(&clock));
+    let mut rng = Rng::with_seed(options.seed);
     let count = watch::Sender::new(0);
-    let mut founded = Vec::new();
-    for number in 0..plan.organizations {
-        founded.push(found(&site, number, &moments, &count).await);
+    let mut organizations = Vec::new();
+    for number in 0..options.organizations {
+        organizations.push(create_organization(&laptop, number, &clock, &count).await);
     }
 
     let mut clients = JoinSet::new();
-    for shared in &founded {
-        for number in 0..plan.clients {
-            let client = Client::new(number, chance.fork(), Arc::clone(shared), site.lives());
-            clients.spawn(client.calls(plan.calls));
+    for shared in &organizations {
+        for number in 0..options.clients {
+            let client = Client::new(number, rng.fork(), Arc::clone(shared), laptop.subscribe());
+            clients.spawn(client.run(options.calls));
         }
     }
-    let calls = plan.organizations * plan.clients * plan.calls;
-    let mut kills: Vec<_> = (0..plan.kills).map(|_| chance.usize(1..calls)).collect();
+    let calls = options.organizations * options.clients * options.calls;
+    let mut kills: Vec<_> = (0..options.kills).map(|_| rng.usize(1..calls)).collect();
     kills.sort_unstable();
     for calls in kills {
-        count.subscribe().wait_for(|count| *count >= calls).await.expect("somebody counts");
-        kill(&mut site, &mut chance).await;
+        count.subscribe().wait_for(|count| *count >= calls).await.expect("the sender of the count exists");
+        kill(&mut laptop, &mut rng).await;
     }
     while let Some(client) = clients.join_next().await {
-        client.unwrap_or_else(|error| panic!("seed {}: {error}", plan.seed));
+        client.unwrap_or_else(|error| panic!("seed {}: {error}", options.seed));
     }
-    if plan.kills > 0 {
-        // What was answered last has to be there, too, and what was owed last goes out.
-        for shared in &founded {
-            owe_mail(plan, &mut chance, shared, &site).await;
+    if options.kills > 0 {
+        // The last acknowledged writes must survive a kill, and mail that is still queued must be sent after it.
+        for shared in &organizations {
+            resend_some_invitations(options, &mut rng, shared, &laptop).await;
         }
-        kill(&mut site, &mut chance).await;
+        kill(&mut laptop, &mut rng).await;
     }
 
-    let mut figures = Figures {
+    let mut report = RunReport {
         runs: 1,
-        organizations: plan.organizations,
-        clients: plan.clients,
-        kills: site.killed().len(),
-        ..Figures::default()
+        organizations: options.organizations,
+        clients: options.clients,
+        kills: laptop.killed_at().len(),
+        ..RunReport::default()
     };
-    let visitor = visitor(&site);
-    let well = json!({ "organizations": plan.organizations, "violations": [] });
-    for (path, expected) in [("/_dev/idle", json!({ "idle": true })), ("/_dev/check", well)] {
-        let answer = get(&visitor, path).await;
-        if answer != expected {
-            figures.violations.push(format!("{path}: {answer}"));
+    let anonymous = anonymous(&laptop);
+    let no_violations = json!({ "organizations": options.organizations, "violations": [] });
+    for (path, expected) in [("/_dev/idle", json!({ "idle": true })), ("/_dev/check", no_violations)] {
+        let response = get(&anonymous, path).await;
+        if response != expected {
+            report.violations.push(format!("{path}: {response}"));
         }
     }
-    for shared in &founded {
-        let mut last = Client::new(plan.clients, chance.fork(), Arc::clone(shared), site.lives());
-        last.looks_at_everything().await;
-        figures.mailed(&visitor, shared, &mut last).await;
+    for shared in &organizations {
+        let mut last = Client::new(options.clients, rng.fork(), Arc::clone(shared), laptop.subscribe());
+        last.read_everything().await;
+        report.check_mails(&anonymous, shared, &mut last).await;
     }
-    figures.nothing_given_up(&mut site).await;
-    figures.running = started.elapsed();
-    for shared in &founded {
-        let history = history(shared, plan.seats, site.killed().to_vec());
-        tokio::task::block_in_place(|| figures.check(plan.seed, &history));
+    report.check_dead_letters(&mut laptop).await;
+    report.running = started.elapsed();
+    for shared in &organizations {
+        let history = history(shared, options.seats, laptop.killed_at().to_vec());
+        tokio::task::block_in_place(|| report.check_history(options.seed, &history));
     }
-    figures
+    report
 }
 
-fn visitor(site: &Site) -> Person {
-    let life = site.lives().borrow().clone();
-    life.expect("the laptop runs").visitor
+fn anonymous(laptop: &RestartableLaptop) -> Person {
+    let instance = laptop.subscribe().borrow().clone();
+    instance.expect("the laptop runs").anonymous
 }
 
-async fn get(visitor: &Person, path: &str) -> Value {
-    visitor.tries(Method::GET, path, None).await.expect("nobody kills any more").body
+async fn get(anonymous: &Person, path: &str) -> Value {
+    anonymous.tries(Method::GET, path, None).await.expect("the laptop runs").body
 }
 
-/// Who may sign in around an organization. Two share an address, and one has two.
+/// The accounts of an organization's clients. Two users share an address, and one user has two addresses.
 fn accounts(organization: usize) -> Vec<Account> {
     let account = |user: &str, name: &str| Account {
         user: format!("{user}-{organization}"),
@@ -169,98 +172,105 @@ fn accounts(organization: usize) -> Vec<Account> {
     people.chain([account("bobs-twin", "bob"), account("carl", "carl-moved")]).collect()
 }
 
-async fn found(
-    site: &Site,
+async fn create_organization(
+    laptop: &RestartableLaptop,
     number: usize,
-    moments: &Arc<Moments>,
+    clock: &Arc<LogicalClock>,
     count: &watch::Sender<usize>,
 ) -> Arc<Shared> {
     let accounts = accounts(number);
     let founder = accounts[0].clone();
-    let ada = visitor(site).signs_in_as(&founder.user).await;
+    let ada = anonymous(laptop).signs_in_as(&founder.user).await;
     let created = ada.creates("Acme").await.is(201);
-    let organization = created["id"].as_str().expect("an organization has an id");
-    Arc::new(Shared::new(organization, accounts, &founder, Arc::clone(moments), count.clone()))
+    let organization = created["id"].as_str().expect("the response contains an id");
+    Arc::new(Shared::new(organization, accounts, &founder, Arc::clone(clock), count.clone()))
 }
 
-/// Kills the process in the middle of whatever it does a moment later.
-async fn kill(site: &mut Site, chance: &mut Rng) {
-    tokio::time::sleep(Duration::from_micros(chance.u64(..KILLED_WITHIN_MICROS))).await;
-    tokio::task::block_in_place(|| site.kill_and_restart());
+/// Kills the process after a random delay.
+async fn kill(laptop: &mut RestartableLaptop, rng: &mut Rng) {
+    tokio::time::sleep(Duration::from_micros(rng.u64(..KILL_DELAY_MAX_MICROS))).await;
+    tokio::task::block_in_place(|| laptop.kill_and_restart());
 }
 
-/// Pending invitations are resent at once, most of them, and nobody waits for their mails.
-async fn owe_mail(plan: Plan, chance: &mut Rng, shared: &Arc<Shared>, site: &Site) {
-    let client = |chance: Rng| Client::new(plan.clients, chance, Arc::clone(shared), site.lives());
-    let Some((owner, invitations)) = client(chance.fork()).asks_an_owner().await else { return };
+/// Resends most of the pending invitations at the same time. Does not wait for their mails.
+async fn resend_some_invitations(
+    options: RunOptions,
+    rng: &mut Rng,
+    shared: &Arc<Shared>,
+    laptop: &RestartableLaptop,
+) {
+    let client = |rng: Rng| Client::new(options.clients, rng, Arc::clone(shared), laptop.subscribe());
+    let Some((owner, invitations)) = client(rng.fork()).list_as_owner().await else { return };
     let mut resends = Vec::new();
     for invitation in invitations.iter().filter(|it| it["status"] == json!(Status::Pending)) {
-        let email = invitation["email"].as_str().expect("an invitation has an address");
-        if chance.f64() < 0.7 {
-            resends.push(client(chance.fork()).resends(owner.clone(), email.to_owned()));
+        let email = invitation["email"].as_str().expect("an invitation contains an address");
+        if rng.f64() < 0.7 {
+            resends.push(client(rng.fork()).resend(owner.clone(), email.to_owned()));
         }
     }
     join_all(resends).await;
 }
 
-fn history(shared: &Shared, seats: u32, killed: Vec<u64>) -> History {
+fn history(shared: &Shared, seats: u32, killed_at: Vec<u64>) -> History {
     let founder = &shared.accounts[0];
     History {
         organization: shared.organization.clone(),
-        initial: Organization::founded_by(founder, seats),
+        initial: Organization::created_by(founder, seats),
         users: shared.accounts.iter().map(|account| account.user.clone()).collect(),
         emails: shared.accounts.iter().map(|account| account.email.clone()).collect(),
-        killed,
+        killed_at,
         calls: shared.calls.lock().unwrap_or_else(PoisonError::into_inner).clone(),
     }
 }
 
-/// Where histories are kept that no order explains.
+/// The directory for histories without an order.
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("histories")
 }
 
-impl Figures {
-    /// Every pending invitation's mail is out, and its newest link opens.
-    async fn mailed(&mut self, visitor: &Person, shared: &Shared, last: &mut Client) {
-        let Some((_, invitations)) = last.asks_an_owner().await else {
+impl RunReport {
+    /// Checks that the mail of every pending invitation was sent, and previews its newest link.
+    async fn check_mails(&mut self, anonymous: &Person, shared: &Shared, last: &mut Client) {
+        let Some((_, invitations)) = last.list_as_owner().await else {
             self.violations.push(format!("{} has no owner", shared.organization));
             return;
         };
         for invitation in invitations.iter().filter(|it| it["status"] == json!(Status::Pending)) {
-            let email = invitation["email"].as_str().expect("an invitation has an address");
-            let newest = last.opens_the_newest(email).await;
-            let is_out = invitation["delivery"] == "sent" && !invitation["sent_at"].is_null();
-            if !is_out || newest.is_none_or(|newest| invitation["generation"] != newest) {
+            let email = invitation["email"].as_str().expect("an invitation contains an address");
+            let newest = last.preview_newest_link(email).await;
+            let is_sent = invitation["delivery"] == "sent" && !invitation["sent_at"].is_null();
+            if !is_sent || newest.is_none_or(|newest| invitation["generation"] != newest) {
                 let newest = newest.map_or_else(|| "none".to_owned(), |newest| newest.to_string());
-                self.violations.push(format!("A mail is owed; the newest is {newest}: {invitation}"));
+                self.violations
+                    .push(format!("mail not sent, the newest generation is {newest}: {invitation}"));
             }
         }
         for email in shared.accounts.iter().map(|account| &account.email).collect::<BTreeSet<_>>() {
-            let mails = get(visitor, &format!("/_dev/mail?to={email}")).await;
+            let mails = get(anonymous, &format!("/_dev/mail?to={email}")).await;
             self.mails += mails["items"].as_array().map_or(0, Vec::len);
         }
     }
 
-    /// Nothing is among the dead letters, as only the laptop's own process can tell.
-    async fn nothing_given_up(&mut self, site: &mut Site) {
-        let laptop = site.open().await;
-        laptop.idle().await.expect("the laptop works");
-        let dead = laptop.dead_letters().expect("the laptop's own table can be read");
+    /// Checks that there is no dead letter. Only a laptop in the test's own process shows dead letters.
+    async fn check_dead_letters(&mut self, laptop: &mut RestartableLaptop) {
+        let laptop = laptop.kill_and_open().await;
+        laptop.idle().await.expect("the laptop becomes idle");
+        let dead = laptop.dead_letters().expect("the laptop's database can be read");
         self.violations.extend(dead.iter().map(|letter| format!("a dead letter: {letter:?}")));
     }
 
-    fn check(&mut self, seed: u64, history: &History) {
+    fn check_history(&mut self, seed: u64, history: &History) {
         for call in &history.calls {
-            *self.calls.entry((call.kind(), call.outcome())).or_default() += 1;
+            *self.calls.entry((call.kind(), call.label())).or_default() += 1;
         }
         let started = Instant::now();
         match history.check() {
-            Ok(effort) => self.ways_max = self.ways_max.max(effort.ways_max),
+            Ok(stats) => self.configurations_max = self.configurations_max.max(stats.configurations_max),
             Err(violation) => {
-                let file = history.keep(&directory(), seed, &violation);
+                let file = history.save(&directory(), seed, &violation);
                 let summary = &violation.summary;
-                self.violations.push(format!("No order explains {}.\n{summary}", file.display()));
+                self.violations
+                    .push(format!("no order explains the history in {}\n{summary}", file.display()));
             }
         }
         self.checking += started.elapsed();
@@ -278,44 +288,45 @@ impl Figures {
         }
         self.running += other.running;
         self.checking += other.checking;
-        self.ways_max = self.ways_max.max(other.ways_max);
+        self.configurations_max = self.configurations_max.max(other.configurations_max);
         self.violations.extend(other.violations);
     }
 
-    /// Fails, if anything was against the contract, or too little came of it to mean anything.
+    /// Panics if there are violations, or too few calls succeeded.
     #[track_caller]
-    pub fn hold(&self, seed: u64) {
-        let violations = [self.violations.clone(), self.refused_too_much()].concat();
+    pub fn assert_passed(&self, seed: u64) {
+        let violations = [self.violations.clone(), self.rate_violations()].concat();
         assert!(violations.is_empty(), "ROSTER_HISTORIES_SEED={seed}\n{}\n{self}", violations.join("\n\n"));
     }
 
-    /// What works too seldom, and what is given up too often: an order explains a service that refuses everything, too.
-    pub fn refused_too_much(&self) -> Vec<String> {
+    /// Actions with too few successful calls, and outcomes of calls that gave up too often. The checker alone would
+    /// accept a service that refuses every call.
+    pub fn rate_violations(&self) -> Vec<String> {
         let all: usize = self.calls.values().sum();
-        let times = |kind: Option<&str>, fits: &dyn Fn(&str) -> bool| -> usize {
+        let count_calls = |kind: Option<&str>, matches: &dyn Fn(&str) -> bool| -> usize {
             let counts = self
                 .calls
                 .iter()
-                .filter(|((it, outcome), _)| kind.is_none_or(|kind| kind == *it) && fits(outcome));
+                .filter(|((it, outcome), _)| kind.is_none_or(|kind| kind == *it) && matches(outcome));
             counts.map(|(_, count)| count).sum()
         };
         let worked = |outcome: &str| outcome.starts_with("20");
-        let seldom = WORKS_IN_A_THOUSAND.iter().filter_map(|&(kind, floor)| {
-            let worked = times(Some(kind), &worked);
-            (worked * 1_000 < all * floor)
-                .then(|| format!("{kind} works too seldom: {worked} times of {all} calls"))
+        let too_few = SUCCESSES_MIN_PER_1000.iter().filter_map(|&(kind, least)| {
+            let worked = count_calls(Some(kind), &worked);
+            (worked * 1_000 < all * least)
+                .then(|| format!("{kind} succeeds too seldom: {worked} times in {all} calls"))
         });
-        let most = if self.kills > 0 { GIVEN_UP_IN_A_THOUSAND_KILLED } else { GIVEN_UP_IN_A_THOUSAND };
-        let often = [UNAVAILABLE, CONFLICT].into_iter().filter_map(|given_up| {
-            let count = times(None, &|outcome| outcome == given_up);
+        let most = if self.kills > 0 { GIVEN_UP_MAX_PER_1000_WITH_KILLS } else { GIVEN_UP_MAX_PER_1000 };
+        let too_many = [UNAVAILABLE, CONFLICT].into_iter().filter_map(|given_up| {
+            let count = count_calls(None, &|outcome| outcome == given_up);
             (count * 1_000 > all * most)
-                .then(|| format!("{given_up} too often: {count} times of {all} calls"))
+                .then(|| format!("{given_up} too often: {count} times in {all} calls"))
         });
-        seldom.chain(often).collect()
+        too_few.chain(too_many).collect()
     }
 }
 
-impl fmt::Display for Figures {
+impl fmt::Display for RunReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let calls: usize = self.calls.values().sum();
         writeln!(
@@ -332,10 +343,10 @@ impl fmt::Display for Figures {
         }
         write!(
             f,
-            "{:.1} s running, {:.1} s checking ({} ways at most), {} violations",
+            "{:.1} s running, {:.1} s checking (at most {} configurations), {} violations",
             self.running.as_secs_f64(),
             self.checking.as_secs_f64(),
-            self.ways_max,
+            self.configurations_max,
             self.violations.len()
         )
     }

@@ -1,13 +1,13 @@
-//! Histories that the contract explains, and such as it does not: what each defect would look like from outside.
+//! Tests of the checker with the contract: histories that are possible, and a history for each kind of defect.
 
 use domain::{Role, Status};
 
 use crate::contract::{
-    Account, Action, Answer, InvitationRow, InviteResult, Link, MemberRow, Organization, Preview, Refusal,
+    Account, Action, InvitationRow, InviteResult, Link, MemberRow, Organization, Preview, Refusal, Response,
     Seats, Sender, View,
 };
-use crate::history::{Call, End, History};
-use crate::run::Figures;
+use crate::history::{Call, History, Outcome};
+use crate::run::RunReport;
 
 fn account(user: &str) -> Account {
     Account { user: user.to_owned(), email: email(user) }
@@ -17,66 +17,72 @@ fn email(name: &str) -> String {
     format!("{name}@example.com")
 }
 
-/// A history in the making. Ada has founded an organization of three seats.
-struct Told {
+/// A history that a test writes call by call. Ada has created an organization with 3 seats.
+struct ScriptedHistory {
     history: History,
     at: u64,
 }
 
-fn told() -> Told {
+fn history() -> ScriptedHistory {
     let names = ["ada", "bob", "carl", "dora"];
     let history = History {
         organization: "org".to_owned(),
-        initial: Organization::founded_by(&account("ada"), 3),
+        initial: Organization::created_by(&account("ada"), 3),
         users: names.map(str::to_owned).into(),
         emails: names.map(email).into(),
-        killed: Vec::new(),
+        killed_at: Vec::new(),
         calls: Vec::new(),
     };
-    Told { history, at: 0 }
+    ScriptedHistory { history, at: 0 }
 }
 
-impl Told {
+impl ScriptedHistory {
     fn now(&mut self) -> u64 {
         self.at += 1;
         self.at
     }
 
-    fn tell(mut self, user: &str, action: Action, at: u64, end: impl FnOnce(&mut Self) -> End) -> Self {
-        let end = end(&mut self);
+    fn push(
+        mut self,
+        user: &str,
+        action: Action,
+        sent_at: u64,
+        outcome: impl FnOnce(&mut Self) -> Outcome,
+    ) -> Self {
+        let outcome = outcome(&mut self);
         let caller = account(user);
-        self.history.calls.push(Call { client: 0, caller, action: Some(action), at, end });
+        self.history.calls.push(Call { client: 0, caller, action: Some(action), sent_at, outcome });
         self
     }
 
-    /// A call, answered before anything else happens.
-    fn then(mut self, user: &str, action: Action, answer: Answer) -> Self {
-        let at = self.now();
-        self.tell(user, action, at, |told| End::Answered(told.now(), answer))
+    /// Adds a call that ends before the next one starts.
+    fn then(mut self, user: &str, action: Action, response: Response) -> Self {
+        let sent_at = self.now();
+        self.push(user, action, sent_at, |script| Outcome::Response(script.now(), response))
     }
 
-    /// Calls that are all sent before the first is answered.
-    fn at_once<const N: usize>(mut self, calls: [(&str, Action, Answer); N]) -> Self {
+    /// Adds concurrent calls: all are sent before the first response arrives. The responses arrive in this order.
+    fn at_once<const N: usize>(mut self, calls: [(&str, Action, Response); N]) -> Self {
         let sent: Vec<_> = calls.iter().map(|_| self.now()).collect();
-        calls.into_iter().zip(sent).fold(self, |told, ((user, action, answer), at)| {
-            told.tell(user, action, at, |told| End::Answered(told.now(), answer))
+        calls.into_iter().zip(sent).fold(self, |script, ((user, action, response), sent_at)| {
+            script.push(user, action, sent_at, |script| Outcome::Response(script.now(), response))
         })
     }
 
-    /// A call whose answer is lost; the process goes on.
+    /// Adds a call without a response. The process keeps running.
     fn lost(mut self, user: &str, action: Action) -> Self {
-        let at = self.now();
-        self.tell(user, action, at, |told| End::Lost(told.history.killed.len()))
+        let sent_at = self.now();
+        self.push(user, action, sent_at, |script| Outcome::Lost(script.history.killed_at.len()))
     }
 
-    /// The process is killed, and there is another.
+    /// Adds a kill of the process. Later calls use the next process.
     fn killed(mut self) -> Self {
         let now = self.now();
-        self.history.killed.push(now);
+        self.history.killed_at.push(now);
         self
     }
 
-    /// Bob is a member, by ada's invitation; ada has still a seat to give.
+    /// Adds bob as a member, invited by ada. One seat is still free.
     fn with_bob(self, role: Role) -> Self {
         self.then("ada", invite(&["bob"], role), invited("bob", role, 1, "ada")).then(
             "bob",
@@ -86,21 +92,21 @@ impl Told {
     }
 
     #[track_caller]
-    fn holds(self) {
+    fn assert_possible(self) {
         self.history.check().unwrap_or_else(|violation| panic!("{}", violation.summary));
     }
 
-    /// No order explains the call that was told last but `back`.
+    /// Asserts that no order explains a certain call: the last one if `back` is 0, the one before it if `back` is 1.
     #[track_caller]
-    fn breaks_at(self, back: usize) {
+    fn assert_impossible_at(self, back: usize) {
         let calls = self.history.calls.len();
-        let violation = self.history.check().expect_err("this cannot have happened");
+        let violation = self.history.check().expect_err("the history is impossible");
         assert_eq!(violation.call, calls - 1 - back, "{}", violation.summary);
     }
 
     #[track_caller]
-    fn breaks(self) {
-        self.breaks_at(0);
+    fn assert_impossible(self) {
+        self.assert_impossible_at(0);
     }
 }
 
@@ -117,21 +123,21 @@ fn row(name: &str, role: Role, status: Status, generation: u32, sender: &str) ->
     InvitationRow { email: email(name), role, status, generation, sender }
 }
 
-fn invited(name: &str, role: Role, generation: u32, sender: &str) -> Answer {
+fn invited(name: &str, role: Role, generation: u32, sender: &str) -> Response {
     let invitation = row(name, role, Status::Pending, generation, sender);
-    Answer::Results(vec![InviteResult::Invited { email: email(name), invitation }])
+    Response::Results(vec![InviteResult::Invited { email: email(name), invitation }])
 }
 
-fn resent(name: &str, generation: u32, sender: &str) -> Answer {
-    Answer::Invitation(row(name, Role::Member, Status::Pending, generation, sender))
+fn resent(name: &str, generation: u32, sender: &str) -> Response {
+    Response::Invitation(row(name, Role::Member, Status::Pending, generation, sender))
 }
 
 fn member_row(user: &str, role: Role) -> MemberRow {
     MemberRow { user_id: user.to_owned(), email: email(user), role }
 }
 
-fn member(user: &str, role: Role) -> Answer {
-    Answer::Member(member_row(user, role))
+fn member(user: &str, role: Role) -> Response {
+    Response::Member(member_row(user, role))
 }
 
 fn demote(user: &str) -> Action {
@@ -142,17 +148,17 @@ fn remove(user: &str) -> Action {
     Action::Remove(user.to_owned())
 }
 
-fn looks(role: Role, taken: u32, owners: u32) -> Answer {
-    Answer::Organization(View { role, seats: Seats { total: 3, taken, free: 3 - taken }, owners })
+fn organization_view(role: Role, taken: u32, owners: u32) -> Response {
+    Response::Organization(View { role, seats: Seats { total: 3, taken, free: 3 - taken }, owners })
 }
 
-fn refused(status: u16, code: &str) -> Answer {
-    Answer::Refused(Refusal { status, code: code.to_owned(), seats: None, invitation_status: None })
+fn refused(status: u16, code: &str) -> Response {
+    Response::Refused(Refusal { status, code: code.to_owned(), seats: None, invitation_status: None })
 }
 
-fn exhausted() -> Answer {
+fn seats_exhausted() -> Response {
     let seats = Some(Seats { total: 3, taken: 3, free: 0 });
-    Answer::Refused(Refusal {
+    Response::Refused(Refusal {
         status: 409,
         code: "seats_exhausted".to_owned(),
         seats,
@@ -160,16 +166,16 @@ fn exhausted() -> Answer {
     })
 }
 
-fn not_pending(status: Status) -> Answer {
+fn not_pending(status: Status) -> Response {
     let code = "invitation_not_pending".to_owned();
-    Answer::Refused(Refusal { status: 409, code, seats: None, invitation_status: Some(status) })
+    Response::Refused(Refusal { status: 409, code, seats: None, invitation_status: Some(status) })
 }
 
 use Role::{Member, Owner};
 
 #[test]
-fn an_organizations_days_one_after_the_other() {
-    told()
+fn accepts_a_long_sequential_history() {
+    history()
         .then("ada", invite(&["bob"], Member), invited("bob", Member, 1, "ada"))
         .then("ada", Action::Resend(email("bob")), resent("bob", 2, "ada"))
         .then("bob", Action::Accept(link("bob", 1)), refused(410, "invitation_superseded"))
@@ -178,43 +184,43 @@ fn an_organizations_days_one_after_the_other() {
         .then("bob", Action::Accept(link("bob", 2)), member("bob", Member))
         .then("bob", invite(&["carl"], Owner), refused(403, "role_not_grantable"))
         .then("bob", invite(&["carl"], Member), invited("carl", Member, 1, "bob"))
-        .then("ada", invite(&["dora"], Member), exhausted())
-        .then("bob", remove("bob"), Answer::Nothing)
-        .then("bob", Action::Look, refused(404, "organization_not_found"))
+        .then("ada", invite(&["dora"], Member), seats_exhausted())
+        .then("bob", remove("bob"), Response::NoContent)
+        .then("bob", Action::GetOrganization, refused(404, "organization_not_found"))
         .then("carl", Action::Accept(link("carl", 1)), refused(409, "sender_lost_authority"))
         .then("bob", Action::Accept(link("bob", 2)), refused(410, "invitation_accepted"))
         .then("ada", Action::Revoke(email("bob")), not_pending(Status::Removed))
-        .then("carl", Action::Decline(link("carl", 1)), Answer::Nothing)
+        .then("carl", Action::Decline(link("carl", 1)), Response::NoContent)
         .then("carl", Action::Accept(link("carl", 1)), refused(410, "invitation_declined"))
         .then("ada", invite(&["carl"], Owner), invited("carl", Owner, 2, "ada"))
         .then("carl", Action::Accept(link("carl", 2)), member("carl", Owner))
-        .then("carl", remove("ada"), Answer::Nothing)
+        .then("carl", remove("ada"), Response::NoContent)
         .then("carl", demote("carl"), refused(409, "last_owner"))
-        .then("carl", Action::Look, looks(Owner, 1, 1))
-        .holds();
+        .then("carl", Action::GetOrganization, organization_view(Owner, 1, 1))
+        .assert_possible();
 }
 
 #[test]
-fn rivals_may_win_in_any_order() {
+fn either_of_two_conflicting_calls_may_succeed() {
     let races = |first, second| {
-        told().with_bob(Owner).at_once([("ada", demote("bob"), first), ("bob", demote("ada"), second)])
+        history().with_bob(Owner).at_once([("ada", demote("bob"), first), ("bob", demote("ada"), second)])
     };
-    races(member("bob", Member), refused(403, "owner_required")).holds();
-    races(refused(403, "owner_required"), member("ada", Member)).holds();
-    races(refused(403, "owner_required"), refused(403, "owner_required")).breaks_at(1);
+    races(member("bob", Member), refused(403, "owner_required")).assert_possible();
+    races(refused(403, "owner_required"), member("ada", Member)).assert_possible();
+    races(refused(403, "owner_required"), refused(403, "owner_required")).assert_impossible_at(1);
 }
 
 #[test]
-fn a_lost_update_shows() {
-    // Bob was made an owner, was told so, and is none.
+fn detects_a_lost_update() {
+    // The promotion of bob is acknowledged, but bob is not an owner.
     let promote = Action::RoleEdit { user: "bob".to_owned(), role: Owner };
-    let promoted = || told().with_bob(Member).then("ada", promote.clone(), member("bob", Owner));
-    promoted().then("bob", Action::Look, looks(Owner, 2, 2)).holds();
-    promoted().then("bob", Action::Look, looks(Member, 2, 1)).breaks();
-    // Two resends at once, and both are mail 2: one has overwritten the other.
+    let promoted = || history().with_bob(Member).then("ada", promote.clone(), member("bob", Owner));
+    promoted().then("bob", Action::GetOrganization, organization_view(Owner, 2, 2)).assert_possible();
+    promoted().then("bob", Action::GetOrganization, organization_view(Member, 2, 1)).assert_impossible();
+    // Two concurrent resends both return generation 2, so one has overwritten the other.
     let resends = |first, second| {
         let resend = || Action::Resend(email("bob"));
-        told()
+        history()
             .with_bob(Owner)
             .then("ada", invite(&["carl"], Member), invited("carl", Member, 1, "ada"))
             .at_once([
@@ -223,174 +229,192 @@ fn a_lost_update_shows() {
                 ("dora", resend(), refused(404, "organization_not_found")),
             ])
     };
-    resends(2, 3).holds();
-    resends(3, 2).holds();
-    resends(2, 2).breaks_at(1);
+    resends(2, 3).assert_possible();
+    resends(3, 2).assert_possible();
+    resends(2, 2).assert_impossible_at(1);
 }
 
 #[test]
-fn two_last_owners_gone_shows() {
+fn detects_that_both_last_owners_leave() {
     let leave =
-        || [("ada", remove("ada"), Answer::Nothing), ("bob", remove("bob"), refused(409, "last_owner"))];
-    told().with_bob(Owner).at_once(leave()).holds();
+        || [("ada", remove("ada"), Response::NoContent), ("bob", remove("bob"), refused(409, "last_owner"))];
+    history().with_bob(Owner).at_once(leave()).assert_possible();
     let [first, (user, action, _)] = leave();
-    told().with_bob(Owner).at_once([first, (user, action, Answer::Nothing)]).breaks();
+    history().with_bob(Owner).at_once([first, (user, action, Response::NoContent)]).assert_impossible();
 }
 
 #[test]
-fn a_seat_given_twice_shows() {
+fn detects_a_seat_that_is_given_or_returned_twice() {
     let races = |second| {
-        told().with_bob(Member).at_once([
+        history().with_bob(Member).at_once([
             ("ada", invite(&["carl"], Member), invited("carl", Member, 1, "ada")),
             ("bob", invite(&["dora"], Member), second),
         ])
     };
-    races(exhausted()).holds();
-    races(invited("dora", Member, 1, "bob")).breaks();
-    // Nor is a seat given back twice.
+    races(seats_exhausted()).assert_possible();
+    races(invited("dora", Member, 1, "bob")).assert_impossible();
+    // The same for a seat that a revoke returns.
     let closed = |taken| {
-        told()
+        history()
             .then("ada", invite(&["bob"], Member), invited("bob", Member, 1, "ada"))
-            .then("ada", Action::Revoke(email("bob")), Answer::Nothing)
-            .then("ada", Action::Look, looks(Owner, taken, 1))
+            .then("ada", Action::Revoke(email("bob")), Response::NoContent)
+            .then("ada", Action::GetOrganization, organization_view(Owner, taken, 1))
     };
-    closed(1).holds();
-    closed(0).breaks();
+    closed(1).assert_possible();
+    closed(0).assert_impossible();
 }
 
 #[test]
-fn a_stale_read_after_an_acknowledged_write_shows() {
-    let invited = || told().then("ada", invite(&["bob"], Member), invited("bob", Member, 1, "ada"));
+fn detects_a_stale_read_after_an_acknowledged_write() {
+    let invited = || history().then("ada", invite(&["bob"], Member), invited("bob", Member, 1, "ada"));
     let founding = row("ada", Owner, Status::Accepted, 0, "ada");
-    let list = |rows: &[&InvitationRow]| Answer::Invitations(rows.iter().copied().cloned().collect());
+    let list = |rows: &[&InvitationRow]| Response::Invitations(rows.iter().copied().cloned().collect());
     let bobs = row("bob", Member, Status::Pending, 1, "ada");
-    invited().then("ada", Action::Invitations, list(&[&founding, &bobs])).holds();
-    invited().then("ada", Action::Invitations, list(&[&founding])).breaks();
+    invited().then("ada", Action::ListInvitations, list(&[&founding, &bobs])).assert_possible();
+    invited().then("ada", Action::ListInvitations, list(&[&founding])).assert_impossible();
     let preview = |status| {
         let (email, sender_email) = (email("bob"), email("ada"));
-        Answer::Preview(Preview { email, role: Member, sender_email, status })
+        Response::Preview(Preview { email, role: Member, sender_email, status })
     };
-    let revoked = || invited().then("ada", Action::Revoke(email("bob")), Answer::Nothing);
-    revoked().then("bob", Action::Preview(link("bob", 1)), preview(Status::Revoked)).holds();
-    revoked().then("bob", Action::Preview(link("bob", 1)), preview(Status::Pending)).breaks();
+    let revoked = || invited().then("ada", Action::Revoke(email("bob")), Response::NoContent);
+    revoked().then("bob", Action::Preview(link("bob", 1)), preview(Status::Revoked)).assert_possible();
+    revoked().then("bob", Action::Preview(link("bob", 1)), preview(Status::Pending)).assert_impossible();
 }
 
 #[test]
-fn a_superseded_link_that_opens_shows() {
+fn detects_an_accept_by_a_superseded_link() {
     let resent = || {
-        told().then("ada", invite(&["bob"], Member), invited("bob", Member, 1, "ada")).then(
+        history().then("ada", invite(&["bob"], Member), invited("bob", Member, 1, "ada")).then(
             "ada",
             Action::Resend(email("bob")),
             resent("bob", 2, "ada"),
         )
     };
-    resent().then("bob", Action::Accept(link("bob", 1)), member("bob", Member)).breaks();
-    resent().then("bob", Action::Accept(link("bob", 2)), member("bob", Member)).holds();
-    // While the resend is under way, it may.
-    told()
+    resent().then("bob", Action::Accept(link("bob", 1)), member("bob", Member)).assert_impossible();
+    resent().then("bob", Action::Accept(link("bob", 2)), member("bob", Member)).assert_possible();
+    // A concurrent accept by the old link is possible, if it takes effect before the resend.
+    history()
         .then("ada", invite(&["bob"], Member), invited("bob", Member, 1, "ada"))
         .at_once([
             ("ada", Action::Resend(email("bob")), not_pending(Status::Accepted)),
             ("bob", Action::Accept(link("bob", 1)), member("bob", Member)),
         ])
-        .holds();
+        .assert_possible();
 }
 
 #[test]
-fn an_invitation_from_who_was_removed_that_is_accepted_shows() {
-    let removed = |answer| {
-        told()
+fn detects_an_accept_of_an_invitation_by_a_removed_sender() {
+    let removed = |response| {
+        history()
             .with_bob(Member)
             .then("bob", invite(&["carl"], Member), invited("carl", Member, 1, "bob"))
-            .then("ada", remove("bob"), Answer::Nothing)
-            .then("carl", Action::Accept(link("carl", 1)), answer)
+            .then("ada", remove("bob"), Response::NoContent)
+            .then("carl", Action::Accept(link("carl", 1)), response)
     };
-    removed(refused(409, "sender_lost_authority")).holds();
-    removed(member("carl", Member)).breaks();
+    removed(refused(409, "sender_lost_authority")).assert_possible();
+    removed(member("carl", Member)).assert_impossible();
 }
 
 #[test]
-fn an_answer_that_no_row_of_the_contract_knows_shows() {
-    told().then("ada", Action::Look, refused(500, "internal")).breaks();
-    told().then("ada", Action::Members, Answer::Strange("no end".to_owned())).breaks();
-    told().then("ada", Action::Remove("bob".to_owned()), refused(409, "conflict")).holds();
+fn detects_a_response_outside_the_contract() {
+    history().then("ada", Action::GetOrganization, refused(500, "internal")).assert_impossible();
+    history()
+        .then("ada", Action::ListMembers, Response::Undocumented("the list never ends".to_owned()))
+        .assert_impossible();
+    history().then("ada", Action::Remove("bob".to_owned()), refused(409, "conflict")).assert_possible();
 }
 
 #[test]
-fn rows_of_a_list_may_be_of_different_moments_within_it_but_not_of_others() {
+fn each_row_of_a_list_is_read_at_some_time_during_the_call() {
     // Bob's role is edited while the list is read; ada's is not.
     let edit = Action::RoleEdit { user: "bob".to_owned(), role: Owner };
     let listed = |ada, bob| {
-        told().with_bob(Member).at_once([
+        history().with_bob(Member).at_once([
             ("ada", edit.clone(), member("bob", Owner)),
-            ("bob", Action::Members, Answer::Members(vec![member_row("ada", ada), member_row("bob", bob)])),
+            (
+                "bob",
+                Action::ListMembers,
+                Response::Members(vec![member_row("ada", ada), member_row("bob", bob)]),
+            ),
         ])
     };
-    listed(Owner, Member).holds();
-    listed(Owner, Owner).holds();
-    listed(Member, Owner).breaks();
+    listed(Owner, Member).assert_possible();
+    listed(Owner, Owner).assert_possible();
+    listed(Member, Owner).assert_impossible();
 }
 
 #[test]
-fn a_lost_answer_is_done_before_its_process_was_killed_or_never() {
+fn a_call_without_a_response_takes_effect_before_the_kill_or_never() {
     let revoke = || Action::Revoke(email("bob"));
     let lost = || {
-        told().then("ada", invite(&["bob"], Member), invited("bob", Member, 1, "ada")).lost("ada", revoke())
+        history()
+            .then("ada", invite(&["bob"], Member), invited("bob", Member, 1, "ada"))
+            .lost("ada", revoke())
     };
     for taken in [1, 2] {
-        lost().killed().then("ada", Action::Look, looks(Owner, taken, 1)).holds();
-        lost().then("ada", Action::Look, looks(Owner, taken, 1)).holds();
-    }
-    let then = |told: Told| {
-        told.then("ada", Action::Look, looks(Owner, 2, 1)).then("ada", Action::Look, looks(Owner, 1, 1))
-    };
-    then(lost()).holds();
-    then(lost().killed()).breaks();
-    let sent_to_nobody =
-        told().then("ada", invite(&["bob"], Member), invited("bob", Member, 1, "ada")).killed();
-    let mut late = sent_to_nobody.lost("ada", revoke());
-    let Some(Call { end: End::Lost(life), .. }) = late.history.calls.last_mut() else { unreachable!() };
-    *life = 0;
-    late.then("ada", Action::Look, looks(Owner, 1, 1)).breaks();
-}
-
-#[test]
-fn an_acknowledged_write_that_a_kill_undoes_shows() {
-    let revoked = |taken| {
-        told()
-            .then("ada", invite(&["bob"], Member), invited("bob", Member, 1, "ada"))
-            .then("ada", Action::Revoke(email("bob")), Answer::Nothing)
+        lost()
             .killed()
-            .then("ada", Action::Look, looks(Owner, taken, 1))
+            .then("ada", Action::GetOrganization, organization_view(Owner, taken, 1))
+            .assert_possible();
+        lost().then("ada", Action::GetOrganization, organization_view(Owner, taken, 1)).assert_possible();
+    }
+    let then = |script: ScriptedHistory| {
+        script.then("ada", Action::GetOrganization, organization_view(Owner, 2, 1)).then(
+            "ada",
+            Action::GetOrganization,
+            organization_view(Owner, 1, 1),
+        )
     };
-    revoked(1).holds();
-    revoked(2).breaks();
+    then(lost()).assert_possible();
+    then(lost().killed()).assert_impossible();
+    let after_kill =
+        history().then("ada", invite(&["bob"], Member), invited("bob", Member, 1, "ada")).killed();
+    // A call that was sent to the killed process has no effect.
+    let mut late = after_kill.lost("ada", revoke());
+    let Some(Call { outcome: Outcome::Lost(process), .. }) = late.history.calls.last_mut() else {
+        unreachable!()
+    };
+    *process = 0;
+    late.then("ada", Action::GetOrganization, organization_view(Owner, 1, 1)).assert_impossible();
 }
 
 #[test]
-fn a_mail_that_nobody_has_committed_shows() {
+fn detects_an_acknowledged_write_that_a_kill_undoes() {
+    let revoked = |taken| {
+        history()
+            .then("ada", invite(&["bob"], Member), invited("bob", Member, 1, "ada"))
+            .then("ada", Action::Revoke(email("bob")), Response::NoContent)
+            .killed()
+            .then("ada", Action::GetOrganization, organization_view(Owner, taken, 1))
+    };
+    revoked(1).assert_possible();
+    revoked(2).assert_impossible();
+}
+
+#[test]
+fn detects_a_mail_that_was_sent_before_its_commit() {
     let mailed = |generation| {
-        let mut told = told().then("ada", invite(&["bob"], Member), invited("bob", Member, 1, "ada"));
-        let (at, over) = (told.now(), told.now());
-        let end = End::Mailed(over, email("bob"), generation);
-        told.history.calls.push(Call { client: 0, caller: account("bob"), action: None, at, end });
-        told
+        let mut script = history().then("ada", invite(&["bob"], Member), invited("bob", Member, 1, "ada"));
+        let (sent_at, ended_at) = (script.now(), script.now());
+        let outcome = Outcome::Mailed(ended_at, email("bob"), generation);
+        script.history.calls.push(Call { client: 0, caller: account("bob"), action: None, sent_at, outcome });
+        script
     };
-    mailed(1).holds();
-    mailed(2).breaks();
+    mailed(1).assert_possible();
+    mailed(2).assert_impossible();
 }
 
 #[test]
-fn a_violation_shows_the_call_its_neighbours_and_what_would_have_been() {
-    let violation = told()
+fn a_violation_shows_the_call_its_neighbours_and_the_possible_state() {
+    let violation = history()
         .with_bob(Owner)
-        .then("ada", remove("ada"), Answer::Nothing)
-        .then("bob", remove("bob"), Answer::Nothing)
+        .then("ada", remove("ada"), Response::NoContent)
+        .then("bob", remove("bob"), Response::NoContent)
         .history
         .check()
         .unwrap_err();
     let shown = [
-        "This answer has no place",
+        "No order explains this response",
         "owner bob (bob@example.com)",
         "bob@example.com: accepted as owner, mail 1, from ada, accepted by bob",
         "   #2 [5..6] client 0, ada (ada@example.com): Remove(\"ada\") -> 204",
@@ -401,15 +425,15 @@ fn a_violation_shows_the_call_its_neighbours_and_what_would_have_been() {
     }
 }
 
-/// So many calls of each kind with that outcome.
-fn outcomes(of: &[(&'static str, &str, usize)]) -> Figures {
-    let mut figures = Figures::default();
-    figures.calls.extend(of.iter().map(|&(kind, outcome, count)| ((kind, outcome.to_owned()), count)));
-    figures
+/// A report with these numbers of calls by action and outcome.
+fn report_of(of: &[(&'static str, &str, usize)]) -> RunReport {
+    let mut report = RunReport::default();
+    report.calls.extend(of.iter().map(|&(kind, outcome, count)| ((kind, outcome.to_owned()), count)));
+    report
 }
 
 #[test]
-fn a_service_that_refuses_everything_is_noticed() {
+fn detects_a_service_that_refuses_everything() {
     let kinds = [
         "accept",
         "invite",
@@ -422,13 +446,13 @@ fn a_service_that_refuses_everything_is_noticed() {
         "role-edit",
     ];
     let working: Vec<_> = kinds.map(|kind| (kind, "200", 50)).into();
-    assert_eq!(outcomes(&working).refused_too_much(), [""; 0]);
+    assert_eq!(report_of(&working).rate_violations(), [""; 0]);
     for given_up in ["409 conflict", "503 unavailable"] {
-        let all = outcomes(&kinds.map(|kind| (kind, given_up, 50)));
-        assert_eq!(all.refused_too_much().len(), kinds.len() + 1, "{:?}", all.refused_too_much());
+        let all = report_of(&kinds.map(|kind| (kind, given_up, 50)));
+        assert_eq!(all.rate_violations().len(), kinds.len() + 1, "{:?}", all.rate_violations());
         let few = [working.clone(), vec![("invite", given_up, 10)]].concat();
-        assert_eq!(outcomes(&few).refused_too_much().len(), 1);
+        assert_eq!(report_of(&few).rate_violations().len(), 1);
     }
     let without_accepts: Vec<_> = working.iter().copied().filter(|(kind, ..)| *kind != "accept").collect();
-    assert_eq!(outcomes(&without_accepts).refused_too_much().len(), 1);
+    assert_eq!(report_of(&without_accepts).rate_violations().len(), 1);
 }

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
-"""Breaks Roster on purpose, once for each entry of mutations.toml, in a copy of the tree, and says who notices.
+"""Runs the mutations in mutations.toml: each breaks Roster on purpose, and a test suite must fail.
 
 Usage: run.py [options] [PART OF A NAME]...
-       run.py --check            only says whether what each entry changes is there to be changed
+       run.py --check            only checks that the code that each entry changes exists
 
-Judges, the cheapest first: `unit` (the tests beside the code), `scenarios`, `model`, `simulator`, `histories`. Without
-an option only the one is asked that the entry names as `noticed_by`; where it names none, or with `--all`, they are asked
-in turn until one has noticed. With `--each` each of them judges alone, and the last lines say what none but one of them
-has caught. `--at-most` chooses among those that take seconds: noticed by `unit` or `scenarios`.
+The script works on a copy of the repository. The suites, fastest first, are `unit` (the tests beside the code),
+`scenarios`, `model`, `simulator` and `histories`. By default only the suite runs that the entry names as `noticed_by`.
+For an entry without `noticed_by`, or with `--all`, the suites run in turn until one fails. With `--each` every suite
+runs, and the last lines list the mutations that only one suite notices. `--at-most` selects among the mutations that
+take seconds: those that `unit` or `scenarios` notice.
 
-A mutation that goes unnoticed is a failure, and so is one that does not compile.
+The script fails if no suite notices a mutation, or if a mutation does not compile.
 """
 
 import argparse
@@ -28,18 +29,18 @@ import tomllib
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 COPY = TOP / "target" / "mutations"
-# The packages whose own tests are the judge `unit`.
+# The packages with the tests of the suite `unit`.
 UNIT = ["actions", "aws-client", "domain", "lambda-api", "links", "mail", "reference", "schedule", "store"]
-# No judge needs longer, unless it hangs, and then it has noticed.
-PATIENCE = 600
+# Seconds. No suite takes longer unless it hangs, and a suite that hangs has noticed the mutation.
+TIMEOUT = 600
 
 
-# What git ignores, and a tree without git holds all the same.
+# Folders that git ignores. They are also skipped in a copy of the repository that has no `.git`.
 IGNORED = {".git", "target", "node_modules", "dist", ".aws-sam"}
 
 
 def files():
-    """The files of the tree, as git knows them; of a tree that is no checkout, all that are not made by a build."""
+    """Returns the files of the repository: those that git does not ignore or, without git, those outside IGNORED."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=TOP, capture_output=True, text=True
     )
@@ -52,8 +53,8 @@ def files():
     return names
 
 
-def copied():
-    """The tree as it is, without what git ignores; equal files keep their times, so that little is built again."""
+def copy_tree():
+    """Updates the copy of the repository. Unchanged files keep their times, so that cargo compiles little again."""
     names = files()
     for name in names:
         source, copy = TOP / name, COPY / name
@@ -69,48 +70,49 @@ def changes(mutation):
     return [mutation] + ([mutation["and"]] if "and" in mutation else [])
 
 
-def found(top, change):
-    """What `change` changes, and where."""
+def locate(top, change):
+    """Returns path and text of the file that `change` changes. Exits unless the text contains `from` exactly once."""
     path = top / change["file"]
     text = path.read_text()
     if text.count(change["from"]) != 1:
-        sys.exit(f"{change['file']} does not hold exactly once: {change['from']}")
+        sys.exit(f"{change['file']} does not contain exactly once: {change['from']}")
     return path, text
 
 
-def mutated(mutation):
+def mutate(mutation):
     for change in changes(mutation):
-        path, text = found(COPY, change)
+        path, text = locate(COPY, change)
         path.write_text(text.replace(change["from"], change["to"]))
 
 
 def environment(**more):
-    # Snapshots are compared, and never written; a scenario's world is the embedded one.
-    # Dependencies are built once for the tree and its copy. What a developer or .ci/run has set is about the tree.
+    # Tests compare snapshots but do not update them. The repository and its copy share one target folder, so that
+    # dependencies compile once. Variables with the prefix ROSTER_ apply to the repository and not to its copy. Without
+    # them the scenarios use the embedded DynamoDB.
     own = {name: value for name, value in os.environ.items() if not name.startswith("ROSTER_")}
     return {**own, "CARGO_TARGET_DIR": str(TOP / "target"), "RUST_BACKTRACE": "0", "INSTA_UPDATE": "no", **more}
 
 
 def cargo(*arguments):
-    """Builds, and gives the executables by target, or what the compiler said if it is not pleased."""
+    """Builds and returns the executables by target. Returns the compiler's output as second value if that fails."""
     command = ["cargo", *arguments, "--message-format=json-render-diagnostics"]
     done = subprocess.run(command, cwd=COPY, text=True, capture_output=True, env=environment())
     if done.returncode != 0:
         return None, done.stderr
-    built = {}
+    executables = {}
     for message in map(json.loads, done.stdout.splitlines()):
         if message.get("executable"):
             name = message["target"]["name"].replace("_", "-")
-            built[name] = (message["executable"], pathlib.Path(message["manifest_path"]).parent)
-    return built, None
+            executables[name] = (message["executable"], pathlib.Path(message["manifest_path"]).parent)
+    return executables, None
 
 
-def built(judges):
-    """What each judge runs, as pairs of a command and a folder."""
-    # The package `tests` asks for the features of all, so that its dependencies are those of a whole build.
+def build(suites):
+    """Builds the suites. Returns the pairs of command and folder to run, by suite, or the compiler's output."""
+    # The package `tests` requires the features of all tests, so this selection builds dependencies like a full build.
     tests = ["test", "--no-run", "--package", "tests"]
-    targets = [argument for judge in judges if judge in ("scenarios", "histories") for argument in ("--test", judge)]
-    if "unit" in judges:
+    targets = [argument for suite in suites if suite in ("scenarios", "histories") for argument in ("--test", suite)]
+    if "unit" in suites:
         tests += [argument for package in UNIT for argument in ("--package", package)]
         targets += ["--lib"]
     runs = {}
@@ -119,19 +121,19 @@ def built(judges):
         if error:
             return None, error
         runs["unit"] = [([path], folder) for name, (path, folder) in executables.items() if name in UNIT]
-        runs |= {judge: [([path], folder)] for judge, (path, folder) in executables.items() if judge in judges}
-    # One selection of packages for each, as people run them: together they would have other features.
-    for judge, arguments in {"model": ["--fail-fast"], "simulator": ["--runs", "100", "--fail-fast"]}.items():
-        if judge in judges:
-            executables, error = cargo("build", "--profile", "simulation", "--package", judge)
+        runs |= {suite: [([path], folder)] for suite, (path, folder) in executables.items() if suite in suites}
+    # Build each package alone, as developers do: a build of several packages would have other features.
+    for suite, arguments in {"model": ["--fail-fast"], "simulator": ["--runs", "100", "--fail-fast"]}.items():
+        if suite in suites:
+            executables, error = cargo("build", "--profile", "simulation", "--package", suite)
             if error:
                 return None, error
-            runs[judge] = [([executables[judge][0], *arguments], COPY)]
+            runs[suite] = [([executables[suite][0], *arguments], COPY)]
     return runs, None
 
 
-# What is told of a failure, by who tells it.
-TOLD = [
+# How the suites report a failure.
+FAILURES = [
     re.compile(r"^BROKEN (.*)", re.M),
     re.compile(r"^WRONG: (.*)", re.M),
     re.compile(r"^TOO SELDOM: (.*)", re.M),
@@ -140,13 +142,13 @@ TOLD = [
 ]
 
 
-def judged(runs):
-    """What one of the commands says that is wrong, as soon as it does; none if all is well."""
+def first_failure(runs):
+    """Runs the commands and returns the first failure that one of them reports, or None if all succeed."""
     for command, folder in runs:
         process = subprocess.Popen(
             command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(),
         )
-        timer = threading.Timer(PATIENCE, process.kill)
+        timer = threading.Timer(TIMEOUT, process.kill)
         timer.start()
         output = ""
         for line in process.stdout:
@@ -155,32 +157,33 @@ def judged(runs):
                 process.kill()
         timer.cancel()
         if process.wait() != 0:
-            told = [match[1] for pattern in TOLD for match in pattern.finditer(output)]
-            return told[0] if told else f"it ends with {process.returncode}"
+            failures = [match[1] for pattern in FAILURES for match in pattern.finditer(output)]
+            return failures[0] if failures else f"exit status {process.returncode}"
     return None
 
 
-JUDGES = ["unit", "scenarios", "model", "simulator", "histories"]
+SUITES = ["unit", "scenarios", "model", "simulator", "histories"]
 
 
-def asked(mutation, arguments):
-    """Those of the judges that are asked about a mutation: the model knows nothing but the domain."""
+def suites_for(mutation, arguments):
+    """Returns the suites to run for a mutation. The model contains only the domain."""
     if "noticed_by" in mutation and not (arguments.all or arguments.each):
         return [mutation["noticed_by"]]
     in_domain = any(change["file"].startswith("shared/domain/") for change in changes(mutation))
-    return [judge for judge in arguments.judges.split(",") if judge != "model" or in_domain]
+    return [suite for suite in arguments.suites.split(",") if suite != "model" or in_domain]
 
 
-def hold_the_tree(judges):
-    """Fails, if one of the judges finds something wrong where nothing is broken on purpose."""
-    copied()
-    runs, error = built(judges)
-    wrong = error or next(filter(None, (judged(runs[judge]) for judge in judges)), None)
-    if wrong:
-        sys.exit(f"what is not broken on purpose is broken, and there is nothing to compare with: {wrong}")
+def check_unmutated(suites):
+    """Exits if a suite fails without a mutation."""
+    copy_tree()
+    runs, error = build(suites)
+    failure = error or next(filter(None, (first_failure(runs[suite]) for suite in suites)), None)
+    if failure:
+        sys.exit(f"a suite fails without a mutation: {failure}")
 
 
-def chosen(mutations, arguments):
+def select(mutations, arguments):
+    """Returns the mutations that the arguments select."""
     if arguments.names:
         mutations = [it for it in mutations if any(name in it["name"] for name in arguments.names)]
     if arguments.at_most is None:
@@ -195,61 +198,61 @@ def chosen(mutations, arguments):
         mutations.sort(key=lambda it: not any(change["file"] in listed for change in changes(it)))
     mutations = mutations[: arguments.at_most]
     if count > len(mutations):
-        print(f"NOT RUN: {count - len(mutations)} of {count} mutations; the seed {arguments.seed} has chosen", flush=True)
+        print(f"NOT RUN: {count - len(mutations)} of {count} mutations; the seed is {arguments.seed}", flush=True)
     return mutations
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="breaks nothing")
-    parser.add_argument("--all", action="store_true", help="one judge after the other until one has noticed")
-    parser.add_argument("--each", action="store_true", help="each judge alone, also once one has noticed")
-    parser.add_argument("--judges", default=",".join(JUDGES), help="those that are asked, separated by commas")
-    parser.add_argument("--first-since", help="first mutations of files that have changed since this commit")
-    parser.add_argument("--at-most", type=int, help="no more mutations than that, chosen by --seed")
-    parser.add_argument("--seed", default="1")
-    parser.add_argument("names", nargs="*", help="only mutations whose names hold one of these")
+    parser.add_argument("--check", action="store_true", help="only check that the code to change exists")
+    parser.add_argument("--all", action="store_true", help="run the suites in turn until one fails")
+    parser.add_argument("--each", action="store_true", help="run every suite, even after one has failed")
+    parser.add_argument("--suites", default=",".join(SUITES), help="the suites to run, separated by commas")
+    parser.add_argument("--first-since", help="begin with mutations of files that have changed since this commit")
+    parser.add_argument("--at-most", type=int, help="maximum number of mutations, selected with --seed")
+    parser.add_argument("--seed", default="1", help="seed of the selection")
+    parser.add_argument("names", nargs="*", help="run only mutations with one of these texts in their name")
     arguments = parser.parse_args()
     mutations = tomllib.loads((HERE / "mutations.toml").read_text())["mutation"]
     if arguments.check:
         for mutation in mutations:
             for change in changes(mutation):
-                found(TOP, change)
+                locate(TOP, change)
         return
-    mutations = chosen(mutations, arguments)
+    mutations = select(mutations, arguments)
     if not mutations:
-        print("no mutation is of what was chosen")
+        print("the arguments select no mutation")
         return
 
-    judges = [judge for judge in JUDGES if any(judge in asked(mutation, arguments) for mutation in mutations)]
-    hold_the_tree(judges)
-    print(f"| mutation | {' | '.join(judges)} |\n| --- |{' --- |' * len(judges)}", flush=True)
-    missed, only = [], {judge: [] for judge in judges}
+    suites = [suite for suite in SUITES if any(suite in suites_for(mutation, arguments) for mutation in mutations)]
+    check_unmutated(suites)
+    print(f"| mutation | {' | '.join(suites)} |\n| --- |{' --- |' * len(suites)}", flush=True)
+    missed, only = [], {suite: [] for suite in suites}
     for mutation in mutations:
-        copied()
-        mutated(mutation)
-        of_it = asked(mutation, arguments)
+        copy_tree()
+        mutate(mutation)
+        to_run = suites_for(mutation, arguments)
         noticed = {}
-        # Without `--each` no more is built than the next judge needs.
-        for group in [of_it] if arguments.each else [[judge] for judge in of_it]:
-            runs, error = built(group)
+        # Without `--each`, build one suite at a time, since the first failure ends the loop.
+        for group in [to_run] if arguments.each else [[suite] for suite in to_run]:
+            runs, error = build(group)
             if error:
-                sys.exit(f"{mutation['name']}: this does not compile\n{error}")
-            noticed |= {judge: told for judge in group if (told := judged(runs[judge]))}
+                sys.exit(f"{mutation['name']}: the mutation does not compile\n{error}")
+            noticed |= {suite: failure for suite in group if (failure := first_failure(runs[suite]))}
             if noticed and not arguments.each:
                 break
-        cells = [noticed.get(judge, "" if judge in of_it else "-").replace("|", "\\|") for judge in judges]
+        cells = [noticed.get(suite, "" if suite in to_run else "-").replace("|", "\\|") for suite in suites]
         print(f"| {mutation['name']} | {' | '.join(cells)} |", flush=True)
         if not noticed:
             missed.append(mutation["name"])
         if len(noticed) == 1:
             only[next(iter(noticed))].append(mutation["name"])
-    copied()
+    copy_tree()
     if arguments.each:
-        for judge, names in only.items():
-            print(f"caught by {judge} alone: {', '.join(names) or 'nothing'}")
+        for suite, names in only.items():
+            print(f"noticed only by {suite}: {', '.join(names) or 'none'}")
     for name in missed:
-        print(f"nobody noticed: {name}")
+        print(f"no suite noticed: {name}")
     sys.exit(1 if missed else 0)
 
 

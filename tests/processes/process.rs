@@ -1,4 +1,4 @@
-//! Processes that end with the test, and the binaries that they run.
+//! Processes that end with the test, and the binaries that they run. The suite `histories` uses this module as well.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,38 +11,42 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-const WITHIN: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 const POLL_EVERY: Duration = Duration::from_millis(10);
 const LOG_LINES_SHOWN: usize = 20;
 
-/// A port that nobody listens on now.
+/// Returns a port on which no process listens.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("a port").port()
 }
 
-/// A binary of the workspace.
+/// Returns the path of a binary of the workspace.
 pub fn binary(name: &str) -> &'static Path {
     static BUILT: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
     BUILT.get_or_init(build).get(name).unwrap_or_else(|| panic!("there is no binary {name}"))
 }
 
-/// Where the functions' binaries are, if not in this build: those of `--profile release-quick`, say.
+/// The environment variable with the folder of the functions' binaries, for example of `--profile release-quick`.
+///
+/// Without it, the tests build the binaries.
 const FUNCTIONS: &str = "ROSTER_FUNCTIONS";
 
-/// The binary of a function.
+/// Returns the path of a function's binary.
 pub fn function(name: &str) -> PathBuf {
-    let built = std::env::var_os(FUNCTIONS).filter(|folder| !folder.is_empty());
-    built.map_or_else(|| binary(name).to_owned(), |folder| harness::top().join(folder).join(name))
+    let folder = std::env::var_os(FUNCTIONS).filter(|folder| !folder.is_empty());
+    folder
+        .map_or_else(|| binary(name).to_owned(), |folder| harness::repository_root().join(folder).join(name))
 }
 
-/// Builds the workspace's binaries, and gives their paths: `cargo test` itself builds no binaries of packages
-/// other than the test's own.
+/// Builds all binaries of the workspace, and returns their paths by name.
+///
+/// `cargo test` builds only the binaries of the test's own package.
 fn build() -> BTreeMap<String, PathBuf> {
     let mut build = harness::cargo();
     build.args(["build", "--workspace", "--bins", "--message-format=json-render-diagnostics"]);
     let output = build.stderr(Stdio::inherit()).output().expect("cargo runs");
-    assert!(output.status.success(), "the binaries do not build");
+    assert!(output.status.success(), "cargo could not build the binaries");
     let messages = String::from_utf8(output.stdout).expect("cargo writes UTF-8");
     let messages =
         messages.lines().map(|line| serde_json::from_str::<Value>(line).expect("cargo writes JSON"));
@@ -56,12 +60,12 @@ fn build() -> BTreeMap<String, PathBuf> {
 /// Starts the laptop's own binary.
 pub fn roster(port: u16, arguments: &[&str]) -> Process {
     let mut command = Command::new(binary("roster"));
-    // Node is not what is tested here, and may not be there.
+    // Without the console, because building it needs Node.js.
     let fixed = ["--no-console", "--port", &port.to_string()];
     Process::start("roster", command.args(fixed).args(arguments))
 }
 
-/// A process that ends with this, however the test ends.
+/// A running process. It is killed when dropped.
 pub struct Process {
     name: String,
     child: Child,
@@ -69,7 +73,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts the command; what it writes goes to a log, which is shown if the test fails.
+    /// Starts the command. A file receives its output, which is shown if the test fails.
     pub fn start(name: &str, command: &mut Command) -> Self {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let logs = Path::new(env!("CARGO_TARGET_TMPDIR")).join(env!("CARGO_CRATE_NAME"));
@@ -82,9 +86,9 @@ impl Process {
         Self { name: name.to_owned(), child, log }
     }
 
-    /// Returns once somebody listens on the port.
+    /// Waits until the process listens on the port.
     pub fn wait_until_it_listens(&mut self, port: u16) {
-        let deadline = Instant::now() + WITHIN;
+        let deadline = Instant::now() + TIMEOUT;
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             self.assert_runs();
             assert!(Instant::now() < deadline, "{} does not listen on {port}", self.name);
@@ -92,15 +96,15 @@ impl Process {
         }
     }
 
-    /// It has not ended by itself.
+    /// Asserts that the process is running.
     pub fn assert_runs(&mut self) {
         let ended = self.ended();
-        assert!(ended.is_none(), "{} has ended: {ended:?}", self.name);
+        assert!(ended.is_none(), "{} ended: {ended:?}", self.name);
     }
 
-    /// Returns once it has ended by itself.
+    /// Waits until the process ends by itself, and returns its status.
     pub fn wait(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + WITHIN;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             if let Some(status) = self.ended() {
                 return status;
@@ -110,19 +114,19 @@ impl Process {
         }
     }
 
-    /// Ends it in the middle of whatever it does, as `kill -9`.
+    /// Kills the process without warning, like `kill -9`.
     pub fn kill(&mut self) {
-        self.child.kill().expect("it runs");
-        self.child.wait().expect("it ends");
+        self.child.kill().expect("the process can be killed");
+        self.child.wait().expect("the process ends");
     }
 
-    /// What it has written.
-    pub fn said(&self) -> String {
+    /// Returns the output of the process so far.
+    pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).expect("a log")
     }
 
     fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("a process can be asked")
+        self.child.try_wait().expect("the status of a process can be read")
     }
 }
 
@@ -132,8 +136,8 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            let said = std::fs::read_to_string(&self.log).unwrap_or_default();
-            let lines: Vec<_> = said.lines().collect();
+            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+            let lines: Vec<_> = log.lines().collect();
             let shown = &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..];
             eprintln!("---- {} ({})\n{}", self.name, self.log.display(), shown.join("\n"));
         }

@@ -1,4 +1,4 @@
-//! `cargo run`: the laptop's own binary.
+//! The binary `roster`, which `cargo run` starts: the laptop, a local server with all functions and emulated services.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::process::{Process, free_port, roster};
 
-/// Started with its state in that file.
-fn kept_in(db: &Path, port: u16) -> (Process, Person) {
+/// Starts the laptop with its state in the file `db`.
+fn start_with_db(db: &Path, port: u16) -> (Process, Person) {
     let mut roster = roster(port, &["--no-demo", "--db", db.to_str().unwrap()]);
     roster.wait_until_it_listens(port);
     (roster, Person::at(&format!("http://127.0.0.1:{port}")))
@@ -21,25 +21,25 @@ async fn mails(person: &Person, to: &str) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_it_loses_nothing_that_it_has_answered() {
+async fn a_killed_laptop_loses_no_change_that_it_confirmed() {
     const KILLS: usize = 5;
     let directory = tempfile::tempdir().unwrap();
     let (db, port) = (directory.path().join("roster.db"), free_port());
 
-    let (mut roster, visitor) = kept_in(&db, port);
+    let (mut roster, visitor) = start_with_db(&db, port);
     visitor.posts("/_dev/clock", &json!({ "advance_seconds": 7200 })).await.is(200);
     let now = visitor.gets("/_dev/clock").await.is(200)["now"].as_str().unwrap().to_owned();
     let ada = visitor.signs_in_as("ada").await;
     let created = ada.creates("Acme").await.is(201);
     let acme = Organization::new(created["id"].as_str().unwrap());
     for kill in 0..KILLS {
-        // The mails are owed when it answers, and some of them are on their way when it dies.
+        // When the response arrives, the mails are queued. At the kill, some of them are being sent.
         let emails: Vec<_> = (0..10).map(|n| format!("guest-{kill}-{n}@example.com")).collect();
         let emails: Vec<_> = emails.iter().map(String::as_str).collect();
         let ada = Person::at(&format!("http://127.0.0.1:{port}")).signs_in_as("ada").await;
         ada.invites(&acme, &emails, "member").await.is(200);
         roster.kill();
-        roster = kept_in(&db, port).0;
+        roster = start_with_db(&db, port).0;
     }
 
     let visitor = Person::at(&format!("http://127.0.0.1:{port}"));
@@ -50,7 +50,7 @@ async fn killed_it_loses_nothing_that_it_has_answered() {
     assert_eq!(invitations.len(), KILLS * 10);
     for invitation in &invitations {
         let email = invitation["email"].as_str().unwrap();
-        // At least once: who dies between SES and the mark sends it again.
+        // A mail is sent twice if the kill happens between sending and the update of its delivery.
         let mails = mails(&ada, email).await;
         assert!(!mails.is_empty(), "{email} has no mail");
         let (guest, _) = email.split_once('@').unwrap();
@@ -64,23 +64,23 @@ async fn killed_it_loses_nothing_that_it_has_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_says_what_it_is_where_it_is_and_what_to_paste() {
+async fn prints_a_warning_its_urls_and_commands_and_rejects_a_used_port() {
     let port = free_port();
     let mut first = roster(port, &[]);
     first.wait_until_it_listens(port);
     let visitor = Person::at(&format!("http://127.0.0.1:{port}"));
     visitor.gets("/_dev/idle").await.is(200);
-    let said = first.said();
+    let output = first.log();
     for part in ["Not for production", "ready", &format!("http://127.0.0.1:{port}/_dev/mail"), "curl"] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(output.contains(part), "{part}: {output}");
     }
-    // It was ready when it said so, with everything that the text speaks of.
+    // The demo organization exists when the laptop reports that it is ready.
     let check = visitor.gets("/_dev/check").await.is(200);
     assert_eq!(check, json!({ "organizations": 1, "violations": [] }));
 
     let mut second = roster(port, &[]);
     assert_eq!(second.wait().code(), Some(1));
-    let said = second.said();
-    assert!(said.contains(&format!("port {port} is in use")) && said.contains("--port"), "{said}");
+    let output = second.log();
+    assert!(output.contains(&format!("port {port} is in use")) && output.contains("--port"), "{output}");
     first.assert_runs();
 }

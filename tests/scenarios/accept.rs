@@ -2,19 +2,19 @@
 
 use domain::Record;
 use domain::Timestamp;
-use harness::{Answer, MAIL_COOLDOWN, TWO_DAYS, World, assert_member, id, moment};
+use harness::{ApiResponse, MAIL_COOLDOWN, TWO_DAYS, World, assert_member, id, timestamp};
 use serde_json::{Value, json};
 
-/// Texts that Roster never made, though some resemble `token` to a letter.
+/// Returns invalid tokens: changes of every part of `token`, and other texts.
 pub fn forgeries(token: &str) -> Vec<String> {
     let parts: Vec<&str> = token.split('.').collect();
-    let with = |place: usize, part: &str| {
+    let with_part = |index: usize, part: &str| {
         let mut parts = parts.clone();
-        parts[place] = part;
+        parts[index] = part;
         parts.join(".")
     };
     let mac = parts[6];
-    let flipped = format!("{}{}", if mac.starts_with('A') { 'B' } else { 'A' }, &mac[1..]);
+    let wrong_mac = format!("{}{}", if mac.starts_with('A') { 'B' } else { 'A' }, &mac[1..]);
     let expiry: i64 = parts[5].parse().unwrap();
     let mut forgeries = vec![
         String::new(),
@@ -27,31 +27,31 @@ pub fn forgeries(token: &str) -> Vec<String> {
         token.to_uppercase(),
         parts[..6].join("."),
         "v1.".repeat(20_000),
-        with(0, "v2"),
-        with(0, ""),
-        with(1, "other"),
-        with(1, ""),
-        with(2, "org_00000000000000000000000000"),
-        with(3, "inv_00000000000000000000000000"),
-        with(4, "0"),
-        with(4, "2"),
-        with(4, "01"),
-        with(4, "+1"),
-        with(4, "-1"),
-        with(4, "99999999999"),
-        with(5, &(expiry + 1).to_string()),
-        with(5, &(expiry + 1_000_000).to_string()),
-        with(6, &flipped),
-        with(6, &"A".repeat(43)),
-        with(6, ""),
+        with_part(0, "v2"),
+        with_part(0, ""),
+        with_part(1, "other"),
+        with_part(1, ""),
+        with_part(2, "org_00000000000000000000000000"),
+        with_part(3, "inv_00000000000000000000000000"),
+        with_part(4, "0"),
+        with_part(4, "2"),
+        with_part(4, "01"),
+        with_part(4, "+1"),
+        with_part(4, "-1"),
+        with_part(4, "99999999999"),
+        with_part(5, &(expiry + 1).to_string()),
+        with_part(5, &(expiry + 1_000_000).to_string()),
+        with_part(6, &wrong_mac),
+        with_part(6, &"A".repeat(43)),
+        with_part(6, ""),
     ];
-    // A JSON Web Token is none, whatever it says.
+    // A JSON Web Token is not a token of Roster.
     forgeries.push("eyJhbGciOiJub25lIn0.eyJlbWFpbCI6ImJvYkBleGFtcGxlLmNvbSJ9.".to_owned());
     forgeries
 }
 
 #[tokio::test]
-async fn an_invitee_becomes_a_member_in_the_seat_that_was_kept() {
+async fn the_accepted_invitation_becomes_a_membership_in_the_same_seat() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -65,34 +65,34 @@ async fn an_invitee_becomes_a_member_in_the_seat_that_was_kept() {
         "user_id": "bob", "email": "bob@example.com", "role": "member", "joined_at": member["joined_at"]
     });
     assert_eq!(member, expected);
-    assert!(moment(&member["joined_at"]) >= moment(&invitation["created_at"]));
+    assert!(timestamp(&member["joined_at"]) >= timestamp(&invitation["created_at"]));
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
     assert!(ada.lists_members(&acme, "").await.items().contains(&member));
-    let listed = ada.finds(&acme, "bob@example.com").await;
+    let listed = ada.finds_invitation(&acme, "bob@example.com").await;
     assert_eq!((&listed["status"], &listed["delivery"]), (&json!("accepted"), &json!("sent")));
     let organizations = json!([{ "id": acme.id, "name": "Acme", "role": "member" }]);
     assert_eq!(json!(bob.lists_organizations().await.items()), organizations);
-    let seen = bob.looks_at(&acme).await.is(200);
+    let seen = bob.gets_organization(&acme).await.is(200);
     assert_eq!((&seen["role"], &seen["owners"]), (&json!("member"), &json!(1)));
-    world.passes(TWO_DAYS).await;
+    world.advance(TWO_DAYS).await;
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
     world.finish().await;
 }
 
 #[tokio::test]
-async fn whoever_accepts_as_owner_is_one_of_two() {
+async fn accepting_as_owner_adds_a_second_owner() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let bob = world.joined(&acme, &ada, "bob", "owner").await;
-    assert_eq!(bob.looks_at(&acme).await.is(200)["owners"], 2);
+    assert_eq!(bob.gets_organization(&acme).await.is(200)["owners"], 2);
     ada.leaves(&acme).await.is(204);
     bob.leaves(&acme).await.refused(409, "last_owner");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn s11_accepting_again_answers_the_member_as_it_is_now_and_restores_nothing() {
+async fn s11_accepting_again_returns_the_current_member_and_changes_nothing() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -100,29 +100,29 @@ async fn s11_accepting_again_answers_the_member_as_it_is_now_and_restores_nothin
     let token = world.token_for("bob@example.com").await;
     let bob = world.person("bob");
     let first = bob.accepts(&token).await.is(200);
-    // What bob is sent in a day is forgotten meanwhile.
-    let lasting = async || {
+    // Excludes the record that counts a recipient's mails of one day, because it expires while the clock advances.
+    let stored = async || {
         let records: Vec<_> = world.records().await.records().cloned().collect();
         records.into_iter().filter(|it| !matches!(it, Record::Recipient(_))).collect::<Vec<_>>()
     };
-    let before = lasting().await;
+    let before = stored().await;
     assert_eq!(bob.accepts(&token).await.is(200), first);
-    ada.edits(&acme, "bob", "owner").await.is(200);
+    ada.edits_role(&acme, "bob", "owner").await.is(200);
     let mut now = first.clone();
     now["role"] = json!("owner");
     assert_eq!(bob.accepts(&token).await.is(200), now);
-    // Its time is over, but so is its use.
-    world.passes(TWO_DAYS).await;
+    // An expired invitation that was accepted stays accepted.
+    world.advance(TWO_DAYS).await;
     assert_eq!(bob.accepts(&token).await.is(200), now);
-    ada.edits(&acme, "bob", "member").await.is(200);
-    assert_eq!(bob.accepts(&token).await.is(200), first, "it restores nothing");
-    assert_eq!(lasting().await, before);
+    ada.edits_role(&acme, "bob", "member").await.is(200);
+    assert_eq!(bob.accepts(&token).await.is(200), first, "the role of the invitation is not restored");
+    assert_eq!(stored().await, before);
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
     world.finish().await;
 }
 
 #[tokio::test]
-async fn s11_a_used_link_is_dead_for_good_once_its_member_is_gone() {
+async fn s11_rejects_a_used_link_after_its_member_left_or_was_removed() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -137,9 +137,9 @@ async fn s11_a_used_link_is_dead_for_good_once_its_member_is_gone() {
         }
         guest.accepts(&token).await.refused(410, "invitation_accepted");
         guest.declines(&token).await.refused(410, "invitation_accepted");
-        guest.looks_at(&acme).await.refused(404, "organization_not_found");
+        guest.gets_organization(&acme).await.refused(404, "organization_not_found");
         assert_eq!(ada.counts_seats(&acme).await, (1, 999));
-        world.passes(MAIL_COOLDOWN).await;
+        world.advance(MAIL_COOLDOWN).await;
         world.invited(&acme, &ada, &email, "member").await;
         let new = world.token_for(&email).await;
         guest.accepts(&token).await.refused(410, "invitation_superseded");
@@ -151,7 +151,7 @@ async fn s11_a_used_link_is_dead_for_good_once_its_member_is_gone() {
 }
 
 #[tokio::test]
-async fn s02_another_person_with_the_link_is_turned_away_and_told_no_address() {
+async fn s02_rejects_another_person_with_the_link_and_shows_no_address() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -160,21 +160,21 @@ async fn s02_another_person_with_the_link_is_turned_away_and_told_no_address() {
     for email in ["eve@example.com", "bob+x@example.com", "b.ob@example.com", "bob@example.com.evil.example"]
     {
         let eve = world.signed_in("bob", json!({ "email": email, "email_verified": true }));
-        for answer in [eve.accepts(&token).await, eve.declines(&token).await] {
-            let problem = answer.refused(403, "email_mismatch");
+        for response in [eve.accepts(&token).await, eve.declines(&token).await] {
+            let problem = response.refused(403, "email_mismatch");
             assert!(!problem.to_string().contains("bob@example.com"), "{problem}");
         }
     }
     ada.accepts(&token).await.refused(403, "email_mismatch");
-    assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "pending");
+    assert_eq!(ada.finds_invitation(&acme, "bob@example.com").await["status"], "pending");
     world.person("bob").accepts(&token).await.is(200);
-    // Neither is a used one for others.
+    // The address is checked before the status, also for a used link.
     world.person("eve").accepts(&token).await.refused(403, "email_mismatch");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn the_case_of_an_address_does_not_matter() {
+async fn ignores_the_case_of_an_address() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -186,7 +186,7 @@ async fn the_case_of_an_address_does_not_matter() {
 }
 
 #[tokio::test]
-async fn s03_an_unverified_address_proves_nothing() {
+async fn s03_rejects_an_unverified_address() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -202,18 +202,18 @@ async fn s03_an_unverified_address_proves_nothing() {
         bob.accepts(&token).await.refused(403, "email_not_verified");
         bob.declines(&token).await.refused(403, "email_not_verified");
     }
-    assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "pending");
+    assert_eq!(ada.finds_invitation(&acme, "bob@example.com").await["status"], "pending");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn s27_an_account_whose_address_only_looks_like_the_invited_one_accepts_nothing() {
+async fn s27_rejects_accounts_with_addresses_that_only_look_like_the_invited_one() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let account = |claim: &str| world.signed_in("mallory", json!({ "email": claim, "email_verified": true }));
     for (invited, look_alikes) in [
-        // A claim that no invitation could have is no address; a domain of its own is another one.
+        // Some look-alikes are not valid addresses: `email_not_verified`. Others have another domain: `email_mismatch`.
         (
             "mike@example.com",
             vec!["m\u{131}ke@example.com", "\u{ff4d}ike@example.com", "mike@\u{ff45}xample.com"],
@@ -233,16 +233,16 @@ async fn s27_an_account_whose_address_only_looks_like_the_invited_one_accepts_no
         let token = world.token_for(invitation["email"].as_str().unwrap()).await;
         for look_alike in look_alikes {
             let mallory = account(look_alike);
-            for answer in [mallory.accepts(&token).await, mallory.declines(&token).await] {
+            for response in [mallory.accepts(&token).await, mallory.declines(&token).await] {
                 assert!(
-                    ["email_mismatch", "email_not_verified"].contains(&answer.code()),
+                    ["email_mismatch", "email_not_verified"].contains(&response.code()),
                     "{look_alike} for {invited}: {}",
-                    answer.body
+                    response.body
                 );
-                answer.is(403);
+                response.is(403);
             }
         }
-        // Whoever it is for writes it as they like, where that is the same address.
+        // The invitee may use any spelling of the same address.
         let invitee = json!({ "email": invited, "email_verified": true });
         let user = format!("user of {invited}");
         assert_eq!(
@@ -254,7 +254,7 @@ async fn s27_an_account_whose_address_only_looks_like_the_invited_one_accepts_no
 }
 
 #[tokio::test]
-async fn s28_an_account_whose_claim_is_a_list_or_has_a_display_name_accepts_nothing() {
+async fn s28_rejects_email_claims_that_are_lists_or_have_display_names() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -264,7 +264,7 @@ async fn s28_an_account_whose_claim_is_a_list_or_has_a_display_name_accepts_noth
         "mallory@example.com,bob@example.com",
         "bob@example.com,mallory@example.com",
         "bob@example.com;mallory@example.com",
-        // As API Gateway writes an array.
+        // API Gateway converts an array claim to this string.
         "[bob@example.com mallory@example.com]",
         "[bob@example.com]",
         "[\"bob@example.com\"]",
@@ -279,25 +279,25 @@ async fn s28_an_account_whose_claim_is_a_list_or_has_a_display_name_accepts_noth
         mallory.declines(&token).await.refused(403, "email_not_verified");
         mallory.creates("Acme").await.refused(403, "email_not_verified");
     }
-    assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "pending");
+    assert_eq!(ada.finds_invitation(&acme, "bob@example.com").await["status"], "pending");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn s01_s36_whatever_is_wrong_with_a_token_has_the_same_answer() {
+async fn s01_s36_every_invalid_token_gets_the_same_response() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     world.invited(&acme, &ada, "bob@example.com", "member").await;
     let token = world.token_for("bob@example.com").await;
     let bob = world.person("bob");
-    // Neither who asks nor whether they are verified makes a difference.
+    // The response does not depend on the caller or on whether their address is verified.
     let strangers = [world.person("eve"), world.signed_in("eve", json!({}))];
-    let same = |answer: Answer| {
-        let mut headers = answer.headers.clone();
+    let same = |response: ApiResponse| {
+        let mut headers = response.headers.clone();
         headers.remove("apigw-requestid");
         headers.remove("date");
-        (headers, answer.refused(400, "invalid_token"))
+        (headers, response.refused(400, "invalid_token"))
     };
     let first = same(bob.accepts("").await);
     for forgery in forgeries(&token) {
@@ -309,13 +309,13 @@ async fn s01_s36_whatever_is_wrong_with_a_token_has_the_same_answer() {
             assert_eq!(same(stranger.accepts(&forgery).await), first, "{short}");
         }
     }
-    assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "pending");
+    assert_eq!(ada.finds_invitation(&acme, "bob@example.com").await["status"], "pending");
     bob.accepts(&token).await.is(200);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn s01_the_link_of_another_roster_is_none_of_ours() {
+async fn s01_rejects_the_link_of_another_deployment() {
     let (ours, theirs) = (World::start().await, World::start().await);
     let ada = theirs.person("ada");
     let acme = theirs.founded_by(&ada).await;
@@ -328,7 +328,7 @@ async fn s01_the_link_of_another_roster_is_none_of_ours() {
 }
 
 #[tokio::test]
-async fn s12_the_last_second_is_in_time_and_the_next_one_late() {
+async fn s12_accepts_until_one_second_before_the_expiry() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -337,27 +337,27 @@ async fn s12_the_last_second_is_in_time_and_the_next_one_late() {
         let email = format!("{name}@example.com");
         let invitation = world.invited(&acme, &ada, &email, "member").await;
         let token = world.token_for(&email).await;
-        // Nobody closes it: the comparison decides.
-        world.loses_schedule(&acme, &invitation).await;
-        let moment = Timestamp::from_unix(moment(&invitation["expires_at"]).unix() + seconds);
+        // Without the schedule the invitation is not closed: only the comparison with `expires_at` decides.
+        world.delete_schedule(&acme, &invitation).await;
+        let time = Timestamp::from_unix(timestamp(&invitation["expires_at"]).unix() + seconds);
         let bob = world.person(&name);
-        let answer = world.at(moment, async || bob.accepts(&token).await).await;
-        assert_eq!(answer.status, status, "{seconds}: {}", answer.body);
+        let response = world.at(time, async || bob.accepts(&token).await).await;
+        assert_eq!(response.status, status, "{seconds}: {}", response.body);
         if status == 410 {
-            answer.refused(410, "invitation_expired");
+            response.refused(410, "invitation_expired");
         }
     }
     world.finish().await;
 }
 
 #[tokio::test]
-async fn s12_the_link_of_an_expired_invitation_is_dead() {
+async fn s12_rejects_the_link_of_an_expired_invitation() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     world.invited(&acme, &ada, "bob@example.com", "member").await;
     let token = world.token_for("bob@example.com").await;
-    world.passes(TWO_DAYS).await;
+    world.advance(TWO_DAYS).await;
     let bob = world.person("bob");
     bob.accepts(&token).await.refused(410, "invitation_expired");
     bob.declines(&token).await.refused(410, "invitation_expired");
@@ -366,7 +366,7 @@ async fn s12_the_link_of_an_expired_invitation_is_dead() {
 }
 
 #[tokio::test]
-async fn s09_the_link_of_a_revoked_or_declined_invitation_is_dead() {
+async fn s09_rejects_the_link_of_a_revoked_or_declined_invitation() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -381,8 +381,8 @@ async fn s09_the_link_of_a_revoked_or_declined_invitation_is_dead() {
         }
         let code = format!("invitation_{how}");
         guest.accepts(&token).await.refused(410, &code);
-        // What it was stays what it was, also when its time is over.
-        world.passes(TWO_DAYS).await;
+        // The status stays the same after the expiry.
+        world.advance(TWO_DAYS).await;
         guest.accepts(&token).await.refused(410, &code);
     }
     assert_eq!(ada.counts_seats(&acme).await, (1, 999));
@@ -390,7 +390,7 @@ async fn s09_the_link_of_a_revoked_or_declined_invitation_is_dead() {
 }
 
 #[tokio::test]
-async fn s14_a_link_that_another_account_of_the_same_address_has_used_is_used() {
+async fn s14_rejects_a_link_that_another_account_with_the_same_address_has_used() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -399,14 +399,14 @@ async fn s14_a_link_that_another_account_of_the_same_address_has_used_is_used() 
     let twin = world.signed_in("bob2", json!({ "email": "bob@example.com", "email_verified": true }));
     twin.accepts(&token).await.refused(410, "invitation_accepted");
     twin.declines(&token).await.refused(410, "invitation_accepted");
-    twin.looks_at(&acme).await.refused(404, "organization_not_found");
-    // A member through something else is no exception.
+    twin.gets_organization(&acme).await.refused(404, "organization_not_found");
+    // A member with another address gets no other response.
     ada.accepts(&token).await.refused(403, "email_mismatch");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_member_through_another_invitation_is_told_so_and_the_invitation_stays() {
+async fn refuses_a_second_invitation_of_a_member_and_keeps_it_pending() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -415,10 +415,10 @@ async fn a_member_through_another_invitation_is_told_so_and_the_invitation_stays
     let token = world.token_for("bob@new.example").await;
     let moved = world.signed_in("bob", json!({ "email": "bob@new.example", "email_verified": true }));
     moved.accepts(&token).await.refused(409, "already_member");
-    assert_eq!(ada.finds(&acme, "bob@new.example").await["status"], "pending");
+    assert_eq!(ada.finds_invitation(&acme, "bob@new.example").await["status"], "pending");
     assert_eq!(ada.counts_seats(&acme).await, (3, 997));
     assert_eq!(ada.lists_members(&acme, "?role=owner").await.items().len(), 1);
-    // Once they have left, it is good for them.
+    // After leaving, they can accept it.
     moved.leaves(&acme).await.is(204);
     assert_eq!(moved.accepts(&token).await.is(200)["email"], "bob@new.example");
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
@@ -426,7 +426,7 @@ async fn a_member_through_another_invitation_is_told_so_and_the_invitation_stays
 }
 
 #[tokio::test]
-async fn s08_an_invitation_is_worth_nothing_once_its_sender_is_gone() {
+async fn s08_rejects_an_invitation_after_its_sender_left() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -436,10 +436,10 @@ async fn s08_an_invitation_is_worth_nothing_once_its_sender_is_gone() {
     mem.leaves(&acme).await.is(204);
     let bob = world.person("bob");
     bob.accepts(&token).await.refused(409, "sender_lost_authority");
-    assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "pending");
+    assert_eq!(ada.finds_invitation(&acme, "bob@example.com").await["status"], "pending");
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
-    // Until somebody who may grant it resends it.
-    world.passes(MAIL_COOLDOWN).await;
+    // Resent by a member who may grant the role, it can be accepted.
+    world.advance(MAIL_COOLDOWN).await;
     ada.resends(&acme, id(&invitation)).await.is(200);
     bob.accepts(&token).await.refused(410, "invitation_superseded");
     let token = world.token_for("bob@example.com").await;
@@ -448,7 +448,7 @@ async fn s08_an_invitation_is_worth_nothing_once_its_sender_is_gone() {
 }
 
 #[tokio::test]
-async fn s08_a_demoted_sender_has_authority_for_members_only_and_a_regained_role_counts() {
+async fn s08_a_demoted_sender_may_still_grant_member_and_a_regained_role_counts() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -457,19 +457,19 @@ async fn s08_a_demoted_sender_has_authority_for_members_only_and_a_regained_role
     world.invited(&acme, &olga, "eve@example.com", "member").await;
     let owner = world.token_for("bob@example.com").await;
     let member = world.token_for("eve@example.com").await;
-    ada.edits(&acme, "olga", "member").await.is(200);
+    ada.edits_role(&acme, "olga", "member").await.is(200);
     let bob = world.person("bob");
     bob.accepts(&owner).await.refused(409, "sender_lost_authority");
     world.person("eve").accepts(&member).await.is(200);
-    assert_eq!(ada.looks_at(&acme).await.is(200)["owners"], 1);
-    ada.edits(&acme, "olga", "owner").await.is(200);
+    assert_eq!(ada.gets_organization(&acme).await.is(200)["owners"], 1);
+    ada.edits_role(&acme, "olga", "owner").await.is(200);
     assert_eq!(bob.accepts(&owner).await.is(200)["role"], "owner");
-    assert_eq!(ada.looks_at(&acme).await.is(200)["owners"], 3);
+    assert_eq!(ada.gets_organization(&acme).await.is(200)["owners"], 3);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn s08_a_sender_who_was_removed_and_is_back_has_authority_again() {
+async fn s08_a_removed_sender_who_joins_again_regains_authority() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -479,16 +479,16 @@ async fn s08_a_sender_who_was_removed_and_is_back_has_authority_again() {
     ada.removes(&acme, "olga").await.is(204);
     let bob = world.person("bob");
     bob.accepts(&token).await.refused(409, "sender_lost_authority");
-    world.passes(MAIL_COOLDOWN).await;
+    world.advance(MAIL_COOLDOWN).await;
     world.joined(&acme, &ada, "olga", "member").await;
     bob.accepts(&token).await.refused(409, "sender_lost_authority");
-    ada.edits(&acme, "olga", "owner").await.is(200);
+    ada.edits_role(&acme, "olga", "owner").await.is(200);
     bob.accepts(&token).await.is(200);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn s08_nobody_lets_themselves_back_in() {
+async fn s08_a_sender_who_left_cannot_accept_their_own_invitation() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -498,12 +498,12 @@ async fn s08_nobody_lets_themselves_back_in() {
     ada.leaves(&acme).await.is(204);
     let private = world.signed_in("ada", json!({ "email": "ada@private.example", "email_verified": true }));
     private.accepts(&token).await.refused(409, "sender_lost_authority");
-    private.looks_at(&acme).await.refused(404, "organization_not_found");
+    private.gets_organization(&acme).await.refused(404, "organization_not_found");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn s15_a_full_organization_takes_in_whom_it_invited() {
+async fn s15_accepts_invitations_of_a_full_organization() {
     let world = World::with_seats(3).await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -519,43 +519,47 @@ async fn s15_a_full_organization_takes_in_whom_it_invited() {
 }
 
 #[tokio::test]
-async fn s01_a_link_whose_record_is_gone_opens_nothing_not_even_the_next_one() {
+async fn s01_a_link_of_a_deleted_record_does_not_open_the_next_invitation() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let bob = world.joined(&acme, &ada, "bob", "member").await;
     let old = world.token_for("bob@example.com").await;
-    let invitation = ada.finds(&acme, "bob@example.com").await;
+    let invitation = ada.finds_invitation(&acme, "bob@example.com").await;
     bob.leaves(&acme).await.is(204);
-    world.passes(31 * 24 * 60 * 60).await;
-    assert_eq!(ada.lists_invitations(&acme, "").await.items().len(), 1, "closed records are deleted in time");
+    world.advance(31 * 24 * 60 * 60).await;
+    assert_eq!(
+        ada.lists_invitations(&acme, "").await.items().len(),
+        1,
+        "a closed record is deleted after its retention period"
+    );
     ada.resends(&acme, id(&invitation)).await.refused(404, "invitation_not_found");
-    let is_dead = async || {
-        for answer in [bob.previews(&old).await, bob.accepts(&old).await, bob.declines(&old).await] {
-            answer.refused(410, "invitation_superseded");
+    let assert_superseded = async || {
+        for response in [bob.previews(&old).await, bob.accepts(&old).await, bob.declines(&old).await] {
+            response.refused(410, "invitation_superseded");
         }
     };
-    is_dead().await;
-    // The count of mails begins anew; the expiry tells the links apart.
+    assert_superseded().await;
+    // The generation starts again at 1. The expiry distinguishes the new link from the old one.
     assert_eq!(world.invited(&acme, &ada, "bob@example.com", "owner").await["generation"], 1);
-    is_dead().await;
+    assert_superseded().await;
     let new = world.token_for("bob@example.com").await;
     bob.accepts(&new).await.is(200);
-    is_dead().await;
+    assert_superseded().await;
     world.finish().await;
 }
 
 #[tokio::test]
-async fn the_first_thing_wrong_is_what_is_refused() {
+async fn refuses_with_the_first_error_in_the_documented_order() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let mem = world.joined(&acme, &ada, "mem", "member").await;
     let bob = world.joined(&acme, &ada, "bob", "member").await;
-    // Sent by somebody without authority, to an address of somebody who is a member already.
+    // The sender loses their authority, and the invitee is already a member with another address.
     let invitation = world.invited(&acme, &mem, "bob@new.example", "member").await;
     let old = world.token_for("bob@new.example").await;
-    world.passes(MAIL_COOLDOWN).await;
+    world.advance(MAIL_COOLDOWN).await;
     mem.resends(&acme, id(&invitation)).await.is(200);
     let token = world.token_for("bob@new.example").await;
     mem.leaves(&acme).await.is(204);

@@ -1,4 +1,4 @@
-//! What the template configures is what the functions look for: variables, the stream's filters, the log's alarms.
+//! The template and the functions agree: environment variables, timeouts, stream filters, metrics and alarms.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,16 +11,16 @@ use actions::{
     resend, revoke, role_edit,
 };
 use domain::Policy;
-use harness::template::{Deployed, Template, gets};
+use harness::template::{Deployed, Template, stream_filter_accepts};
 use harness::{Fault, TWO_DAYS, World, timer};
 use lambda_api::env::Env;
 use lambda_api::{App, FromEnv};
 use lambda_runtime::Error;
 use serde_json::{Value, json};
 
-use crate::log_capture::{lines, listen};
+use crate::log_capture::{start_capture, take_lines};
 
-/// Parameters without a default, and such as make every variable count.
+/// Values for the parameters without a default, and for parameters that set a variable.
 const PARAMETERS: [(&str, &str); 19] = [
     ("AcceptUrl", "https://app.example.com/accept"),
     ("ConsoleAuthorizeUrl", "https://login.example.com/authorize"),
@@ -45,47 +45,50 @@ const PARAMETERS: [(&str, &str); 19] = [
 
 type Start = fn(Env<'_>) -> Result<Policy, Error>;
 
-/// What a function that serves `_handle` is configured with.
-fn of<Services: FromEnv, Event, Handling>(
+/// Returns the policy that the function with this handler reads from its environment.
+fn policy_of<Services: FromEnv, Event, Handling>(
     env: Env<'_>,
     _handle: impl Fn(Arc<App<Services>>, Event) -> Handling,
 ) -> Result<Policy, Error> {
     App::<Services>::from_env(env).map(|app| app.policy)
 }
 
-/// The start of each function, without its runtime.
+/// Reads the configuration of each function, as its `main` does.
 const STARTS: [(&str, Start); 17] = [
-    ("accept", |env| of(env, accept::handle)),
+    ("accept", |env| policy_of(env, accept::handle)),
     ("console", |env| Ok(console::Config::from_env(env).map(|_| Policy::default())?)),
-    ("create", |env| of(env, create::handle)),
-    ("decline", |env| of(env, decline::handle)),
-    ("expire", |env| of(env, expire::handle)),
-    ("feedback", |env| of(env, feedback::handle)),
-    ("invite", |env| of(env, invite::handle)),
-    ("list", |env| of(env, list::handle)),
-    ("mail", |env| of(env, mail::handle)),
-    ("organization-edit", |env| of(env, organization_edit::handle)),
-    ("preview", |env| of(env, preview::handle)),
-    ("reconcile", |env| of(env, reconcile::handle)),
-    ("remove", |env| of(env, remove::handle)),
-    ("resend", |env| of(env, resend::handle)),
-    ("revoke", |env| of(env, revoke::handle)),
-    ("role-edit", |env| of(env, role_edit::handle)),
-    ("schedule", |env| of(env, schedule::handle)),
+    ("create", |env| policy_of(env, create::handle)),
+    ("decline", |env| policy_of(env, decline::handle)),
+    ("expire", |env| policy_of(env, expire::handle)),
+    ("feedback", |env| policy_of(env, feedback::handle)),
+    ("invite", |env| policy_of(env, invite::handle)),
+    ("list", |env| policy_of(env, list::handle)),
+    ("mail", |env| policy_of(env, mail::handle)),
+    ("organization-edit", |env| policy_of(env, organization_edit::handle)),
+    ("preview", |env| policy_of(env, preview::handle)),
+    ("reconcile", |env| policy_of(env, reconcile::handle)),
+    ("remove", |env| policy_of(env, remove::handle)),
+    ("resend", |env| policy_of(env, resend::handle)),
+    ("revoke", |env| policy_of(env, revoke::handle)),
+    ("role-edit", |env| policy_of(env, role_edit::handle)),
+    ("schedule", |env| policy_of(env, schedule::handle)),
 ];
 
-/// What came of a start with these variables, and those that it has asked for.
-fn started(start: Start, variables: &BTreeMap<String, String>) -> (Result<Policy, Error>, BTreeSet<String>) {
-    let asked = RefCell::new(BTreeSet::new());
+/// Starts a function with these variables. Returns the result, and the variables that it has read.
+fn start_with(
+    start: Start,
+    variables: &BTreeMap<String, String>,
+) -> (Result<Policy, Error>, BTreeSet<String>) {
+    let read = RefCell::new(BTreeSet::new());
     let lookup = |name: &'static str| {
-        asked.borrow_mut().insert(name.to_owned());
+        read.borrow_mut().insert(name.to_owned());
         variables.get(name).map(OsString::from)
     };
-    let started = start(Env::new(&lookup));
-    (started, asked.into_inner())
+    let result = start(Env::new(&lookup));
+    (result, read.into_inner())
 }
 
-/// Each function's logical id, name and start.
+/// Returns logical id, name and start of each function.
 fn functions(template: &Template) -> Vec<(String, &'static str, Start)> {
     let names = template.functions();
     assert!(names.keys().map(String::as_str).eq(STARTS.iter().map(|(name, _)| *name)), "{:?}", names.keys());
@@ -96,7 +99,7 @@ fn functions(template: &Template) -> Vec<(String, &'static str, Start)> {
     STARTS.into_iter().map(|(name, start)| (id(name), name, start)).collect()
 }
 
-/// The limits that are of no concern to a function are not among its variables.
+/// Variables for limits. A function without the variable does not use the limit.
 const LIMITS: [&str; 5] = [
     "INVITEES_PER_DAY",
     "MAILS_PER_HOUR",
@@ -106,7 +109,7 @@ const LIMITS: [&str; 5] = [
 ];
 
 #[test]
-fn every_function_starts_with_its_variables_and_each_of_them_is_asked_for() {
+fn every_function_reads_exactly_the_variables_that_the_template_sets() {
     let template = Template::load();
     let deployed = Deployed { template: &template, parameters: PARAMETERS.into() };
     let variables_of = |node: &Value| -> BTreeSet<String> {
@@ -118,33 +121,33 @@ fn every_function_starts_with_its_variables_and_each_of_them_is_asked_for() {
             .collect()
     };
     let globals = variables_of(&template.0["Globals"]["Function"]);
-    let mut asked_by_any = BTreeSet::new();
+    let mut read_by_any = BTreeSet::new();
     for (id, name, start) in functions(&template) {
         let variables = deployed.variables(&id);
-        let (started, mut asked) = started(start, &variables);
-        let policy = started.unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        let (result, mut read) = start_with(start, &variables);
+        let policy = result.unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         let own = variables_of(template.properties(&id));
-        let for_nobody: Vec<_> = own.difference(&asked).collect();
-        assert!(for_nobody.is_empty(), "{name} never asks for {for_nobody:?}");
-        asked.retain(|it| !LIMITS.contains(&it.as_str()));
-        let unset: Vec<_> = asked.iter().filter(|it| !variables.contains_key(*it)).collect();
-        assert!(unset.is_empty(), "the template sets no {unset:?} for {name}");
-        asked_by_any.extend(asked);
+        let unused: Vec<_> = own.difference(&read).collect();
+        assert!(unused.is_empty(), "{name} does not read {unused:?}");
+        read.retain(|it| !LIMITS.contains(&it.as_str()));
+        let unset: Vec<_> = read.iter().filter(|it| !variables.contains_key(*it)).collect();
+        assert!(unset.is_empty(), "{name} reads {unset:?}, which the template does not set");
+        read_by_any.extend(read);
         if name != "console" {
-            is_as_configured(name, &policy, &own);
+            assert_policy(name, &policy, &own);
         }
     }
     let of_metrics: Start = |env| {
         assert_eq!(lambda_api::observe::namespace_of(env), lambda_api::observe::NAMESPACE);
         Ok(Policy::default())
     };
-    asked_by_any.extend(started(of_metrics, &BTreeMap::new()).1);
-    let for_nobody: Vec<_> = globals.difference(&asked_by_any).collect();
-    assert!(for_nobody.is_empty(), "no function asks for {for_nobody:?}");
+    read_by_any.extend(start_with(of_metrics, &BTreeMap::new()).1);
+    let unused: Vec<_> = globals.difference(&read_by_any).collect();
+    assert!(unused.is_empty(), "no function reads {unused:?}");
 }
 
-/// Each number of the policy is that of the parameter of its name, and of no other.
-fn is_as_configured(name: &str, policy: &Policy, own: &BTreeSet<String>) {
+/// Checks that each number of the policy comes from the parameter with its name.
+fn assert_policy(name: &str, policy: &Policy, own: &BTreeSet<String>) {
     let hours = |count| Duration::from_hours(count);
     assert_eq!(
         (policy.seats, policy.lifetime, policy.retention),
@@ -167,7 +170,7 @@ fn is_as_configured(name: &str, policy: &Policy, own: &BTreeSet<String>) {
 }
 
 #[test]
-fn metrics_go_where_the_alarms_look() {
+fn metrics_and_alarms_use_the_same_namespace() {
     let template = Template::load();
     let deployed = Deployed { template: &template, parameters: PARAMETERS.into() };
     let variables = deployed.variables("CreateFunction");
@@ -179,12 +182,12 @@ fn metrics_go_where_the_alarms_look() {
     for id in template.resources("AWS::CloudWatch::Alarm") {
         let own = &template.properties(id)["Namespace"];
         let is_aws = own.as_str().is_some_and(|name| name.starts_with("AWS/"));
-        assert!(own.is_null() || is_aws || *own == expected, "{id} looks at {own}");
+        assert!(own.is_null() || is_aws || *own == expected, "{id} uses the namespace {own}");
     }
 }
 
 #[test]
-fn a_variable_without_which_a_function_cannot_start_is_named() {
+fn the_error_names_the_missing_variable() {
     let template = Template::load();
     let deployed = Deployed { template: &template, parameters: PARAMETERS.into() };
     for (id, name, start) in functions(&template) {
@@ -193,7 +196,7 @@ fn a_variable_without_which_a_function_cannot_start_is_named() {
         for left_out in all.keys() {
             let mut variables = all.clone();
             variables.remove(left_out);
-            if let (Err(error), _) = started(start, &variables) {
+            if let (Err(error), _) = start_with(start, &variables) {
                 assert!(error.to_string().contains(left_out.as_str()), "{name} without {left_out}: {error}");
                 needed.insert(left_out.clone());
             }
@@ -205,9 +208,9 @@ fn a_variable_without_which_a_function_cannot_start_is_named() {
     }
 }
 
-/// What the template leaves to its defaults is what the functions would take, and the laptop takes.
+/// The laptop uses the default policy, so it behaves as a deployment with default parameters.
 #[test]
-fn the_parameters_defaults_are_those_of_the_policy() {
+fn template_defaults_equal_the_default_policy() {
     let template = Template::load();
     let default = |parameter: &str| template.0["Parameters"][parameter]["Default"].as_u64().unwrap();
     let Policy { seats, lifetime, retention, limits } = Policy::default();
@@ -227,10 +230,12 @@ fn the_parameters_defaults_are_those_of_the_policy() {
     assert_eq!((seats, lifetime.as_secs(), retention.as_secs()), (1_000, 48 * 3_600, 30 * 86_400));
 }
 
-/// Whoever calls has an answer before API Gateway gives up (30 s), and before Lambda ends the function: its retries are over
-/// by then, and their last attempt, too. Two attempts and what is between them fit into the retries.
+/// A function responds before API Gateway's timeout (30 s) and before its own timeout on Lambda.
+///
+/// The function's timeout covers the retry budget and one more attempt. The retry budget covers two attempts with the
+/// backoff between them.
 #[test]
-fn times_out_from_the_inside_to_the_outside() {
+fn inner_timeouts_are_shorter_than_outer_timeouts() {
     let template = Template::load();
     let function = Duration::from_secs(template.0["Globals"]["Function"]["Timeout"].as_u64().unwrap());
     let budget = store::RetryPolicy::default().budget;
@@ -242,13 +247,16 @@ fn times_out_from_the_inside_to_the_outside() {
     assert!(function < Duration::from_secs(30), "{function:?}");
     for id in template.resources("AWS::Serverless::Function") {
         let own = template.properties(id)["Timeout"].as_u64().map(Duration::from_secs);
-        assert!(own.is_none_or(|own| own >= function), "{id} has less time than its retries take");
+        assert!(
+            own.is_none_or(|own| own >= function),
+            "the timeout of {id} is shorter than its retry budget"
+        );
     }
 }
 
-/// Links are made with the first key, and opened with both, whichever of the two it is.
+/// Links are created with the first key, and verified with both. Either key can be the first.
 #[test]
-fn the_keys_of_links_are_those_that_the_parameters_name() {
+fn link_keys_follow_the_key_parameters() {
     let template = Template::load();
     let (a, b) = ("keya=keya-1234-1234-1234-123456789abc", "keyb=keyb-1234-1234-1234-123456789abc");
     for (minting, retiring, expected) in [
@@ -262,14 +270,15 @@ fn the_keys_of_links_are_those_that_the_parameters_name() {
         let deployed = Deployed { template: &template, parameters };
         let variables = deployed.variables("AcceptFunction");
         assert_eq!(variables["LINK_KEYS"], expected);
-        started(|env| of(env, accept::handle), &variables).0.unwrap();
+        start_with(|env| policy_of(env, accept::handle), &variables).0.unwrap();
     }
 }
 
-/// Every scenario's stream goes through the template's patterns, so that they leave out nothing that is needed. Nor do
-/// they let through what is not: whoever is handed what they leave out asks nobody for anything.
+/// A function that is invoked with an excluded record sends no request, so the filters exclude only unneeded records.
+///
+/// All scenarios use the template's filters, so a filter that excludes too much fails other scenarios.
 #[tokio::test]
-async fn the_streams_patterns_leave_out_what_its_readers_have_no_use_for() {
+async fn stream_filters_exclude_only_records_that_need_no_work() {
     let world = World::start().await;
     let (ada, eve) = (world.person("ada"), world.person("eve"));
     let acme = world.founded_by(&ada).await;
@@ -278,111 +287,115 @@ async fn the_streams_patterns_leave_out_what_its_readers_have_no_use_for() {
     }
     world.joined(&acme, &ada, "eve", "owner").await;
     let id = |invitation: &Value| invitation["id"].as_str().unwrap().to_owned();
-    let bob = ada.finds(&acme, "bob@example.com").await;
-    world.passes(61).await;
+    let bob = ada.finds_invitation(&acme, "bob@example.com").await;
+    world.advance(61).await;
     ada.resends(&acme, &id(&bob)).await.is(200);
     let token = world.token_for("carl@example.com").await;
     world.person("carl").declines(&token).await.is(204);
-    let dora = ada.finds(&acme, "dora@example.com").await;
+    let dora = ada.finds_invitation(&acme, "dora@example.com").await;
     ada.revokes(&acme, &id(&dora)).await.is(204);
     eve.renames(&acme, "Umbrella").await.is(200);
-    ada.edits(&acme, "eve", "member").await.is(200);
+    ada.edits_role(&acme, "eve", "member").await.is(200);
     eve.removes(&acme, "eve").await.is(204);
     let mail = world.mails_to("bob@example.com").await.remove(0);
-    world.hears(&mail, json!({ "kind": "delivery" })).await;
-    world.passes(TWO_DAYS).await;
-    world.idle().await;
+    world.send_ses_event(&mail, json!({ "kind": "delivery" })).await;
+    world.advance(TWO_DAYS).await;
+    world.wait_until_idle().await;
     let records = world.laptop().stream().await.unwrap();
     for reader in ["mail", "schedule"] {
-        let (wanted, left_out): (Vec<_>, Vec<_>) = records.iter().partition(|record| gets(reader, record));
+        let (included, excluded): (Vec<_>, Vec<_>) =
+            records.iter().partition(|record| stream_filter_accepts(reader, record));
         assert!(
-            wanted.len() >= 5 && left_out.len() >= 5,
+            included.len() >= 5 && excluded.len() >= 5,
             "{reader} gets {} of {}",
-            wanted.len(),
+            included.len(),
             records.len()
         );
-        let _ = world.wire().take();
-        for record in left_out {
-            assert_eq!(world.feeds(reader, std::slice::from_ref(record)).await, [""; 0]);
-            let calls = world.wire().take();
-            assert!(calls.is_empty(), "{reader} looks after what it is never told of: {calls:?}, {record}");
+        let _ = world.wire().take_requests();
+        for record in excluded {
+            assert_eq!(world.invoke_with_records(reader, std::slice::from_ref(record)).await, [""; 0]);
+            let calls = world.wire().take_requests();
+            assert!(calls.is_empty(), "{reader} sends requests for an excluded record: {calls:?}, {record}");
         }
     }
     world.finish().await;
 }
 
-/// The alternatives of a pattern like `{ ($.outcome = "failed") || ($.outcome = "internal") }`: field and value.
+/// Returns field and value of each alternative in a pattern such as
+/// `{ ($.outcome = "failed") || ($.outcome = "internal") }`.
 fn alternatives(pattern: &str) -> Vec<(String, String)> {
-    let inner = pattern.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).expect("a pattern of JSON");
+    let inner =
+        pattern.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).expect("the pattern is in braces");
     let alternative = |text: &str| {
         let text = text.trim().trim_start_matches('(').trim_end_matches(')');
-        let (field, value) = text.split_once('=').expect("a comparison");
-        let field = field.trim().strip_prefix("$.").expect("a field");
+        let (field, value) = text.split_once('=').expect("the alternative is a comparison");
+        let field = field.trim().strip_prefix("$.").expect("the left side is a field");
         (field.to_owned(), value.trim().trim_matches('"').to_owned())
     };
     inner.split("||").map(alternative).collect()
 }
 
 #[tokio::test]
-async fn what_fails_is_counted_by_the_filter_of_the_alarm_and_what_does_not_is_not() {
-    listen();
+async fn the_failure_alarm_counts_failures_only() {
+    start_capture();
     let pattern = Template::load().properties("Failures")["FilterPattern"].as_str().unwrap().to_owned();
     let alternatives = alternatives(&pattern);
     let counted = |line: &Value| alternatives.iter().any(|(field, value)| line[field] == value.as_str());
-    let told = || lines().into_iter().filter(|line| line["outcome"].is_string()).collect::<Vec<_>>();
+    let outcomes = || take_lines().into_iter().filter(|line| line["outcome"].is_string()).collect::<Vec<_>>();
     let world = World::with_short_retries().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let bob = world.invited(&acme, &ada, "bob@example.com", "member").await;
     ada.invites(&acme, &["bob@example.com"], "member").await.is(200);
-    world.person("eve").looks_at(&acme).await.refused(404, "organization_not_found");
+    world.person("eve").gets_organization(&acme).await.refused(404, "organization_not_found");
     ada.removes(&acme, "ada").await.refused(409, "last_owner");
-    world.idle().await;
-    let well = told();
-    assert!(well.len() >= 6 && !well.iter().any(counted), "{well:?}");
+    world.wait_until_idle().await;
+    let succeeded = outcomes();
+    assert!(succeeded.len() >= 6 && !succeeded.iter().any(counted), "{succeeded:?}");
 
-    world.wire().disturb_actions("TransactGetItems", Fault::LostBefore, usize::MAX);
-    ada.looks_at(&acme).await.refused(503, "unavailable");
+    world.wire().inject_api_fault("TransactGetItems", Fault::RequestLost, usize::MAX);
+    ada.gets_organization(&acme).await.refused(503, "unavailable");
     world.wire().clear_faults();
-    world.wire().disturb("TransactGetItems", Fault::Refused("AccessDeniedException"), 1);
-    ada.looks_at(&acme).await.refused(500, "internal");
-    world.wire().disturb("GetItem", Fault::Refused("AccessDeniedException"), 1);
-    assert!(world.invokes("expire", timer(&acme, &bob)).await.is_err());
+    world.wire().inject_fault("TransactGetItems", Fault::Refused("AccessDeniedException"), 1);
+    ada.gets_organization(&acme).await.refused(500, "internal");
+    world.wire().inject_fault("GetItem", Fault::Refused("AccessDeniedException"), 1);
+    assert!(world.invoke("expire", timer(&acme, &bob)).await.is_err());
     world.wire().clear_faults();
-    let failed = told();
-    let outcomes: BTreeSet<_> = failed.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
-    assert!(outcomes.is_superset(&["failed", "internal", "unavailable"].into()), "{outcomes:?}");
+    let failed = outcomes();
+    let words: BTreeSet<_> = failed.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
+    assert!(words.is_superset(&["failed", "internal", "unavailable"].into()), "{words:?}");
     assert!(failed.iter().all(counted), "{failed:?}");
 
-    // What is refused for good is a failure and no retry, though the stream brings it again.
-    world.wire().disturb_work("TransactWriteItems", Fault::Refused("AccessDeniedException"), 1);
+    // A permanent error is logged as `failed`, not as a retry, although the stream delivers the record again.
+    world.wire().inject_background_fault("TransactWriteItems", Fault::Refused("AccessDeniedException"), 1);
     world.invited(&acme, &ada, "carl@example.com", "member").await;
-    world.idle().await;
-    let of_mail: Vec<_> = told().into_iter().filter(|line| line["action"] == "mail").collect();
+    world.wait_until_idle().await;
+    let of_mail: Vec<_> = outcomes().into_iter().filter(|line| line["action"] == "mail").collect();
     assert!(of_mail.iter().any(|line| line["outcome"] == "failed"), "{of_mail:?}");
     world.finish().await;
 }
 
 #[test]
-fn the_access_log_has_what_its_filter_looks_at() {
+fn the_access_log_has_the_fields_of_its_metric_filter() {
     let template = Template::load();
     let pattern = template.properties("TurnedAway")["FilterPattern"].as_str().unwrap().to_owned();
     let log = template.0["Resources"]["Api"]["Properties"]["AccessLogSettings"]["Format"].clone();
-    let format: Value = serde_json::from_str(log.as_str().expect("a format")).expect("the format is JSON");
+    let format: Value =
+        serde_json::from_str(log.as_str().expect("the format is a string")).expect("the format is JSON");
     for (field, value) in alternatives(&pattern) {
         assert_eq!(format[&field], "$context.status", "{field}");
-        // The log writes it as a text.
+        // The log contains the status as a string.
         assert_eq!(value, "429");
     }
 }
 
-/// An alarm for errors and one for throttles watches each function; alarms of CloudWatch sum ten metrics at most.
+/// A CloudWatch alarm can sum at most ten metrics, so several alarms share the functions.
 #[test]
-fn every_function_is_watched() {
+fn every_function_has_alarms_for_errors_and_throttles() {
     let template = Template::load();
     let functions: BTreeSet<_> = template.resources("AWS::Serverless::Function").into_iter().collect();
     for metric in ["Errors", "Throttles"] {
-        let mut watched = BTreeSet::new();
+        let mut covered = BTreeSet::new();
         for id in template.resources("AWS::CloudWatch::Alarm") {
             let properties = template.properties(id);
             let summed =
@@ -390,10 +403,12 @@ fn every_function_is_watched() {
             let metrics: Vec<_> = summed.filter(|it| it.is_object()).chain([properties]).collect();
             assert!(metrics.len() <= 11, "{id} sums more than ten metrics");
             for it in metrics.into_iter().filter(|it| it["MetricName"] == metric) {
-                watched.insert(it["Dimensions"][0]["Value"]["Ref"].as_str().expect("a function"));
+                covered.insert(
+                    it["Dimensions"][0]["Value"]["Ref"].as_str().expect("the dimension is a function"),
+                );
             }
         }
-        let unwatched: Vec<_> = functions.difference(&watched).collect();
-        assert!(unwatched.is_empty(), "nobody watches the {metric} of {unwatched:?}");
+        let missing: Vec<_> = functions.difference(&covered).collect();
+        assert!(missing.is_empty(), "no alarm covers the {metric} of {missing:?}");
     }
 }

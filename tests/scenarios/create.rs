@@ -4,7 +4,7 @@ use harness::{Organization, World, assert_invitation, assert_member, assert_orga
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn a_founder_is_the_first_owner_and_holds_the_first_seat() {
+async fn the_founder_becomes_the_first_owner_and_takes_the_first_seat() {
     let world = World::start().await;
     let ada = world.person("ada");
     let created = ada.creates("Acme").await.is(201);
@@ -15,12 +15,12 @@ async fn a_founder_is_the_first_owner_and_holds_the_first_seat() {
     );
     assert_eq!(created["seats"], json!({ "total": 1000, "taken": 1, "free": 999 }));
     let acme = Organization::new(id(&created));
-    assert_eq!(ada.looks_at(&acme).await.is(200), created);
+    assert_eq!(ada.gets_organization(&acme).await.is(200), created);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn the_founder_is_listed_with_an_accepted_record_and_gets_no_mail() {
+async fn lists_the_founder_with_an_accepted_invitation_and_sends_no_mail() {
     let world = World::start().await;
     let ada = world.person("ada");
     let created = ada.creates("Acme").await.is(201);
@@ -41,13 +41,13 @@ async fn the_founder_is_listed_with_an_accepted_record_and_gets_no_mail() {
         "created_at": created["created_at"], "sent_at": null, "expires_at": record["expires_at"], "delivery": null,
     });
     assert_eq!(*record, expected);
-    world.idle().await;
+    world.wait_until_idle().await;
     assert_eq!(world.laptop().mailbox().items(None), []);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn the_same_name_makes_another_organization() {
+async fn the_same_name_creates_another_organization() {
     let world = World::start().await;
     let ada = world.person("ada");
     let (one, other) = (world.founded_by(&ada).await, world.founded_by(&ada).await);
@@ -57,7 +57,7 @@ async fn the_same_name_makes_another_organization() {
 }
 
 #[tokio::test]
-async fn the_configured_number_of_seats_is_what_it_gets() {
+async fn a_new_organization_has_the_configured_number_of_seats() {
     let world = World::with_seats(1).await;
     let ada = world.person("ada");
     let created = ada.creates("Acme").await.is(201);
@@ -66,7 +66,7 @@ async fn the_configured_number_of_seats_is_what_it_gets() {
 }
 
 #[tokio::test]
-async fn names_that_people_give_are_taken() {
+async fn accepts_common_names_and_trims_spaces() {
     let world = World::start().await;
     let ada = world.person("ada");
     for (given, kept) in [
@@ -84,7 +84,7 @@ async fn names_that_people_give_are_taken() {
 }
 
 #[tokio::test]
-async fn s24_s25_names_that_mail_cannot_show_are_refused() {
+async fn s24_s25_refuses_names_with_links_addresses_or_control_characters() {
     let world = World::start().await;
     let ada = world.person("ada");
     for name in [
@@ -105,16 +105,16 @@ async fn s24_s25_names_that_mail_cannot_show_are_refused() {
         "a\u{202e}b",
         "a\u{2066}b",
     ] {
-        let answer = ada.creates(name).await;
-        assert_eq!(answer.pointers(), ["/name"], "{name:?}: {}", answer.body);
-        answer.refused(422, "invalid_name");
+        let response = ada.creates(name).await;
+        assert_eq!(response.pointers(), ["/name"], "{name:?}: {}", response.body);
+        response.refused(422, "invalid_name");
     }
     assert_eq!(ada.lists_organizations().await.items(), Vec::<Value>::new());
     world.finish().await;
 }
 
 #[tokio::test]
-async fn s03_a_founder_needs_a_verified_address() {
+async fn s03_refuses_a_founder_without_a_verified_address() {
     let world = World::start().await;
     for claims in [
         json!({ "email": "ada@example.com", "email_verified": false }),
@@ -132,7 +132,7 @@ async fn s03_a_founder_needs_a_verified_address() {
 }
 
 #[tokio::test]
-async fn the_founders_address_is_kept_as_rule_9_writes_it() {
+async fn stores_the_founders_address_in_lower_case() {
     let world = World::start().await;
     let ada = world.signed_in("ada", json!({ "email": "Ada@Example.COM", "email_verified": true }));
     let acme = world.founded_by(&ada).await;
@@ -141,7 +141,7 @@ async fn the_founders_address_is_kept_as_rule_9_writes_it() {
 }
 
 #[tokio::test]
-async fn the_first_thing_wrong_is_what_is_refused() {
+async fn refuses_with_the_first_error_in_the_documented_order() {
     let world = World::start().await;
     let eve = world.signed_in("eve", json!({ "email": "eve@example.com", "email_verified": false }));
     let path = "/v1/organizations";

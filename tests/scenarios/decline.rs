@@ -1,11 +1,11 @@
 //! `POST /v1/invitations/decline`.
 
 use domain::Timestamp;
-use harness::{MAIL_COOLDOWN, TWO_DAYS, World, id, moment};
+use harness::{MAIL_COOLDOWN, TWO_DAYS, World, id, timestamp};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn a_declined_invitation_gives_its_seat_back_and_its_link_is_dead() {
+async fn declining_returns_the_seat_and_invalidates_the_link() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -14,19 +14,19 @@ async fn a_declined_invitation_gives_its_seat_back_and_its_link_is_dead() {
     let bob = world.person("bob");
     assert_eq!(bob.declines(&token).await.is(204), Value::Null);
     assert_eq!(ada.counts_seats(&acme).await, (1, 999));
-    assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "declined");
+    assert_eq!(ada.finds_invitation(&acme, "bob@example.com").await["status"], "declined");
     bob.declines(&token).await.refused(410, "invitation_declined");
     bob.accepts(&token).await.refused(410, "invitation_declined");
     assert_eq!(bob.previews(&token).await.is(200)["status"], "declined");
-    bob.looks_at(&acme).await.refused(404, "organization_not_found");
-    world.passes(TWO_DAYS).await;
+    bob.gets_organization(&acme).await.refused(404, "organization_not_found");
+    world.advance(TWO_DAYS).await;
     assert_eq!(ada.counts_seats(&acme).await, (1, 999));
-    assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "declined");
+    assert_eq!(ada.finds_invitation(&acme, "bob@example.com").await["status"], "declined");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn s09_s16_what_is_over_cannot_be_declined_and_gives_no_seat_back() {
+async fn s09_s16_refuses_to_decline_a_closed_invitation_and_returns_no_seat() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -36,10 +36,10 @@ async fn s09_s16_what_is_over_cannot_be_declined_and_gives_no_seat_back() {
         let token = world.token_for(&email).await;
         let guest = world.person(how);
         match how {
-            "expired" => world.passes(TWO_DAYS).await,
+            "expired" => world.advance(TWO_DAYS).await,
             "revoked" => drop(ada.revokes(&acme, id(&invitation)).await.is(204)),
             "superseded" => {
-                world.passes(MAIL_COOLDOWN).await;
+                world.advance(MAIL_COOLDOWN).await;
                 ada.resends(&acme, id(&invitation)).await.is(200);
             }
             _ => drop(guest.accepts(&token).await.is(200)),
@@ -59,7 +59,7 @@ async fn s09_s16_what_is_over_cannot_be_declined_and_gives_no_seat_back() {
 }
 
 #[tokio::test]
-async fn s12_the_last_second_is_in_time_and_the_next_one_late() {
+async fn s12_declines_until_one_second_before_the_expiry() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -68,23 +68,23 @@ async fn s12_the_last_second_is_in_time_and_the_next_one_late() {
         let email = format!("{name}@example.com");
         let invitation = world.invited(&acme, &ada, &email, "member").await;
         let token = world.token_for(&email).await;
-        world.loses_schedule(&acme, &invitation).await;
-        let moment = Timestamp::from_unix(moment(&invitation["expires_at"]).unix() + seconds);
+        world.delete_schedule(&acme, &invitation).await;
+        let time = Timestamp::from_unix(timestamp(&invitation["expires_at"]).unix() + seconds);
         let bob = world.person(&name);
-        let answer = world.at(moment, async || bob.declines(&token).await).await;
-        assert_eq!(answer.status, status, "{seconds}: {}", answer.body);
+        let response = world.at(time, async || bob.declines(&token).await).await;
+        assert_eq!(response.status, status, "{seconds}: {}", response.body);
         if status == 410 {
-            answer.refused(410, "invitation_expired");
+            response.refused(410, "invitation_expired");
         }
     }
-    // The one that was in time has given its seat back; the late one was closed, days late, by reconcile.
-    world.idle().await;
+    // The decline in time returned its seat. `reconcile` closed the other invitation and returned its seat.
+    world.wait_until_idle().await;
     assert_eq!(ada.counts_seats(&acme).await, (1, 999));
     world.finish().await;
 }
 
 #[tokio::test]
-async fn what_nobody_may_grant_any_more_can_be_declined() {
+async fn declines_an_invitation_after_its_sender_left() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -98,7 +98,7 @@ async fn what_nobody_may_grant_any_more_can_be_declined() {
 }
 
 #[tokio::test]
-async fn a_member_can_decline_what_another_address_of_theirs_was_sent() {
+async fn a_member_can_decline_an_invitation_to_their_other_address() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -108,18 +108,18 @@ async fn a_member_can_decline_what_another_address_of_theirs_was_sent() {
     let moved = world.signed_in("bob", json!({ "email": "bob@new.example", "email_verified": true }));
     moved.declines(&token).await.is(204);
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
-    assert_eq!(moved.looks_at(&acme).await.is(200)["role"], "member");
+    assert_eq!(moved.gets_organization(&acme).await.is(200)["role"], "member");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn the_first_thing_wrong_is_what_is_refused() {
+async fn refuses_with_the_first_error_in_the_documented_order() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let invitation = world.invited(&acme, &ada, "bob@example.com", "member").await;
     let old = world.token_for("bob@example.com").await;
-    world.passes(MAIL_COOLDOWN).await;
+    world.advance(MAIL_COOLDOWN).await;
     ada.resends(&acme, id(&invitation)).await.is(200);
     let token = world.token_for("bob@example.com").await;
     ada.revokes(&acme, id(&invitation)).await.is(204);

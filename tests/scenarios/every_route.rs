@@ -1,22 +1,22 @@
-//! Every route, called as the contract's examples have it: what goes for all functions alike needs no list of them.
+//! Calls every route with the example bodies of the contract, for tests of properties that all functions share.
 
-use harness::document::example;
-use harness::{Answer, MAIL_COOLDOWN, Organization, Person, World, id};
+use harness::openapi::example;
+use harness::{ApiResponse, MAIL_COOLDOWN, Organization, Person, World, id};
 use http::Method;
 use local::function_table::{ROUTES, Route};
 use serde_json::{Value, json};
 
-/// What a call is about: what stands in its path, and in its body.
+/// The values for the path and the body of a call.
 #[derive(Clone, Copy)]
-pub struct About<'a> {
+pub struct Parameters<'a> {
     pub organization: &'a str,
     pub invitation: &'a str,
     pub user: &'a str,
     pub token: &'a str,
 }
 
-impl About<'_> {
-    /// How a route is called well.
+impl Parameters<'_> {
+    /// Returns method, path and body of a valid call of a route.
     pub fn call(&self, route: &Route) -> (Method, String, Option<Value>) {
         let path = route.pattern.replace("{organization_id}", self.organization);
         let path = path.replace("{invitation_id}", self.invitation).replace("{user_id}", self.user);
@@ -30,23 +30,24 @@ impl About<'_> {
     }
 }
 
-/// Whose call it is, of which route, and what it is answered.
-pub async fn calls(person: &Person, route: &Route, about: About<'_>) -> Answer {
-    let (method, path, body) = about.call(route);
+/// Calls a route.
+pub async fn call_route(person: &Person, route: &Route, parameters: Parameters<'_>) -> ApiResponse {
+    let (method, path, body) = parameters.call(route);
     person.calls(method, &path, body.map(|body| body.to_string())).await
 }
 
-/// Ada's organization, where mem is a member, gone was one, and ivy, dora and rob are invited.
-pub struct Cast {
+/// Ada's organization: mem is a member, gone is a removed member, and ivy, dora and rob are invited.
+pub struct SampleOrganization {
     pub ada: Person,
     pub mem: Person,
     pub gone: Person,
     pub acme: Organization,
-    /// The invitation of rob.
+    /// The id of rob's invitation.
     pub rob: String,
 }
 
-pub async fn cast(world: &World) -> Cast {
+/// Creates the sample organization.
+pub async fn sample_organization(world: &World) -> SampleOrganization {
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let mem = world.joined(&acme, &ada, "mem", "member").await;
@@ -55,30 +56,36 @@ pub async fn cast(world: &World) -> Cast {
     let emails = ["ivy@example.com", "dora@example.com"];
     ada.invites(&acme, &emails, "member").await.is(200);
     let rob = world.invited(&acme, &ada, "rob@example.com", "member").await;
-    world.idle().await;
-    world.passes(MAIL_COOLDOWN).await;
-    Cast { ada, mem, gone, acme, rob: id(&rob).to_owned() }
+    world.wait_until_idle().await;
+    world.advance(MAIL_COOLDOWN).await;
+    SampleOrganization { ada, mem, gone, acme, rob: id(&rob).to_owned() }
 }
 
-/// Every route of the contract called well, by somebody who may, and what they are answered.
-pub async fn call_all(world: &World, ada: &Person, about: About<'_>) -> Vec<(&'static Route, Answer)> {
+/// Calls every route of the contract successfully: ivy accepts, dora declines, and ada makes all other calls.
+pub async fn call_all(
+    world: &World,
+    ada: &Person,
+    parameters: Parameters<'_>,
+) -> Vec<(&'static Route, ApiResponse)> {
     let doras = world.token_for("dora@example.com").await;
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for route in &*ROUTES {
-        let answer = match route.function {
-            "accept" => calls(&world.person("ivy"), route, about).await,
-            "decline" => calls(&world.person("dora"), route, About { token: &doras, ..about }).await,
-            _ => calls(ada, route, about).await,
+        let response = match route.function {
+            "accept" => call_route(&world.person("ivy"), route, parameters).await,
+            "decline" => {
+                call_route(&world.person("dora"), route, Parameters { token: &doras, ..parameters }).await
+            }
+            _ => call_route(ada, route, parameters).await,
         };
-        answers.push((route, answer));
+        responses.push((route, response));
     }
-    answers
+    responses
 }
 
-/// The same, in an organization that is made for it.
-pub async fn call_all_in_an_organization(world: &World) -> Vec<(&'static Route, Answer)> {
-    let Cast { ada, acme, rob, .. } = cast(world).await;
+/// Calls every route successfully in a new sample organization.
+pub async fn call_all_in_an_organization(world: &World) -> Vec<(&'static Route, ApiResponse)> {
+    let SampleOrganization { ada, acme, rob, .. } = sample_organization(world).await;
     let ivys = world.token_for("ivy@example.com").await;
-    let about = About { organization: &acme.id, invitation: &rob, user: "mem", token: &ivys };
-    call_all(world, &ada, about).await
+    let parameters = Parameters { organization: &acme.id, invitation: &rob, user: "mem", token: &ivys };
+    call_all(world, &ada, parameters).await
 }

@@ -1,4 +1,4 @@
-//! `expire`: what a schedule invokes at a deadline.
+//! `expire`: the function that an invitation's schedule invokes at `expires_at`.
 
 use domain::Timestamp;
 use harness::{Fault, Organization, Person, World, timer};
@@ -7,35 +7,35 @@ use serde_json::{Value, json};
 const BOB: &str = "bob@example.com";
 const LIFETIME: u64 = 48 * 60 * 60;
 
-/// Bob's address is invited by ada, and its schedule is lost: nobody but the scenario invokes `expire`.
+/// Lets ada invite bob, and deletes the schedule, so that only the scenario invokes `expire`.
 async fn invited(world: &World) -> (Person, Organization, Value) {
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
-    world.loses_schedule(&acme, &invitation).await;
+    world.delete_schedule(&acme, &invitation).await;
     (ada, acme, invitation)
 }
 
 async fn status(ada: &Person, acme: &Organization) -> String {
-    ada.finds(acme, BOB).await["status"].as_str().unwrap().to_owned()
+    ada.finds_invitation(acme, BOB).await["status"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
-async fn at_its_deadline_an_invitation_is_closed_and_its_seat_is_free() {
+async fn closes_an_invitation_at_its_expiry_and_returns_the_seat() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     world.invited(&acme, &ada, BOB, "member").await;
     let token = world.token_for(BOB).await;
-    // A minute is more than the scenario takes, so the deadline is not reached by itself.
-    world.passes(LIFETIME - 60).await;
+    // The scenario takes less than a minute, so the clock does not reach the expiry by itself.
+    world.advance(LIFETIME - 60).await;
     assert_eq!(status(&ada, &acme).await, "pending");
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
-    world.passes(60).await;
+    world.advance(60).await;
     assert_eq!(status(&ada, &acme).await, "expired");
     assert_eq!(ada.counts_seats(&acme).await, (1, 999));
     world.person("bob").accepts(&token).await.refused(410, "invitation_expired");
-    // It is closed in the table as well, and not only read as such.
+    // The stored record is closed, not only shown as expired.
     let listed = ada.lists_invitations(&acme, "?status=pending").await.items();
     assert_eq!(listed, [Value::Null; 0]);
     let closed = world.records().await;
@@ -46,13 +46,13 @@ async fn at_its_deadline_an_invitation_is_closed_and_its_seat_is_free() {
 }
 
 #[tokio::test]
-async fn s16_run_twice_it_frees_one_seat() {
+async fn s16_running_again_returns_no_second_seat() {
     let world = World::start().await;
     let (ada, acme, invitation) = invited(&world).await;
-    world.passes(LIFETIME).await;
-    assert_eq!(ada.counts_seats(&acme).await.0, 2, "nobody has closed it yet");
+    world.advance(LIFETIME).await;
+    assert_eq!(ada.counts_seats(&acme).await.0, 2, "the invitation is not closed yet");
     for _ in 0..3 {
-        world.invokes("expire", timer(&acme, &invitation)).await.unwrap();
+        world.invoke("expire", timer(&acme, &invitation)).await.unwrap();
         assert_eq!(ada.counts_seats(&acme).await.0, 1);
         assert_eq!(status(&ada, &acme).await, "expired");
     }
@@ -60,68 +60,68 @@ async fn s16_run_twice_it_frees_one_seat() {
 }
 
 #[tokio::test]
-async fn s12_it_closes_in_the_very_second_and_not_one_before() {
+async fn s12_closes_at_the_expiry_and_not_a_second_earlier() {
     let world = World::start().await;
     let (ada, acme, invitation) = invited(&world).await;
-    let expires_at = harness::moment(&invitation["expires_at"]);
-    let fires = async || world.invokes("expire", timer(&acme, &invitation)).await;
-    let early = world.at(Timestamp::from_unix(expires_at.unix() - 1), fires).await;
-    assert!(early.is_err(), "an error is what is tried again");
+    let expires_at = harness::timestamp(&invitation["expires_at"]);
+    let invoke = async || world.invoke("expire", timer(&acme, &invitation)).await;
+    let early = world.at(Timestamp::from_unix(expires_at.unix() - 1), invoke).await;
+    assert!(early.is_err(), "an early timer is an error, so that Lambda retries it");
     assert_eq!(ada.counts_seats(&acme).await.0, 2);
-    world.at(expires_at, fires).await.unwrap();
+    world.at(expires_at, invoke).await.unwrap();
     assert_eq!(ada.counts_seats(&acme).await.0, 1);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn an_older_generations_timer_does_nothing() {
+async fn the_timer_of_an_older_generation_has_no_effect() {
     let world = World::start().await;
     let (ada, acme, invitation) = invited(&world).await;
-    world.passes(LIFETIME / 2).await;
+    world.advance(LIFETIME / 2).await;
     let again = ada.resends(&acme, invitation["id"].as_str().unwrap()).await.is(200);
-    world.passes(LIFETIME / 2).await;
-    world.invokes("expire", timer(&acme, &invitation)).await.unwrap();
+    world.advance(LIFETIME / 2).await;
+    world.invoke("expire", timer(&acme, &invitation)).await.unwrap();
     assert_eq!(status(&ada, &acme).await, "pending");
     assert_eq!(ada.counts_seats(&acme).await.0, 2);
-    // Of the newest mail's own it is told that it is too early.
-    assert!(world.invokes("expire", timer(&acme, &again)).await.is_err());
+    // The timer of the current generation is early, which is an error.
+    assert!(world.invoke("expire", timer(&acme, &again)).await.is_err());
     world.person("bob").accepts(&world.token_for(BOB).await).await.is(200);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_timer_of_what_is_over_or_never_was_does_nothing() {
+async fn the_timer_of_a_closed_or_unknown_invitation_has_no_effect() {
     let world = World::start().await;
     let (ada, acme, invitation) = invited(&world).await;
     let bob = world.person("bob");
     bob.accepts(&world.token_for(BOB).await).await.is(200);
-    world.passes(LIFETIME).await;
-    world.invokes("expire", timer(&acme, &invitation)).await.unwrap();
+    world.advance(LIFETIME).await;
+    world.invoke("expire", timer(&acme, &invitation)).await.unwrap();
     assert_eq!(status(&ada, &acme).await, "accepted");
     ada.removes(&acme, "bob").await.is(204);
-    world.invokes("expire", timer(&acme, &invitation)).await.unwrap();
+    world.invoke("expire", timer(&acme, &invitation)).await.unwrap();
     assert_eq!(status(&ada, &acme).await, "removed");
     let again = world.invited(&acme, &ada, BOB, "member").await;
     ada.revokes(&acme, again["id"].as_str().unwrap()).await.is(204);
-    world.passes(LIFETIME).await;
-    world.invokes("expire", timer(&acme, &again)).await.unwrap();
+    world.advance(LIFETIME).await;
+    world.invoke("expire", timer(&acme, &again)).await.unwrap();
     assert_eq!(status(&ada, &acme).await, "revoked");
     assert_eq!(ada.counts_seats(&acme).await.0, 1);
     // Another organization's invitation of that id does not exist.
     let other = world.founded_by(&ada).await;
-    world.invokes("expire", timer(&other, &invitation)).await.unwrap();
+    world.invoke("expire", timer(&other, &invitation)).await.unwrap();
     assert_eq!(ada.counts_seats(&other).await.0, 1);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_broken_payload_is_an_error_and_reads_nothing() {
+async fn an_invalid_payload_fails_before_any_read() {
     let world = World::start().await;
     let (ada, acme, invitation) = invited(&world).await;
-    world.passes(LIFETIME).await;
-    let _ = world.wire().take();
+    world.advance(LIFETIME).await;
+    let _ = world.wire().take_requests();
     let whole = timer(&acme, &invitation);
-    let mut broken = vec![json!(null), json!({}), json!([]), json!("expire"), json!({ "timer": whole })];
+    let mut invalid = vec![json!(null), json!({}), json!([]), json!("expire"), json!({ "timer": whole })];
     for (field, wrong) in [
         ("organization_id", json!("acme")),
         ("invitation_id", json!("ORG")),
@@ -130,32 +130,32 @@ async fn a_broken_payload_is_an_error_and_reads_nothing() {
         ("expires_at", json!("soon")),
         ("expires_at", json!(1_795_615_500)),
     ] {
-        let mut edited = whole.clone();
-        edited[field] = wrong;
-        broken.push(edited);
-        let mut cut = whole.clone();
-        cut.as_object_mut().unwrap().remove(field);
-        broken.push(cut);
+        let mut changed = whole.clone();
+        changed[field] = wrong;
+        invalid.push(changed);
+        let mut incomplete = whole.clone();
+        incomplete.as_object_mut().unwrap().remove(field);
+        invalid.push(incomplete);
     }
-    let mut more = whole.clone();
-    more["force"] = json!(true);
-    broken.push(more);
+    let mut with_extra_field = whole.clone();
+    with_extra_field["force"] = json!(true);
+    invalid.push(with_extra_field);
     let fields = ["organization_id", "invitation_id", "generation", "expires_at"];
-    broken.push(fields.iter().map(|field| whole[field].clone()).collect());
-    for payload in broken {
-        assert!(world.invokes("expire", payload.clone()).await.is_err(), "{payload}");
+    invalid.push(fields.iter().map(|field| whole[field].clone()).collect());
+    for payload in invalid {
+        assert!(world.invoke("expire", payload.clone()).await.is_err(), "{payload}");
     }
-    let sent = world.wire().take();
-    assert!(sent.iter().all(|call| call.operation != "GetItem"), "{sent:?}");
+    let sent = world.wire().take_requests();
+    assert!(sent.iter().all(|request| request.operation != "GetItem"), "{sent:?}");
     assert_eq!(ada.counts_seats(&acme).await.0, 2);
-    world.invokes("expire", whole).await.unwrap();
+    world.invoke("expire", whole).await.unwrap();
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_table_that_fails_for_a_while_is_waited_out_and_the_schedule_tries_again() {
+async fn retries_until_the_table_works_again() {
     for (operation, fault, times) in [
-        // More than the SDK tries by itself.
+        // More faults than the SDK retries.
         ("GetItem", Fault::Refused("ThrottlingException"), 4),
         ("GetItem", Fault::Refused("AccessDeniedException"), 2),
         ("TransactWriteItems", Fault::Refused("ValidationException"), 2),
@@ -166,10 +166,10 @@ async fn a_table_that_fails_for_a_while_is_waited_out_and_the_schedule_tries_aga
         let ada = world.person("ada");
         let acme = world.founded_by(&ada).await;
         world.invited(&acme, &ada, BOB, "member").await;
-        world.idle().await;
-        world.wire().disturb_work(operation, fault.clone(), times);
-        world.passes(LIFETIME).await;
-        assert!(world.wire().is_calm(), "{fault:?}");
+        world.wait_until_idle().await;
+        world.wire().inject_background_fault(operation, fault.clone(), times);
+        world.advance(LIFETIME).await;
+        assert!(world.wire().all_faults_injected(), "{fault:?}");
         assert_eq!(ada.counts_seats(&acme).await.0, 1, "{fault:?}");
         world.finish().await;
     }

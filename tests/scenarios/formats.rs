@@ -1,5 +1,6 @@
-//! What outlives a deployment, written out: items of the table, links in mails, schedules that wait. Whoever changes one of
-//! these formats has to read what was written before, and changes this page.
+//! Snapshots of the formats that outlive a deployment: items of the table, links in mails, and payloads of schedules.
+//!
+//! Code that changes one of these formats must still read the old format, and must update the snapshots.
 
 use std::time::Duration;
 
@@ -40,7 +41,8 @@ fn link(table: &ReferenceTable, name: &str) -> Link {
     table.invitation_of(&acme(), &address(name)).unwrap().link()
 }
 
-/// An organization of ada's: bob has joined, carl is mailed, dora is not yet, and eve's invitation was revoked.
+/// Returns a table with ada's organization: bob has joined, carl's mail is sent, dora's mail is queued, and eve's
+/// invitation is revoked.
 fn table() -> ReferenceTable {
     let mut table = ReferenceTable::default();
     let name = OrganizationName::parse("Acme").unwrap();
@@ -58,7 +60,7 @@ fn table() -> ReferenceTable {
     for name in ["bob", "carl"] {
         let invitation = table.invitation_of(&acme(), &address(name)).unwrap().clone();
         run(&mut table, &CountRecipientMail::new(&invitation, noon()));
-        run(&mut table, &UpdateDelivery { link: invitation.link(), mark: DeliveryUpdate::Sent });
+        run(&mut table, &UpdateDelivery { link: invitation.link(), update: DeliveryUpdate::Sent });
     }
     let caller = Caller { user: UserId::parse("bob").unwrap(), email: Some(address("bob")) };
     let accepted = Accept { caller, link: link(&table, "bob") };
@@ -68,13 +70,13 @@ fn table() -> ReferenceTable {
     table
 }
 
-/// One item a line.
+/// Each line of the snapshot is one item.
 #[test]
 fn items_of_the_table() {
     let mut lines = String::new();
     for stored in table().records() {
         let item = record::write(stored).unwrap();
-        // In the order of names, which an item has not.
+        // JSON, because it sorts the attributes by name.
         let json = serde_json::to_value(serde_dynamo::Item::from(item.clone())).unwrap();
         lines += &(json.to_string() + "\n");
         assert_eq!(&record::read(item).unwrap(), stored);
@@ -83,7 +85,7 @@ fn items_of_the_table() {
 }
 
 #[tokio::test]
-async fn a_link_what_its_mac_is_of_and_the_payload_of_its_timer() {
+async fn link_mac_message_and_timer_payload() {
     let link = link(&table(), "carl");
     let key = InProcess::new((KeyId::parse("k1").unwrap(), [7; 32]), Vec::new());
     let token = key.mint(&link).await.unwrap();

@@ -1,40 +1,43 @@
-//! `Idempotency-Key`: a request that is sent again is answered again, word for word, and does nothing.
+//! `Idempotency-Key`: a repeated request has no further effect and gets exactly the first response again.
 
 use futures_util::future::join_all;
-use harness::{Answer, Fault, MAIL_COOLDOWN, World, id};
+use harness::{ApiResponse, Fault, MAIL_COOLDOWN, World, id};
 use http::Method;
 use serde_json::json;
 
 const DAY: u64 = 24 * 60 * 60;
 const BOB: &str = "bob@example.com";
 
-/// The answer of a request, and of the same one again.
+/// Checks that a repeated request got exactly the response of the first one.
 #[track_caller]
-fn assert_same(first: &Answer, again: &Answer) {
+fn assert_same(first: &ApiResponse, again: &ApiResponse) {
     assert!(first.status.is_success(), "{}", first.text);
-    assert_eq!(again.whole(), first.whole());
+    assert_eq!(again.without_request_ids(), first.without_request_ids());
 }
 
 #[tokio::test]
-async fn an_invite_that_is_sent_again_mails_nobody_again() {
+async fn a_repeated_invite_sends_no_second_mail() {
     let world = World::start().await;
     let ada = world.person("ada").with_key("k");
     let acme = world.founded_by(&world.person("ada")).await;
     let first = ada.invites(&acme, &[BOB, "eve@example.com"], "member").await;
-    world.passes(MAIL_COOLDOWN).await;
+    world.advance(MAIL_COOLDOWN).await;
     let seen = world.records().await;
-    // In other words it is the same request.
+    // Other spellings of the addresses and repeated addresses are the same request.
     for emails in [&[BOB, "eve@example.com"][..], &["BOB@Example.com", "eve@example.com", BOB]] {
         assert_same(&first, &ada.invites(&acme, emails, "member").await);
     }
-    assert_eq!(first.body["results"][0]["invitation"]["delivery"], "queued", "as it was answered then");
+    assert_eq!(
+        first.body["results"][0]["invitation"]["delivery"], "queued",
+        "the response is the stored one"
+    );
     assert_eq!(world.records().await, seen);
     assert_eq!(world.mails_to(BOB).await.len(), 1);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn an_invite_in_another_language_is_another_request() {
+async fn an_invite_in_another_language_is_a_different_request() {
     let world = World::start().await;
     let acme = world.founded_by(&world.person("ada")).await;
     let ada = world.person("ada").with_key("k");
@@ -51,17 +54,17 @@ async fn an_invite_in_another_language_is_another_request() {
 }
 
 #[tokio::test]
-async fn a_resend_that_is_sent_again_makes_no_further_link() {
+async fn a_repeated_resend_creates_no_second_link() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
-    world.passes(MAIL_COOLDOWN).await;
+    world.advance(MAIL_COOLDOWN).await;
     let ada = ada.with_key("k");
     let first = ada.resends(&acme, id(&invitation)).await;
     let token = world.token_for(BOB).await;
     assert_same(&first, &ada.resends(&acme, id(&invitation)).await);
-    world.passes(MAIL_COOLDOWN).await;
+    world.advance(MAIL_COOLDOWN).await;
     assert_same(&first, &ada.resends(&acme, id(&invitation)).await);
     assert_eq!(world.mails_to(BOB).await.len(), 2);
     world.person("bob").accepts(&token).await.is(200);
@@ -70,7 +73,7 @@ async fn a_resend_that_is_sent_again_makes_no_further_link() {
 }
 
 #[tokio::test]
-async fn a_create_that_is_sent_again_makes_no_further_organization() {
+async fn a_repeated_create_creates_no_second_organization() {
     let world = World::start().await;
     let ada = world.person("ada").with_key("k");
     let first = ada.creates("Acme").await;
@@ -80,7 +83,7 @@ async fn a_create_that_is_sent_again_makes_no_further_organization() {
 }
 
 #[tokio::test]
-async fn a_key_is_good_for_one_request() {
+async fn refuses_the_key_of_a_different_request() {
     let world = World::start().await;
     let ada = world.person("ada").with_key("k");
     let acme = world.founded_by(&world.person("ada")).await;
@@ -110,13 +113,13 @@ async fn s34_a_key_is_private_to_caller_and_organization() {
     let mem = world.joined(&acme, &world.person("ada"), "mem", "member").await.with_key("k");
     let first = ada.invites(&acme, &[BOB], "member").await.is(200);
     assert_eq!(first["results"][0]["outcome"], "invited");
-    // Another member's request is their own, whatever they call it.
+    // A key belongs to one caller, so another member's request with the same key is a different request.
     let theirs = mem.invites(&acme, &[BOB], "member").await.is(200);
     assert_eq!(theirs["results"][0]["outcome"], "already_invited");
     mem.invites(&acme, &["eve@example.com"], "member").await.refused(422, "idempotency_key_reused");
     let elsewhere = ada.invites(&other, &["eve@example.com"], "owner").await.is(200);
     assert_eq!(elsewhere["results"][0]["outcome"], "invited");
-    // A stranger learns nothing by guessing.
+    // A stranger who guesses the key does not get the stored response.
     let eve = world.person("eve").with_key("k");
     eve.invites(&acme, &[BOB], "member").await.refused(404, "organization_not_found");
     let eves = eve.creates("Acme").await.is(201);
@@ -125,7 +128,7 @@ async fn s34_a_key_is_private_to_caller_and_organization() {
 }
 
 #[tokio::test]
-async fn s34_s31_whoever_is_gone_is_answered_no_more() {
+async fn s34_s31_a_removed_member_does_not_get_the_stored_response() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -134,14 +137,14 @@ async fn s34_s31_whoever_is_gone_is_answered_no_more() {
     ada.removes(&acme, "mem").await.is(204);
     mem.invites(&acme, &[BOB], "member").await.refused(404, "organization_not_found");
     mem.invites(&acme, &["eve@example.com"], "member").await.refused(404, "organization_not_found");
-    world.passes(MAIL_COOLDOWN).await;
+    world.advance(MAIL_COOLDOWN).await;
     world.joined(&acme, &ada, "mem", "member").await;
     assert_same(&first, &mem.invites(&acme, &[BOB], "member").await);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_refusal_is_not_kept() {
+async fn refusals_are_not_stored() {
     let world = World::with_seats(2).await;
     let ada = world.person("ada").with_key("k");
     let acme = world.founded_by(&world.person("ada")).await;
@@ -154,7 +157,7 @@ async fn a_refusal_is_not_kept() {
 }
 
 #[tokio::test]
-async fn an_answer_that_says_that_nothing_was_done_is_kept_too() {
+async fn stores_the_response_of_a_request_without_effect() {
     let world = World::start().await;
     let ada = world.person("ada").with_key("k");
     let acme = world.founded_by(&world.person("ada")).await;
@@ -162,53 +165,53 @@ async fn an_answer_that_says_that_nothing_was_done_is_kept_too() {
     let first = ada.invites(&acme, &[BOB], "member").await;
     assert_eq!(first.body["results"][0]["outcome"], "already_invited");
     ada.revokes(&acme, id(&bobs)).await.is(204);
-    world.passes(MAIL_COOLDOWN).await;
+    world.advance(MAIL_COOLDOWN).await;
     assert_same(&first, &ada.invites(&acme, &[BOB], "member").await);
-    assert_eq!(ada.finds(&acme, BOB).await["status"], "revoked");
+    assert_eq!(ada.finds_invitation(&acme, BOB).await["status"], "revoked");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn an_answer_is_kept_for_24_hours_even_where_nobody_has_deleted_it() {
+async fn a_stored_response_is_valid_for_24_hours_even_if_not_deleted() {
     let world = World::start().await;
     let ada = world.person("ada").with_key("k");
     let acme = world.founded_by(&world.person("ada")).await;
     let first = ada.invites(&acme, &[BOB], "member").await;
-    world.passes(DAY - 60).await;
+    world.advance(DAY - 60).await;
     assert_same(&first, &ada.invites(&acme, &[BOB], "member").await);
-    // Nothing is swept.
-    world.skips(120);
+    // Expired items are not deleted here: the clock moves, but nothing runs.
+    world.shift_clock(120);
     let again = ada.invites(&acme, &[BOB], "member").await;
     assert_eq!(again.body["results"][0]["outcome"], "already_invited");
     assert_same(&again, &ada.invites(&acme, &[BOB], "member").await);
-    world.passes(2 * DAY).await;
-    let kept = |items: Vec<local::table::Attributes>| {
+    world.advance(2 * DAY).await;
+    let stored_responses = |items: Vec<local::table::Attributes>| {
         items.iter().filter(|item| item["sk"].as_s().is_ok_and(|sk| sk.starts_with("KEY#"))).count()
     };
-    assert_eq!(kept(world.laptop().table().items().await.unwrap()), 0);
+    assert_eq!(stored_responses(world.laptop().table().items().await.unwrap()), 0);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn who_got_no_answer_sends_the_same_again_and_it_is_done_once() {
+async fn a_retry_after_a_lost_response_has_one_effect() {
     let world = World::with_short_retries().await;
     let ada = world.person("ada").with_key("k");
     let acme = world.founded_by(&world.person("ada")).await;
-    world.idle().await;
-    // It is done, and whatever is asked afterwards goes unanswered until the function gives up.
-    world.wire().disturb_actions("TransactWriteItems", Fault::LostAfter, usize::MAX);
+    world.wait_until_idle().await;
+    // The transaction takes effect, but all responses are lost until the function stops retrying.
+    world.wire().inject_api_fault("TransactWriteItems", Fault::ResponseLost, usize::MAX);
     ada.invites(&acme, &[BOB], "member").await.refused(503, "unavailable");
     world.wire().clear_faults();
-    let answer = ada.invites(&acme, &[BOB], "member").await;
-    assert_eq!(answer.body["results"][0]["outcome"], "invited");
-    assert_same(&answer, &ada.invites(&acme, &[BOB], "member").await);
+    let response = ada.invites(&acme, &[BOB], "member").await;
+    assert_eq!(response.body["results"][0]["outcome"], "invited");
+    assert_same(&response, &ada.invites(&acme, &[BOB], "member").await);
     assert_eq!(world.mails_to(BOB).await.len(), 1);
     assert_eq!(ada.counts_seats(&acme).await.0, 2);
     world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn twins_at_the_same_moment_have_one_effect_and_one_answer() {
+async fn simultaneous_equal_requests_have_one_effect_and_one_response() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -216,20 +219,20 @@ async fn twins_at_the_same_moment_have_one_effect_and_one_answer() {
         let ada = ada.with_key(&format!("round-{round}"));
         let email = format!("p{round}@example.com");
         let invite = async || ada.invites(&acme, &[&email], "member").await;
-        let answers = join_all((0..4).map(|_| invite())).await;
-        answers[1..].iter().for_each(|answer| assert_same(&answers[0], answer));
-        let invitation = answers[0].body["results"][0]["invitation"].clone();
+        let responses = join_all((0..4).map(|_| invite())).await;
+        responses[1..].iter().for_each(|response| assert_same(&responses[0], response));
+        let invitation = responses[0].body["results"][0]["invitation"].clone();
         assert_eq!(world.mails_to(&email).await.len(), 1);
-        world.passes(MAIL_COOLDOWN).await;
+        world.advance(MAIL_COOLDOWN).await;
         let ada = ada.with_key(&format!("again-{round}"));
         let resend = async || ada.resends(&acme, id(&invitation)).await;
-        let answers = join_all((0..4).map(|_| resend())).await;
-        answers[1..].iter().for_each(|answer| assert_same(&answers[0], answer));
-        assert_eq!(answers[0].body["generation"], 2);
+        let responses = join_all((0..4).map(|_| resend())).await;
+        responses[1..].iter().for_each(|response| assert_same(&responses[0], response));
+        assert_eq!(responses[0].body["generation"], 2);
         assert_eq!(world.mails_to(&email).await.len(), 2);
         let create = async || ada.creates(&format!("Round {round}")).await;
-        let answers = join_all((0..4).map(|_| create())).await;
-        answers[1..].iter().for_each(|answer| assert_same(&answers[0], answer));
+        let responses = join_all((0..4).map(|_| create())).await;
+        responses[1..].iter().for_each(|response| assert_same(&responses[0], response));
     }
     assert_eq!(world.records().await.organizations().count(), 21);
     assert_eq!(ada.counts_seats(&acme).await.0, 21);
@@ -237,19 +240,19 @@ async fn twins_at_the_same_moment_have_one_effect_and_one_answer() {
 }
 
 #[tokio::test]
-async fn what_is_no_key_is_refused_before_anything_is_looked_at() {
+async fn refuses_an_invalid_key_first() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     for key in ["", "two words", "tab\tin it", "é", &"k".repeat(256)] {
         let ada = ada.with_key(key);
-        for answer in [
+        for response in [
             ada.creates("Acme").await,
             ada.invites(&acme, &[BOB], "member").await,
             ada.resends(&acme, "inv_none").await,
         ] {
-            assert_eq!(answer.pointers(), ["/Idempotency-Key"], "{key:?}");
-            answer.refused(400, "malformed_request");
+            assert_eq!(response.pointers(), ["/Idempotency-Key"], "{key:?}");
+            response.refused(400, "malformed_request");
         }
     }
     let longest = ada.with_key(&"~".repeat(255));
@@ -258,15 +261,15 @@ async fn what_is_no_key_is_refused_before_anything_is_looked_at() {
 }
 
 #[tokio::test]
-async fn where_no_key_is_taken_one_changes_nothing() {
+async fn other_routes_ignore_the_key() {
     let world = World::start().await;
     let ada = world.person("ada").with_key("k");
     let acme = world.founded_by(&world.person("ada")).await;
     for _ in 0..2 {
-        ada.looks_at(&acme).await.is(200);
-        ada.edits(&acme, "ada", "owner").await.is(200);
+        ada.gets_organization(&acme).await.is(200);
+        ada.edits_role(&acme, "ada", "owner").await.is(200);
     }
-    let path = acme.path("/members/nobody");
+    let path = acme.path("/members/unknown");
     let body = json!({ "role": "member" }).to_string();
     ada.calls(Method::PATCH, &path, Some(body)).await.refused(404, "member_not_found");
     ada.invites(&acme, &[BOB], "member").await.is(200);

@@ -1,5 +1,5 @@
-//! The link key in KMS: the real client, against the laptop's KMS, makes and takes the very tokens that the key
-//! in the process does; and what its failures are answered with.
+//! Link keys in KMS: the real client with the laptop's emulated KMS creates and verifies the same tokens as the
+//! in-process key. Also the responses to errors of KMS.
 
 use std::sync::Arc;
 
@@ -21,22 +21,22 @@ fn kms(world: &World, keys: &str) -> Kms {
     Kms::new(&config(world), keys).unwrap()
 }
 
-/// An invitation's token, as the key in the process has made it.
+/// Lets ada invite bob. Returns the token, which the in-process key created.
 async fn mailed(world: &World) -> (Person, Organization, Token) {
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     world.invited(&acme, &ada, BOB, "member").await;
     let token = Token::parse(&world.token_for(BOB).await).unwrap();
-    let _ = world.wire().take();
+    let _ = world.wire().take_requests();
     (ada, acme, token)
 }
 
 fn sent(world: &World, operation: &str) -> usize {
-    world.wire().take().iter().filter(|call| call.operation == operation).count()
+    world.wire().take_requests().iter().filter(|request| request.operation == operation).count()
 }
 
 #[tokio::test]
-async fn kms_makes_the_token_that_the_process_makes() {
+async fn kms_and_the_in_process_key_create_equal_tokens() {
     let world = World::start().await;
     let (.., token) = mailed(&world).await;
     let minted = kms(&world, KEYS).mint(&token.link).await.unwrap();
@@ -47,7 +47,7 @@ async fn kms_makes_the_token_that_the_process_makes() {
 }
 
 #[tokio::test]
-async fn kms_takes_the_token_that_the_process_makes_and_no_other() {
+async fn kms_verifies_tokens_of_the_in_process_key_and_no_others() {
     let world = World::start().await;
     let (.., token) = mailed(&world).await;
     let kms = kms(&world, KEYS);
@@ -57,7 +57,7 @@ async fn kms_takes_the_token_that_the_process_makes_and_no_other() {
     let another =
         Token { link: Link { generation: domain::Generation(2), ..token.link.clone() }, ..token.clone() };
     let unknown = Token { key: KeyId::parse("dev2").unwrap(), ..token.clone() };
-    let _ = world.wire().take();
+    let _ = world.wire().take_requests();
     for forged in [wrong, another, unknown] {
         assert!(!kms.verify(&forged).await.unwrap(), "{forged:?}");
         assert_eq!(sent(&world, "VerifyMac"), 1, "{forged:?}");
@@ -66,13 +66,13 @@ async fn kms_takes_the_token_that_the_process_makes_and_no_other() {
 }
 
 #[tokio::test]
-async fn what_passes_is_unavailable_and_what_does_not_is_broken() {
+async fn temporary_errors_are_unavailable_and_permanent_errors_are_not() {
     let world = World::start().await;
     let (.., token) = mailed(&world).await;
-    for (keys, fault, passes) in [
+    for (keys, fault, is_temporary) in [
         (KEYS, Some(Fault::Refused("ThrottlingException")), true),
         (KEYS, Some(Fault::Refused("KMSInternalException")), true),
-        (KEYS, Some(Fault::LostBefore), true),
+        (KEYS, Some(Fault::RequestLost), true),
         (KEYS, Some(Fault::Refused("AccessDeniedException")), false),
         (KEYS, Some(Fault::Refused("DisabledException")), false),
         ("dev=alias/none", None, false),
@@ -80,31 +80,35 @@ async fn what_passes_is_unavailable_and_what_does_not_is_broken() {
         let kms = kms(&world, keys);
         for operation in ["GenerateMac", "VerifyMac"] {
             if let Some(fault) = fault.clone() {
-                world.wire().disturb(operation, fault, usize::MAX);
+                world.wire().inject_fault(operation, fault, usize::MAX);
             }
             let error = match operation {
                 "GenerateMac" => kms.mint(&token.link).await.map(drop),
                 _ => kms.verify(&token).await.map(drop),
             };
             world.wire().clear_faults();
-            let told = matches!(error, Err(KeyError::Unavailable(_)));
-            assert_eq!((error.is_err(), told), (true, passes), "{operation} {fault:?}: {error:?}");
+            let is_unavailable = matches!(error, Err(KeyError::Unavailable(_)));
+            assert_eq!(
+                (error.is_err(), is_unavailable),
+                (true, is_temporary),
+                "{operation} {fault:?}: {error:?}"
+            );
         }
     }
     world.finish().await;
 }
 
 #[tokio::test]
-async fn throttling_for_a_moment_is_waited_out_by_the_sdk() {
+async fn the_sdk_retries_throttling() {
     let world = World::start().await;
     let (.., token) = mailed(&world).await;
-    world.wire().disturb("VerifyMac", Fault::Refused("ThrottlingException"), 1);
+    world.wire().inject_fault("VerifyMac", Fault::Refused("ThrottlingException"), 1);
     assert!(kms(&world, KEYS).verify(&token).await.unwrap());
     assert_eq!(sent(&world, "VerifyMac"), 2);
     world.finish().await;
 }
 
-/// `preview` as it is in AWS: its links are verified by KMS.
+/// The function `preview` as on AWS, where KMS verifies links.
 struct Preview(Arc<lambda_api::LinkApp>);
 
 impl Preview {
@@ -118,8 +122,8 @@ impl Preview {
         Self(Arc::new(app))
     }
 
-    /// Status, code, and what else the answer says.
-    async fn answers(&self, token: &str) -> (u64, String, Value) {
+    /// Invokes the function. Returns status, code and headers of the response.
+    async fn invoke(&self, token: &str) -> (u64, String, Value) {
         let route = "POST /v1/invitations/preview";
         let event = json!({
             "version": "2.0",
@@ -149,63 +153,67 @@ impl Preview {
             "isBase64Encoded": false,
         });
         let event = LambdaEvent::new(event, Context::default());
-        let answer =
+        let response =
             lambda_api::http::invoke("preview", Arc::clone(&self.0), actions::preview::handle, event)
                 .await
                 .unwrap();
-        let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+        let body: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
         let code = body["code"].as_str().unwrap_or_default().to_owned();
-        (answer["statusCode"].as_u64().unwrap(), code, answer["headers"].clone())
+        (response["statusCode"].as_u64().unwrap(), code, response["headers"].clone())
     }
 }
 
 #[tokio::test]
-async fn s36_a_link_costs_one_verification_whatever_is_wrong_with_it_and_one_read_if_nothing_is() {
+async fn s36_every_token_takes_one_verification_and_only_a_valid_one_a_read() {
     let world = World::start().await;
     let (.., token) = mailed(&world).await;
     let preview = Preview::of(&world, KEYS);
     let mut wrong = token.clone();
     wrong.mac.0[0] ^= 1;
-    let mut nobodys = wrong.clone();
-    nobodys.link.organization = domain::OrganizationId::from_random([9; 16]);
-    let unknown = Token { key: KeyId::parse("other").unwrap(), ..token.clone() };
+    let mut unknown_organization = wrong.clone();
+    unknown_organization.link.organization = domain::OrganizationId::from_random([9; 16]);
+    let unknown_key = Token { key: KeyId::parse("other").unwrap(), ..token.clone() };
     let mut headers = Vec::new();
     for (token, status, code) in [
         (&token, 200, ""),
         (&wrong, 400, "invalid_token"),
-        (&nobodys, 400, "invalid_token"),
-        (&unknown, 400, "invalid_token"),
+        (&unknown_organization, 400, "invalid_token"),
+        (&unknown_key, 400, "invalid_token"),
     ] {
-        let (answered, said, with) = preview.answers(&token.reveal()).await;
-        assert_eq!((answered, said.as_str()), (status, code));
-        headers.push(with);
-        let mut sent: Vec<_> = world.wire().take().into_iter().map(|call| call.operation).collect();
+        let (actual_status, actual_code, response_headers) = preview.invoke(&token.reveal()).await;
+        assert_eq!((actual_status, actual_code.as_str()), (status, code));
+        headers.push(response_headers);
+        let mut sent: Vec<_> =
+            world.wire().take_requests().into_iter().map(|request| request.operation).collect();
         sent.retain(|operation| ["TransactGetItems", "VerifyMac"].contains(&operation.as_str()));
         let reads: &[_] = if code.is_empty() { &["VerifyMac", "TransactGetItems"] } else { &["VerifyMac"] };
         assert_eq!(sent, reads, "{code}");
     }
     assert!(headers[1..].iter().all(|it| *it == headers[1]), "{headers:?}");
-    let (status, code, _) = preview.answers("v1.dev.cut").await;
+    let (status, code, _) = preview.invoke("v1.dev.cut").await;
     assert_eq!((status, code.as_str()), (400, "invalid_token"));
-    assert_eq!(sent(&world, "VerifyMac"), 0, "a malformed one costs nothing");
+    assert_eq!(sent(&world, "VerifyMac"), 0, "a malformed token takes no request");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn while_kms_cannot_be_used_a_link_is_neither_valid_nor_invalid() {
+async fn errors_of_kms_are_not_reported_as_an_invalid_token() {
     let world = World::start().await;
     let (.., token) = mailed(&world).await;
-    for (code, status, said, after) in [
+    for (error, status, code, retry_after) in [
         ("ThrottlingException", 503, "unavailable", json!("5")),
         ("KMSInternalException", 503, "unavailable", json!("5")),
         ("DisabledException", 500, "internal", Value::Null),
     ] {
-        world.wire().disturb("VerifyMac", Fault::Refused(code), usize::MAX);
-        let (answered, code, headers) = Preview::of(&world, KEYS).answers(&token.reveal()).await;
-        assert_eq!((answered, code.as_str(), &headers["retry-after"]), (status, said, &after));
+        world.wire().inject_fault("VerifyMac", Fault::Refused(error), usize::MAX);
+        let (actual_status, actual_code, headers) = Preview::of(&world, KEYS).invoke(&token.reveal()).await;
+        assert_eq!(
+            (actual_status, actual_code.as_str(), &headers["retry-after"]),
+            (status, code, &retry_after)
+        );
         world.wire().clear_faults();
     }
-    let (status, code, _) = Preview::of(&world, "dev=alias/none").answers(&token.reveal()).await;
+    let (status, code, _) = Preview::of(&world, "dev=alias/none").invoke(&token.reveal()).await;
     assert_eq!((status, code.as_str()), (500, "internal"));
     world.finish().await;
 }

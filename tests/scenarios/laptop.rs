@@ -1,4 +1,5 @@
-//! The laptop itself: what it keeps, what it starts with, and what it serves beyond the contract.
+//! The laptop (the local server that `cargo run` starts): its database file, its demo data, and its routes beyond the
+//! contract.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use axum::body::Body;
 use domain::Record;
 use domain::{OrganizationId, Status};
-use harness::{Options, Organization, Person, World, moment};
+use harness::{Options, Organization, Person, World, timestamp};
 use http::{HeaderMap, Method, Request, header};
 use local::demo;
 use local::issuer::sign_in::{AUTHORIZE, TOKEN};
@@ -21,13 +22,13 @@ fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
-fn kept_in(db: &Path, port: u16) -> Options {
+fn with_file(db: &Path, port: u16) -> Options {
     Options { port, db: Some(db.to_owned()), ..Options::default() }
 }
 
-/// A laptop that may be the next one at its port: the tasks of the one before have to have ended.
+/// Starts a laptop. Waits for its port, which the tasks of a stopped laptop release a moment later.
 async fn start(options: Options) -> Laptop {
-    let begin = async {
+    let attempts = async {
         loop {
             match Laptop::start(options.clone(), |_| {}).await {
                 Err(StartError::PortInUse(_)) => tokio::task::yield_now().await,
@@ -35,11 +36,11 @@ async fn start(options: Options) -> Laptop {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), begin).await.expect("the port is given back")
+    tokio::time::timeout(Duration::from_secs(10), attempts).await.expect("the port becomes free")
 }
 
 async fn now(person: &Person) -> i64 {
-    moment(&person.gets("/_dev/clock").await.is(200)["now"]).unix()
+    timestamp(&person.gets("/_dev/clock").await.is(200)["now"]).unix()
 }
 
 async fn advance(person: &Person, seconds: u64) {
@@ -56,11 +57,11 @@ async fn token(person: &Person, to: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_file_keeps_everything_over_a_restart() {
+async fn a_database_file_keeps_all_state_across_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let (db, port) = (directory.path().join("roster.db"), free_port());
 
-    let laptop = start(kept_in(&db, port)).await;
+    let laptop = start(with_file(&db, port)).await;
     let url = laptop.url().to_owned();
     let visitor = Person::at(&url);
     advance(&visitor, HOUR).await;
@@ -73,15 +74,15 @@ async fn a_file_keeps_everything_over_a_restart() {
     let before = now(&visitor).await;
     drop(laptop);
 
-    let laptop = start(kept_in(&db, port)).await;
+    let laptop = start(with_file(&db, port)).await;
     assert_eq!(laptop.url(), url);
     let visitor = Person::at(&url);
     let after = now(&visitor).await;
     assert!((before..before + 60).contains(&after), "the clock went from {before} to {after}");
     assert_eq!(visitor.gets("/.well-known/jwks.json").await.is(200), keys);
-    // The same issuer: the token from before is still good.
+    // The issuer's key: the token from before the restart is still valid.
     assert_eq!(ada.counts_seats(&acme).await, (3, 997));
-    // The position in the stream: nothing is read, and mailed, a second time.
+    // The position in the stream: no mail is sent a second time.
     assert_eq!(mails(&ada, "").await, mailed);
     // The link key.
     let bob = visitor.signs_in_as("bob").await;
@@ -90,22 +91,22 @@ async fn a_file_keeps_everything_over_a_restart() {
     advance(&visitor, 48 * HOUR).await;
     let ada = visitor.signs_in_as("ada").await;
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
-    assert_eq!(ada.finds(&acme, "eve@example.com").await["status"], "expired");
+    assert_eq!(ada.finds_invitation(&acme, "eve@example.com").await["status"], "expired");
     assert_eq!(laptop.table().check().await.unwrap().1, []);
     assert_eq!(laptop.dead_letters().unwrap(), []);
 }
 
 #[tokio::test]
-async fn a_mail_that_is_owed_at_the_stop_goes_out_after_it() {
+async fn sends_queued_mail_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let (db, port) = (directory.path().join("roster.db"), free_port());
-    // Nobody serves the functions, so that no mail can go out.
-    let deaf = Some(format!("http://127.0.0.1:{}", free_port()));
-    let laptop = start(Options { demo: true, functions: deaf, ..kept_in(&db, port) }).await;
+    // No functions are served at this URL, so no mail can be sent.
+    let unreachable = Some(format!("http://127.0.0.1:{}", free_port()));
+    let laptop = start(Options { demo: true, functions: unreachable, ..with_file(&db, port) }).await;
     assert_eq!(laptop.mailbox().items(None), []);
     drop(laptop);
 
-    let laptop = start(kept_in(&db, port)).await;
+    let laptop = start(with_file(&db, port)).await;
     laptop.idle().await.unwrap();
     assert_eq!(laptop.dead_letters().unwrap(), []);
     let stored = laptop.table().records().await.unwrap();
@@ -116,7 +117,7 @@ async fn a_mail_that_is_owed_at_the_stop_goes_out_after_it() {
 }
 
 #[tokio::test]
-async fn a_busy_port_is_named_with_the_flag_that_chooses_another() {
+async fn the_error_of_a_busy_port_names_the_port_and_the_flag() {
     let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = other.local_addr().unwrap().port();
     let started = Laptop::start(Options { port, ..Options::default() }, |_| {}).await;
@@ -125,22 +126,22 @@ async fn a_busy_port_is_named_with_the_flag_that_chooses_another() {
 }
 
 #[tokio::test]
-async fn without_the_demo_there_is_nothing() {
+async fn starts_empty_without_the_demo() {
     let world = World::start().await;
-    let check = world.nobody().gets("/_dev/check").await.is(200);
+    let check = world.anonymous().gets("/_dev/check").await.is(200);
     assert_eq!(check, json!({ "organizations": 0, "violations": [] }));
-    assert_eq!(mails(&world.nobody(), "").await, Vec::<Value>::new());
+    assert_eq!(mails(&world.anonymous(), "").await, Vec::<Value>::new());
     world.finish().await;
 }
 
 #[tokio::test]
-async fn the_demo_has_been_in_use_for_a_while() {
+async fn the_demo_has_invitations_of_every_status() {
     let world = World::with(Options { demo: true, ..Options::default() }).await;
     let acme = Organization::new(demo::organization().as_str());
     let person =
         |(sub, email): (&str, &str)| world.signed_in(sub, json!({ "email": email, "email_verified": true }));
     let owner = person(demo::OWNER);
-    let organization = owner.looks_at(&acme).await.is(200);
+    let organization = owner.gets_organization(&acme).await.is(200);
     assert_eq!(organization["name"], "Acme");
     assert_eq!(organization["owners"], 2);
     assert_eq!(organization["seats"], json!({ "total": 1000, "taken": 312, "free": 688 }));
@@ -148,30 +149,30 @@ async fn the_demo_has_been_in_use_for_a_while() {
         let list = owner.lists_invitations(&acme, &format!("?status={status}&limit=1000")).await.is(200);
         assert_eq!(list["items"].as_array().unwrap().len(), count, "{status}");
     }
-    assert_eq!(person(demo::MEMBER).looks_at(&acme).await.is(200)["role"], "member");
+    assert_eq!(person(demo::MEMBER).gets_organization(&acme).await.is(200)["role"], "member");
 
     // The mail of a pending invitation is in the mailbox, and its link works.
     let token = world.token_for(demo::INVITEE.1).await;
-    let preview = world.nobody().previews(&token).await.is(200);
+    let preview = world.anonymous().previews(&token).await.is(200);
     assert_eq!((&preview["status"], &preview["email"]), (&json!("pending"), &json!(demo::INVITEE.1)));
     person(demo::INVITEE).accepts(&token).await.is(200);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_file_that_holds_something_gets_no_demo() {
+async fn adds_no_demo_to_a_file_with_data() {
     let directory = tempfile::tempdir().unwrap();
     let (db, port) = (directory.path().join("roster.db"), free_port());
-    let laptop = start(kept_in(&db, port)).await;
+    let laptop = start(with_file(&db, port)).await;
     Person::at(laptop.url()).signs_in_as("ada").await.creates("Mine").await.is(201);
     drop(laptop);
-    let laptop = start(Options { demo: true, ..kept_in(&db, port) }).await;
+    let laptop = start(Options { demo: true, ..with_file(&db, port) }).await;
     assert_eq!(laptop.table().check().await.unwrap().0, 1);
 }
 
-/// The one behind `getToken` of a page that is developed on another port.
+/// The route that `getToken` calls in a page that is developed on another port.
 #[tokio::test]
-async fn a_page_of_this_machine_reads_a_token_only_if_it_is_on_the_list() {
+async fn only_listed_pages_of_this_machine_read_tokens_of_the_issuer() {
     let (page, elsewhere) = ("http://127.0.0.1:5173", "https://app.example.com");
     let origins = [page, elsewhere].map(|origin| local::cors::origin(origin).unwrap()).to_vec();
     let world = World::with(Options { origins, ..Options::default() }).await;
@@ -179,41 +180,41 @@ async fn a_page_of_this_machine_reads_a_token_only_if_it_is_on_the_list() {
     for (origin, status, readable) in [
         (page, 200, true),
         ("http://127.0.0.1:5174", 200, false),
-        // On the list for the API, which asks for a token; here anybody may be anybody.
+        // Listed for the API, which requires a token. But this route signs any claims, so it allows only local pages.
         (elsewhere, 403, false),
         ("https://evil.example", 403, false),
     ] {
         let request = Request::post("/_dev/token").header(header::ORIGIN, origin);
-        let answer = world.nobody().sends(request.body(Body::from(body.clone())).unwrap()).await;
-        assert_eq!(answer.status.as_u16(), status, "{origin}");
-        let told = answer.headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN);
-        assert_eq!(told.is_some_and(|it| it == origin), readable, "{origin}");
+        let response = world.anonymous().sends(request.body(Body::from(body.clone())).unwrap()).await;
+        assert_eq!(response.status.as_u16(), status, "{origin}");
+        let allowed = response.headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+        assert_eq!(allowed.is_some_and(|it| it == origin), readable, "{origin}");
     }
     world.finish().await;
 }
 
 #[tokio::test]
-async fn the_issuer_signs_for_anybody() {
+async fn the_issuer_signs_any_claims() {
     let world = World::start().await;
-    let nobody = world.nobody();
+    let anonymous = world.anonymous();
     let claims = json!({ "sub": "ada", "email": "ada@example.com", "email_verified": true });
-    let answer = nobody.posts("/_dev/token", &claims).await.is(200);
-    assert_eq!(answer.as_object().unwrap().keys().collect::<Vec<_>>(), ["access_token"]);
-    let ada = nobody.with_token(answer["access_token"].as_str().unwrap());
+    let response = anonymous.posts("/_dev/token", &claims).await.is(200);
+    assert_eq!(response.as_object().unwrap().keys().collect::<Vec<_>>(), ["access_token"]);
+    let ada = anonymous.with_token(response["access_token"].as_str().unwrap());
     ada.creates("Acme").await.is(201);
     for wrong in [json!({}), json!({ "sub": 1 }), json!({ "sub": "ada", "admin": true }), json!([])] {
-        nobody.posts("/_dev/token", &wrong).await.is(400);
+        anonymous.posts("/_dev/token", &wrong).await.is(400);
     }
-    // Good for an hour of the laptop's clock.
-    world.passes(HOUR - 60).await;
+    // The token is valid for one hour by the laptop's clock.
+    world.advance(HOUR - 60).await;
     ada.gets("/v1/organizations").await.is(200);
-    world.passes(61).await;
+    world.advance(61).await;
     assert_eq!(ada.gets("/v1/organizations").await.is(401), json!({ "message": "Unauthorized" }));
     world.finish().await;
 }
 
 #[tokio::test]
-async fn the_mailbox_is_a_list_and_a_page() {
+async fn the_mailbox_is_available_as_json_and_as_a_page() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -237,11 +238,11 @@ async fn the_mailbox_is_a_list_and_a_page() {
         assert!(mail[part].as_str().unwrap().contains(link), "{part}");
     }
     assert_eq!(mail["headers"]["Auto-Submitted"], "auto-generated");
-    moment(&mail["sent_at"]);
-    assert_eq!(mails(&ada, "nobody@example.com").await, Vec::<Value>::new());
+    timestamp(&mail["sent_at"]);
+    assert_eq!(mails(&ada, "unknown@example.com").await, Vec::<Value>::new());
 
     let request = Request::get("/_dev/mail").header(header::ACCEPT, "text/html,*/*;q=0.8");
-    let page = world.nobody().sends(request.body(Body::empty()).unwrap()).await;
+    let page = world.anonymous().sends(request.body(Body::empty()).unwrap()).await;
     let policy = assert_is_page(&page.headers);
     assert!(policy.contains(&"form-action 'none'".to_owned()), "{policy:?}");
     assert_eq!(page.headers["cache-control"], "no-store");
@@ -253,15 +254,15 @@ async fn the_mailbox_is_a_list_and_a_page() {
 }
 
 #[tokio::test]
-async fn the_clock_is_told_and_advanced_and_nothing_else() {
+async fn the_clock_can_be_read_and_advanced_only() {
     let world = World::start().await;
-    let nobody = world.nobody();
-    let before = now(&nobody).await;
-    let answer = nobody.posts("/_dev/clock", &json!({ "advance_seconds": 3600 })).await.is(200);
-    let told = moment(&answer["now"]).unix();
-    assert!((before + 3600..before + 3660).contains(&told), "from {before} to {told}");
-    assert_eq!(answer.as_object().unwrap().len(), 1);
-    nobody.posts("/_dev/clock", &json!({ "advance_seconds": 0 })).await.is(200);
+    let anonymous = world.anonymous();
+    let before = now(&anonymous).await;
+    let response = anonymous.posts("/_dev/clock", &json!({ "advance_seconds": 3600 })).await.is(200);
+    let advanced = timestamp(&response["now"]).unix();
+    assert!((before + 3600..before + 3660).contains(&advanced), "from {before} to {advanced}");
+    assert_eq!(response.as_object().unwrap().len(), 1);
+    anonymous.posts("/_dev/clock", &json!({ "advance_seconds": 0 })).await.is(200);
     for wrong in [
         "",
         "soon",
@@ -270,19 +271,19 @@ async fn the_clock_is_told_and_advanced_and_nothing_else() {
         r#"{"advance_seconds": 1.5}"#,
         r#"{"advance_seconds": "60"}"#,
         r#"{"advance_seconds": 60, "set": true}"#,
-        // After the last moment that RFC 3339 can tell.
+        // After the last time that RFC 3339 can represent.
         r#"{"advance_seconds": 999999999999}"#,
         r#"{"advance_seconds": 18446744073709551615}"#,
     ] {
-        nobody.calls(Method::POST, "/_dev/clock", Some(wrong.to_owned())).await.is(400);
+        anonymous.calls(Method::POST, "/_dev/clock", Some(wrong.to_owned())).await.is(400);
     }
-    let after = now(&nobody).await;
-    assert!((told..told + 60).contains(&after), "from {told} to {after}");
+    let after = now(&anonymous).await;
+    assert!((advanced..advanced + 60).contains(&after), "from {advanced} to {after}");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn idle_answers_once_every_mail_is_out() {
+async fn idle_responds_after_every_mail_is_sent() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -291,18 +292,18 @@ async fn idle_answers_once_every_mail_is_out() {
     ada.invites(&acme, &emails, "member").await.is(200);
     assert_eq!(ada.gets("/_dev/idle").await.is(200), json!({ "idle": true }));
     assert_eq!(world.laptop().mailbox().items(None).len(), 50);
-    assert_eq!(ada.finds(&acme, "guest-49@example.com").await["delivery"], "sent");
+    assert_eq!(ada.finds_invitation(&acme, "guest-49@example.com").await["delivery"], "sent");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn check_counts_organizations_and_tells_what_is_wrong() {
+async fn check_counts_organizations_and_lists_violations() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     world.founded_by(&ada).await;
     assert_eq!(ada.gets("/_dev/check").await.is(200), json!({ "organizations": 2, "violations": [] }));
-    // An owner too many is counted, behind the functions' backs.
+    // Write an organization with a wrong number of owners.
     let id = OrganizationId::parse(&acme.id).unwrap();
     let right = world.records().await.organization(&id).unwrap().clone();
     let mut wrong = right.clone();
@@ -317,46 +318,46 @@ async fn check_counts_organizations_and_tells_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn s21_s29_the_page_behind_the_link_may_run_its_own_script_only_and_passes_its_address_on_to_nobody() {
+async fn s21_s29_the_accept_page_runs_only_its_own_script_and_sends_no_referrer() {
     let world = World::start().await;
     for path in ["/", "/accept"] {
-        let page = world.nobody().gets(path).await;
+        let page = world.anonymous().gets(path).await;
         let policy = assert_is_page(&page.headers);
-        // Built or not, which changes what it needs.
-        let runs: Vec<_> = policy.iter().filter(|it| it.starts_with("script-src")).collect();
-        assert!(runs.is_empty() || runs == [&"script-src 'self'"], "{policy:?}");
+        // Without the built console the page has no script.
+        let scripts: Vec<_> = policy.iter().filter(|it| it.starts_with("script-src")).collect();
+        assert!(scripts.is_empty() || scripts == [&"script-src 'self'"], "{policy:?}");
         assert!(!policy.join(" ").contains("unsafe"), "{policy:?}");
         assert!(policy.contains(&"form-action 'none'".to_owned()), "{policy:?}");
-        // It may be kept, since it holds nothing of anybody; whether it is still the one is asked each time.
+        // The page contains no personal data. A browser may cache it, but must revalidate it each time.
         assert_eq!(page.headers["cache-control"], "no-cache");
         let tag = page.headers["etag"].clone();
         assert!(page.is(200).as_str().unwrap().starts_with("<!doctype html>"));
         let again = Request::get(path).header(header::IF_NONE_MATCH, tag).body(Body::empty()).unwrap();
-        world.nobody().sends(again).await.is(304);
+        world.anonymous().sends(again).await.is(304);
     }
-    world.nobody().gets("/assets/nothing.js").await.is(404);
-    // It asks nobody for anything.
-    assert_eq!(world.wire().take_actions(), Vec::<String>::new());
+    world.anonymous().gets("/assets/nothing.js").await.is(404);
+    // The pages send no requests to AWS.
+    assert_eq!(world.wire().take_api_operations(), Vec::<String>::new());
     world.finish().await;
 }
 
-/// The example of RFC 7636, appendix B.
+/// The code verifier of the example in RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 #[tokio::test]
-async fn whoever_is_invited_signs_in_and_accepts() {
+async fn an_invited_person_signs_in_and_accepts() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     world.invited(&acme, &ada, "new@partner.example", "member").await;
     let link = world.token_for("new@partner.example").await;
     let url = world.laptop().url();
-    let asked = format!(
+    let request = format!(
         "client_id=roster-console&redirect_uri={url}/accept&response_type=code&scope=openid+email&state=s\
          &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256\
          &login_hint=new@partner.example"
     );
-    let page = world.nobody().gets(&format!("{AUTHORIZE}?{asked}")).await;
+    let page = world.anonymous().gets(&format!("{AUTHORIZE}?{request}")).await;
     let policy = assert_is_page(&page.headers);
     assert!(policy.iter().any(|it| it.starts_with("form-action 'self' ")), "{policy:?}");
     assert_eq!(page.headers["cache-control"], "no-store");
@@ -367,8 +368,8 @@ async fn whoever_is_invited_signs_in_and_accepts() {
         let request = Request::post(path).header(header::ORIGIN, url);
         request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body.into()).unwrap()
     };
-    let chosen = form(AUTHORIZE, format!("{asked}&as=new@partner.example"));
-    let chosen = world.nobody().sends(chosen).await;
+    let chosen = form(AUTHORIZE, format!("{request}&as=new@partner.example"));
+    let chosen = world.anonymous().sends(chosen).await;
     let location = chosen.headers["location"].to_str().unwrap().to_owned();
     chosen.is(303);
     let (back, query) = location.split_once("?code=").unwrap();
@@ -378,38 +379,38 @@ async fn whoever_is_invited_signs_in_and_accepts() {
         "grant_type=authorization_code&client_id=roster-console&code={code}&redirect_uri={url}/accept\
          &code_verifier={VERIFIER}"
     );
-    let tokens = world.nobody().sends(form(TOKEN, exchange.clone())).await;
+    let tokens = world.anonymous().sends(form(TOKEN, exchange.clone())).await;
     assert_eq!(tokens.headers["cache-control"], "no-store");
     let tokens = tokens.is(200);
-    world.nobody().sends(form(TOKEN, exchange)).await.is(400);
+    world.anonymous().sends(form(TOKEN, exchange)).await.is(400);
 
-    let new = world.nobody().with_token(tokens["access_token"].as_str().unwrap());
+    let new = world.anonymous().with_token(tokens["access_token"].as_str().unwrap());
     assert_eq!(new.accepts(&link).await.is(200)["email"], "new@partner.example");
     world.finish().await;
 }
 
-/// Mails, links and tokens are for whoever asked, and nobody's cache.
+/// Mails, links and tokens must not be stored in a cache.
 #[tokio::test]
-async fn s21_what_the_laptop_serves_beyond_the_contract_is_kept_by_nobody() {
+async fn s21_responses_of_development_routes_are_not_cached() {
     let world = World::start().await;
-    let nobody = world.nobody();
-    for answer in [
-        nobody.gets("/_dev/mail").await,
-        nobody.gets("/_dev/clock").await,
-        nobody.gets("/_dev/check").await,
-        nobody.gets("/_dev/idle").await,
-        nobody.posts("/_dev/token", &json!({ "sub": "ada" })).await,
-        nobody.posts("/_dev/token", &json!({})).await,
-        nobody.posts("/_dev/feedback", &json!({})).await,
+    let anonymous = world.anonymous();
+    for response in [
+        anonymous.gets("/_dev/mail").await,
+        anonymous.gets("/_dev/clock").await,
+        anonymous.gets("/_dev/check").await,
+        anonymous.gets("/_dev/idle").await,
+        anonymous.posts("/_dev/token", &json!({ "sub": "ada" })).await,
+        anonymous.posts("/_dev/token", &json!({})).await,
+        anonymous.posts("/_dev/feedback", &json!({})).await,
     ] {
-        assert_eq!(answer.headers["cache-control"], "no-store", "{}", answer.body);
-        assert_eq!(answer.headers["referrer-policy"], "no-referrer", "{}", answer.body);
+        assert_eq!(response.headers["cache-control"], "no-store", "{}", response.body);
+        assert_eq!(response.headers["referrer-policy"], "no-referrer", "{}", response.body);
     }
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_page_of_another_site_reaches_nothing() {
+async fn refuses_requests_of_other_sites() {
     let world = World::start().await;
     let status = |request: http::request::Builder| {
         let router = world.laptop().router();
@@ -428,7 +429,7 @@ async fn a_page_of_another_site_reaches_nothing() {
     world.finish().await;
 }
 
-/// What every page that the laptop serves is sent with; gives its policy.
+/// Checks the headers of a page. Returns the directives of its content security policy.
 #[track_caller]
 fn assert_is_page(headers: &HeaderMap) -> Vec<String> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -448,7 +449,7 @@ fn assert_is_page(headers: &HeaderMap) -> Vec<String> {
         [["trusted-types 'none'"], ["trusted-types lit-html"]].iter().any(|it| types == it),
         "{policy:?}"
     );
-    // A token stands in the accept page's address, and a code in that of both pages for a moment.
+    // The URL of the accept page contains a token in the fragment. After signing in, a page's URL contains a code.
     assert!(["no-referrer", "same-origin"].contains(&header("referrer-policy")), "{headers:?}");
     for (name, value) in [
         ("x-content-type-options", "nosniff"),

@@ -1,4 +1,4 @@
-//! `GET /v1/organizations` and what lies below.
+//! `GET /v1/organizations` and the lists below it.
 
 use std::collections::BTreeSet;
 
@@ -9,21 +9,20 @@ use harness::{
 };
 use serde_json::{Value, json};
 
-/// One field of many items, sorted.
+/// Returns the values of a field in all items, sorted.
 fn all_of(items: &[Value], field: &str) -> Vec<String> {
     let mut values: Vec<_> = items.iter().map(|item| item[field].as_str().unwrap().to_owned()).collect();
     values.sort_unstable();
     values
 }
 
-/// An organization with one invitation of every status, each of its own address, and one more that is past
-/// its expiry though nobody has closed it.
-async fn of_every_status(world: &World, ada: &Person) -> Organization {
+/// Creates an organization with one invitation of every status, and another expired one that is not closed.
+async fn with_every_status(world: &World, ada: &Person) -> Organization {
     let acme = world.founded_by(ada).await;
     world.invited(&acme, ada, "expired@example.com", "member").await;
     let late = world.invited(&acme, ada, "late@example.com", "member").await;
-    world.loses_schedule(&acme, &late).await;
-    world.passes(TWO_DAYS).await;
+    world.delete_schedule(&acme, &late).await;
+    world.advance(TWO_DAYS).await;
     let revoked = world.invited(&acme, ada, "revoked@example.com", "owner").await;
     ada.revokes(&acme, id(&revoked)).await.is(204);
     world.invited(&acme, ada, "declined@example.com", "member").await;
@@ -33,12 +32,12 @@ async fn of_every_status(world: &World, ada: &Person) -> Organization {
     ada.removes(&acme, "removed").await.is(204);
     world.joined(&acme, ada, "accepted", "owner").await;
     world.invited(&acme, ada, "pending@example.com", "member").await;
-    world.idle().await;
+    world.wait_until_idle().await;
     acme
 }
 
 #[tokio::test]
-async fn organizations_are_the_callers_own() {
+async fn lists_only_the_callers_organizations() {
     let world = World::start().await;
     let (ada, eve) = (world.person("ada"), world.person("eve"));
     let (acme, evil) = (world.founded_by(&ada).await, world.founded_by(&eve).await);
@@ -47,7 +46,7 @@ async fn organizations_are_the_callers_own() {
         json!({ "items": [{ "id": acme.id, "name": "Acme", "role": "owner" }], "next_cursor": null });
     assert_eq!(page, expected);
     world.invited(&evil, &eve, "ada@example.com", "member").await;
-    assert_eq!(ada.lists_organizations().await.is(200), expected, "an invitation is no membership");
+    assert_eq!(ada.lists_organizations().await.is(200), expected, "a pending invitation is not a membership");
     let token = world.token_for("ada@example.com").await;
     ada.accepts(&token).await.is(200);
     let roles: BTreeSet<_> = ada.lists_organizations().await.items().iter().map(Value::to_string).collect();
@@ -57,18 +56,19 @@ async fn organizations_are_the_callers_own() {
     assert_eq!(ada.lists_organizations().await.is(200), expected);
     let nothing = json!({ "items": [], "next_cursor": null });
     assert_eq!(world.signed_in("new", json!({})).lists_organizations().await.is(200), nothing);
-    // A user id that begins like another one is another one.
+    // A user id that is a prefix of another one is a different user.
     assert_eq!(world.person("ad").lists_organizations().await.is(200), nothing);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn everybody_in_it_sees_an_organization_with_their_own_role() {
+async fn an_organization_shows_the_callers_role() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let bob = world.joined(&acme, &ada, "bob", "member").await;
-    let (one, other) = (ada.looks_at(&acme).await.is(200), bob.looks_at(&acme).await.is(200));
+    let (one, other) =
+        (ada.gets_organization(&acme).await.is(200), bob.gets_organization(&acme).await.is(200));
     assert_organization(&one);
     let mut as_member = one.clone();
     as_member["role"] = json!("member");
@@ -78,20 +78,20 @@ async fn everybody_in_it_sees_an_organization_with_their_own_role() {
 }
 
 #[tokio::test]
-async fn a_member_sees_members_and_invitations_and_no_link() {
+async fn a_member_sees_members_and_invitations_without_links() {
     let world = World::start().await;
     let ada = world.person("ada");
-    let acme = of_every_status(&world, &ada).await;
+    let acme = with_every_status(&world, &ada).await;
     let bob = world.joined(&acme, &ada, "bob", "member").await;
-    // The address of the reader is nobody's business.
+    // Reading does not require an e-mail claim.
     let bob_without_address = world.signed_in("bob", json!({}));
     for reader in [&ada, &bob, &bob_without_address] {
         let members = reader.lists_members(&acme, "").await.items();
         members.iter().for_each(assert_member);
         assert_eq!(all_of(&members, "user_id"), ["accepted", "ada", "bob"]);
-        let answer = reader.lists_invitations(&acme, "").await;
-        let text = answer.body.to_string();
-        let invitations = answer.items();
+        let response = reader.lists_invitations(&acme, "").await;
+        let text = response.body.to_string();
+        let invitations = response.items();
         invitations.iter().for_each(assert_invitation);
         assert_eq!(invitations.len(), 9);
         for word in ["token", "link", "http", "mac", "v1."] {
@@ -102,10 +102,10 @@ async fn a_member_sees_members_and_invitations_and_no_link() {
 }
 
 #[tokio::test]
-async fn invitations_are_told_apart_by_the_status_they_have_now() {
+async fn filters_invitations_by_their_current_status() {
     let world = World::start().await;
     let ada = world.person("ada");
-    let acme = of_every_status(&world, &ada).await;
+    let acme = with_every_status(&world, &ada).await;
     let of = async |status: &str| {
         let items = ada.lists_invitations(&acme, &format!("?status={status}")).await.items();
         assert!(items.iter().all(|item| item["status"] == status), "{status}");
@@ -117,7 +117,7 @@ async fn invitations_are_told_apart_by_the_status_they_have_now() {
     assert_eq!(of("declined").await, ["declined@example.com"]);
     assert_eq!(of("removed").await, ["removed@example.com"]);
     assert_eq!(of("expired").await, ["expired@example.com", "late@example.com"]);
-    // What is filtered is read to its end all the same.
+    // Paging works with a filter.
     let path = acme.path("/invitations?status=expired");
     assert_eq!(all_of(&ada.reads_all(&path, 1).await, "email"), ["expired@example.com", "late@example.com"]);
     assert_eq!(ada.reads_all(&acme.path("/invitations"), 1).await.len(), 8);
@@ -125,30 +125,30 @@ async fn invitations_are_told_apart_by_the_status_they_have_now() {
 }
 
 #[tokio::test]
-async fn a_mail_that_will_never_go_out_shows_on_its_invitation() {
+async fn an_invitation_shows_that_its_mail_failed() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
-    world.wire().disturb("SendEmail", Fault::Refused("MessageRejected"), 1);
+    world.wire().inject_fault("SendEmail", Fault::Refused("MessageRejected"), 1);
     let invitation = world.invited(&acme, &ada, "bob@example.com", "member").await;
-    world.idle().await;
-    let listed = ada.finds(&acme, "bob@example.com").await;
+    world.wait_until_idle().await;
+    let listed = ada.finds_invitation(&acme, "bob@example.com").await;
     assert_invitation(&listed);
     assert_eq!((&listed["delivery"], &listed["status"]), (&json!("failed"), &json!("pending")));
     assert_eq!(listed["sent_at"], Value::Null);
     assert!(listed["delivery_detail"].as_str().is_some_and(|detail| detail.ends_with('.')), "{listed}");
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
-    // Another try is another mail: what was wrong with the first one is no longer said.
+    // A resend creates a new mail and removes the detail of the failed one.
     let again = ada.resends(&acme, id(&invitation)).await.is(200);
     assert_invitation(&again);
     assert_eq!((&again["delivery"], again.get("delivery_detail")), (&json!("queued"), None));
-    world.idle().await;
-    assert_eq!(ada.finds(&acme, "bob@example.com").await["delivery"], "sent");
+    world.wait_until_idle().await;
+    assert_eq!(ada.finds_invitation(&acme, "bob@example.com").await["delivery"], "sent");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn members_are_told_apart_by_role() {
+async fn filters_members_by_role() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -166,7 +166,7 @@ async fn members_are_told_apart_by_role() {
 }
 
 #[tokio::test]
-async fn a_list_of_many_pages_shows_everybody_exactly_once() {
+async fn a_list_of_many_pages_shows_every_item_once() {
     let world = World::start().await;
     let mut fixtures = Fixtures::new(Policy::default(), world.now());
     let acme = fixtures.founds("ada");
@@ -183,18 +183,18 @@ async fn a_list_of_many_pages_shows_everybody_exactly_once() {
     let address = |name: &String| format!("{name}@example.com");
     let emails: Vec<_> = members.iter().map(address).collect();
     let pending: Vec<_> = guests.iter().map(address).collect();
-    let mut everybody = [emails.as_slice(), &["ada@example.com".to_owned()]].concat();
-    everybody.sort_unstable();
+    let mut all_members = [emails.as_slice(), &["ada@example.com".to_owned()]].concat();
+    all_members.sort_unstable();
 
     let all = ada.reads_all(&acme.path("/members"), 50).await;
-    assert_eq!(all_of(&all, "email"), everybody);
+    assert_eq!(all_of(&all, "email"), all_members);
     let page = ada.lists_members(&acme, "").await.items();
-    assert_eq!(page, all[..50], "the limit, if it is left out, and the order are the same");
+    assert_eq!(page, all[..50], "the default limit is 50, and the order is the same");
     assert_eq!(ada.reads_all(&acme.path("/members"), 7).await, all);
     assert_eq!(ada.lists_members(&acme, "?limit=1000").await.items(), all);
     assert_eq!(all_of(&ada.reads_all(&acme.path("/members?role=member"), 50).await, "email"), emails);
 
-    let mut invited = [everybody, pending.clone()].concat();
+    let mut invited = [all_members, pending.clone()].concat();
     invited.sort_unstable();
     let all = ada.reads_all(&acme.path("/invitations"), 50).await;
     assert_eq!(all_of(&all, "email"), invited);
@@ -207,7 +207,7 @@ async fn a_list_of_many_pages_shows_everybody_exactly_once() {
 }
 
 #[tokio::test]
-async fn whoever_is_in_many_organizations_sees_each_exactly_once() {
+async fn lists_each_of_many_organizations_once() {
     let world = World::start().await;
     let ada = world.person("ada");
     let mut ids = Vec::new();
@@ -238,9 +238,9 @@ async fn a_limit_is_from_1_to_1000() {
         for limit in
             ["0", "1001", "-1", "", "x", "1.5", "1e3", "0x10", "99999999999999999999999", "%20", "1%00"]
         {
-            let answer = ada.gets(&format!("{list}?limit={limit}")).await;
-            assert_eq!(answer.pointers(), ["/limit"], "{limit}: {}", answer.body);
-            answer.refused(400, "malformed_request");
+            let response = ada.gets(&format!("{list}?limit={limit}")).await;
+            assert_eq!(response.pointers(), ["/limit"], "{limit}: {}", response.body);
+            response.refused(400, "malformed_request");
         }
         ada.gets(&format!("{list}?limit=1&limit=2")).await.refused(400, "malformed_request");
     }
@@ -248,26 +248,26 @@ async fn a_limit_is_from_1_to_1000() {
 }
 
 #[tokio::test]
-async fn s07_an_unknown_role_or_status_is_refused() {
+async fn s07_refuses_unknown_roles_and_statuses() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     for role in ["admin", "Owner", "OWNER", "owner,member", "", "%20owner", "owner%00"] {
-        let answer = ada.lists_members(&acme, &format!("?role={role}")).await;
-        assert_eq!(answer.pointers(), ["/role"], "{role}");
-        answer.refused(400, "malformed_request");
+        let response = ada.lists_members(&acme, &format!("?role={role}")).await;
+        assert_eq!(response.pointers(), ["/role"], "{role}");
+        response.refused(400, "malformed_request");
     }
     ada.lists_members(&acme, "?role=owner&role=member").await.refused(400, "malformed_request");
     for status in ["open", "Pending", "pending,expired", "", "superseded"] {
-        let answer = ada.lists_invitations(&acme, &format!("?status={status}")).await;
-        assert_eq!(answer.pointers(), ["/status"], "{status}");
-        answer.refused(400, "malformed_request");
+        let response = ada.lists_invitations(&acme, &format!("?status={status}")).await;
+        assert_eq!(response.pointers(), ["/status"], "{status}");
+        response.refused(400, "malformed_request");
     }
     world.finish().await;
 }
 
 #[tokio::test]
-async fn s33_the_cursor_of_another_list_is_a_bad_one() {
+async fn s33_refuses_the_cursor_of_another_list() {
     let world = World::start().await;
     let ada = world.person("ada");
     let (acme, other) = (world.founded_by(&ada).await, world.founded_by(&ada).await);
@@ -288,11 +288,11 @@ async fn s33_the_cursor_of_another_list_is_a_bad_one() {
     ];
     for list in &lists {
         for of in &lists {
-            let answer = ada.gets(&format!("{list}?cursor={}", cursor(of).await)).await;
+            let response = ada.gets(&format!("{list}?cursor={}", cursor(of).await)).await;
             if list == of {
-                assert_eq!(answer.items().len(), 1);
+                assert_eq!(response.items().len(), 1);
             } else {
-                answer.refused(400, "bad_cursor");
+                response.refused(400, "bad_cursor");
             }
         }
         let own = cursor(list).await;
@@ -320,7 +320,7 @@ async fn s33_the_cursor_of_another_list_is_a_bad_one() {
         }
         ada.gets(&format!("{list}?cursor={own}&cursor={own}")).await.refused(400, "bad_cursor");
     }
-    // The list of organizations is each caller's own; the others are one for all who are in.
+    // The list of organizations belongs to one caller. The other lists are the same for all members.
     bob.gets(&format!("/v1/organizations?cursor={}", cursor("/v1/organizations").await))
         .await
         .refused(400, "bad_cursor");
@@ -329,7 +329,7 @@ async fn s33_the_cursor_of_another_list_is_a_bad_one() {
 }
 
 #[tokio::test]
-async fn a_cursor_goes_on_though_the_one_it_names_is_gone() {
+async fn a_cursor_works_after_its_item_was_removed() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -354,12 +354,12 @@ async fn s20_a_stranger_lists_nothing() {
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     world.joined(&acme, &ada, "bob", "member").await;
-    // Whoever is invited is no less of a stranger.
+    // An invitee who has not accepted is a stranger, too.
     world.invited(&acme, &ada, "eve@example.com", "owner").await;
     let eve = world.person("eve");
     let page = ada.lists_members(&acme, "?limit=1").await.is(200);
     let cursor = page["next_cursor"].as_str().unwrap();
-    let stranger = eve.looks_at(&acme).await.refused(404, "organization_not_found");
+    let stranger = eve.gets_organization(&acme).await.refused(404, "organization_not_found");
     let mut organizations = vec![acme.clone()];
     for nowhere in [
         "org_00000000000000000000000000",
@@ -373,14 +373,14 @@ async fn s20_a_stranger_lists_nothing() {
         organizations.push(Organization::new(nowhere));
     }
     for organization in &organizations {
-        for answer in [
-            eve.looks_at(organization).await,
+        for response in [
+            eve.gets_organization(organization).await,
             eve.lists_members(organization, "").await,
             eve.lists_members(organization, "?role=owner&limit=1000").await,
             eve.lists_invitations(organization, "").await,
             eve.lists_invitations(organization, "?status=pending").await,
         ] {
-            assert_eq!(answer.refused(404, "organization_not_found"), stranger);
+            assert_eq!(response.refused(404, "organization_not_found"), stranger);
         }
     }
     eve.lists_members(&acme, &format!("?cursor={cursor}")).await.refused(404, "organization_not_found");
@@ -388,7 +388,7 @@ async fn s20_a_stranger_lists_nothing() {
 }
 
 #[tokio::test]
-async fn the_first_thing_wrong_is_what_is_refused() {
+async fn refuses_with_the_first_error_in_the_documented_order() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;

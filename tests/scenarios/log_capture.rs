@@ -1,5 +1,5 @@
-//! Hears what the functions of one test log: the lines that Lambda would get, and everything that our crates
-//! could say at their loudest.
+//! Captures the logs of one test: the lines that functions write on Lambda, and everything that our crates log at
+//! TRACE.
 
 use local::function_table::FUNCTIONS;
 use std::cell::RefCell;
@@ -15,27 +15,28 @@ use tracing_subscriber::filter::{FilterExt as _, Targets, dynamic_filter_fn};
 use tracing_subscriber::layer::{Filter, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// What has been logged.
+/// The logs of one thread.
 #[derive(Default)]
-pub struct Heard {
-    /// The lines of all functions, as they are written to the standard output at INFO.
+pub struct CapturedLogs {
+    /// The lines of all functions at INFO, as the functions write them to the standard output.
     pub lines: String,
-    /// The same at TRACE.
-    pub loud: String,
-    /// The same once more, with the laptop's own words, as text.
-    pub text: String,
+    /// The lines of all functions at TRACE.
+    pub trace_lines: String,
+    /// All logs at TRACE as text, with those of the laptop.
+    pub trace_text: String,
 }
 
 thread_local! {
-    /// What this thread has logged, if anybody listens to it.
-    static HEARD: RefCell<Option<Heard>> = const { RefCell::new(None) };
+    /// The logs of this thread, if they are captured.
+    static CAPTURED: RefCell<Option<CapturedLogs>> = const { RefCell::new(None) };
 }
 
-struct LogCapture;
+/// Appends to [`CapturedLogs::trace_text`].
+struct TextWriter;
 
-impl io::Write for LogCapture {
+impl io::Write for TextWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        hear(|heard| heard.text.push_str(&String::from_utf8_lossy(bytes)));
+        capture(|logs| logs.trace_text.push_str(&String::from_utf8_lossy(bytes)));
         Ok(bytes.len())
     }
 
@@ -44,57 +45,58 @@ impl io::Write for LogCapture {
     }
 }
 
-fn hear(hearing: impl FnOnce(&mut Heard)) {
-    HEARD.with_borrow_mut(|heard| heard.as_mut().map(hearing));
+fn capture(append: impl FnOnce(&mut CapturedLogs)) {
+    CAPTURED.with_borrow_mut(|logs| logs.as_mut().map(append));
 }
 
-/// Every function's name.
+/// Returns the names of all functions.
 pub fn functions() -> BTreeSet<String> {
     FUNCTIONS.iter().map(|function| function.name.to_owned()).collect()
 }
 
-/// What functions let through. The laptop is in no function's process, and neither is its engine.
+/// Returns the filter of a function's process. The laptop and its DynamoDB do not run in such a process.
 fn functions_filter(level: LevelFilter) -> Targets {
-    let off = ["dev", "dynoxide"].map(|target| (target, LevelFilter::OFF));
+    let off = ["local", "dynoxide"].map(|target| (target, LevelFilter::OFF));
     filter(level).with_targets(off)
 }
 
-/// The same, where somebody listens.
-fn heard_by<S: tracing::Subscriber>(targets: Targets) -> impl Filter<S> {
-    dynamic_filter_fn(|_, _| HEARD.with_borrow(Option::is_some)).and(targets)
+/// Restricts a filter to threads with captured logs.
+fn on_captured_threads<S: tracing::Subscriber>(targets: Targets) -> impl Filter<S> {
+    dynamic_filter_fn(|_, _| CAPTURED.with_borrow(Option::is_some)).and(targets)
 }
 
-/// Listens to this thread, which is all of a world that is played on one. The subscriber is the whole
-/// process's: one of a thread's own may miss what other threads were the first to log (tracing remembers by
-/// place in the code that nobody wants to hear it).
-pub fn listen() {
+/// Starts to capture the logs of this thread. A world on a current-thread runtime logs only on its own thread.
+///
+/// The subscriber is global. A thread-local subscriber could miss events, because tracing caches for each call site
+/// whether any subscriber is interested, and another thread may have logged there first.
+pub fn start_capture() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let all = functions_filter(LevelFilter::TRACE).with_target("dev", LevelFilter::TRACE);
+        let all = functions_filter(LevelFilter::TRACE).with_target("local", LevelFilter::TRACE);
         let lines = JsonLog::new(Arc::new(lambda_api::SystemClock), |line: &str| {
-            hear(|heard| heard.lines.push_str(line))
+            capture(|logs| logs.lines.push_str(line))
         });
-        let loud = JsonLog::new(Arc::new(lambda_api::SystemClock), |line: &str| {
-            hear(|heard| heard.loud.push_str(line))
+        let trace_lines = JsonLog::new(Arc::new(lambda_api::SystemClock), |line: &str| {
+            capture(|logs| logs.trace_lines.push_str(line))
         });
-        let text = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| LogCapture);
+        let text = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| TextWriter);
         tracing_subscriber::registry()
-            .with(lines.with_filter(heard_by(functions_filter(LevelFilter::INFO))))
-            .with(loud.with_filter(heard_by(functions_filter(LevelFilter::TRACE))))
-            .with(text.with_filter(heard_by(all)))
+            .with(lines.with_filter(on_captured_threads(functions_filter(LevelFilter::INFO))))
+            .with(trace_lines.with_filter(on_captured_threads(functions_filter(LevelFilter::TRACE))))
+            .with(text.with_filter(on_captured_threads(all)))
             .init();
     });
-    HEARD.set(Some(Heard::default()));
+    CAPTURED.set(Some(CapturedLogs::default()));
 }
 
-/// What has been heard since the last time.
-pub fn heard() -> Heard {
-    HEARD.with_borrow_mut(|heard| heard.replace(Heard::default())).unwrap()
+/// Takes the logs since the last call.
+pub fn take_logs() -> CapturedLogs {
+    CAPTURED.with_borrow_mut(|logs| logs.replace(CapturedLogs::default())).unwrap()
 }
 
-/// The lines since the last time, each an object.
-pub fn lines() -> Vec<Value> {
-    let Heard { lines, .. } = heard();
+/// Takes the lines at INFO since the last call, each as a JSON object.
+pub fn take_lines() -> Vec<Value> {
+    let CapturedLogs { lines, .. } = take_logs();
     assert!(lines.is_empty() || lines.ends_with('\n'));
     lines.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
 }

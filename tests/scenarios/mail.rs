@@ -1,4 +1,5 @@
-//! The outbox: a mail that is owed goes out, whatever fails, and what is not owed does not.
+//! The function `mail` and the outbox: `mail` sends every queued mail of a pending invitation despite faults, and sends
+//! no other mail.
 
 use domain::Language;
 use harness::{Fault, MAIL_COOLDOWN, Options, Organization, Person, World};
@@ -8,66 +9,70 @@ use serde_json::{Value, json};
 const BOB: &str = "bob@example.com";
 const WRITE: &str = "TransactWriteItems";
 
-/// Ada's organization, with nothing going on besides.
-async fn calm(world: &World) -> (Person, Organization) {
+/// Lets Ada create an organization, and waits until all background work is done.
+async fn idle_organization(world: &World) -> (Person, Organization) {
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
-    world.idle().await;
-    let _ = world.wire().take();
+    world.wait_until_idle().await;
+    let _ = world.wire().take_requests();
     (ada, acme)
 }
 
-/// How many mails the functions have handed to SES since the last time, taken or not.
-fn sends(world: &World) -> usize {
-    world.wire().take().iter().filter(|call| call.operation == "SendEmail").count()
+/// Returns how many `SendEmail` requests the functions sent since the last call, accepted or not.
+fn take_send_count(world: &World) -> usize {
+    world.wire().take_requests().iter().filter(|call| call.operation == "SendEmail").count()
 }
 
-/// What the recipient sees of a mail: all but when it came.
-fn seen(mail: &Value) -> Value {
-    let mut seen = mail.clone();
-    seen["message_id"] = Value::Null;
-    seen["sent_at"] = Value::Null;
-    seen
+/// Returns the mail without its message id and its time, which differ between two equal mails.
+fn without_id_and_time(mail: &Value) -> Value {
+    let mut mail = mail.clone();
+    mail["message_id"] = Value::Null;
+    mail["sent_at"] = Value::Null;
+    mail
 }
 
 #[tokio::test]
-async fn a_mail_goes_out_after_the_commit_and_is_marked_as_sent() {
+async fn sends_a_mail_after_the_commit_and_sets_its_delivery_to_sent() {
     let world = World::start().await;
-    let (ada, acme) = calm(&world).await;
+    let (ada, acme) = idle_organization(&world).await;
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
     assert_eq!((&invitation["delivery"], &invitation["sent_at"]), (&json!("queued"), &Value::Null));
     let before = world.now();
-    world.idle().await;
-    let operations: Vec<_> = world.wire().take().into_iter().map(|call| call.operation).collect();
-    let place = |operation: &str| operations.iter().position(|it| it == operation).unwrap();
-    assert!(place(WRITE) < place("SendEmail"), "{operations:?}");
-    assert_eq!(operations.iter().filter(|it| *it == WRITE).count(), 3, "the invite, the count, and the mark");
-    let invitation = ada.finds(&acme, BOB).await;
+    world.wait_until_idle().await;
+    let operations: Vec<_> = world.wire().take_requests().into_iter().map(|call| call.operation).collect();
+    let position = |operation: &str| operations.iter().position(|it| it == operation).unwrap();
+    assert!(position(WRITE) < position("SendEmail"), "{operations:?}");
+    assert_eq!(
+        operations.iter().filter(|it| *it == WRITE).count(),
+        3,
+        "invite, recipient count, delivery status"
+    );
+    let invitation = ada.finds_invitation(&acme, BOB).await;
     assert_eq!(invitation["delivery"], "sent");
-    let sent_at = harness::moment(&invitation["sent_at"]);
+    let sent_at = harness::timestamp(&invitation["sent_at"]);
     assert!((before..=world.now()).contains(&sent_at), "{sent_at}");
     assert_eq!(world.mails_to(BOB).await.len(), 1);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn nobody_waits_for_the_mail_service() {
+async fn lists_the_invitation_as_queued_while_ses_is_slow() {
     let world = World::start().await;
-    let (ada, acme) = calm(&world).await;
-    let held = world.wire().hold_work("SendEmail");
+    let (ada, acme) = idle_organization(&world).await;
+    let held = world.wire().hold_background_request("SendEmail");
     world.invited(&acme, &ada, BOB, "member").await;
     held.arrived().await;
-    assert_eq!(ada.finds(&acme, BOB).await["delivery"], "queued");
+    assert_eq!(ada.finds_invitation(&acme, BOB).await["delivery"], "queued");
     held.release();
     assert_eq!(world.mails_to(BOB).await.len(), 1);
-    assert_eq!(ada.finds(&acme, BOB).await["delivery"], "sent");
+    assert_eq!(ada.finds_invitation(&acme, BOB).await["delivery"], "sent");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_mail_that_the_service_does_not_take_now_is_sent_later_and_once() {
+async fn sends_a_mail_once_after_temporary_faults_of_ses() {
     for (fault, times) in [
-        // More than the SDK tries by itself.
+        // More often than the SDK itself retries.
         (Fault::Refused("TooManyRequestsException"), 4),
         (Fault::Refused("SendingPausedException"), 2),
         (Fault::Refused("LimitExceededException"), 2),
@@ -75,49 +80,49 @@ async fn a_mail_that_the_service_does_not_take_now_is_sent_later_and_once() {
         (Fault::Refused("MailFromDomainNotVerifiedException"), 1),
         (Fault::Refused("AccessDeniedException"), 1),
         (Fault::Refused("InternalFailure"), 1),
-        (Fault::LostBefore, 1),
+        (Fault::RequestLost, 1),
     ] {
         let world = World::start().await;
-        let (ada, acme) = calm(&world).await;
-        world.wire().disturb("SendEmail", fault.clone(), times);
+        let (ada, acme) = idle_organization(&world).await;
+        world.wire().inject_fault("SendEmail", fault.clone(), times);
         world.invited(&acme, &ada, BOB, "member").await;
         assert_eq!(world.mails_to(BOB).await.len(), 1, "{fault:?}");
-        assert!(world.wire().is_calm(), "{fault:?}");
-        assert_eq!(sends(&world), times + 1, "{fault:?}");
-        assert_eq!(ada.finds(&acme, BOB).await["delivery"], "sent", "{fault:?}");
+        assert!(world.wire().all_faults_injected(), "{fault:?}");
+        assert_eq!(take_send_count(&world), times + 1, "{fault:?}");
+        assert_eq!(ada.finds_invitation(&acme, BOB).await["delivery"], "sent", "{fault:?}");
         world.finish().await;
     }
 }
 
 #[tokio::test]
-async fn a_mail_service_that_hangs_is_asked_again() {
+async fn retries_when_ses_does_not_respond() {
     let world = World::start().await;
-    let (ada, acme) = calm(&world).await;
-    // Longer than one attempt may take.
-    let hanging = world.wire().hold_work("SendEmail");
+    let (ada, acme) = idle_organization(&world).await;
+    // SES holds the first request for longer than the timeout of one attempt.
+    let held = world.wire().hold_background_request("SendEmail");
     world.invited(&acme, &ada, BOB, "member").await;
     assert_eq!(world.mails_to(BOB).await.len(), 1);
-    assert_eq!(sends(&world), 2);
-    assert_eq!(ada.finds(&acme, BOB).await["delivery"], "sent");
-    hanging.release();
+    assert_eq!(take_send_count(&world), 2);
+    assert_eq!(ada.finds_invitation(&acme, BOB).await["delivery"], "sent");
+    held.release();
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_mail_that_the_service_refuses_for_good_is_failed_and_says_why() {
+async fn a_mail_that_ses_refuses_permanently_is_failed_with_a_reason() {
     for code in ["MessageRejected", "BadRequestException"] {
         let world = World::start().await;
-        let (ada, acme) = calm(&world).await;
-        world.wire().disturb("SendEmail", Fault::Refused(code), 1);
+        let (ada, acme) = idle_organization(&world).await;
+        world.wire().inject_fault("SendEmail", Fault::Refused(code), 1);
         world.invited(&acme, &ada, BOB, "member").await;
         assert_eq!(world.mails_to(BOB).await.len(), 0);
-        assert_eq!(sends(&world), 1, "it is not tried again");
-        let invitation = ada.finds(&acme, BOB).await;
+        assert_eq!(take_send_count(&world), 1, "no retry");
+        let invitation = ada.finds_invitation(&acme, BOB).await;
         assert_eq!((&invitation["status"], &invitation["delivery"]), (&json!("pending"), &json!("failed")));
         assert_eq!(invitation["sent_at"], Value::Null);
         let detail = invitation["delivery_detail"].as_str().unwrap();
-        assert!(detail.contains("refused") && !detail.contains(harness::WORDS), "{detail}");
-        // It holds its seat, and a resend is a mail of its own.
+        assert!(detail.contains("refused") && !detail.contains(harness::REFUSAL_MESSAGE), "{detail}");
+        // The invitation keeps its seat, and a resend queues a new mail.
         assert_eq!(ada.counts_seats(&acme).await.0, 2);
         let again = ada.resends(&acme, invitation["id"].as_str().unwrap()).await.is(200);
         assert_eq!((&again["delivery"], again.get("delivery_detail")), (&json!("queued"), None));
@@ -127,112 +132,112 @@ async fn a_mail_that_the_service_refuses_for_good_is_failed_and_says_why() {
 }
 
 #[tokio::test]
-async fn s21_a_mail_that_is_given_up_is_a_dead_letter_without_an_address_and_still_owed() {
+async fn s21_a_mail_out_of_retries_stays_queued_and_its_dead_letter_has_no_address() {
     let world = World::start().await;
-    let (ada, acme) = calm(&world).await;
-    world.wire().disturb("SendEmail", Fault::Refused("SendingPausedException"), usize::MAX);
+    let (ada, acme) = idle_organization(&world).await;
+    world.wire().inject_fault("SendEmail", Fault::Refused("SendingPausedException"), usize::MAX);
     world.invited(&acme, &ada, BOB, "member").await;
-    world.idle().await;
+    world.wait_until_idle().await;
     world.wire().clear_faults();
-    assert_eq!(ada.finds(&acme, BOB).await["delivery"], "queued");
-    let dead = world.laptop().dead_letters().unwrap();
-    assert_eq!(dead.iter().map(|letter| letter.function.as_str()).collect::<Vec<_>>(), ["mail"]);
-    assert!(!serde_json::to_string(&dead).unwrap().contains('@'), "{dead:?}");
-    // Whoever drives it again, from the queue or from the table, gets it sent.
-    assert_eq!(world.feeds("mail", &world.stream().await).await, [""; 0]);
+    assert_eq!(ada.finds_invitation(&acme, BOB).await["delivery"], "queued");
+    let letters = world.laptop().dead_letters().unwrap();
+    assert_eq!(letters.iter().map(|letter| letter.function.as_str()).collect::<Vec<_>>(), ["mail"]);
+    assert!(!serde_json::to_string(&letters).unwrap().contains('@'), "{letters:?}");
+    // A retry with the same stream records sends the mail.
+    assert_eq!(world.invoke_with_records("mail", &world.stream_records().await).await, [""; 0]);
     assert_eq!(world.mails_to(BOB).await.len(), 1);
-    assert_eq!(ada.finds(&acme, BOB).await["delivery"], "sent");
+    assert_eq!(ada.finds_invitation(&acme, BOB).await["delivery"], "sent");
     world.finish_with_dead_letters().await;
 }
 
 #[tokio::test]
-async fn one_mail_that_cannot_be_sent_keeps_no_other_waiting() {
+async fn a_mail_that_fails_does_not_block_the_others_of_its_batch() {
     let world = World::start().await;
-    let (ada, acme) = calm(&world).await;
-    world.wire().disturb("SendEmail", Fault::Refused("SendingPausedException"), 3);
+    let (ada, acme) = idle_organization(&world).await;
+    world.wire().inject_fault("SendEmail", Fault::Refused("SendingPausedException"), 3);
     let emails: Vec<_> = (0..20).map(|number| format!("p{number}@example.com")).collect();
     let emails: Vec<_> = emails.iter().map(String::as_str).collect();
     ada.invites(&acme, &emails, "member").await.is(200);
     for email in emails {
         assert_eq!(world.mails_to(email).await.len(), 1, "{email}");
     }
-    assert_eq!(sends(&world), 23);
+    assert_eq!(take_send_count(&world), 23);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_mark_that_is_lost_after_sending_is_made_again_without_a_second_mail() {
-    for loss in [Fault::LostBefore, Fault::LostAfter, Fault::Refused("ThrottlingException")] {
+async fn retries_a_failed_write_without_sending_a_second_mail() {
+    for loss in [Fault::RequestLost, Fault::ResponseLost, Fault::Refused("ThrottlingException")] {
         let world = World::start().await;
-        let (ada, acme) = calm(&world).await;
-        world.wire().disturb_work(WRITE, loss.clone(), 2);
+        let (ada, acme) = idle_organization(&world).await;
+        world.wire().inject_background_fault(WRITE, loss.clone(), 2);
         world.invited(&acme, &ada, BOB, "member").await;
         assert_eq!(world.mails_to(BOB).await.len(), 1, "{loss:?}");
-        assert!(world.wire().is_calm());
-        assert_eq!(ada.finds(&acme, BOB).await["delivery"], "sent", "{loss:?}");
+        assert!(world.wire().all_faults_injected());
+        assert_eq!(ada.finds_invitation(&acme, BOB).await["delivery"], "sent", "{loss:?}");
         world.finish().await;
     }
 }
 
 #[tokio::test]
-async fn whoever_dies_between_sending_and_marking_leaves_one_more_equal_mail() {
-    // The mark is refused, or SES's own answer is lost: nobody knows that the mail is out.
+async fn sends_an_equal_second_mail_if_the_status_update_after_sending_fails() {
+    // DynamoDB rejects the delivery status, or the response of SES is lost. SES accepted the mail in both cases.
     for (operation, fault) in
-        [(WRITE, Fault::Refused("ValidationException")), ("SendEmail", Fault::LostAfter)]
+        [(WRITE, Fault::Refused("ValidationException")), ("SendEmail", Fault::ResponseLost)]
     {
         let world = World::start().await;
-        let (ada, acme) = calm(&world).await;
-        // The first write of them is the count.
-        world.wire().hold_work(WRITE).release();
-        world.wire().disturb_work(operation, fault, 1);
+        let (ada, acme) = idle_organization(&world).await;
+        // Lets the first write pass. It counts the mail for the recipient's day.
+        world.wire().hold_background_request(WRITE).release();
+        world.wire().inject_background_fault(operation, fault, 1);
         world.invited(&acme, &ada, BOB, "member").await;
         let mails = world.mails_to(BOB).await;
         assert_eq!(mails.len(), 2, "{operation}");
-        assert_eq!(seen(&mails[0]), seen(&mails[1]), "{operation}");
-        assert_eq!(ada.finds(&acme, BOB).await["delivery"], "sent");
+        assert_eq!(without_id_and_time(&mails[0]), without_id_and_time(&mails[1]), "{operation}");
+        assert_eq!(ada.finds_invitation(&acme, BOB).await["delivery"], "sent");
         world.person("bob").accepts(mails[1]["token"].as_str().unwrap()).await.is(200);
         world.finish().await;
     }
 }
 
 #[tokio::test]
-async fn what_is_revoked_before_its_mail_is_sent_gets_none() {
+async fn sends_no_mail_if_the_invitation_is_revoked_before() {
     let world = World::start().await;
-    let (ada, acme) = calm(&world).await;
-    let held = world.wire().hold_work("TransactGetItems");
+    let (ada, acme) = idle_organization(&world).await;
+    let held = world.wire().hold_background_request("TransactGetItems");
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
     held.arrived().await;
     ada.revokes(&acme, invitation["id"].as_str().unwrap()).await.is(204);
     held.release();
     assert_eq!(world.mails_to(BOB).await.len(), 0);
-    assert_eq!(sends(&world), 0);
+    assert_eq!(take_send_count(&world), 0);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn what_expires_before_its_mail_is_sent_gets_none() {
+async fn sends_no_mail_if_the_invitation_expires_before() {
     let world = World::start().await;
-    let (ada, acme) = calm(&world).await;
-    let held = world.wire().hold_work("TransactGetItems");
+    let (ada, acme) = idle_organization(&world).await;
+    let held = world.wire().hold_background_request("TransactGetItems");
     world.invited(&acme, &ada, BOB, "member").await;
     held.arrived().await;
     world.laptop().clock().advance(48 * 60 * 60).unwrap();
     held.release();
     assert_eq!(world.mails_to(BOB).await.len(), 0);
-    assert_eq!(ada.finds(&acme, BOB).await["status"], "expired");
-    // Its schedule may have been made too late to be for its deadline; then it is for a few seconds later.
-    world.passes(5).await;
+    assert_eq!(ada.finds_invitation(&acme, BOB).await["status"], "expired");
+    // If `schedule` runs after the deadline, it sets the schedule 5 s into the future.
+    world.advance(5).await;
     world.finish().await;
 }
 
 #[tokio::test]
-async fn what_is_resent_before_its_mail_is_sent_gets_the_newer_one_only() {
+async fn sends_only_the_newer_mail_if_the_invitation_is_resent_before_the_first() {
     let world = World::start().await;
-    let (ada, acme) = calm(&world).await;
-    let held = world.wire().hold_work("TransactGetItems");
+    let (ada, acme) = idle_organization(&world).await;
+    let held = world.wire().hold_background_request("TransactGetItems");
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
     held.arrived().await;
-    world.skips(MAIL_COOLDOWN.cast_signed());
+    world.shift_clock(MAIL_COOLDOWN.cast_signed());
     ada.resends(&acme, invitation["id"].as_str().unwrap()).await.is(200);
     held.release();
     let mails = world.mails_to(BOB).await;
@@ -242,14 +247,14 @@ async fn what_is_resent_before_its_mail_is_sent_gets_the_newer_one_only() {
 }
 
 #[tokio::test]
-async fn a_mark_that_comes_too_late_marks_nothing() {
+async fn a_resend_while_a_mail_is_being_sent_supersedes_its_link() {
     let world = World::start().await;
-    let (ada, acme) = calm(&world).await;
-    let held = world.wire().hold_work("SendEmail");
+    let (ada, acme) = idle_organization(&world).await;
+    let held = world.wire().hold_background_request("SendEmail");
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
     held.arrived().await;
-    // The mail is as good as out, and its link dies before it is marked.
-    world.skips(MAIL_COOLDOWN.cast_signed());
+    // The resend supersedes the link of the first mail before `mail` updates its delivery status.
+    world.shift_clock(MAIL_COOLDOWN.cast_signed());
     let again = ada.resends(&acme, invitation["id"].as_str().unwrap()).await.is(200);
     assert_eq!(again["generation"], 2);
     held.release();
@@ -262,23 +267,23 @@ async fn a_mark_that_comes_too_late_marks_nothing() {
 }
 
 #[tokio::test]
-async fn a_batch_that_is_delivered_twice_does_nothing_twice() {
+async fn a_batch_that_is_delivered_again_sends_and_writes_nothing() {
     let world = World::start().await;
-    let (ada, acme) = calm(&world).await;
+    let (ada, acme) = idle_organization(&world).await;
     ada.invites(&acme, &[BOB, "eve@example.com", "ivy@example.com"], "member").await.is(200);
     world.person("bob").accepts(&world.token_for(BOB).await).await.is(200);
-    let eve = ada.finds(&acme, "eve@example.com").await;
+    let eve = ada.finds_invitation(&acme, "eve@example.com").await;
     ada.revokes(&acme, eve["id"].as_str().unwrap()).await.is(204);
-    world.idle().await;
+    world.wait_until_idle().await;
     let before = world.records().await;
-    let records = world.stream().await;
+    let records = world.stream_records().await;
     assert!(records.len() > 8, "{}", records.len());
-    let _ = world.wire().take();
+    let _ = world.wire().take_requests();
     for _ in 0..2 {
-        assert_eq!(world.feeds("mail", &records).await, [""; 0]);
+        assert_eq!(world.invoke_with_records("mail", &records).await, [""; 0]);
     }
-    let sent: Vec<_> = world.wire().take().into_iter().map(|call| call.operation).collect();
-    assert!(sent.iter().all(|it| it == "TransactGetItems"), "only looks: {sent:?}");
+    let operations: Vec<_> = world.wire().take_requests().into_iter().map(|call| call.operation).collect();
+    assert!(operations.iter().all(|it| it == "TransactGetItems"), "only reads: {operations:?}");
     for email in [BOB, "eve@example.com", "ivy@example.com"] {
         assert_eq!(world.mails_to(email).await.len(), 1, "{email}");
     }
@@ -287,15 +292,15 @@ async fn a_batch_that_is_delivered_twice_does_nothing_twice() {
 }
 
 #[tokio::test]
-async fn a_poison_record_is_reported_and_the_others_of_its_batch_are_done() {
+async fn reports_unreadable_records_and_processes_the_others_of_the_batch() {
     let world = World::start().await;
-    let (ada, acme) = calm(&world).await;
-    // The stream's own reader is kept waiting, so that this batch is the first to get there.
-    let held = world.wire().hold_work("TransactGetItems");
+    let (ada, acme) = idle_organization(&world).await;
+    // The stream's own invocation of `mail` is held, so that this batch is processed first.
+    let held = world.wire().hold_background_request("TransactGetItems");
     world.invited(&acme, &ada, BOB, "member").await;
     held.arrived().await;
     let is_bobs = |record: &Value| record["dynamodb"]["NewImage"]["email"]["S"] == BOB;
-    let good = world.stream().await.into_iter().find(is_bobs).unwrap();
+    let good = world.stream_records().await.into_iter().find(is_bobs).unwrap();
     let mut poison = Vec::new();
     for (number, edit) in [
         |it: &mut Value| it["Keys"]["sk"] = json!({ "S": "INVITATION#none" }),
@@ -313,17 +318,17 @@ async fn a_poison_record_is_reported_and_the_others_of_its_batch_are_done() {
         poison.push(record);
     }
     let batch: Vec<_> = poison.iter().take(3).chain([&good]).chain(poison.iter().skip(3)).cloned().collect();
-    let mut failed = world.feeds("mail", &batch).await;
+    let mut failed = world.invoke_with_records("mail", &batch).await;
     failed.sort();
     assert_eq!(failed, ["poison-0", "poison-1", "poison-2", "poison-3", "poison-4"]);
     assert_eq!(world.laptop().mailbox().items(Some(BOB)).len(), 1, "sent by this batch");
     held.release();
-    assert_eq!(world.mails_to(BOB).await.len(), 1, "and not again by the stream's");
+    assert_eq!(world.mails_to(BOB).await.len(), 1, "not sent again by the stream's batch");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn s23_s24_a_name_is_escaped_in_html_literal_in_text_and_never_in_the_subject() {
+async fn s23_s24_a_name_is_escaped_in_html_literal_in_text_and_absent_from_the_subject() {
     let world = World::start().await;
     let ada = world.person("ada");
     let name = r#"<b id="x">&'Söhne"#;
@@ -341,31 +346,31 @@ async fn s23_s24_a_name_is_escaped_in_html_literal_in_text_and_never_in_the_subj
     assert!(!mail["headers"].to_string().contains("Söhne"), "{mail}");
     assert_eq!(mail["to"], BOB);
     let plain = ada.creates("Booking.com").await.is(201);
-    world.passes(61).await;
+    world.advance(61).await;
     world.invited(&Organization::new(plain["id"].as_str().unwrap()), &ada, BOB, "member").await;
     let mail = world.mails_to(BOB).await.remove(0);
     assert_eq!(mail["subject"], "You are invited to Roster");
     for part in ["text", "html"] {
-        assert!(!mail[part].as_str().unwrap().contains("Booking.com"), "no client may make a link of it");
+        assert!(!mail[part].as_str().unwrap().contains("Booking.com"), "clients would make it a link");
     }
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_mail_is_in_the_language_that_its_sender_chose_or_else_in_the_deployments() {
+async fn a_mail_uses_the_invitations_language_or_else_the_deployments_default() {
     let (english, german) = ("You are invited to Roster", "Sie sind zu Roster eingeladen");
-    for (deployments, without) in [(Language::En, english), (Language::De, german)] {
-        let world = World::with(Options { language: deployments, ..Options::default() }).await;
-        let (ada, acme) = calm(&world).await;
+    for (default_language, default_subject) in [(Language::En, english), (Language::De, german)] {
+        let world = World::with(Options { language: default_language, ..Options::default() }).await;
+        let (ada, acme) = idle_organization(&world).await;
         world.invited(&acme, &ada, BOB, "member").await;
         for (email, language) in [("eve@example.com", "en"), ("ivy@example.com", "de")] {
-            let answer = ada.invites_in(&acme, &[email], "member", language).await.is(200);
-            assert_eq!(answer["results"][0]["invitation"]["language"], language);
-            assert_eq!(ada.finds(&acme, email).await["language"], language, "the list shows it");
+            let response = ada.invites_in(&acme, &[email], "member", language).await.is(200);
+            assert_eq!(response["results"][0]["invitation"]["language"], language);
+            assert_eq!(ada.finds_invitation(&acme, email).await["language"], language, "the list shows it");
         }
-        assert_eq!(ada.finds(&acme, BOB).await.get("language"), None, "nobody chose");
+        assert_eq!(ada.finds_invitation(&acme, BOB).await.get("language"), None, "none was chosen");
         for (email, subject, word, lang) in [
-            (BOB, without, None, deployments.as_str()),
+            (BOB, default_subject, None, default_language.as_str()),
             ("eve@example.com", english, Some("48 hours"), "en"),
             ("ivy@example.com", german, Some("48 Stunden"), "de"),
         ] {
@@ -384,9 +389,9 @@ async fn a_mail_is_in_the_language_that_its_sender_chose_or_else_in_the_deployme
 }
 
 #[tokio::test]
-async fn a_resend_is_in_the_same_language_and_the_same_thread_and_a_new_invitation_in_neither() {
+async fn a_resend_keeps_language_and_thread_and_a_new_invitation_keeps_neither() {
     let world = World::start().await;
-    let (ada, acme) = calm(&world).await;
+    let (ada, acme) = idle_organization(&world).await;
     let thread = |mail: &Value| {
         let headers = &mail["headers"];
         assert_eq!(headers["References"], headers["In-Reply-To"]);
@@ -395,23 +400,24 @@ async fn a_resend_is_in_the_same_language_and_the_same_thread_and_a_new_invitati
     let invited = ada.invites_in(&acme, &[BOB], "member", "de").await.is(200);
     let invitation = invited["results"][0]["invitation"]["id"].as_str().unwrap();
     let first = world.mails_to(BOB).await.remove(0);
-    world.passes(MAIL_COOLDOWN).await;
+    world.advance(MAIL_COOLDOWN).await;
     assert_eq!(ada.resends(&acme, invitation).await.is(200)["language"], "de");
     let again = world.mails_to(BOB).await.remove(0);
     assert_ne!(again["token"], first["token"]);
     assert_eq!((&again["subject"], thread(&again)), (&first["subject"], thread(&first)));
     assert_eq!(again["subject"], "Sie sind zu Roster eingeladen");
-    let named = thread(&first);
-    assert!(named.starts_with(&format!("<{invitation}.")) && named.ends_with("@roster.example>"), "{named}");
-    // Also once it has expired, and its seat was freed.
-    world.passes(48 * 60 * 60).await;
+    let message_id = thread(&first);
+    assert!(message_id.starts_with(&format!("<{invitation}.")), "{message_id}");
+    assert!(message_id.ends_with("@roster.example>"), "{message_id}");
+    // A resend after expiry, when the seat is free again, keeps both as well.
+    world.advance(48 * 60 * 60).await;
     ada.resends(&acme, invitation).await.is(200);
     let late = world.mails_to(BOB).await.remove(0);
     assert_eq!((&late["subject"], thread(&late)), (&first["subject"], thread(&first)));
     ada.revokes(&acme, invitation).await.is(204);
-    world.passes(MAIL_COOLDOWN).await;
-    let anew = world.invited(&acme, &ada, BOB, "member").await;
-    assert_eq!((anew["id"].as_str(), anew.get("language")), (Some(invitation), None));
+    world.advance(MAIL_COOLDOWN).await;
+    let new = world.invited(&acme, &ada, BOB, "member").await;
+    assert_eq!((new["id"].as_str(), new.get("language")), (Some(invitation), None));
     let mail = world.mails_to(BOB).await.remove(0);
     assert_eq!(mail["subject"], "You are invited to Roster");
     assert_ne!(thread(&mail), thread(&first));
@@ -419,9 +425,9 @@ async fn a_resend_is_in_the_same_language_and_the_same_thread_and_a_new_invitati
 }
 
 #[tokio::test]
-async fn s22_the_link_is_the_configured_one_whatever_host_the_inviter_names() {
+async fn s22_the_link_uses_the_configured_url_despite_forged_host_headers() {
     let world = World::start().await;
-    let (ada, acme) = calm(&world).await;
+    let (ada, acme) = idle_organization(&world).await;
     let path = acme.path("/invitations");
     let body = |email: &str| json!({ "emails": [email], "role": "member" }).to_string();
     let mut request = Request::post(&path).header("content-type", "application/json");
@@ -431,7 +437,8 @@ async fn s22_the_link_is_the_configured_one_whatever_host_the_inviter_names() {
     request = request.header("forwarded", "host=evil.example;proto=https");
     request = request.header("x-forwarded-proto", "gopher").header("referer", "https://evil.example/");
     ada.sends(request.body(body(BOB).into()).unwrap()).await.is(200);
-    // The laptop itself answers to no other name; API Gateway may, so the function gets it as its event.
+    // The laptop refuses requests with another `Host`. API Gateway may accept them, so this invokes the function with
+    // an event that contains the forged host.
     let route = "POST /v1/organizations/{organization_id}/invitations";
     let event = json!({
         "version": "2.0",
@@ -469,8 +476,8 @@ async fn s22_the_link_is_the_configured_one_whatever_host_the_inviter_names() {
         "body": body("eve@example.com"),
         "isBase64Encoded": false,
     });
-    let answer = world.invokes("invite", event).await.unwrap();
-    assert_eq!(answer["statusCode"], 200, "{answer}");
+    let response = world.invoke("invite", event).await.unwrap();
+    assert_eq!(response["statusCode"], 200, "{response}");
     let accept = format!("{}/accept#v1.", world.laptop().url());
     for email in [BOB, "eve@example.com"] {
         let mail = world.mails_to(email).await.remove(0);
@@ -478,7 +485,7 @@ async fn s22_the_link_is_the_configured_one_whatever_host_the_inviter_names() {
         for part in ["text", "html"] {
             let part = mail[part].as_str().unwrap();
             assert!(!part.contains("evil.example"), "{part}");
-            // The name of a dialect of HTML, which nobody fetches.
+            // The XHTML namespace is a name. Clients do not fetch it.
             let part = part.replace("xmlns=\"http://www.w3.org/1999/xhtml\"", "");
             assert_eq!(part.matches("//").count(), part.matches(&accept).count(), "{part}");
         }

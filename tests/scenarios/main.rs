@@ -1,6 +1,6 @@
-//! Scenarios: one file per action, and some for what goes across.
+//! Scenario tests: one file per action, and files for topics that concern several actions.
 
-#![expect(clippy::unwrap_used, reason = "a scenario that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic is how a scenario fails")]
 
 mod accept;
 mod attacks;

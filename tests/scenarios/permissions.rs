@@ -1,128 +1,131 @@
 //! Least privilege: each function's role grants what the function calls, and nothing else.
 //!
-//! Every scenario fails if a function sends what its role in the template would not let through
-//! ([`World::finish`]). This one uses everything that is granted, and fails if something is granted for nothing.
+//! Every scenario fails if a function sends a request that its role in the template does not grant
+//! ([`World::finish`]). The tests here use every permission, and fail if a granted permission is unused.
 
 use std::collections::BTreeSet;
 
-use harness::permissions::{Permissions, granted, is_lambdas, list, sentences};
+use harness::permissions::{Permissions, granted, is_used_by_lambda_itself, list, permissions_of};
 use harness::template::Template;
 use harness::{MAIL_COOLDOWN, Options, TWO_DAYS, World};
 use serde_json::{Value, json};
 
 use crate::every_route;
 
-/// Does everything that a function has ever to send something for, and tells what was sent.
-async fn everything() -> Permissions {
+/// Makes the functions send every kind of request to AWS, and returns the permissions that the requests require.
+async fn use_every_permission() -> Permissions {
     let world = World::with(Options { kms: true, ..Options::default() }).await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     every_route::call_all_in_an_organization(&world).await;
-    // Owners and members come, change, and go.
+    // Members and owners join, change their roles, and leave.
     let bob = world.joined(&acme, &ada, "bob", "owner").await;
     world.joined(&acme, &ada, "eve", "member").await;
-    bob.edits(&acme, "eve", "owner").await.is(200);
-    bob.edits(&acme, "eve", "member").await.is(200);
+    bob.edits_role(&acme, "eve", "owner").await.is(200);
+    bob.edits_role(&acme, "eve", "member").await.is(200);
     bob.removes(&acme, "eve").await.is(204);
     bob.leaves(&acme).await.is(204);
-    // A create that was answered already.
-    let again = ada.with_key("k");
-    assert_eq!(again.creates("Other").await.is(201), again.creates("Other").await.is(201));
-    // Invitations are looked at, resent, declined, revoked, and expire.
+    // A create that is repeated with its idempotency key.
+    let keyed = ada.with_key("k");
+    assert_eq!(keyed.creates("Other").await.is(201), keyed.creates("Other").await.is(201));
+    // Invitations are previewed, resent, declined and revoked, and they expire.
     let id = |invitation: &Value| invitation["id"].as_str().unwrap().to_owned();
     let max = world.invited(&acme, &ada, "max@example.com", "member").await;
-    world.passes(MAIL_COOLDOWN).await;
+    world.advance(MAIL_COOLDOWN).await;
     ada.resends(&acme, &id(&max)).await.is(200);
     let token = world.token_for("max@example.com").await;
-    world.nobody().previews(&token).await.is(200);
+    world.anonymous().previews(&token).await.is(200);
     world.person("max").declines(&token).await.is(204);
     let zoe = world.invited(&acme, &ada, "zoe@example.com", "member").await;
     ada.invites(&acme, &["zoe@example.com", "amy@example.com"], "member").await.is(200);
     let mail = world.mails_to("zoe@example.com").await.remove(0);
-    world.hears(&mail, json!({ "kind": "bounce" })).await;
+    world.send_ses_event(&mail, json!({ "kind": "bounce" })).await;
     ada.revokes(&acme, &id(&zoe)).await.is(204);
     let kim = world.invited(&acme, &ada, "kim@example.com", "member").await;
-    world.passes(TWO_DAYS).await;
-    // Its seat was given back, and is taken again.
+    world.advance(TWO_DAYS).await;
+    // The seat was returned at expiry. The resend takes one again.
     ada.resends(&acme, &id(&kim)).await.is(200);
     ada.revokes(&acme, &id(&kim)).await.is(204);
-    // An invitation whose schedule is lost is closed all the same.
+    // `reconcile` closes an invitation without a schedule.
     let lost = world.invited(&acme, &ada, "leo@example.com", "member").await;
-    world.loses_schedule(&acme, &lost).await;
-    world.passes(TWO_DAYS + 15 * 60).await;
+    world.delete_schedule(&acme, &lost).await;
+    world.advance(TWO_DAYS + 15 * 60).await;
     assert_eq!(ada.counts_seats(&acme).await.0, 1);
-    // Lists of every kind.
+    // All lists.
     ada.lists_organizations().await.is(200);
-    ada.looks_at(&acme).await.is(200);
+    ada.gets_organization(&acme).await.is(200);
     ada.lists_members(&acme, "").await.is(200);
     ada.lists_invitations(&acme, "").await.is(200);
-    let needed = world.wire().needed();
+    let required = world.wire().required_permissions();
     world.finish().await;
-    needed
+    required
 }
 
-/// What the template grants in vain, and what it does not grant.
-fn differences(template: &Template, needed: &Permissions) -> Vec<String> {
+/// Returns which permissions the template grants although they are unused, and which it lacks.
+fn differences(template: &Template, required: &Permissions) -> Vec<String> {
     let nothing = BTreeSet::new();
     let granted = granted(template);
-    let functions: BTreeSet<_> = granted.keys().chain(needed.keys()).collect();
+    let functions: BTreeSet<_> = granted.keys().chain(required.keys()).collect();
     let differ = |function: &String| {
-        let (granted, needed) =
-            (granted.get(function).unwrap_or(&nothing), needed.get(function).unwrap_or(&nothing));
-        let vain = granted.difference(needed).map(|it| format!("{function} may in vain: {it}"));
-        let lacking = needed.difference(granted).map(|it| format!("{function} may not: {it}"));
-        vain.chain(lacking).collect::<Vec<_>>()
+        let (granted, required) =
+            (granted.get(function).unwrap_or(&nothing), required.get(function).unwrap_or(&nothing));
+        let unused = granted.difference(required).map(|it| format!("{function} does not use: {it}"));
+        let missing = required.difference(granted).map(|it| format!("{function} lacks: {it}"));
+        unused.chain(missing).collect::<Vec<_>>()
     };
     functions.into_iter().flat_map(differ).collect()
 }
 
 #[tokio::test]
-async fn each_function_may_do_what_it_does_and_nothing_else() {
+async fn each_role_grants_exactly_the_requests_of_its_function() {
     let template = Template::load();
-    let needed = everything().await;
-    assert_eq!(differences(&template, &needed), [""; 0]);
+    let required = use_every_permission().await;
+    assert_eq!(differences(&template, &required), [""; 0]);
 
-    // One statement less, and one action more, is seen at every place.
-    let mut tried = 0;
+    // The comparison notices each removed statement and each added action.
+    let mut checked = 0;
     for role in template.functions().into_values().map(|function| function.role) {
         let path = format!("/Resources/{role}/Properties/Policies/0/PolicyDocument/Statement");
-        // What calls nothing has no policy of its own.
+        // The role of a function without calls has no policy of its own.
         let statements = template.0.pointer(&path).map_or(0, |statements| list(statements).len());
-        for place in 0..statements {
+        for index in 0..statements {
             let actions = |template: &Template| {
-                list(&template.0.pointer(&path).unwrap()[place]["Action"]).into_iter().cloned().collect()
+                list(&template.0.pointer(&path).unwrap()[index]["Action"]).into_iter().cloned().collect()
             };
             let with = |actions: Vec<Value>| {
                 let mut changed = template.clone();
-                changed.0.pointer_mut(&path).unwrap()[place]["Action"] = json!(actions);
+                changed.0.pointer_mut(&path).unwrap()[index]["Action"] = json!(actions);
                 changed
             };
-            let statement = &template.0.pointer(&path).unwrap()[place];
-            if sentences(statement, None).iter().all(|it| is_lambdas(it)) {
+            let statement = &template.0.pointer(&path).unwrap()[index];
+            if permissions_of(statement, None).iter().all(|it| is_used_by_lambda_itself(it)) {
                 continue;
             }
-            assert_ne!(differences(&with(Vec::new()), &needed), [""; 0], "without {statement}");
+            assert_ne!(differences(&with(Vec::new()), &required), [""; 0], "without {statement}");
             let mut more: Vec<Value> = actions(&template);
             more.push(json!("dynamodb:Scan"));
-            assert_ne!(differences(&with(more), &needed), [""; 0], "with dynamodb:Scan in {statement}");
-            tried += 1;
+            assert_ne!(differences(&with(more), &required), [""; 0], "with dynamodb:Scan in {statement}");
+            checked += 1;
         }
     }
-    assert!(tried > 20, "{tried}");
+    assert!(checked > 20, "{checked}");
 }
 
-/// What Lambda itself does as a function's role is exactly this.
+/// Lambda itself uses a function's role for exactly these requests.
 #[test]
-fn lambda_may_read_the_stream_and_keep_what_failed() {
+fn lambda_may_read_the_stream_and_write_dead_letters() {
     let template = Template::load();
     for function in template.functions().into_values() {
         let properties = template.properties(&function.role);
         assert_eq!(properties["ManagedPolicyArns"], json!([{ "Ref": "Telemetry" }]), "{}", function.role);
-        let calls = usize::from(function.name != "console");
-        assert_eq!(list(&properties["Policies"]).len(), calls, "{}", function.role);
+        let policies = usize::from(function.name != "console");
+        assert_eq!(list(&properties["Policies"]).len(), policies, "{}", function.role);
         let statements = list(&properties["Policies"][0]["PolicyDocument"]["Statement"]);
-        let found: BTreeSet<_> =
-            statements.into_iter().flat_map(|it| sentences(it, None)).filter(|it| is_lambdas(it)).collect();
+        let found: BTreeSet<_> = statements
+            .into_iter()
+            .flat_map(|it| permissions_of(it, None))
+            .filter(|it| is_used_by_lambda_itself(it))
+            .collect();
         let mut expected = BTreeSet::new();
         if function.reads_stream {
             for action in ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"] {
@@ -134,13 +137,13 @@ fn lambda_may_read_the_stream_and_keep_what_failed() {
             expected.insert("sqs:SendMessage on InvokeDeadLetters".to_owned());
         }
         assert_eq!(found, expected, "{}", function.name);
-        let trusts = &properties["AssumeRolePolicyDocument"]["Statement"];
+        let trust = &properties["AssumeRolePolicyDocument"]["Statement"];
         let lambda = json!([{ "Effect": "Allow", "Principal": { "Service": "lambda.amazonaws.com" },
             "Action": "sts:AssumeRole" }]);
-        assert_eq!(*trusts, lambda, "{}", function.role);
+        assert_eq!(*trust, lambda, "{}", function.role);
     }
     let telemetry = &template.properties("Telemetry")["PolicyDocument"]["Statement"];
-    let found: BTreeSet<_> = list(telemetry).into_iter().flat_map(|it| sentences(it, None)).collect();
+    let found: BTreeSet<_> = list(telemetry).into_iter().flat_map(|it| permissions_of(it, None)).collect();
     let expected = [
         "logs:CreateLogStream on FunctionLogs",
         "logs:PutLogEvents on FunctionLogs",
@@ -150,44 +153,45 @@ fn lambda_may_read_the_stream_and_keep_what_failed() {
     assert_eq!(found, expected.map(str::to_owned).into());
 }
 
-/// The keys: who may use them, and that who administers them may not.
+/// Only the functions that create or verify links may use the KMS keys. Administrators of a key may not use it.
 #[test]
-fn a_key_is_used_by_those_who_mint_and_open_links_and_by_nobody_else() {
+fn only_functions_that_mint_or_verify_links_may_use_the_keys() {
     let template = Template::load();
     let role = |name: &str| json!({ "Fn::GetAtt": [name, "Arn"] });
     let account = json!({ "Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root" });
     for key in ["KeyA", "KeyB"] {
         let statements = list(&template.properties(key)["KeyPolicy"]["Statement"]);
-        let [manages, mints, opens] = statements.as_slice() else { panic!("{key}: {statements:?}") };
-        assert_eq!(manages["Principal"], json!({ "AWS": account }));
-        let administers = |action: &&Value| {
+        let [manage, mint, verify] = statements.as_slice() else { panic!("{key}: {statements:?}") };
+        assert_eq!(manage["Principal"], json!({ "AWS": account }));
+        let is_administrative = |action: &&Value| {
             let action = action.as_str().unwrap();
             !(action.contains("Mac")
                 || action.contains("Grant") && action != "kms:ListGrants"
                 || action.contains('*'))
         };
-        assert!(list(&manages["Action"]).iter().all(administers), "{manages}");
-        assert_eq!(mints["Principal"], json!({ "AWS": role("MailRole") }));
-        assert_eq!(mints["Action"], "kms:GenerateMac");
-        let openers = ["AcceptRole", "DeclineRole", "PreviewRole"].map(role);
-        assert_eq!(opens["Principal"], json!({ "AWS": openers }));
-        assert_eq!(opens["Action"], "kms:VerifyMac");
+        assert!(list(&manage["Action"]).iter().all(is_administrative), "{manage}");
+        assert_eq!(mint["Principal"], json!({ "AWS": role("MailRole") }));
+        assert_eq!(mint["Action"], "kms:GenerateMac");
+        let verifiers = ["AcceptRole", "DeclineRole", "PreviewRole"].map(role);
+        assert_eq!(verify["Principal"], json!({ "AWS": verifiers }));
+        assert_eq!(verify["Action"], "kms:VerifyMac");
     }
     assert_eq!(template.resources("AWS::KMS::Key"), ["KeyA", "KeyB"]);
 }
 
-/// EventBridge Scheduler acts for this group of this account only, and hands over to `expire` only.
+/// The scheduler's role works only for this account's schedule group. It grants only the invocation of `expire` and the
+/// queue for failed invocations.
 #[test]
-fn the_scheduler_may_hand_over_to_expire_and_keep_what_it_could_not() {
+fn the_scheduler_may_invoke_expire_and_write_dead_letters() {
     let template = Template::load();
     let role = template.properties("SchedulerRole");
-    let trusts = &role["AssumeRolePolicyDocument"]["Statement"];
+    let trust = &role["AssumeRolePolicyDocument"]["Statement"];
     let condition = json!({ "StringEquals": {
         "aws:SourceAccount": { "Ref": "AWS::AccountId" },
         "aws:SourceArn": { "Fn::GetAtt": ["ScheduleGroup", "Arn"] },
     } });
     assert_eq!(
-        *trusts,
+        *trust,
         json!([{
             "Effect": "Allow",
             "Principal": { "Service": "scheduler.amazonaws.com" },
@@ -196,16 +200,16 @@ fn the_scheduler_may_hand_over_to_expire_and_keep_what_it_could_not() {
         }])
     );
     let statements = list(&role["Policies"][0]["PolicyDocument"]["Statement"]);
-    let found: BTreeSet<_> = statements.into_iter().flat_map(|it| sentences(it, None)).collect();
+    let found: BTreeSet<_> = statements.into_iter().flat_map(|it| permissions_of(it, None)).collect();
     let expected =
         ["lambda:InvokeFunction on ExpireFunction.Arn:live", "sqs:SendMessage on ScheduleDeadLetters"];
     assert_eq!(found, expected.map(str::to_owned).into());
     assert_eq!((list(&role["Policies"]).len(), &role["ManagedPolicyArns"]), (1, &Value::Null));
 }
 
-/// Nothing is granted from outside of a role.
+/// No other resource attaches a policy to a role, and there are no other roles.
 #[test]
-fn no_policy_is_attached_from_elsewhere() {
+fn roles_have_only_inline_policies_and_telemetry() {
     let template = Template::load();
     assert_eq!(template.resources("AWS::IAM::Policy"), [""; 0]);
     assert_eq!(template.resources("AWS::IAM::RolePolicy"), [""; 0]);

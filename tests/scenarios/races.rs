@@ -1,25 +1,28 @@
-//! Races for real: calls made at the same moment, on threads of their own, round after round; and then, since
-//! a round may happen to run in order, the worst order of each race on purpose.
+//! Races between calls.
+//!
+//! Most tests run calls at the same time on several threads, in many rounds. By chance, the calls of a round can still
+//! run one after another. So further tests hold back a write, which forces the worst order of each race.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::{Limits, Policy, Role};
 use futures_util::future::{BoxFuture, join_all};
-use harness::{Answer, Fixtures, Options, Organization, Person, World, timer};
+use harness::{ApiResponse, Fixtures, Options, Organization, Person, World, timer};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
-/// How often each race is run.
-fn often() -> usize {
+/// The number of rounds of each race.
+fn rounds_per_race() -> usize {
     17 * usize::try_from(harness::effort()).unwrap()
 }
 
-/// One of those who race.
-type Racer<T = String> = BoxFuture<'static, T>;
+/// A call that is ready to run.
+type AwsRequest<T = String> = BoxFuture<'static, T>;
 
-/// Who takes part in a round, in an organization of its own: ada has founded it; bob and carl are its other
-/// owners, and ivy is invited, where the race needs them.
+/// One round of a race, with its own organization and users. Ada is the founder.
+///
+/// Depending on the [`Setup`], Bob and Carl are owners as well, and Ivy is invited.
 #[derive(Clone)]
 struct Round {
     acme: Organization,
@@ -33,71 +36,73 @@ struct Round {
 }
 
 impl Round {
-    fn racer<T, F>(&self, act: impl FnOnce(Self) -> F) -> Racer<T>
+    /// Returns a call that `act` makes in this round.
+    fn call<T, F>(&self, act: impl FnOnce(Self) -> F) -> AwsRequest<T>
     where
         F: Future<Output = T> + Send + 'static,
     {
         Box::pin(act(self.clone()))
     }
 
-    fn tells<F>(&self, act: impl FnOnce(Self) -> F) -> Racer
+    /// Returns a call that `act` makes in this round. Its result is the [`summary`] of the response.
+    fn summarized<F>(&self, act: impl FnOnce(Self) -> F) -> AwsRequest
     where
-        F: Future<Output = Answer> + Send + 'static,
+        F: Future<Output = ApiResponse> + Send + 'static,
     {
         let act = act(self.clone());
-        Box::pin(async move { told(&act.await) })
+        Box::pin(async move { summary(&act.await) })
     }
 }
 
-/// Status and code, and what else tells answers apart: each address's outcome, the record's status.
-fn told(answer: &Answer) -> String {
-    let mut told = answer.short();
-    for result in answer.body["results"].as_array().into_iter().flatten() {
-        told = format!("{told} {}", result["outcome"].as_str().unwrap_or_default());
+/// Returns the status and code of a response, the outcome of each address and the status of the invitation.
+fn summary(response: &ApiResponse) -> String {
+    let mut summary = response.status_and_code();
+    for result in response.body["results"].as_array().into_iter().flatten() {
+        summary = format!("{summary} {}", result["outcome"].as_str().unwrap_or_default());
     }
-    if let Some(status) = answer.body["invitation_status"].as_str() {
-        told = format!("{told} {status}");
+    if let Some(status) = response.body["invitation_status"].as_str() {
+        summary = format!("{summary} {status}");
     }
-    told
+    summary
 }
 
-/// What a round needs, besides ada.
+/// The users of a round besides Ada.
 #[derive(Clone, Copy, Default)]
-struct Needs {
+struct Setup {
     bob: bool,
     carl: bool,
-    /// Who invites ivy, and as what.
+    /// The sender of Ivy's invitation, and its role.
     ivy: Option<(&'static str, Role)>,
 }
 
-/// `count` rounds, ready to begin.
-async fn rounds(world: &World, policy: &Policy, count: usize, needs: Needs) -> Vec<Round> {
+/// Prepares `count` rounds.
+async fn rounds(world: &World, policy: &Policy, count: usize, setup: Setup) -> Vec<Round> {
     let mut fixtures = Fixtures::new(policy.clone(), world.now());
-    // Nobody is mailed more often than the limits allow, so every round has people of its own.
+    // Each round has its own recipients, so that no limit on mails is reached.
     let tag = fastrand::u32(..);
-    let name = |who: &str, round: usize| format!("{who}-{tag}-{round}");
-    let mut made = Vec::new();
+    let name = |user: &str, round: usize| format!("{user}-{tag}-{round}");
+    let mut created = Vec::new();
     for round in 0..count {
         let acme = fixtures.founds("ada");
         let mut invitation = Value::Null;
-        if needs.bob {
+        if setup.bob {
             fixtures.joins(&acme, "ada", &name("bob", round), Role::Owner);
         }
-        if needs.carl {
+        if setup.carl {
             fixtures.joins(&acme, "ada", &name("carl", round), Role::Owner);
         }
-        if let Some((sender, role)) = needs.ivy {
+        if let Some((sender, role)) = setup.ivy {
             let sender = if sender == "bob" { name("bob", round) } else { sender.to_owned() };
             fixtures.invites(&acme, &sender, &name("ivy", round), role);
             invitation = fixtures.invitation(&acme, &name("ivy", round));
         }
-        made.push((acme, invitation));
+        created.push((acme, invitation));
     }
     world.load(&fixtures).await;
     let ada = world.person("ada");
     let mut ready = Vec::new();
-    for (round, (acme, invitation)) in made.into_iter().enumerate() {
-        let [bob, carl, ivy] = ["bob", "carl", "ivy"].map(|who| world.person(&name(who, round)));
+    for (round, (acme, invitation)) in created.into_iter().enumerate() {
+        let [bob, carl, ivy] = ["bob", "carl", "ivy"].map(|user| world.person(&name(user, round)));
         let email = format!("{}@example.com", ivy.sub);
         let mail = world.laptop().mailbox().items(Some(&email)).pop();
         let token = mail.and_then(|mail| mail.token).unwrap_or_default();
@@ -106,30 +111,29 @@ async fn rounds(world: &World, policy: &Policy, count: usize, needs: Needs) -> V
     ready
 }
 
-/// Makes a racer for a round.
-type Make = fn(&Round) -> Racer;
+/// Makes a call for a round.
+type MakeCall = fn(&Round) -> AwsRequest;
 
-/// Lets all begin at the same moment, each on a task of its own; their answers, in the order given.
-async fn at_once<T: Send + 'static>(racers: Vec<Racer<T>>) -> Vec<T> {
-    let start = Arc::new(Barrier::new(racers.len()));
-    let mut racers: Vec<_> = racers.into_iter().enumerate().collect();
-    // Whoever comes to the barrier last is off first.
-    fastrand::shuffle(&mut racers);
-    let tasks = racers.into_iter().map(|(place, racer)| {
+/// Runs all calls at the same time, each in its own task. Returns their results in the order of `calls`.
+async fn run_at_once<T: Send + 'static>(calls: Vec<AwsRequest<T>>) -> Vec<T> {
+    let start = Arc::new(Barrier::new(calls.len()));
+    let mut calls: Vec<_> = calls.into_iter().enumerate().collect();
+    // The call that arrives at the barrier last starts first, so the order must be random.
+    fastrand::shuffle(&mut calls);
+    let tasks = calls.into_iter().map(|(index, call)| {
         let start = Arc::clone(&start);
         tokio::spawn(async move {
             start.wait().await;
-            (place, racer.await)
+            (index, call.await)
         })
     });
-    let answers = join_all(tasks.collect::<Vec<_>>()).await.into_iter().map(Result::unwrap);
-    answers.collect::<BTreeMap<_, _>>().into_values().collect()
+    let results = join_all(tasks.collect::<Vec<_>>()).await.into_iter().map(Result::unwrap);
+    results.collect::<BTreeMap<_, _>>().into_values().collect()
 }
 
-/// Lets `slow` go as far as its write, then all of `fast`, then `slow`'s write: it was decided on facts that
-/// are no more.
-async fn overtaken<T: Send + 'static>(world: &World, slow: Racer<T>, fast: Racer<T>) -> [T; 2] {
-    let held = world.wire().hold_action("TransactWriteItems");
+/// Runs `slow` up to its write, then all of `fast`, then the write of `slow`, which was decided on an old snapshot.
+async fn run_overtaken<T: Send + 'static>(world: &World, slow: AwsRequest<T>, fast: AwsRequest<T>) -> [T; 2] {
+    let held = world.wire().hold_api_request("TransactWriteItems");
     let slow = tokio::spawn(slow);
     held.arrived().await;
     let fast = fast.await;
@@ -137,26 +141,28 @@ async fn overtaken<T: Send + 'static>(world: &World, slow: Racer<T>, fast: Racer
     [slow.await.unwrap(), fast]
 }
 
-/// How often each combination of answers came.
+/// Counts how often each combination of responses occurred.
 #[derive(Default)]
-struct Tally(BTreeMap<Vec<String>, usize>);
+struct ResponseCounts(BTreeMap<Vec<String>, usize>);
 
-impl Tally {
-    /// Counts a round's answers.
-    fn count(&mut self, answers: Vec<String>) {
-        *self.0.entry(answers).or_default() += 1;
+impl ResponseCounts {
+    /// Adds the responses of one round.
+    fn add(&mut self, responses: Vec<String>) {
+        *self.0.entry(responses).or_default() += 1;
     }
 
-    /// Every combination that came is one of these. Which of them came, and how often, is up to chance; it
-    /// is printed for whoever wonders.
-    #[expect(clippy::print_stdout, reason = "cargo shows it when the test fails, or when asked to")]
+    /// Asserts that only these combinations occurred, and prints the counts. Chance decides which combinations occur.
+    #[expect(
+        clippy::print_stdout,
+        reason = "cargo shows the output if the test fails, and with `--nocapture`"
+    )]
     #[track_caller]
-    fn is_within(&self, allowed: &[&[&str]]) {
+    fn assert_allowed(&self, allowed: &[&[&str]]) {
         println!("{:#?}", self.0);
-        for answers in self.0.keys() {
-            assert!(allowed.iter().any(|allowed| allowed == answers), "{answers:?} in {:#?}", self.0);
+        for responses in self.0.keys() {
+            assert!(allowed.iter().any(|allowed| allowed == responses), "{responses:?} in {:#?}", self.0);
         }
-        assert!(self.0.values().sum::<usize>() >= often());
+        assert!(self.0.values().sum::<usize>() >= rounds_per_race());
     }
 }
 
@@ -168,38 +174,38 @@ async fn world_with(policy: &Policy) -> World {
     World::with(Options { policy: policy.clone(), ..Options::default() }).await
 }
 
-fn invites(round: &Round, by_bob: bool, names: &[&str]) -> Racer<Answer> {
+fn invites(round: &Round, by_bob: bool, names: &[&str]) -> AwsRequest<ApiResponse> {
     let tag = fastrand::u64(..);
     let emails: Vec<_> = names.iter().map(|name| format!("{name}-{tag}@example.com")).collect();
-    round.racer(|it| async move {
+    round.call(|it| async move {
         let emails: Vec<_> = emails.iter().map(String::as_str).collect();
         let sender = if by_bob { &it.bob } else { &it.ada };
         sender.invites(&it.acme, &emails, "member").await
     })
 }
 
-fn accepts(round: &Round) -> Racer {
-    round.tells(|it| async move { it.ivy.accepts(&it.token).await })
+fn accepts(round: &Round) -> AwsRequest {
+    round.summarized(|it| async move { it.ivy.accepts(&it.token).await })
 }
 
-fn declines(round: &Round) -> Racer {
-    round.tells(|it| async move { it.ivy.declines(&it.token).await })
+fn declines(round: &Round) -> AwsRequest {
+    round.summarized(|it| async move { it.ivy.declines(&it.token).await })
 }
 
 fn id(invitation: &Value) -> &str {
     invitation["id"].as_str().unwrap()
 }
 
-fn revokes(round: &Round) -> Racer {
-    round.tells(|it| async move { it.ada.revokes(&it.acme, id(&it.invitation)).await })
+fn revokes(round: &Round) -> AwsRequest {
+    round.summarized(|it| async move { it.ada.revokes(&it.acme, id(&it.invitation)).await })
 }
 
-fn resends(round: &Round) -> Racer {
-    round.tells(|it| async move { it.ada.resends(&it.acme, id(&it.invitation)).await })
+fn resends(round: &Round) -> AwsRequest {
+    round.summarized(|it| async move { it.ada.resends(&it.acme, id(&it.invitation)).await })
 }
 
-/// The schedule fires, for whoever it is asked by: `done`, or `early` if it is to be tried again.
-fn expires(world: &World, round: &Round) -> Racer {
+/// The schedule fires. The result is `done`, or `early` if `expire` must be retried.
+fn expires(world: &World, round: &Round) -> AwsRequest {
     let functions = Arc::clone(world.laptop().functions());
     let timer = timer(&round.acme, &round.invitation);
     Box::pin(async move {
@@ -211,8 +217,8 @@ fn expires(world: &World, round: &Round) -> Racer {
     })
 }
 
-/// The second passes in which the invitation can still be accepted.
-fn time_passes(world: &World) -> Racer {
+/// The clock advances by one second, after a random delay of up to 30 ms.
+fn advances_clock(world: &World) -> AwsRequest {
     let clock = world.laptop().clock().clone();
     let after = std::time::Duration::from_micros(fastrand::u64(..30_000));
     Box::pin(async move {
@@ -222,70 +228,73 @@ fn time_passes(world: &World) -> Racer {
     })
 }
 
-/// It is the last second in which the invitation can be accepted.
-fn is_almost_over(world: &World, round: &Round) {
-    let expires_at = harness::moment(&round.invitation["expires_at"]);
+/// Sets the clock to the last second in which the invitation can be accepted.
+fn set_clock_to_last_second(world: &World, round: &Round) {
+    let expires_at = harness::timestamp(&round.invitation["expires_at"]);
     let clock = world.laptop().clock();
     clock.set_offset(clock.offset() + expires_at.unix() - 1 - clock.now_unix()).unwrap();
 }
 
-/// The invitation's time is over, and whatever follows from that has happened.
-async fn is_over(world: &World, round: &Round) {
-    let expires_at = harness::moment(&round.invitation["expires_at"]);
+/// Sets the clock to the invitation's expiry, unless it is later already, and waits until the expiry is processed.
+async fn wait_for_expiry(world: &World, round: &Round) {
+    let expires_at = harness::timestamp(&round.invitation["expires_at"]);
     let clock = world.laptop().clock();
     let left = (expires_at.unix() - clock.now_unix()).max(0);
     clock.set_offset(clock.offset() + left).unwrap();
-    world.idle().await;
+    world.wait_until_idle().await;
 }
 
 async fn status(round: &Round) -> String {
-    round.ada.finds(&round.acme, &round.email).await["status"].as_str().unwrap().to_owned()
+    round.ada.finds_invitation(&round.acme, &round.email).await["status"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s13_invites_for_the_last_seat_have_one_winner() {
+async fn s13_one_of_the_invites_for_the_last_seat_succeeds() {
     let policy = seats(3);
     let world = world_with(&policy).await;
-    let mut tally = Tally::default();
-    for round in rounds(&world, &policy, often(), Needs { bob: true, ..Needs::default() }).await {
-        let racers =
+    let mut counts = ResponseCounts::default();
+    for round in rounds(&world, &policy, rounds_per_race(), Setup { bob: true, ..Setup::default() }).await {
+        let calls =
             ["a", "b", "c", "d"].iter().enumerate().map(|(n, name)| invites(&round, n % 2 == 0, &[name]));
-        let answers = at_once(racers.collect()).await;
-        for lost in answers.iter().filter(|answer| answer.status != 200) {
-            let lost = lost.clone().refused(409, "seats_exhausted");
-            assert_eq!(lost["seats"], json!({ "total": 3, "taken": 3, "free": 0 }));
+        let responses = run_at_once(calls.collect()).await;
+        for refused in responses.iter().filter(|response| response.status != 200) {
+            let problem = refused.clone().refused(409, "seats_exhausted");
+            assert_eq!(problem["seats"], json!({ "total": 3, "taken": 3, "free": 0 }));
         }
-        let mut answers: Vec<_> = answers.iter().map(told).collect();
-        answers.sort();
-        tally.count(answers);
+        let mut responses: Vec<_> = responses.iter().map(summary).collect();
+        responses.sort();
+        counts.add(responses);
         assert_eq!(round.ada.counts_seats(&round.acme).await, (3, 0));
     }
-    let lost = "409 seats_exhausted";
-    tally.is_within(&[&["200 invited", lost, lost, lost]]);
+    let refused = "409 seats_exhausted";
+    counts.assert_allowed(&[&["200 invited", refused, refused, refused]]);
     world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s13_an_invite_of_two_wins_both_last_seats_or_none() {
+async fn s13_an_invite_of_two_takes_both_last_seats_or_none() {
     let policy = seats(4);
     let world = world_with(&policy).await;
-    let mut tally = Tally::default();
-    for round in rounds(&world, &policy, often(), Needs { bob: true, ..Needs::default() }).await {
-        let racers = vec![
+    let mut counts = ResponseCounts::default();
+    for round in rounds(&world, &policy, rounds_per_race(), Setup { bob: true, ..Setup::default() }).await {
+        let calls = vec![
             invites(&round, false, &["a", "b"]),
             invites(&round, true, &["c"]),
             invites(&round, false, &["d"]),
         ];
-        tally.count(at_once(racers).await.iter().map(told).collect());
+        counts.add(run_at_once(calls).await.iter().map(summary).collect());
         assert_eq!(round.ada.counts_seats(&round.acme).await, (4, 0));
     }
-    let lost = "409 seats_exhausted";
-    tally.is_within(&[&["200 invited invited", lost, lost], &[lost, "200 invited", "200 invited"]]);
+    let refused = "409 seats_exhausted";
+    counts.assert_allowed(&[
+        &["200 invited invited", refused, refused],
+        &[refused, "200 invited", "200 invited"],
+    ]);
     world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s26_invites_for_the_last_places_of_a_day_or_an_hour_have_as_many_winners() {
+async fn s26_concurrent_invites_do_not_exceed_the_limits_per_day_or_hour() {
     let limits = [
         Limits { invitees_per_day: 3, ..Limits::default() },
         Limits { mails_per_hour: 3, ..Limits::default() },
@@ -293,50 +302,51 @@ async fn s26_invites_for_the_last_places_of_a_day_or_an_hour_have_as_many_winner
     for (limits, by_bob) in limits.into_iter().zip([true, false]) {
         let policy = Policy { limits: Some(limits), ..Policy::default() };
         let world = world_with(&policy).await;
-        let mut tally = Tally::default();
-        for round in rounds(&world, &policy, often(), Needs { bob: true, ..Needs::default() }).await {
-            let racers = (0..4).map(|n| invites(&round, by_bob && n % 2 == 0, &["a"])).collect();
-            let mut answers: Vec<_> = at_once(racers).await.iter().map(told).collect();
-            answers.sort();
-            tally.count(answers);
+        let mut counts = ResponseCounts::default();
+        for round in rounds(&world, &policy, rounds_per_race(), Setup { bob: true, ..Setup::default() }).await
+        {
+            let calls = (0..4).map(|n| invites(&round, by_bob && n % 2 == 0, &["a"])).collect();
+            let mut responses: Vec<_> = run_at_once(calls).await.iter().map(summary).collect();
+            responses.sort();
+            counts.add(responses);
             assert_eq!(round.ada.counts_seats(&round.acme).await.0, 5);
         }
-        let won = "200 invited";
-        tally.is_within(&[&[won, won, won, "429 too_many_invitations"]]);
+        let invited = "200 invited";
+        counts.assert_allowed(&[&[invited, invited, invited, "429 too_many_invitations"]]);
         world.finish().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn invites_of_one_address_make_one_record_one_mail_and_take_one_seat() {
+async fn concurrent_invites_of_one_address_create_one_record_and_mail_and_take_one_seat() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
-    let mut tally = Tally::default();
-    for round in rounds(&world, &policy, often(), Needs { bob: true, ..Needs::default() }).await {
+    let mut counts = ResponseCounts::default();
+    for round in rounds(&world, &policy, rounds_per_race(), Setup { bob: true, ..Setup::default() }).await {
         let by_ada = |it: Round| async move { it.ada.invites(&it.acme, &[&it.email], "member").await };
         let by_bob = |it: Round| async move { it.bob.invites(&it.acme, &[&it.email], "owner").await };
-        let racers = vec![round.tells(by_ada), round.tells(by_bob), round.tells(by_ada)];
-        let mut answers = at_once(racers).await;
-        answers.sort();
-        tally.count(answers);
+        let calls = vec![round.summarized(by_ada), round.summarized(by_bob), round.summarized(by_ada)];
+        let mut responses = run_at_once(calls).await;
+        responses.sort();
+        counts.add(responses);
         assert_eq!(round.ada.counts_seats(&round.acme).await.0, 3);
         assert_eq!(world.mails_to(&round.email).await.len(), 1);
     }
-    tally.is_within(&[&["200 already_invited", "200 already_invited", "200 invited"]]);
+    counts.assert_allowed(&[&["200 already_invited", "200 already_invited", "200 invited"]]);
     world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s14_accepts_of_one_link_by_one_user_make_one_membership() {
+async fn s14_concurrent_accepts_by_one_user_create_one_membership() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
-    let needs = Needs { ivy: Some(("ada", Role::Member)), ..Needs::default() };
-    for round in rounds(&world, &policy, often(), needs).await {
-        let accepts = || round.racer(|it| async move { it.ivy.accepts(&it.token).await });
-        let answers = at_once(vec![accepts(), accepts(), accepts()]).await;
-        let member = answers[0].clone().is(200);
-        for answer in answers {
-            assert_eq!(answer.is(200), member);
+    let setup = Setup { ivy: Some(("ada", Role::Member)), ..Setup::default() };
+    for round in rounds(&world, &policy, rounds_per_race(), setup).await {
+        let accepts = || round.call(|it| async move { it.ivy.accepts(&it.token).await });
+        let responses = run_at_once(vec![accepts(), accepts(), accepts()]).await;
+        let member = responses[0].clone().is(200);
+        for response in responses {
+            assert_eq!(response.is(200), member);
         }
         assert_eq!(round.ada.counts_seats(&round.acme).await.0, 2);
     }
@@ -344,127 +354,132 @@ async fn s14_accepts_of_one_link_by_one_user_make_one_membership() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s14_one_link_makes_one_member_whoever_holds_the_address() {
+async fn s14_concurrent_accepts_by_two_users_of_one_address_create_one_member() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
-    let mut tally = Tally::default();
-    let needs = Needs { ivy: Some(("ada", Role::Owner)), ..Needs::default() };
-    for round in rounds(&world, &policy, often(), needs).await {
+    let mut counts = ResponseCounts::default();
+    let setup = Setup { ivy: Some(("ada", Role::Owner)), ..Setup::default() };
+    for round in rounds(&world, &policy, rounds_per_race(), setup).await {
         let claims = json!({ "email": round.email, "email_verified": true });
         let other = world.signed_in(&format!("other-{}", round.ivy.sub), claims);
-        let by_other = round.tells(|it| async move { other.accepts(&it.token).await });
-        tally.count(at_once(vec![accepts(&round), by_other]).await);
+        let by_other = round.summarized(|it| async move { other.accepts(&it.token).await });
+        counts.add(run_at_once(vec![accepts(&round), by_other]).await);
         assert_eq!(round.ada.counts_seats(&round.acme).await.0, 2);
     }
-    let lost = "410 invitation_accepted";
-    tally.is_within(&[&["200", lost], &[lost, "200"]]);
+    let refused = "410 invitation_accepted";
+    counts.assert_allowed(&[&["200", refused], &[refused, "200"]]);
     world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s14_one_user_joins_once_whatever_addresses_they_have() {
+async fn s14_a_user_who_accepts_for_two_addresses_at_once_joins_once() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
-    let mut tally = Tally::default();
-    let needs = Needs { ivy: Some(("ada", Role::Member)), ..Needs::default() };
-    for round in rounds(&world, &policy, often(), needs).await {
+    let mut counts = ResponseCounts::default();
+    let setup = Setup { ivy: Some(("ada", Role::Member)), ..Setup::default() };
+    for round in rounds(&world, &policy, rounds_per_race(), setup).await {
         let email = format!("also-{}", round.email);
         world.invited(&round.acme, &round.ada, &email, "owner").await;
         let token = world.token_for(&email).await;
         let claims = json!({ "email": email, "email_verified": true });
-        let also = world.signed_in(&round.ivy.sub, claims);
-        let by_the_other = round.tells(|_| async move { also.accepts(&token).await });
-        tally.count(at_once(vec![accepts(&round), by_the_other]).await);
-        // The other invitation still waits, and holds its seat.
+        let other = world.signed_in(&round.ivy.sub, claims);
+        let by_other = round.summarized(|_| async move { other.accepts(&token).await });
+        counts.add(run_at_once(vec![accepts(&round), by_other]).await);
+        // The invitation that was not accepted is still pending, and keeps its seat.
         assert_eq!(round.ada.counts_seats(&round.acme).await.0, 3);
     }
-    let lost = "409 already_member";
-    tally.is_within(&[&["200", lost], &[lost, "200"]]);
+    let refused = "409 already_member";
+    counts.assert_allowed(&[&["200", refused], &[refused, "200"]]);
     world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s09_an_invitation_is_accepted_or_revoked_never_both() {
+async fn s09_an_invitation_is_accepted_or_revoked_but_not_both() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
-    let mut tally = Tally::default();
-    let needs = Needs { ivy: Some(("ada", Role::Member)), ..Needs::default() };
-    for round in rounds(&world, &policy, often(), needs).await {
-        let answers = at_once(vec![accepts(&round), revokes(&round)]).await;
-        let taken = if answers[0] == "200" { 2 } else { 1 };
+    let mut counts = ResponseCounts::default();
+    let setup = Setup { ivy: Some(("ada", Role::Member)), ..Setup::default() };
+    for round in rounds(&world, &policy, rounds_per_race(), setup).await {
+        let responses = run_at_once(vec![accepts(&round), revokes(&round)]).await;
+        let taken = if responses[0] == "200" { 2 } else { 1 };
         assert_eq!(round.ada.counts_seats(&round.acme).await.0, taken);
-        tally.count(answers);
+        counts.add(responses);
     }
-    tally.is_within(&[&["200", "409 invitation_not_pending accepted"], &["410 invitation_revoked", "204"]]);
+    counts.assert_allowed(&[
+        &["200", "409 invitation_not_pending accepted"],
+        &["410 invitation_revoked", "204"],
+    ]);
     world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s10_a_link_is_accepted_or_superseded_never_both() {
+async fn s10_a_link_is_accepted_or_superseded_but_not_both() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
-    let mut tally = Tally::default();
-    let needs = Needs { ivy: Some(("ada", Role::Member)), ..Needs::default() };
-    let rounds = rounds(&world, &policy, often(), needs).await;
-    // Nobody is mailed twice within a minute.
-    world.passes(61).await;
+    let mut counts = ResponseCounts::default();
+    let setup = Setup { ivy: Some(("ada", Role::Member)), ..Setup::default() };
+    let rounds = rounds(&world, &policy, rounds_per_race(), setup).await;
+    // An address gets at most one mail per minute.
+    world.advance(61).await;
     for round in rounds {
-        let answers = at_once(vec![accepts(&round), resends(&round)]).await;
-        if answers[1] == "200" {
+        let responses = run_at_once(vec![accepts(&round), resends(&round)]).await;
+        if responses[1] == "200" {
             round.ivy.accepts(&world.token_for(&round.email).await).await.is(200);
         }
         assert_eq!(round.ada.counts_seats(&round.acme).await.0, 2);
-        tally.count(answers);
+        counts.add(responses);
     }
-    tally
-        .is_within(&[&["200", "409 invitation_not_pending accepted"], &["410 invitation_superseded", "200"]]);
+    counts.assert_allowed(&[
+        &["200", "409 invitation_not_pending accepted"],
+        &["410 invitation_superseded", "200"],
+    ]);
     world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s12_at_the_border_an_invitation_is_accepted_or_expires_never_both() {
+async fn s12_at_its_expiry_an_invitation_is_accepted_or_expires_but_not_both() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
-    let mut tally = Tally::default();
-    let needs = Needs { ivy: Some(("ada", Role::Member)), ..Needs::default() };
-    for _ in 0..often() {
-        let round = rounds(&world, &policy, 1, needs).await.remove(0);
-        is_almost_over(&world, &round);
-        let racers = vec![accepts(&round), expires(&world, &round), time_passes(&world)];
-        let mut answers = at_once(racers).await;
-        answers.pop();
-        is_over(&world, &round).await;
-        let (taken, stands) = if answers[0] == "200" { (2, "accepted") } else { (1, "expired") };
+    let mut counts = ResponseCounts::default();
+    let setup = Setup { ivy: Some(("ada", Role::Member)), ..Setup::default() };
+    for _ in 0..rounds_per_race() {
+        let round = rounds(&world, &policy, 1, setup).await.remove(0);
+        set_clock_to_last_second(&world, &round);
+        let calls = vec![accepts(&round), expires(&world, &round), advances_clock(&world)];
+        let mut responses = run_at_once(calls).await;
+        responses.pop();
+        wait_for_expiry(&world, &round).await;
+        let (taken, expected) = if responses[0] == "200" { (2, "accepted") } else { (1, "expired") };
         assert_eq!(round.ada.counts_seats(&round.acme).await.0, taken);
-        assert_eq!(status(&round).await, stands);
-        tally.count(answers);
+        assert_eq!(status(&round).await, expected);
+        counts.add(responses);
     }
-    let late = "410 invitation_expired";
-    tally.is_within(&[&["200", "done"], &["200", "early"], &[late, "done"], &[late, "early"]]);
+    let refused = "410 invitation_expired";
+    counts.assert_allowed(&[&["200", "done"], &["200", "early"], &[refused, "done"], &[refused, "early"]]);
     world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s16_revoked_declined_and_expired_at_once_gives_the_seat_back_once() {
+async fn s16_revoke_decline_and_expiry_at_once_return_the_seat_once() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
-    let mut tally = Tally::default();
-    let needs = Needs { ivy: Some(("ada", Role::Member)), ..Needs::default() };
-    for _ in 0..often() {
-        let round = rounds(&world, &policy, 1, needs).await.remove(0);
-        is_almost_over(&world, &round);
-        let racers = vec![revokes(&round), declines(&round), expires(&world, &round), time_passes(&world)];
-        let mut answers = at_once(racers).await;
-        answers.pop();
-        is_over(&world, &round).await;
+    let mut counts = ResponseCounts::default();
+    let setup = Setup { ivy: Some(("ada", Role::Member)), ..Setup::default() };
+    for _ in 0..rounds_per_race() {
+        let round = rounds(&world, &policy, 1, setup).await.remove(0);
+        set_clock_to_last_second(&world, &round);
+        let calls = vec![revokes(&round), declines(&round), expires(&world, &round), advances_clock(&world)];
+        let mut responses = run_at_once(calls).await;
+        responses.pop();
+        wait_for_expiry(&world, &round).await;
         assert_eq!(round.ada.counts_seats(&round.acme).await, (1, 999));
-        let stands = match (answers[0].as_str(), answers[1].as_str()) {
+        let expected = match (responses[0].as_str(), responses[1].as_str()) {
             ("204", _) => "revoked",
             (_, "204") => "declined",
             _ => "expired",
         };
-        assert_eq!(status(&round).await, stands);
-        tally.count(answers);
+        assert_eq!(status(&round).await, expected);
+        counts.add(responses);
     }
     let (expired, declined) = ("409 invitation_not_pending expired", "409 invitation_not_pending declined");
     let allowed = [
@@ -478,25 +493,25 @@ async fn s16_revoked_declined_and_expired_at_once_gives_the_seat_back_once() {
         .iter()
         .flat_map(|[revoke, decline]| ["done", "early"].map(|it| [*revoke, *decline, it]))
         .collect();
-    tally.is_within(&allowed.iter().map(<[&str; 3]>::as_slice).collect::<Vec<_>>());
+    counts.assert_allowed(&allowed.iter().map(<[&str; 3]>::as_slice).collect::<Vec<_>>());
     world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s16_revoked_and_declined_twice_at_once_gives_the_seat_back_once() {
+async fn s16_two_revokes_and_two_declines_at_once_return_the_seat_once() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
-    let mut tally = Tally::default();
-    let needs = Needs { ivy: Some(("ada", Role::Member)), ..Needs::default() };
-    for round in rounds(&world, &policy, often(), needs).await {
-        let racers = vec![revokes(&round), declines(&round), revokes(&round), declines(&round)];
-        let mut answers = at_once(racers).await;
-        answers.sort();
-        tally.count(answers);
+    let mut counts = ResponseCounts::default();
+    let setup = Setup { ivy: Some(("ada", Role::Member)), ..Setup::default() };
+    for round in rounds(&world, &policy, rounds_per_race(), setup).await {
+        let calls = vec![revokes(&round), declines(&round), revokes(&round), declines(&round)];
+        let mut responses = run_at_once(calls).await;
+        responses.sort();
+        counts.add(responses);
         assert_eq!(round.ada.counts_seats(&round.acme).await, (1, 999));
     }
     let (declined, revoked) = ("409 invitation_not_pending declined", "409 invitation_not_pending revoked");
-    tally.is_within(&[
+    counts.assert_allowed(&[
         &["204", revoked, "410 invitation_revoked", "410 invitation_revoked"],
         &["204", declined, declined, "410 invitation_declined"],
     ]);
@@ -504,130 +519,156 @@ async fn s16_revoked_and_declined_twice_at_once_gives_the_seat_back_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn at_the_border_a_resent_invitation_holds_one_seat_expired_before_or_not() {
+async fn a_resend_at_the_expiry_leaves_one_pending_invitation_with_one_seat() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
-    let mut tally = Tally::default();
-    let needs = Needs { ivy: Some(("ada", Role::Member)), ..Needs::default() };
-    for _ in 0..often() {
-        let round = rounds(&world, &policy, 1, needs).await.remove(0);
-        is_almost_over(&world, &round);
-        let racers = vec![resends(&round), expires(&world, &round), time_passes(&world)];
-        let mut answers = at_once(racers).await;
-        answers.pop();
-        is_over(&world, &round).await;
+    let mut counts = ResponseCounts::default();
+    let setup = Setup { ivy: Some(("ada", Role::Member)), ..Setup::default() };
+    for _ in 0..rounds_per_race() {
+        let round = rounds(&world, &policy, 1, setup).await.remove(0);
+        set_clock_to_last_second(&world, &round);
+        let calls = vec![resends(&round), expires(&world, &round), advances_clock(&world)];
+        let mut responses = run_at_once(calls).await;
+        responses.pop();
+        wait_for_expiry(&world, &round).await;
         assert_eq!(round.ada.counts_seats(&round.acme).await.0, 2);
         assert_eq!(status(&round).await, "pending");
-        tally.count(answers);
+        counts.add(responses);
     }
-    tally.is_within(&[&["200", "done"], &["200", "early"]]);
+    counts.assert_allowed(&[&["200", "done"], &["200", "early"]]);
     world.finish().await;
 }
 
-/// What an owner does that may leave the organization without one.
+/// An operation that can remove an organization's last owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Deed {
-    Demotes(&'static str),
-    Removes(&'static str),
+enum Operation {
+    Demote(&'static str),
+    Remove(&'static str),
 }
 
-impl Deed {
-    /// As `who`'s deed.
-    fn of(self, who: &'static str, round: &Round) -> Racer {
-        round.tells(move |it| async move {
+impl Operation {
+    /// Returns the call in which `caller` does the operation.
+    fn by(self, caller: &'static str, round: &Round) -> AwsRequest {
+        round.summarized(move |it| async move {
             let person = |name| match name {
                 "ada" => &it.ada,
                 "bob" => &it.bob,
                 _ => &it.carl,
             };
-            let who = person(who);
+            let caller = person(caller);
             match self {
-                Self::Demotes(whom) => who.edits(&it.acme, &person(whom).sub, "member").await,
-                Self::Removes(whom) => who.removes(&it.acme, &person(whom).sub).await,
+                Self::Demote(user) => caller.edits_role(&it.acme, &person(user).sub, "member").await,
+                Self::Remove(user) => caller.removes(&it.acme, &person(user).sub).await,
             }
         })
     }
 }
 
-/// Who does what.
-type Act = (&'static str, Deed);
+/// A caller and an operation.
+type OperationBy = (&'static str, Operation);
 
-/// A way in which two owners can get at each other, or at themselves.
-struct Path {
-    acts: [Act; 2],
-    /// What they are answered if the first one's deed is done first.
+/// Two operations of the only owners, Ada and Bob, on each other or on themselves.
+struct OwnerRace {
+    operations: [OperationBy; 2],
+    /// The responses if the first operation commits first.
     first: [&'static str; 2],
-    /// What they are answered if the second one's is.
+    /// The responses if the second operation commits first.
     second: [&'static str; 2],
 }
 
-const fn path(one: Act, other: Act, first: [&'static str; 2], second: [&'static str; 2]) -> Path {
-    Path { acts: [one, other], first, second }
+/// Returns an [`OwnerRace`], for a compact table.
+const fn race(
+    one: OperationBy,
+    other: OperationBy,
+    first: [&'static str; 2],
+    second: [&'static str; 2],
+) -> OwnerRace {
+    OwnerRace { operations: [one, other], first, second }
 }
 
-/// Every such way.
-const PATHS: [Path; 8] = {
-    use Deed::{Demotes, Removes};
+/// All races that could leave the organization without an owner.
+const OWNER_RACES: [OwnerRace; 8] = {
+    use Operation::{Demote, Remove};
     [
-        path(("ada", Demotes("bob")), ("bob", Demotes("ada")), ["200", MEMBER], [MEMBER, "200"]),
-        path(("ada", Removes("bob")), ("bob", Removes("ada")), ["204", GONE], [GONE, "204"]),
-        path(("ada", Removes("ada")), ("bob", Removes("bob")), ["204", LAST], [LAST, "204"]),
-        path(("ada", Demotes("ada")), ("bob", Demotes("bob")), ["200", LAST], [LAST, "200"]),
-        path(("ada", Demotes("bob")), ("bob", Removes("bob")), ["200", "204"], [NOBODY, "204"]),
-        path(("ada", Demotes("bob")), ("ada", Removes("ada")), ["200", LAST], [GONE, "204"]),
-        path(("ada", Demotes("bob")), ("bob", Removes("ada")), ["200", MEMBER], [GONE, "204"]),
-        path(("ada", Removes("bob")), ("ada", Demotes("ada")), ["204", LAST], [MEMBER, "200"]),
+        race(
+            ("ada", Demote("bob")),
+            ("bob", Demote("ada")),
+            ["200", OWNER_REQUIRED],
+            [OWNER_REQUIRED, "200"],
+        ),
+        race(
+            ("ada", Remove("bob")),
+            ("bob", Remove("ada")),
+            ["204", ORGANIZATION_NOT_FOUND],
+            [ORGANIZATION_NOT_FOUND, "204"],
+        ),
+        race(("ada", Remove("ada")), ("bob", Remove("bob")), ["204", LAST_OWNER], [LAST_OWNER, "204"]),
+        race(("ada", Demote("ada")), ("bob", Demote("bob")), ["200", LAST_OWNER], [LAST_OWNER, "200"]),
+        race(("ada", Demote("bob")), ("bob", Remove("bob")), ["200", "204"], [MEMBER_NOT_FOUND, "204"]),
+        race(
+            ("ada", Demote("bob")),
+            ("ada", Remove("ada")),
+            ["200", LAST_OWNER],
+            [ORGANIZATION_NOT_FOUND, "204"],
+        ),
+        race(
+            ("ada", Demote("bob")),
+            ("bob", Remove("ada")),
+            ["200", OWNER_REQUIRED],
+            [ORGANIZATION_NOT_FOUND, "204"],
+        ),
+        race(("ada", Remove("bob")), ("ada", Demote("ada")), ["204", LAST_OWNER], [OWNER_REQUIRED, "200"]),
     ]
 };
-const MEMBER: &str = "403 owner_required";
-const GONE: &str = "404 organization_not_found";
-const NOBODY: &str = "404 member_not_found";
-const LAST: &str = "409 last_owner";
+const OWNER_REQUIRED: &str = "403 owner_required";
+const ORGANIZATION_NOT_FOUND: &str = "404 organization_not_found";
+const MEMBER_NOT_FOUND: &str = "404 member_not_found";
+const LAST_OWNER: &str = "409 last_owner";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s17_two_owners_at_once_leave_one_on_every_path() {
+async fn s17_one_owner_stays_in_every_race_of_two_owners() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
-    let needs = Needs { bob: true, ..Needs::default() };
-    for Path { acts, first, second } in PATHS {
-        let mut tally = Tally::default();
-        for round in rounds(&world, &policy, often(), needs).await {
-            let racers = acts.iter().map(|(who, deed)| deed.of(who, &round));
-            tally.count(at_once(racers.collect()).await);
+    let setup = Setup { bob: true, ..Setup::default() };
+    for OwnerRace { operations, first, second } in OWNER_RACES {
+        let mut counts = ResponseCounts::default();
+        for round in rounds(&world, &policy, rounds_per_race(), setup).await {
+            let calls = operations.iter().map(|(caller, operation)| operation.by(caller, &round));
+            counts.add(run_at_once(calls.collect()).await);
         }
-        tally.is_within(&[&first, &second]);
+        counts.assert_allowed(&[&first, &second]);
         assert_eq!(world.records().await.violations(), []);
     }
     world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s08_a_sender_is_demoted_or_removed_before_the_accept_or_after_it() {
+async fn s08_an_accept_succeeds_only_before_the_demotion_or_removal_of_its_sender() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
-    let needs = Needs { bob: true, ivy: Some(("bob", Role::Owner)), ..Needs::default() };
-    for (deed, done) in [(Deed::Demotes("bob"), "200"), (Deed::Removes("bob"), "204")] {
-        let mut tally = Tally::default();
-        for round in rounds(&world, &policy, often(), needs).await {
-            let answers = at_once(vec![deed.of("ada", &round), accepts(&round)]).await;
-            let stands = if answers[1] == "200" { "accepted" } else { "pending" };
-            assert_eq!(status(&round).await, stands);
-            tally.count(answers);
+    let setup = Setup { bob: true, ivy: Some(("bob", Role::Owner)), ..Setup::default() };
+    for (operation, success) in [(Operation::Demote("bob"), "200"), (Operation::Remove("bob"), "204")] {
+        let mut counts = ResponseCounts::default();
+        for round in rounds(&world, &policy, rounds_per_race(), setup).await {
+            let responses = run_at_once(vec![operation.by("ada", &round), accepts(&round)]).await;
+            let expected = if responses[1] == "200" { "accepted" } else { "pending" };
+            assert_eq!(status(&round).await, expected);
+            counts.add(responses);
         }
-        tally.is_within(&[&[done, "200"], &[done, "409 sender_lost_authority"]]);
+        counts.assert_allowed(&[&[success, "200"], &[success, "409 sender_lost_authority"]]);
         assert_eq!(world.records().await.violations(), []);
     }
     world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s08_s09_s10_s17_whoever_is_overtaken_decides_again_on_what_is_true_then() {
+async fn s08_s09_s10_s17_an_overtaken_call_decides_again_on_the_new_state() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
-    let needs = Needs { bob: true, ivy: Some(("bob", Role::Owner)), ..Needs::default() };
-    let demotes_bob: Make = |round| Deed::Demotes("bob").of("ada", round);
-    let removes_bob: Make = |round| Deed::Removes("bob").of("ada", round);
-    let races: [(Make, Make, [&str; 2]); 12] = [
+    let setup = Setup { bob: true, ivy: Some(("bob", Role::Owner)), ..Setup::default() };
+    let demotes_bob: MakeCall = |round| Operation::Demote("bob").by("ada", round);
+    let removes_bob: MakeCall = |round| Operation::Remove("bob").by("ada", round);
+    let races: [(MakeCall, MakeCall, [&str; 2]); 12] = [
         (accepts, revokes, ["410 invitation_revoked", "204"]),
         (revokes, accepts, ["409 invitation_not_pending accepted", "200"]),
         (accepts, resends, ["410 invitation_superseded", "200"]),
@@ -641,56 +682,56 @@ async fn s08_s09_s10_s17_whoever_is_overtaken_decides_again_on_what_is_true_then
         (accepts, demotes_bob, ["409 sender_lost_authority", "200"]),
         (accepts, removes_bob, ["409 sender_lost_authority", "204"]),
     ];
-    let rounds_of_invitations = rounds(&world, &policy, races.len(), needs).await;
-    world.passes(61).await;
+    let rounds_of_invitations = rounds(&world, &policy, races.len(), setup).await;
+    world.advance(61).await;
     for ((slow, fast, expected), round) in races.iter().zip(&rounds_of_invitations) {
-        let answers = overtaken(&world, slow(round), fast(round)).await;
-        assert_eq!(answers, *expected);
-        world.idle().await;
+        let responses = run_overtaken(&world, slow(round), fast(round)).await;
+        assert_eq!(responses, *expected);
+        world.wait_until_idle().await;
     }
-    let needs = Needs { bob: true, ..Needs::default() };
-    let rounds_of_owners = rounds(&world, &policy, 2 * PATHS.len(), needs).await;
-    for (path, rounds) in PATHS.iter().zip(rounds_of_owners.chunks(2)) {
-        let Path { acts: [(one, deed), (other, counter)], first, second } = path;
-        let (one, other) = (|round| deed.of(one, round), |round| counter.of(other, round));
-        let [slow, fast] = overtaken(&world, one(&rounds[0]), other(&rounds[0])).await;
-        assert_eq!([slow, fast], *second, "{:?}", path.acts);
-        let [slow, fast] = overtaken(&world, other(&rounds[1]), one(&rounds[1])).await;
-        assert_eq!([fast, slow], *first, "{:?}", path.acts);
+    let setup = Setup { bob: true, ..Setup::default() };
+    let rounds_of_owners = rounds(&world, &policy, 2 * OWNER_RACES.len(), setup).await;
+    for (race, rounds) in OWNER_RACES.iter().zip(rounds_of_owners.chunks(2)) {
+        let OwnerRace { operations: [(first_caller, one), (second_caller, other)], first, second } = race;
+        let (one, other) = (|round| one.by(first_caller, round), |round| other.by(second_caller, round));
+        let [slow, fast] = run_overtaken(&world, one(&rounds[0]), other(&rounds[0])).await;
+        assert_eq!([slow, fast], *second, "{:?}", race.operations);
+        let [slow, fast] = run_overtaken(&world, other(&rounds[1]), one(&rounds[1])).await;
+        assert_eq!([fast, slow], *first, "{:?}", race.operations);
     }
     world.finish().await;
 }
 
-/// There is a third owner, so that nothing but bob's own standing is in the way of what bob does.
+/// Carl is a third owner, so that Bob's operations are refused only because Bob was demoted or removed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s05_s31_whoever_is_demoted_or_removed_meanwhile_does_nothing_any_more() {
+async fn s05_s31_a_caller_who_is_demoted_or_removed_meanwhile_is_refused() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
-    let needs = Needs { bob: true, carl: true, ivy: Some(("ada", Role::Owner)) };
-    let demotes_carl: Make = |round| Deed::Demotes("carl").of("bob", round);
-    let removes_carl: Make = |round| Deed::Removes("carl").of("bob", round);
-    let invites_an_owner: Make = |round| {
-        round.tells(|it| async move { it.bob.invites(&it.acme, &["new@example.com"], "owner").await })
+    let setup = Setup { bob: true, carl: true, ivy: Some(("ada", Role::Owner)) };
+    let demotes_carl: MakeCall = |round| Operation::Demote("carl").by("bob", round);
+    let removes_carl: MakeCall = |round| Operation::Remove("carl").by("bob", round);
+    let invites_an_owner: MakeCall = |round| {
+        round.summarized(|it| async move { it.bob.invites(&it.acme, &["new@example.com"], "owner").await })
     };
-    let resends_to_ivy: Make =
-        |round| round.tells(|it| async move { it.bob.resends(&it.acme, id(&it.invitation)).await });
-    let revokes_ivys: Make =
-        |round| round.tells(|it| async move { it.bob.revokes(&it.acme, id(&it.invitation)).await });
-    let ungrantable = "403 role_not_grantable";
-    let acts: [(Make, &str); 5] = [
-        (demotes_carl, MEMBER),
-        (removes_carl, MEMBER),
-        (invites_an_owner, ungrantable),
-        (resends_to_ivy, ungrantable),
-        (revokes_ivys, ungrantable),
+    let resends_to_ivy: MakeCall =
+        |round| round.summarized(|it| async move { it.bob.resends(&it.acme, id(&it.invitation)).await });
+    let revokes_ivys: MakeCall =
+        |round| round.summarized(|it| async move { it.bob.revokes(&it.acme, id(&it.invitation)).await });
+    let not_grantable = "403 role_not_grantable";
+    let calls: [(MakeCall, &str); 5] = [
+        (demotes_carl, OWNER_REQUIRED),
+        (removes_carl, OWNER_REQUIRED),
+        (invites_an_owner, not_grantable),
+        (resends_to_ivy, not_grantable),
+        (revokes_ivys, not_grantable),
     ];
-    let rounds = rounds(&world, &policy, 2 * acts.len(), needs).await;
-    world.passes(61).await;
-    for ((act, demoted), rounds) in acts.into_iter().zip(rounds.chunks(2)) {
-        let demotes = Deed::Demotes("bob").of("ada", &rounds[0]);
-        assert_eq!(overtaken(&world, act(&rounds[0]), demotes).await, [demoted, "200"]);
-        let removes = Deed::Removes("bob").of("ada", &rounds[1]);
-        assert_eq!(overtaken(&world, act(&rounds[1]), removes).await, [GONE, "204"]);
+    let rounds = rounds(&world, &policy, 2 * calls.len(), setup).await;
+    world.advance(61).await;
+    for ((call, if_demoted), rounds) in calls.into_iter().zip(rounds.chunks(2)) {
+        let demotes = Operation::Demote("bob").by("ada", &rounds[0]);
+        assert_eq!(run_overtaken(&world, call(&rounds[0]), demotes).await, [if_demoted, "200"]);
+        let removes = Operation::Remove("bob").by("ada", &rounds[1]);
+        assert_eq!(run_overtaken(&world, call(&rounds[1]), removes).await, [ORGANIZATION_NOT_FOUND, "204"]);
         for round in rounds {
             assert_eq!(status(round).await, "pending");
             let owners = round.ada.lists_members(&round.acme, "?role=owner").await.items();
@@ -700,59 +741,64 @@ async fn s05_s31_whoever_is_demoted_or_removed_meanwhile_does_nothing_any_more()
     world.finish().await;
 }
 
-/// The count of owners alone would let all of this pass: there are enough.
+/// There are three owners, so the guard on the number of owners always holds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s17_whoever_goes_or_changes_is_counted_by_the_role_they_have_then() {
+async fn s17_the_owner_count_uses_the_role_at_the_commit() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
-    let needs = Needs { bob: true, carl: true, ..Needs::default() };
+    let setup = Setup { bob: true, carl: true, ..Setup::default() };
     let edits = |round: &Round, role: &'static str| {
-        round.tells(move |it| async move { it.ada.edits(&it.acme, &it.bob.sub, role).await })
+        round.summarized(move |it| async move { it.ada.edits_role(&it.acme, &it.bob.sub, role).await })
     };
-    let goes = |round: &Round| Deed::Removes("bob").of("ada", round);
-    let leaves = |round: &Round| Deed::Removes("bob").of("bob", round);
-    let rounds = rounds(&world, &policy, 8, needs).await;
+    let removes_bob = |round: &Round| Operation::Remove("bob").by("ada", round);
+    let leaves = |round: &Round| Operation::Remove("bob").by("bob", round);
+    let rounds = rounds(&world, &policy, 8, setup).await;
     for (rounds, (was, becomes)) in rounds.chunks(4).zip([("owner", "member"), ("member", "owner")]) {
         for round in rounds {
             assert_eq!(edits(round, was).await, "200");
         }
         let changes = |round| edits(round, becomes);
-        let [removed, left, edited, gone] = rounds else { panic!("four rounds each") };
-        assert_eq!(overtaken(&world, goes(removed), changes(removed)).await, ["204", "200"]);
-        assert_eq!(overtaken(&world, leaves(left), changes(left)).await, ["204", "200"]);
-        assert_eq!(overtaken(&world, changes(edited), changes(edited)).await, ["200", "200"]);
-        assert_eq!(overtaken(&world, changes(gone), goes(gone)).await, [NOBODY, "204"]);
+        let [removed, left, edited, removed_first] = rounds else { panic!("four rounds per change") };
+        assert_eq!(run_overtaken(&world, removes_bob(removed), changes(removed)).await, ["204", "200"]);
+        assert_eq!(run_overtaken(&world, leaves(left), changes(left)).await, ["204", "200"]);
+        assert_eq!(run_overtaken(&world, changes(edited), changes(edited)).await, ["200", "200"]);
+        assert_eq!(
+            run_overtaken(&world, changes(removed_first), removes_bob(removed_first)).await,
+            [MEMBER_NOT_FOUND, "204"]
+        );
         assert_eq!(world.records().await.violations(), [], "from {was} to {becomes}");
     }
     world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s13_an_overtaken_invite_finds_the_seat_or_the_address_taken() {
+async fn s13_an_overtaken_invite_does_not_exceed_seats_or_duplicate_an_invitation() {
     let policy = seats(2);
     let world = world_with(&policy).await;
-    let [seat, address] = rounds(&world, &policy, 2, Needs::default()).await.try_into().ok().unwrap();
-    let [slow, fast] = overtaken(&world, invites(&seat, false, &["a"]), invites(&seat, false, &["b"])).await;
+    let [seat, address] = rounds(&world, &policy, 2, Setup::default()).await.try_into().ok().unwrap();
+    let [slow, fast] =
+        run_overtaken(&world, invites(&seat, false, &["a"]), invites(&seat, false, &["b"])).await;
     slow.refused(409, "seats_exhausted");
     fast.is(200);
     let invites =
-        || address.tells(|it| async move { it.ada.invites(&it.acme, &[&it.email], "member").await });
-    assert_eq!(overtaken(&world, invites(), invites()).await, ["200 already_invited", "200 invited"]);
+        || address.summarized(|it| async move { it.ada.invites(&it.acme, &[&it.email], "member").await });
+    assert_eq!(run_overtaken(&world, invites(), invites()).await, ["200 already_invited", "200 invited"]);
     world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn an_overtaken_expiry_closes_nothing_that_is_not_due() {
+async fn an_overtaken_expiry_does_not_close_a_resent_or_new_invitation() {
     let policy = Policy::default();
     let world = world_with(&policy).await;
-    let needs = Needs { ivy: Some(("ada", Role::Member)), ..Needs::default() };
-    let [resent, anew, closed] = rounds(&world, &policy, 3, needs).await.try_into().ok().unwrap();
-    for round in [&resent, &anew, &closed] {
-        world.loses_schedule(&round.acme, &round.invitation).await;
+    let setup = Setup { ivy: Some(("ada", Role::Member)), ..Setup::default() };
+    let [resent, invited_again, closed] = rounds(&world, &policy, 3, setup).await.try_into().ok().unwrap();
+    for round in [&resent, &invited_again, &closed] {
+        world.delete_schedule(&round.acme, &round.invitation).await;
     }
-    world.passes(48 * 60 * 60).await;
-    let late = |round: &Round, fast: Racer| {
-        let (held, expires) = (world.wire().hold_work("TransactWriteItems"), expires(&world, round));
+    world.advance(48 * 60 * 60).await;
+    let overtake_expiry = |round: &Round, fast: AwsRequest| {
+        let (held, expires) =
+            (world.wire().hold_background_request("TransactWriteItems"), expires(&world, round));
         async move {
             let slow = tokio::spawn(expires);
             held.arrived().await;
@@ -761,16 +807,17 @@ async fn an_overtaken_expiry_closes_nothing_that_is_not_due() {
             [slow.await.unwrap(), fast]
         }
     };
-    assert_eq!(late(&resent, resends(&resent)).await, ["done", "200"]);
-    world.idle().await;
-    let invites = anew.tells(|it| async move { it.ada.invites(&it.acme, &[&it.email], "owner").await });
-    assert_eq!(late(&anew, invites).await, ["done", "200 invited"]);
-    world.idle().await;
-    for round in [&resent, &anew] {
+    assert_eq!(overtake_expiry(&resent, resends(&resent)).await, ["done", "200"]);
+    world.wait_until_idle().await;
+    let invites =
+        invited_again.summarized(|it| async move { it.ada.invites(&it.acme, &[&it.email], "owner").await });
+    assert_eq!(overtake_expiry(&invited_again, invites).await, ["done", "200 invited"]);
+    world.wait_until_idle().await;
+    for round in [&resent, &invited_again] {
         assert_eq!(status(round).await, "pending");
         assert_eq!(round.ada.counts_seats(&round.acme).await.0, 2);
     }
-    assert_eq!(late(&closed, expires(&world, &closed)).await, ["done", "done"]);
+    assert_eq!(overtake_expiry(&closed, expires(&world, &closed)).await, ["done", "done"]);
     assert_eq!(closed.ada.counts_seats(&closed.acme).await.0, 1);
     world.finish().await;
 }

@@ -4,7 +4,7 @@ use harness::{MAIL_COOLDOWN, World, id};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn s31_a_removed_member_gives_the_seat_back_and_sees_nothing_more() {
+async fn s31_a_removal_returns_the_seat_and_the_member_loses_all_access() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -13,23 +13,23 @@ async fn s31_a_removed_member_gives_the_seat_back_and_sees_nothing_more() {
     let pending = id(&pending);
     assert_eq!(ada.removes(&acme, "bob").await.is(204), Value::Null);
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
-    assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "removed");
+    assert_eq!(ada.finds_invitation(&acme, "bob@example.com").await["status"], "removed");
     assert_eq!(ada.lists_members(&acme, "").await.items().len(), 1);
-    // What they have sent stands; whether it is worth anything is asked when it is accepted.
-    assert_eq!(ada.finds(&acme, "eve@example.com").await["status"], "pending");
+    // The removed member's invitations stay pending. An accept checks the sender's authority.
+    assert_eq!(ada.finds_invitation(&acme, "eve@example.com").await["status"], "pending");
     assert_eq!(bob.lists_organizations().await.items(), Vec::<Value>::new());
-    for answer in [
-        bob.looks_at(&acme).await,
+    for response in [
+        bob.gets_organization(&acme).await,
         bob.lists_members(&acme, "").await,
         bob.lists_invitations(&acme, "").await,
         bob.invites(&acme, &["zoe@example.com"], "member").await,
         bob.resends(&acme, pending).await,
         bob.revokes(&acme, pending).await,
-        bob.edits(&acme, "bob", "member").await,
+        bob.edits_role(&acme, "bob", "member").await,
         bob.leaves(&acme).await,
         bob.removes(&acme, "ada").await,
     ] {
-        answer.refused(404, "organization_not_found");
+        response.refused(404, "organization_not_found");
     }
     ada.removes(&acme, "bob").await.refused(404, "member_not_found");
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
@@ -37,21 +37,21 @@ async fn s31_a_removed_member_gives_the_seat_back_and_sees_nothing_more() {
 }
 
 #[tokio::test]
-async fn an_owner_removes_an_owner_as_long_as_one_stays() {
+async fn an_owner_can_remove_another_owner() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let bob = world.joined(&acme, &ada, "bob", "owner").await;
     bob.removes(&acme, "ada").await.is(204);
-    let seen = bob.looks_at(&acme).await.is(200);
-    assert_eq!((&seen["owners"], &seen["seats"]["taken"]), (&json!(1), &json!(1)));
-    assert_eq!(bob.finds(&acme, "ada@example.com").await["status"], "removed");
-    ada.looks_at(&acme).await.refused(404, "organization_not_found");
+    let organization = bob.gets_organization(&acme).await.is(200);
+    assert_eq!((&organization["owners"], &organization["seats"]["taken"]), (&json!(1), &json!(1)));
+    assert_eq!(bob.finds_invitation(&acme, "ada@example.com").await["status"], "removed");
+    ada.gets_organization(&acme).await.refused(404, "organization_not_found");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn anybody_may_leave() {
+async fn members_and_owners_can_leave() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -61,32 +61,32 @@ async fn anybody_may_leave() {
     ada.leaves(&acme).await.is(204);
     assert_eq!(bob.counts_seats(&acme).await, (1, 999));
     for email in ["mem@example.com", "ada@example.com"] {
-        assert_eq!(bob.finds(&acme, email).await["status"], "removed");
+        assert_eq!(bob.finds_invitation(&acme, email).await["status"], "removed");
     }
     mem.leaves(&acme).await.refused(404, "organization_not_found");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn s17_the_last_owner_stays() {
+async fn s17_the_last_owner_cannot_leave() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     ada.leaves(&acme).await.refused(409, "last_owner");
     let mem = world.joined(&acme, &ada, "mem", "member").await;
     ada.leaves(&acme).await.refused(409, "last_owner");
-    ada.edits(&acme, "mem", "owner").await.is(200);
+    ada.edits_role(&acme, "mem", "owner").await.is(200);
     ada.leaves(&acme).await.is(204);
     mem.leaves(&acme).await.refused(409, "last_owner");
-    // Somebody who is invited as owner is none yet.
+    // An invited owner does not count as an owner before the accept.
     world.invited(&acme, &mem, "eve@example.com", "owner").await;
     mem.leaves(&acme).await.refused(409, "last_owner");
-    assert_eq!(mem.looks_at(&acme).await.is(200)["owners"], 1);
+    assert_eq!(mem.gets_organization(&acme).await.is(200)["owners"], 1);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn s06_a_member_removes_nobody_else() {
+async fn s06_a_member_cannot_remove_other_members() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -101,7 +101,7 @@ async fn s06_a_member_removes_nobody_else() {
 }
 
 #[tokio::test]
-async fn whoever_was_removed_can_be_invited_again() {
+async fn a_removed_member_can_be_invited_again() {
     let world = World::with_seats(2).await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -109,18 +109,18 @@ async fn whoever_was_removed_can_be_invited_again() {
     let before = ada.lists_members(&acme, "").await.items();
     let joined_at = |members: &[Value]| {
         let bob = members.iter().find(|member| member["user_id"] == "bob");
-        harness::moment(&bob.unwrap()["joined_at"])
+        harness::timestamp(&bob.unwrap()["joined_at"])
     };
     ada.removes(&acme, "bob").await.is(204);
-    world.passes(MAIL_COOLDOWN).await;
-    let again = world.invited(&acme, &ada, "bob@example.com", "member").await;
-    assert_eq!(again["generation"], 2);
+    world.advance(MAIL_COOLDOWN).await;
+    let invited_again = world.invited(&acme, &ada, "bob@example.com", "member").await;
+    assert_eq!(invited_again["generation"], 2);
     assert_eq!(ada.counts_seats(&acme).await, (2, 0));
-    bob.looks_at(&acme).await.refused(404, "organization_not_found");
+    bob.gets_organization(&acme).await.refused(404, "organization_not_found");
     let token = world.token_for("bob@example.com").await;
     assert_eq!(bob.accepts(&token).await.is(200)["role"], "member");
     assert!(joined_at(&ada.lists_members(&acme, "").await.items()) > joined_at(&before));
-    assert_eq!(ada.looks_at(&acme).await.is(200)["owners"], 1);
+    assert_eq!(ada.gets_organization(&acme).await.is(200)["owners"], 1);
     ada.removes(&acme, "bob").await.is(204);
     assert_eq!(ada.counts_seats(&acme).await, (1, 1));
     world.finish().await;
@@ -141,7 +141,7 @@ async fn the_founder_can_leave_and_be_invited_again() {
 }
 
 #[tokio::test]
-async fn leaving_takes_no_verified_address_and_neither_does_removing() {
+async fn leaving_and_removing_need_no_verified_address() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -153,7 +153,7 @@ async fn leaving_takes_no_verified_address_and_neither_does_removing() {
 }
 
 #[tokio::test]
-async fn the_first_thing_wrong_is_what_is_refused() {
+async fn refuses_with_the_first_error_in_the_documented_order() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -163,7 +163,7 @@ async fn the_first_thing_wrong_is_what_is_refused() {
     eve.removes(&acme, "\u{0}").await.refused(404, "organization_not_found");
     mem.removes(&acme, "nobody").await.refused(404, "member_not_found");
     mem.removes(&acme, "\u{0}").await.refused(404, "member_not_found");
-    // The only owner: that a member may not remove anybody comes first.
+    // Ada is the last owner, but the missing permission is reported first.
     mem.removes(&acme, "ada").await.refused(403, "owner_required");
     ada.removes(&acme, "ada").await.refused(409, "last_owner");
     world.finish().await;

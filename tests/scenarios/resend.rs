@@ -1,35 +1,35 @@
 //! `POST /v1/organizations/{organization_id}/invitations/{invitation_id}/resend`.
 
-use harness::{MAIL_COOLDOWN, TWO_DAYS, World, assert_invitation, id, moment};
+use harness::{MAIL_COOLDOWN, TWO_DAYS, World, assert_invitation, id, timestamp};
 use serde_json::json;
 
 #[tokio::test]
-async fn a_resend_makes_a_new_link_with_a_new_deadline_in_the_name_of_whoever_resends() {
+async fn creates_a_new_link_with_a_new_deadline_and_makes_the_caller_the_sender() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let mem = world.joined(&acme, &ada, "mem", "member").await;
     let first = world.invited(&acme, &ada, "bob@example.com", "member").await;
     let old = world.token_for("bob@example.com").await;
-    world.passes(3600).await;
-    let again = mem.resends(&acme, id(&first)).await.is(200);
-    assert_invitation(&again);
+    world.advance(3600).await;
+    let resent = mem.resends(&acme, id(&first)).await.is(200);
+    assert_invitation(&resent);
     let expected = json!({
         "id": first["id"], "email": "bob@example.com", "role": "member", "status": "pending", "generation": 2,
         "sender": { "user_id": "mem", "email": "mem@example.com" },
-        "created_at": first["created_at"], "sent_at": null, "expires_at": again["expires_at"], "delivery": "queued",
+        "created_at": first["created_at"], "sent_at": null, "expires_at": resent["expires_at"], "delivery": "queued",
     });
-    assert_eq!(again, expected);
-    let later = moment(&again["expires_at"]).unix() - moment(&first["expires_at"]).unix();
+    assert_eq!(resent, expected);
+    let later = timestamp(&resent["expires_at"]).unix() - timestamp(&first["expires_at"]).unix();
     assert!((3600..3660).contains(&later), "{later}");
     assert_eq!(ada.counts_seats(&acme).await, (3, 997));
     assert_eq!(world.mails_to("bob@example.com").await.len(), 2);
-    let sent = ada.finds(&acme, "bob@example.com").await;
+    let sent = ada.finds_invitation(&acme, "bob@example.com").await;
     assert_eq!((&sent["delivery"], &sent["generation"]), (&json!("sent"), &json!(2)));
-    moment(&sent["sent_at"]);
+    timestamp(&sent["sent_at"]);
     let bob = world.person("bob");
-    for answer in [bob.previews(&old).await, bob.accepts(&old).await, bob.declines(&old).await] {
-        answer.refused(410, "invitation_superseded");
+    for response in [bob.previews(&old).await, bob.accepts(&old).await, bob.declines(&old).await] {
+        response.refused(410, "invitation_superseded");
     }
     let new = world.token_for("bob@example.com").await;
     assert_eq!(bob.previews(&new).await.is(200)["sender_email"], "mem@example.com");
@@ -45,7 +45,7 @@ async fn s10_only_the_newest_of_many_links_works() {
     let first = world.invited(&acme, &ada, "bob@example.com", "member").await;
     let mut tokens = vec![world.token_for("bob@example.com").await];
     for generation in 2..=4 {
-        world.passes(MAIL_COOLDOWN).await;
+        world.advance(MAIL_COOLDOWN).await;
         assert_eq!(ada.resends(&acme, id(&first)).await.is(200)["generation"], generation);
         tokens.push(world.token_for("bob@example.com").await);
     }
@@ -62,15 +62,15 @@ async fn s10_only_the_newest_of_many_links_works() {
 }
 
 #[tokio::test]
-async fn an_expired_one_takes_a_seat_again() {
+async fn an_expired_invitation_takes_a_seat_again() {
     let world = World::with_seats(2).await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let first = world.invited(&acme, &ada, "bob@example.com", "member").await;
-    world.passes(TWO_DAYS).await;
+    world.advance(TWO_DAYS).await;
     assert_eq!(ada.counts_seats(&acme).await, (1, 1));
-    let again = ada.resends(&acme, id(&first)).await.is(200);
-    assert_eq!((&again["status"], &again["generation"]), (&json!("pending"), &json!(2)));
+    let resent = ada.resends(&acme, id(&first)).await.is(200);
+    assert_eq!((&resent["status"], &resent["generation"]), (&json!("pending"), &json!(2)));
     assert_eq!(ada.counts_seats(&acme).await, (2, 0));
     let token = world.token_for("bob@example.com").await;
     world.person("bob").accepts(&token).await.is(200);
@@ -79,43 +79,43 @@ async fn an_expired_one_takes_a_seat_again() {
 }
 
 #[tokio::test]
-async fn an_expired_one_stays_expired_if_no_seat_is_free() {
+async fn an_expired_invitation_stays_expired_if_no_seat_is_free() {
     let world = World::with_seats(2).await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let first = world.invited(&acme, &ada, "bob@example.com", "member").await;
-    world.passes(TWO_DAYS).await;
+    world.advance(TWO_DAYS).await;
     world.invited(&acme, &ada, "eve@example.com", "member").await;
-    let answer = ada.resends(&acme, id(&first)).await.refused(409, "seats_exhausted");
-    assert_eq!(answer["seats"], json!({ "total": 2, "taken": 2, "free": 0 }));
-    let listed = ada.finds(&acme, "bob@example.com").await;
+    let problem = ada.resends(&acme, id(&first)).await.refused(409, "seats_exhausted");
+    assert_eq!(problem["seats"], json!({ "total": 2, "taken": 2, "free": 0 }));
+    let listed = ada.finds_invitation(&acme, "bob@example.com").await;
     assert_eq!((&listed["status"], &listed["generation"]), (&json!("expired"), &json!(1)));
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_pending_one_needs_no_seat_and_neither_does_one_past_its_expiry_that_nobody_has_closed() {
+async fn an_invitation_whose_record_is_pending_keeps_its_seat_even_after_its_expiry() {
     let world = World::with_seats(2).await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let first = world.invited(&acme, &ada, "bob@example.com", "member").await;
-    world.passes(MAIL_COOLDOWN).await;
+    world.advance(MAIL_COOLDOWN).await;
     let second = ada.resends(&acme, id(&first)).await.is(200);
     assert_eq!(ada.counts_seats(&acme).await, (2, 0));
-    world.loses_schedule(&acme, &second).await;
-    world.passes(TWO_DAYS).await;
-    assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "expired");
+    world.delete_schedule(&acme, &second).await;
+    world.advance(TWO_DAYS).await;
+    assert_eq!(ada.finds_invitation(&acme, "bob@example.com").await["status"], "expired");
     assert_eq!(ada.counts_seats(&acme).await, (2, 0));
     let third = ada.resends(&acme, id(&first)).await.is(200);
     assert_eq!((&third["status"], &third["generation"]), (&json!("pending"), &json!(3)));
     assert_eq!(ada.counts_seats(&acme).await, (2, 0));
-    world.passes(TWO_DAYS).await;
+    world.advance(TWO_DAYS).await;
     assert_eq!(ada.counts_seats(&acme).await, (1, 1));
     world.finish().await;
 }
 
 #[tokio::test]
-async fn s09_what_is_accepted_or_closed_for_good_is_not_resent() {
+async fn s09_accepted_revoked_declined_and_removed_invitations_cannot_be_resent() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -132,30 +132,30 @@ async fn s09_what_is_accepted_or_closed_for_good_is_not_resent() {
         if name == "removed" {
             ada.removes(&acme, name).await.is(204);
         }
-        world.passes(MAIL_COOLDOWN).await;
+        world.advance(MAIL_COOLDOWN).await;
         let seats = ada.counts_seats(&acme).await;
         let problem = ada.resends(&acme, id(&invitation)).await.refused(409, "invitation_not_pending");
         assert_eq!(problem["invitation_status"], name);
         assert_eq!(ada.counts_seats(&acme).await, seats);
         assert_eq!(world.mails_to(&email).await.len(), 1);
     }
-    let founder = ada.finds(&acme, "ada@example.com").await;
+    let founder = ada.finds_invitation(&acme, "ada@example.com").await;
     let problem = ada.resends(&acme, id(&founder)).await.refused(409, "invitation_not_pending");
     assert_eq!(problem["invitation_status"], "accepted");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn s05_a_member_resends_members_and_no_owner_and_the_role_stays() {
+async fn s05_a_member_can_resend_invitations_of_members_only_and_the_role_stays() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let mem = world.joined(&acme, &ada, "mem", "member").await;
     let owner = world.invited(&acme, &ada, "bob@example.com", "owner").await;
     let member = world.invited(&acme, &ada, "eve@example.com", "member").await;
-    world.passes(MAIL_COOLDOWN).await;
+    world.advance(MAIL_COOLDOWN).await;
     mem.resends(&acme, id(&owner)).await.refused(403, "role_not_grantable");
-    let listed = ada.finds(&acme, "bob@example.com").await;
+    let listed = ada.finds_invitation(&acme, "bob@example.com").await;
     assert_eq!((&listed["generation"], &listed["sender"]["user_id"]), (&json!(1), &json!("ada")));
     assert_eq!(mem.resends(&acme, id(&member)).await.is(200)["role"], "member");
     assert_eq!(ada.resends(&acme, id(&owner)).await.is(200)["role"], "owner");
@@ -163,22 +163,22 @@ async fn s05_a_member_resends_members_and_no_owner_and_the_role_stays() {
 }
 
 #[tokio::test]
-async fn s05_a_member_raises_no_role_by_resending_what_has_changed_hands() {
+async fn s05_a_demoted_sender_cannot_resend_an_owners_invitation() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let mem = world.joined(&acme, &ada, "mem", "member").await;
     let olga = world.joined(&acme, &ada, "olga", "owner").await;
     let bob = world.invited(&acme, &olga, "bob@example.com", "owner").await;
-    ada.edits(&acme, "olga", "member").await.is(200);
-    world.passes(MAIL_COOLDOWN).await;
-    // Not even one's own, once one could not grant it.
+    ada.edits_role(&acme, "olga", "member").await.is(200);
+    world.advance(MAIL_COOLDOWN).await;
+    // Olga sent the invitation, but may not grant the role after her demotion.
     olga.resends(&acme, id(&bob)).await.refused(403, "role_not_grantable");
-    world.passes(TWO_DAYS).await;
+    world.advance(TWO_DAYS).await;
     for person in [&olga, &mem] {
         person.resends(&acme, id(&bob)).await.refused(403, "role_not_grantable");
     }
-    // There is nothing in the call that could name a role.
+    // The request has no role: a body is ignored.
     let path = acme.path(&format!("/invitations/{}/resend", id(&bob)));
     mem.posts(&path, &json!({ "role": "member" })).await.refused(403, "role_not_grantable");
     assert_eq!(ada.resends(&acme, id(&bob)).await.is(200)["role"], "owner");
@@ -191,7 +191,7 @@ async fn s03_a_resender_needs_a_verified_address() {
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let invitation = world.invited(&acme, &ada, "bob@example.com", "member").await;
-    world.passes(MAIL_COOLDOWN).await;
+    world.advance(MAIL_COOLDOWN).await;
     for claims in [
         json!({ "email": "ada@example.com", "email_verified": false }),
         json!({ "email": "ada@example.com" }),
@@ -200,12 +200,12 @@ async fn s03_a_resender_needs_a_verified_address() {
         let ada = world.signed_in("ada", claims);
         ada.resends(&acme, id(&invitation)).await.refused(403, "email_not_verified");
     }
-    assert_eq!(ada.finds(&acme, "bob@example.com").await["generation"], 1);
+    assert_eq!(ada.finds_invitation(&acme, "bob@example.com").await["generation"], 1);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn the_first_thing_wrong_is_what_is_refused() {
+async fn refuses_with_the_first_error_in_the_documented_order() {
     let world = World::with_seats(4).await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -213,7 +213,7 @@ async fn the_first_thing_wrong_is_what_is_refused() {
     let revoked = world.invited(&acme, &ada, "bob@example.com", "owner").await;
     ada.revokes(&acme, id(&revoked)).await.is(204);
     let expired = world.invited(&acme, &ada, "eve@example.com", "owner").await;
-    world.passes(TWO_DAYS).await;
+    world.advance(TWO_DAYS).await;
     let unverified = json!({ "email": "mem@example.com", "email_verified": false });
     let anonymous = world.signed_in("mem", unverified.clone());
     let stranger = world.signed_in("zoe", unverified);

@@ -4,7 +4,7 @@ use harness::{TWO_DAYS, World, id};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn a_revoked_invitation_gives_its_seat_back_and_its_link_is_dead() {
+async fn a_revoke_returns_the_seat_and_invalidates_the_link() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -13,21 +13,21 @@ async fn a_revoked_invitation_gives_its_seat_back_and_its_link_is_dead() {
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
     assert_eq!(ada.revokes(&acme, id(&invitation)).await.is(204), Value::Null);
     assert_eq!(ada.counts_seats(&acme).await, (1, 999));
-    let listed = ada.finds(&acme, "bob@example.com").await;
+    let listed = ada.finds_invitation(&acme, "bob@example.com").await;
     assert_eq!((&listed["status"], &listed["generation"]), (&json!("revoked"), &json!(1)));
     let bob = world.person("bob");
     bob.accepts(&token).await.refused(410, "invitation_revoked");
     bob.declines(&token).await.refused(410, "invitation_revoked");
     assert_eq!(bob.previews(&token).await.is(200)["status"], "revoked");
-    world.passes(TWO_DAYS).await;
+    world.advance(TWO_DAYS).await;
     assert_eq!(ada.counts_seats(&acme).await, (1, 999));
-    assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "revoked");
+    assert_eq!(ada.finds_invitation(&acme, "bob@example.com").await["status"], "revoked");
     assert_eq!(world.mails_to("bob@example.com").await.len(), 1);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn s09_s16_what_is_not_pending_is_not_revoked_and_gives_no_seat_back() {
+async fn s09_s16_only_pending_invitations_can_be_revoked_and_no_seat_is_returned_twice() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -37,7 +37,7 @@ async fn s09_s16_what_is_not_pending_is_not_revoked_and_gives_no_seat_back() {
         let token = world.token_for(&email).await;
         let guest = world.person(name);
         match name {
-            "expired" => world.passes(TWO_DAYS).await,
+            "expired" => world.advance(TWO_DAYS).await,
             "revoked" => drop(ada.revokes(&acme, id(&invitation)).await.is(204)),
             "declined" => drop(guest.declines(&token).await.is(204)),
             _ => drop(guest.accepts(&token).await.is(200)),
@@ -50,43 +50,43 @@ async fn s09_s16_what_is_not_pending_is_not_revoked_and_gives_no_seat_back() {
         assert_eq!(problem["invitation_status"], name);
         assert_eq!(ada.counts_seats(&acme).await, seats);
     }
-    let founder = ada.finds(&acme, "ada@example.com").await;
+    let founder = ada.finds_invitation(&acme, "ada@example.com").await;
     let problem = ada.revokes(&acme, id(&founder)).await.refused(409, "invitation_not_pending");
     assert_eq!(problem["invitation_status"], "accepted");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn one_past_its_expiry_that_nobody_has_closed_reads_as_expired() {
+async fn refuses_with_status_expired_after_the_expiry_even_if_the_record_is_pending() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let invitation = world.invited(&acme, &ada, "bob@example.com", "member").await;
-    world.loses_schedule(&acme, &invitation).await;
-    world.passes(TWO_DAYS).await;
+    world.delete_schedule(&acme, &invitation).await;
+    world.advance(TWO_DAYS).await;
     let problem = ada.revokes(&acme, id(&invitation)).await.refused(409, "invitation_not_pending");
     assert_eq!(problem["invitation_status"], "expired");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn it_can_be_revoked_until_its_last_second() {
+async fn revokes_until_one_second_before_the_expiry() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     for (seconds, expected) in [(0, 409), (-1, 204)] {
         let email = format!("bob{expected}@example.com");
         let invitation = world.invited(&acme, &ada, &email, "member").await;
-        world.loses_schedule(&acme, &invitation).await;
-        let expires_at = harness::moment(&invitation["expires_at"]).unix();
-        let moment = domain::Timestamp::from_unix(expires_at + seconds);
-        world.at(moment, async || ada.revokes(&acme, id(&invitation)).await).await.is(expected);
+        world.delete_schedule(&acme, &invitation).await;
+        let expires_at = harness::timestamp(&invitation["expires_at"]).unix();
+        let time = domain::Timestamp::from_unix(expires_at + seconds);
+        world.at(time, async || ada.revokes(&acme, id(&invitation)).await).await.is(expected);
     }
     world.finish().await;
 }
 
 #[tokio::test]
-async fn s05_a_member_revokes_what_a_member_may_grant_whoever_sent_it() {
+async fn s05_a_member_can_revoke_only_invitations_of_members_regardless_of_the_sender() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -94,16 +94,16 @@ async fn s05_a_member_revokes_what_a_member_may_grant_whoever_sent_it() {
     let owner = world.invited(&acme, &ada, "bob@example.com", "owner").await;
     let member = world.invited(&acme, &ada, "eve@example.com", "member").await;
     mem.revokes(&acme, id(&owner)).await.refused(403, "role_not_grantable");
-    assert_eq!(ada.finds(&acme, "bob@example.com").await["status"], "pending");
+    assert_eq!(ada.finds_invitation(&acme, "bob@example.com").await["status"], "pending");
     mem.revokes(&acme, id(&member)).await.is(204);
-    let of_mem = world.invited(&acme, &mem, "zoe@example.com", "member").await;
-    ada.revokes(&acme, id(&of_mem)).await.is(204);
+    let invitation = world.invited(&acme, &mem, "zoe@example.com", "member").await;
+    ada.revokes(&acme, id(&invitation)).await.is(204);
     assert_eq!(ada.counts_seats(&acme).await, (3, 997));
     world.finish().await;
 }
 
 #[tokio::test]
-async fn revoking_takes_no_verified_address() {
+async fn needs_no_verified_address() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
@@ -113,7 +113,7 @@ async fn revoking_takes_no_verified_address() {
 }
 
 #[tokio::test]
-async fn the_first_thing_wrong_is_what_is_refused() {
+async fn refuses_with_the_first_error_in_the_documented_order() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;

@@ -1,16 +1,16 @@
-//! `ATTACKS.md` and the tests that carry the numbers of its rows.
+//! `ATTACKS.md` lists the tests of each of its rows. A test belongs to the rows whose numbers are in its name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use harness::top;
+use harness::repository_root;
 
 const PAGE: &str = "tests/scenarios/ATTACKS.md";
-/// Rewrites the tests on the page, when it is `write`.
+/// The environment variable that makes the test write the page, if its value is `write`.
 const WRITE: &str = "ROSTER_ATTACKS";
 
-/// All Rust files below `folder`, in order.
+/// Returns all Rust files below `folder`, sorted.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -25,7 +25,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The rows whose numbers a test's name begins with: `s09_s16_what_is_over` proves 9 and 16.
+/// Returns the numbers of rows at the beginning of a test's name: 9 and 16 for `s09_s16_declines_only_once`.
 fn rows(name: &str) -> Vec<u8> {
     let numbers = name.split('_').map_while(|word| {
         let digits = word.strip_prefix('s').filter(|digits| digits.len() == 2)?;
@@ -34,8 +34,7 @@ fn rows(name: &str) -> Vec<u8> {
     numbers.collect()
 }
 
-/// The names of the functions in a source that are tests, and not only named like one; those that a plain `cargo test`
-/// leaves out say so.
+/// Returns the names of the tests in a source text. The names of ignored tests get the suffix that the page shows.
 fn tests_in(text: &str) -> Vec<String> {
     let mut attributes = Vec::new();
     let mut tests = Vec::new();
@@ -43,11 +42,16 @@ fn tests_in(text: &str) -> Vec<String> {
         if line.starts_with("#[") {
             attributes.push(line);
         } else if !line.starts_with("//") {
-            let has = |beginning: &str| attributes.iter().any(|attribute| attribute.starts_with(beginning));
+            let has_attribute =
+                |beginning: &str| attributes.iter().any(|attribute| attribute.starts_with(beginning));
             let name = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ");
-            if let Some(name) = name.filter(|_| has("#[test]") || has("#[tokio::test")) {
+            if let Some(name) = name.filter(|_| has_attribute("#[test]") || has_attribute("#[tokio::test")) {
                 let name = name.split('(').next().unwrap_or_default();
-                tests.push(if has("#[ignore") { format!("{name}` (`.ci/run`)`") } else { name.to_owned() });
+                tests.push(if has_attribute("#[ignore") {
+                    format!("{name}` (`.ci/run`)`")
+                } else {
+                    name.to_owned()
+                });
             }
             attributes.clear();
         }
@@ -56,7 +60,7 @@ fn tests_in(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_function_is_a_test_if_it_is_marked_as_one() {
+fn finds_only_functions_with_a_test_attribute() {
     let text = "\
         fn a_helper() {}\n\
         #[test]\n\
@@ -72,13 +76,13 @@ fn a_function_is_a_test_if_it_is_marked_as_one() {
     assert_eq!(tests_in(text), ["a_test", "another", "a_long_one` (`.ci/run`)`"]);
 }
 
-/// Each row's tests: file and name.
+/// Returns the tests of each row, as file and name.
 fn tests() -> BTreeMap<u8, BTreeSet<(String, String)>> {
     let mut tests = BTreeMap::<_, BTreeSet<_>>::new();
     for folder in ["functions", "shared", "tests"] {
-        for source in sources(&top().join(folder)) {
+        for source in sources(&repository_root().join(folder)) {
             let text = fs::read_to_string(&source).unwrap();
-            let file = source.strip_prefix(top()).unwrap().to_str().unwrap().to_owned();
+            let file = source.strip_prefix(repository_root()).unwrap().to_str().unwrap().to_owned();
             for name in tests_in(&text) {
                 for row in rows(&name) {
                     tests.entry(row).or_default().insert((file.clone(), name.clone()));
@@ -89,26 +93,26 @@ fn tests() -> BTreeMap<u8, BTreeSet<(String, String)>> {
     tests
 }
 
-/// A row's tests as the page shows them, file by file.
-fn shown(tests: &BTreeSet<(String, String)>) -> String {
+/// Returns the tests of a row as the page shows them, grouped by file.
+fn render(tests: &BTreeSet<(String, String)>) -> String {
     let mut by_file = BTreeMap::<_, Vec<_>>::new();
     for (file, name) in tests {
         by_file.entry(file).or_default().push(format!("`{name}`").replace("``", ""));
     }
-    let shown = by_file.iter().map(|(file, names)| {
+    let files = by_file.iter().map(|(file, names)| {
         let link =
             file.strip_prefix("tests/scenarios/").map_or_else(|| format!("../../{file}"), str::to_owned);
         format!("[{file}]({link}): {}", names.join(", "))
     });
-    shown.collect::<Vec<_>>().join("<br>")
+    files.collect::<Vec<_>>().join("<br>")
 }
 
 #[test]
-fn the_page_of_attacks_lists_every_row_with_its_tests() {
+fn attacks_md_lists_the_tests_of_every_row() {
     let tests = tests();
-    let page = fs::read_to_string(top().join(PAGE)).unwrap();
+    let page = fs::read_to_string(repository_root().join(PAGE)).unwrap();
     let mut numbers = Vec::new();
-    let mut written = String::new();
+    let mut updated = String::new();
     for line in page.lines() {
         let cells: Vec<_> = line.split(" | ").collect();
         let number =
@@ -116,21 +120,21 @@ fn the_page_of_attacks_lists_every_row_with_its_tests() {
         match (number, cells.as_slice()) {
             (Some(number), [first, attack, required, _]) => {
                 numbers.push(number);
-                let shown = tests.get(&number).map(shown).unwrap_or_default();
-                written.extend([first, " | ", attack, " | ", required, " | ", &shown, " |"]);
+                let tests = tests.get(&number).map(render).unwrap_or_default();
+                updated.extend([first, " | ", attack, " | ", required, " | ", &tests, " |"]);
             }
-            _ => written.push_str(line),
+            _ => updated.push_str(line),
         }
-        written.push('\n');
+        updated.push('\n');
     }
-    assert_eq!(numbers, (1..=36).collect::<Vec<_>>(), "the page has every row once");
-    let nowhere: Vec<_> = tests.keys().filter(|row| !numbers.contains(row)).collect();
-    assert!(nowhere.is_empty(), "tests of rows that are none: {nowhere:?}");
+    assert_eq!(numbers, (1..=36).collect::<Vec<_>>(), "{PAGE} has the rows 1 to 36 in order");
+    let unknown: Vec<_> = tests.keys().filter(|row| !numbers.contains(row)).collect();
+    assert!(unknown.is_empty(), "{PAGE} does not have the rows {unknown:?}, but tests have their numbers");
     if std::env::var(WRITE).is_ok_and(|value| value == "write") {
-        fs::write(top().join(PAGE), &written).unwrap();
+        fs::write(repository_root().join(PAGE), &updated).unwrap();
     } else {
-        assert!(page == written, "{PAGE} is out of date: {WRITE}=write has this test write it");
+        assert!(page == updated, "{PAGE} is out of date. To update it, run this test with {WRITE}=write");
     }
-    let unproved: Vec<_> = numbers.iter().filter(|row| !tests.contains_key(row)).collect();
-    assert!(unproved.is_empty(), "rows without a test: {unproved:?}");
+    let without_test: Vec<_> = numbers.iter().filter(|row| !tests.contains_key(row)).collect();
+    assert!(without_test.is_empty(), "rows without a test: {without_test:?}");
 }

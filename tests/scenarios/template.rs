@@ -1,16 +1,16 @@
-//! What the template makes is what the functions and the laptop take for granted.
+//! The deployment in `infra/template.yaml` has the properties that the functions and the laptop rely on.
 
 use std::collections::BTreeSet;
 
 use harness::World;
 use harness::template::Template;
 use serde_json::{Value, json};
-use store::schema::{TTL, create};
+use store::schema::{TTL, create_table_request};
 
-/// The laptop's request for its table, in the words of the template.
-fn asked_for(world: &World) -> Value {
+/// Returns the laptop's request that creates its table, as the properties of a template.
+fn table_of_laptop(world: &World) -> Value {
     let config = local::laptop::sdk_config(world.laptop().url(), None);
-    let request = create(&aws_sdk_dynamodb::Client::new(&config), "roster").unwrap();
+    let request = create_table_request(&aws_sdk_dynamodb::Client::new(&config), "roster").unwrap();
     let table = request.as_input();
     let keys = |keys: &[aws_sdk_dynamodb::types::KeySchemaElement]| {
         let key = |key: &aws_sdk_dynamodb::types::KeySchemaElement| json!({ "AttributeName": key.attribute_name(), "KeyType": key.key_type().as_str() });
@@ -26,9 +26,9 @@ fn asked_for(world: &World) -> Value {
         "KeySchema": keys(table.get_key_schema().as_deref().unwrap_or_default()),
         "GlobalSecondaryIndexes": indexes
             .map(|it| {
-                let projected = it.projection().unwrap();
-                let mut projection = json!({ "ProjectionType": projected.projection_type().unwrap().as_str() });
-                if let Some(attributes) = &projected.non_key_attributes {
+                let requested = it.projection().unwrap();
+                let mut projection = json!({ "ProjectionType": requested.projection_type().unwrap().as_str() });
+                if let Some(attributes) = &requested.non_key_attributes {
                     projection["NonKeyAttributes"] = json!(attributes);
                 }
                 json!({
@@ -47,18 +47,18 @@ fn asked_for(world: &World) -> Value {
 }
 
 #[tokio::test]
-async fn the_table_is_the_laptops() {
+async fn the_template_and_the_laptop_create_the_same_table() {
     let world = World::start().await;
-    let asked = asked_for(&world);
+    let requested = table_of_laptop(&world);
     let template = Template::load();
     let table = template.properties("Table");
-    for (property, value) in asked.as_object().unwrap() {
+    for (property, value) in requested.as_object().unwrap() {
         assert_eq!(table[property], *value, "{property}");
     }
     world.finish().await;
 }
 
-/// Data and what protects it outlive a deployment that goes wrong, and the stack itself.
+/// The table remains if a deployment fails or the stack is deleted.
 #[test]
 fn the_table_outlives_the_stack() {
     let template = Template::load();
@@ -72,9 +72,9 @@ fn the_table_outlives_the_stack() {
     assert_eq!(template.0["Mappings"]["Environments"]["production"]["DeletionProtection"], "true");
 }
 
-/// A record that is given up is kept; none is tried for longer than the stream keeps it (24 h).
+/// Records that fail too often become dead letters. Retries end before the stream deletes the record, after 24 h.
 #[test]
-fn the_stream_is_read_from_its_beginning_and_not_for_ever() {
+fn the_stream_is_read_from_its_beginning_with_bounded_retries() {
     let template = Template::load();
     for function in ["MailFunction", "ScheduleFunction"] {
         let stream = &template.properties(function)["Events"]["Stream"]["Properties"];
@@ -83,14 +83,14 @@ fn the_stream_is_read_from_its_beginning_and_not_for_ever() {
         assert_eq!(stream["BisectBatchOnFunctionError"], true, "{function}");
         assert!((1..100).contains(&stream["MaximumRetryAttempts"].as_i64().unwrap()), "{function}");
         assert!(stream["MaximumRecordAgeInSeconds"].as_i64().unwrap() < 24 * 60 * 60, "{function}");
-        let kept = &stream["DestinationConfig"]["OnFailure"]["Destination"];
-        assert_eq!(*kept, json!({ "Fn::GetAtt": ["StreamDeadLetters", "Arn"] }), "{function}");
+        let destination = &stream["DestinationConfig"]["OnFailure"]["Destination"];
+        assert_eq!(*destination, json!({ "Fn::GetAtt": ["StreamDeadLetters", "Arn"] }), "{function}");
     }
 }
 
-/// The API's access log says nothing that a link, a token or an address could stand in.
+/// The API's access log has no field that can contain a link, a token or an address.
 #[test]
-fn s21_the_access_log_holds_neither_paths_nor_queries_nor_headers_nor_claims() {
+fn s21_the_access_log_contains_no_paths_queries_headers_or_claims() {
     let template = Template::load();
     let format = template.properties("Api")["AccessLogSettings"]["Format"].as_str().unwrap();
     let variables: BTreeSet<_> = format
@@ -115,7 +115,7 @@ fn s21_the_access_log_holds_neither_paths_nor_queries_nor_headers_nor_claims() {
     assert_eq!(variables, expected.into());
 }
 
-/// Every parameter that `node` depends on, by name or by condition.
+/// Adds all parameters that `node` depends on, directly or by a condition, to `found`.
 fn parameters(template: &Template, node: &Value, found: &mut BTreeSet<String>) {
     let mut name = |name: &str| {
         if template.0["Parameters"].get(name).is_some() {
@@ -123,7 +123,7 @@ fn parameters(template: &Template, node: &Value, found: &mut BTreeSet<String>) {
         }
     };
     match node {
-        Value::Object(members) => {
+        Value::Object(fields) => {
             if let Some(reference) = node["Ref"].as_str() {
                 name(reference);
             }
@@ -133,34 +133,36 @@ fn parameters(template: &Template, node: &Value, found: &mut BTreeSet<String>) {
             for condition in conditions.into_iter().flatten() {
                 parameters(template, &template.0["Conditions"][condition], found);
             }
-            members.values().for_each(|member| parameters(template, member, found));
+            fields.values().for_each(|field| parameters(template, field, found));
         }
         Value::Array(items) => items.iter().for_each(|item| parameters(template, item, found)),
         _ => {}
     }
 }
 
-/// The alias `live` only moves to a new version, and the transform makes one only if it sees a difference; so what a
-/// function's environment depends on stands in the version's description, and nothing else.
+/// The description of a function's version contains exactly the parameters that its environment depends on.
+///
+/// SAM's transform publishes a new version, and moves the alias `live` to it, if a property of the function differs. It
+/// does not notice the changed value of a parameter in the environment.
 #[test]
-fn a_changed_parameter_makes_a_version() {
+fn a_changed_parameter_publishes_a_new_version() {
     let template = Template::load();
-    let everybodys = &template.0["Globals"]["Function"]["Environment"];
+    let shared = &template.0["Globals"]["Function"]["Environment"];
     for id in template.resources("AWS::Serverless::Function") {
         let properties = template.properties(id);
         if id == "ConsoleFunction" {
-            // It has no versions: what is changed is served at once.
+            // The console has no versions, so a deployment takes effect at once.
             assert_eq!(properties["AutoPublishAlias"], "");
             assert_eq!(properties["DeploymentPreference"], json!({ "Enabled": false }));
             continue;
         }
         let (mut environment, mut described) = (BTreeSet::new(), BTreeSet::new());
-        parameters(&template, everybodys, &mut environment);
+        parameters(&template, shared, &mut environment);
         parameters(&template, &properties["Environment"], &mut environment);
         parameters(&template, &properties["VersionDescription"], &mut described);
         assert!(environment.len() > 5, "{environment:?}");
         assert_eq!(described, environment, "{id}");
-        // Lambda takes 256 characters; the parameters have lengths for it.
+        // Lambda limits a description to 256 characters, so the parameters have maximum lengths.
         let longest = |name: &String| {
             let parameter = &template.0["Parameters"][name];
             match (parameter["MaxLength"].as_u64(), parameter["AllowedPattern"].as_str()) {
@@ -169,68 +171,71 @@ fn a_changed_parameter_makes_a_version() {
                     let bound = pattern.rsplit(['{', ',']).next().and_then(|it| it.strip_suffix('}'));
                     bound.and_then(|it| it.parse().ok()).unwrap_or_else(|| panic!("{name} has no bound"))
                 }
-                // Numbers, and words of a list.
+                // Numbers, and values from a list.
                 (None, None) => {
                     let listed = parameter["AllowedValues"].as_array().map_or(&[][..], Vec::as_slice);
                     let values =
                         listed.iter().cloned().chain(parameter["MaxValue"].as_u64().map(Value::from));
-                    let written = values.map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned));
-                    let longest = written.map(|it| it.len()).max();
+                    let texts = values.map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned));
+                    let longest = texts.map(|it| it.len()).max();
                     longest.unwrap_or_else(|| panic!("{name} has no bound")).try_into().unwrap()
                 }
             }
         };
-        // With a space between them.
+        // A space separates the values.
         let length = described.iter().map(|name| longest(name) + 1).sum::<u64>() - 1;
         assert!(length <= 256, "{id}: {length}");
-        assert_eq!(template.0["Resources"][id]["UpdateReplacePolicy"], "Retain", "{id}: to go back to");
+        assert_eq!(
+            template.0["Resources"][id]["UpdateReplacePolicy"], "Retain",
+            "{id}: old versions are kept for a rollback"
+        );
         assert_eq!(properties["AutoPublishAliasAllProperties"], true, "{id}");
     }
 }
 
-/// There is a console where a client is named for it, and then all of it.
+/// All resources of the console exist if and only if the deployment sets `ConsoleClientId`.
 #[test]
-fn the_console_is_there_where_it_is_asked_for() {
+fn the_console_is_deployed_only_with_a_client_id() {
     let template = Template::load();
     let resources = template.0["Resources"].as_object().unwrap();
-    let its = resources.iter().filter(|(name, _)| name.starts_with("Console"));
-    let conditions: Vec<_> = its.map(|(name, it)| (name.as_str(), it["Condition"].as_str())).collect();
+    let console = resources.iter().filter(|(name, _)| name.starts_with("Console"));
+    let mut conditions: Vec<_> =
+        console.map(|(name, it)| (name.as_str(), it["Condition"].as_str())).collect();
     let expected = [
         ("ConsoleAlarm", Some("WatchesConsole")),
         ("ConsoleFunction", Some("HasConsole")),
         ("ConsoleRole", Some("HasConsole")),
     ];
-    let mut found = conditions;
-    found.sort_unstable();
-    assert_eq!(found, expected);
+    conditions.sort_unstable();
+    assert_eq!(conditions, expected);
     let client = json!([{ "Fn::Equals": [{ "Ref": "ConsoleClientId" }, ""] }]);
     assert_eq!(template.0["Conditions"]["HasConsole"]["Fn::Not"], client);
     assert_eq!(template.0["Parameters"]["ConsoleClientId"]["Default"], "");
-    // Without them the function would not start.
-    let asserted = template.0["Rules"]["ConsoleIsWhole"]["Assertions"].to_string();
-    for needed in ["ConsoleAuthorizeUrl", "ConsoleTokenUrl"] {
-        assert!(asserted.contains(needed), "{asserted}");
+    // The function does not start without these URLs.
+    let assertions = template.0["Rules"]["ConsoleIsWhole"]["Assertions"].to_string();
+    for parameter in ["ConsoleAuthorizeUrl", "ConsoleTokenUrl"] {
+        assert!(assertions.contains(parameter), "{assertions}");
     }
 }
 
-/// Its URLs stand in the pages' policy: one is one source there, and of no other kind.
+/// The URLs of the console become sources in the pages' content security policy. Each must be a single URL source.
 #[test]
-fn a_url_of_the_console_is_one_source_of_a_policy() {
+fn a_url_of_the_console_is_a_single_source_in_the_content_security_policy() {
     let template = Template::load();
     for name in ["ConsoleAuthorizeUrl", "ConsoleTokenUrl", "ConsoleSignOutUrl"] {
         let parameter = &template.0["Parameters"][name];
         let pattern = format!("^(?:{})$", parameter["AllowedPattern"].as_str().unwrap());
         let pattern = regex_lite::Regex::new(&pattern).unwrap();
-        for fine in [
+        for accepted in [
             "",
             "https://login.example.com/oauth2/authorize",
             "https://example.auth.eu-central-1.amazoncognito.com/oauth2/token",
             "https://login.example.com:8443/realms/a/protocol/openid-connect/logout?client_id=a&b=%20",
             "http://127.0.0.1:4000/_dev/authorize",
         ] {
-            assert!(pattern.is_match(fine), "{name}: {fine}");
+            assert!(pattern.is_match(accepted), "{name}: {accepted}");
         }
-        for wrong in [
+        for rejected in [
             "login.example.com",
             "https://login.example.com",
             "http://login.example.com/",
@@ -242,41 +247,41 @@ fn a_url_of_the_console_is_one_source_of_a_policy() {
             "https://login.example.com/#a",
             "javascript:alert(1)",
         ] {
-            assert!(!pattern.is_match(wrong), "{name}: {wrong}");
+            assert!(!pattern.is_match(rejected), "{name}: {rejected}");
         }
     }
 }
 
-/// SES's events hold addresses; what the rules hand over, and so what a dead-letter queue may keep, holds none.
+/// SES events contain addresses. The rules pass no address on, so a dead-letter queue cannot contain one.
 #[test]
-fn s21_of_a_mails_event_nothing_but_ids_and_kinds_is_handed_over() {
+fn s21_the_rules_pass_only_ids_and_kinds_of_ses_events() {
     let template = Template::load();
     let events = template.properties("FeedbackFunction")["Events"].as_object().unwrap();
     assert_eq!(events.len(), 4);
     for (name, event) in events {
         let rule = &event["Properties"];
         let paths = rule["InputTransformer"]["InputPathsMap"].as_object().unwrap();
-        for (word, path) in paths {
+        for (key, path) in paths {
             let path = path.as_str().unwrap();
             let is_tag = ["organization", "invitation", "generation", "expires_at"]
                 .iter()
                 .any(|tag| path == format!("$.detail.mail.tags.{tag}"));
             let is_kind = ["$.detail.bounce.bounceType", "$.detail.bounce.bounceSubType"].contains(&path);
-            assert!(is_tag || is_kind, "{name}: {word} is {path}");
+            assert!(is_tag || is_kind, "{name}: {key} is {path}");
         }
-        let handed = rule["InputTransformer"]["InputTemplate"].as_str().unwrap();
-        assert!(!handed.contains("aws.events"), "{name} hands over the event: {handed}");
-        // EventBridge would keep the whole event, addresses and all.
+        let input = rule["InputTransformer"]["InputTemplate"].as_str().unwrap();
+        assert!(!input.contains("aws.events"), "{name} passes the whole event: {input}");
+        // A dead-letter queue of the rule would contain the whole event with its addresses.
         assert!(rule.get("DeadLetterConfig").is_none(), "{name}");
     }
 }
 
-/// Which other origins' pages may call is a list without wildcards, and no browser sends credentials by itself.
+/// Only pages of the listed origins may call the API, without wildcards. Browsers send no credentials automatically.
 #[test]
-fn pages_of_other_origins_are_on_a_list() {
+fn only_listed_origins_may_call_the_api() {
     let template = Template::load();
     let cors = &template.properties("Api")["CorsConfiguration"];
-    assert_eq!(cors["Fn::If"][2], json!({ "Ref": "AWS::NoValue" }), "without a list, none");
+    assert_eq!(cors["Fn::If"][2], json!({ "Ref": "AWS::NoValue" }), "no CORS without a list");
     let cors = &cors["Fn::If"][1];
     assert_eq!(cors["AllowOrigins"], json!({ "Fn::Split": [",", { "Ref": "AllowedOrigins" }] }));
     assert_eq!(cors.get("AllowCredentials"), None);
@@ -287,10 +292,10 @@ fn pages_of_other_origins_are_on_a_list() {
     assert_eq!(parameter["Default"], "");
     let pattern = format!("^(?:{})$", parameter["AllowedPattern"].as_str().unwrap());
     let pattern = regex_lite::Regex::new(&pattern).unwrap();
-    for fine in ["", "https://app.example.com", "http://localhost:5173,https://app.example.com"] {
-        assert!(pattern.is_match(fine), "{fine}");
+    for accepted in ["", "https://app.example.com", "http://localhost:5173,https://app.example.com"] {
+        assert!(pattern.is_match(accepted), "{accepted}");
     }
-    for wrong in [
+    for rejected in [
         "*",
         "https://*",
         "http://*",
@@ -303,6 +308,6 @@ fn pages_of_other_origins_are_on_a_list() {
         "https://app.example.com, https://other.example.com",
         "file://app",
     ] {
-        assert!(!pattern.is_match(wrong), "{wrong}");
+        assert!(!pattern.is_match(rejected), "{rejected}");
     }
 }

@@ -1,4 +1,4 @@
-//! `POST /v1/invitations/accept`: the invitee becomes a member.
+//! `POST /v1/invitations/accept`: accepts an invitation. The invitee becomes a member.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use lambda_api::request::{caller, token};
 use lambda_api::view::MemberView;
 use lambda_http::{Body, Request, Response};
 
-/// 200 with the member.
+/// Returns 200 with the member.
 pub async fn handle(app: Arc<LinkApp>, request: Request) -> Result<Response<Body>, HandlerError> {
     let caller = caller(&request)?;
     let link = app.verify(token(&request)?).await?;

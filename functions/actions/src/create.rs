@@ -1,4 +1,4 @@
-//! `POST /v1/organizations`: a user founds an organization and is its first owner.
+//! `POST /v1/organizations`: creates an organization. The caller becomes its first owner.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ struct CreateBody {
     name: String,
 }
 
-/// 201 with the organization.
+/// Returns 201 with the organization.
 pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, HandlerError> {
     let caller = caller(&request)?;
     let key = idempotency_key(&request)?;
@@ -32,7 +32,7 @@ pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, H
     let render = |created: Organization, _| to_json(&OrganizationView::for_role(Role::Owner, &created));
     let created = app.run(&WithIdempotencyKey::new(create, key.as_ref(), render)).await?;
     if !created.replayed {
-        observe::organization(&id);
+        observe::log_organization(&id);
     }
     Ok(json_response(StatusCode::CREATED, created.body))
 }

@@ -1,4 +1,4 @@
-//! `POST /v1/invitations/decline`: the invitee turns the invitation down.
+//! `POST /v1/invitations/decline`: the invitee declines the invitation.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use lambda_api::http::{HandlerError, no_content};
 use lambda_api::request::{caller, token};
 use lambda_http::{Body, Request, Response};
 
-/// 204.
+/// Returns 204.
 pub async fn handle(app: Arc<LinkApp>, request: Request) -> Result<Response<Body>, HandlerError> {
     let caller = caller(&request)?;
     let link = app.verify(token(&request)?).await?;

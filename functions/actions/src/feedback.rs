@@ -1,7 +1,7 @@
-//! SES's events, by way of EventBridge: what became of a mail is noted on its invitation.
+//! The function `feedback`: updates the delivery of an invitation's mail when SES reports an event about it.
 //!
-//! The rules' input transformers let ids and kinds through and nothing else, so no address gets as far as
-//! here. Events may come twice, late and in any order; marks of older mails change nothing.
+//! The events arrive through EventBridge. The input transformers of its rules pass only ids and kinds, so no address
+//! reaches this function. Events can arrive twice, late and in any order. An event about an older mail changes nothing.
 
 pub mod event;
 
@@ -15,16 +15,17 @@ use serde_json::Value;
 
 use self::event::Event;
 
-/// Leaves the event's mark on the invitation whose mail it is about. Run twice it does nothing more. An
-/// error makes Lambda try again later.
+/// Updates the delivery of the mail that `event` is about. A second call with the same event changes nothing.
+///
+/// On an error Lambda retries.
 pub async fn handle(app: Arc<App>, event: Value) -> Result<HandlerOutput, InvocationError> {
-    let Event { link, mark } =
-        Event::read(event).map_err(|invalid| InvocationError::new("malformed", invalid))?;
-    observe::link(&link);
-    let kind = event::kind(&mark);
-    match app.run(&UpdateDelivery { link, mark }).await {
+    let Event { link, update } =
+        Event::read(event).map_err(|error| InvocationError::new("malformed", error))?;
+    observe::log_link(&link);
+    let kind = event::kind(&update);
+    match app.run(&UpdateDelivery { link, update }).await {
         Ok(true) => Ok(HandlerOutput::new(kind)),
         Ok(false) => Ok(HandlerOutput::new("nothing")),
-        Err(failure) => Err(InvocationError::retryable(failure.is_retryable(), failure)),
+        Err(error) => Err(InvocationError::retry_if(error.is_retryable(), error)),
     }
 }

@@ -1,5 +1,5 @@
-//! `POST /v1/organizations/{organization_id}/invitations`: a member invites addresses, all with one role and in one
-//! language.
+//! `POST /v1/organizations/{organization_id}/invitations`: invites up to 50 addresses, all with the same role and in
+//! the same language.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ impl ResultView {
     }
 }
 
-/// 200 with one result per address, in the order given.
+/// Returns 200 with one result for each distinct address, in the order of the request.
 pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, HandlerError> {
     let caller = caller(&request)?;
     let key = idempotency_key(&request)?;
@@ -73,10 +73,10 @@ fn render(outcomes: Vec<InviteOutcome>, now: Timestamp) -> Result<String, Proble
     })
 }
 
-/// All addresses, or a problem that names every one that is none.
+/// Parses `emails`. The problem names every invalid address.
 fn invitees(emails: &[String]) -> Result<Invitees, Problem> {
     if !(1..=ADDRESSES_MAX).contains(&emails.len()) {
-        let detail = format!("from 1 to {ADDRESSES_MAX} addresses are invited at once, not {}", emails.len());
+        let detail = format!("a request invites from 1 to {ADDRESSES_MAX} addresses, not {}", emails.len());
         return Err(Problem::malformed("/emails", detail));
     }
     let mut valid = Vec::with_capacity(emails.len());

@@ -1,6 +1,7 @@
-//! The functions that run an action: each module is one function's handler, and each file in `bin` one function.
+//! The Lambda functions that run an action. Each module is the handler of one function, and each file in `bin` is its
+//! binary.
 //!
-//! A handler parses the request, runs the action, and renders its answer. It decides nothing: that is
+//! A handler parses the request, runs the action and renders the response. All decisions are made in
 //! [`domain::Action::decide`].
 
 pub mod accept;

@@ -1,5 +1,5 @@
-//! `GET /v1/organizations` and what lies below: the caller's organizations, one of them, its members, its
-//! invitations.
+//! The four `GET` routes below `/v1/organizations`. They list the caller's organizations, show one organization, and
+//! list its members and its invitations.
 
 mod cursor;
 
@@ -23,15 +23,17 @@ struct MembershipView {
     role: Role,
 }
 
-/// 200 with what the route names.
+/// Returns 200 with the list or the organization of the request's route.
 pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, HandlerError> {
     let caller = caller(&request)?;
     match route(&request) {
-        "GET /v1/organizations" => organizations(&app, &caller, &request).await,
-        "GET /v1/organizations/{organization_id}" => one(&app, &caller, &request).await,
-        "GET /v1/organizations/{organization_id}/members" => members(&app, &caller, &request).await,
-        "GET /v1/organizations/{organization_id}/invitations" => invitations(&app, &caller, &request).await,
-        other => Err(Problem::internal(format!("the route {other:?} does not belong to list")).into()),
+        "GET /v1/organizations" => list_organizations(&app, &caller, &request).await,
+        "GET /v1/organizations/{organization_id}" => show_organization(&app, &caller, &request).await,
+        "GET /v1/organizations/{organization_id}/members" => list_members(&app, &caller, &request).await,
+        "GET /v1/organizations/{organization_id}/invitations" => {
+            list_invitations(&app, &caller, &request).await
+        }
+        other => Err(Problem::internal(format!("the function `list` has no route {other:?}")).into()),
     }
 }
 
@@ -42,7 +44,7 @@ fn route(request: &Request) -> &str {
     }
 }
 
-async fn organizations(
+async fn list_organizations(
     app: &App,
     caller: &Caller,
     request: &Request,
@@ -59,25 +61,33 @@ async fn organizations(
     ok(&PageView { items: items.collect(), next_cursor: cursor::write(scope, page.next.as_ref()) })
 }
 
-async fn one(app: &App, caller: &Caller, request: &Request) -> Result<Response<Body>, HandlerError> {
+async fn show_organization(
+    app: &App,
+    caller: &Caller,
+    request: &Request,
+) -> Result<Response<Body>, HandlerError> {
     let show = ShowOrganization { caller: caller.user.clone(), organization: organization(request)? };
     let (role, organization) = app.run(&show).await?;
     ok(&OrganizationView::for_role(role, &organization))
 }
 
-async fn members(app: &App, caller: &Caller, request: &Request) -> Result<Response<Body>, HandlerError> {
+async fn list_members(app: &App, caller: &Caller, request: &Request) -> Result<Response<Body>, HandlerError> {
     let limit = limit(request)?;
     let role: Option<Role> = parameter(request, "role", "a role is `owner` or `member`")?;
     let organization = organization(request)?;
     let scope = ["members", organization.as_str()];
     let after: Option<UserId> = cursor::read(request, scope)?;
     let page = app.store.members(&organization, role, limit, after.as_ref());
-    let page = visible(app, &organization, caller, page).await?;
+    let page = page_for_member(app, &organization, caller, page).await?;
     let items = page.items.into_iter().map(MemberView::from).collect();
     ok(&PageView { items, next_cursor: cursor::write(scope, page.next.as_ref()) })
 }
 
-async fn invitations(app: &App, caller: &Caller, request: &Request) -> Result<Response<Body>, HandlerError> {
+async fn list_invitations(
+    app: &App,
+    caller: &Caller,
+    request: &Request,
+) -> Result<Response<Body>, HandlerError> {
     let limit = limit(request)?;
     let expected = "a status is `pending`, `accepted`, `revoked`, `expired`, `declined` or `removed`";
     let status: Option<Status> = parameter(request, "status", expected)?;
@@ -86,14 +96,16 @@ async fn invitations(app: &App, caller: &Caller, request: &Request) -> Result<Re
     let after: Option<InvitationId> = cursor::read(request, scope)?;
     let now = app.now();
     let page = app.store.invitations(&organization, status, now, limit, after.as_ref());
-    let page = visible(app, &organization, caller, page).await?;
+    let page = page_for_member(app, &organization, caller, page).await?;
     let items = page.items.iter().map(|invitation| InvitationView::at(now, invitation)).collect();
     ok(&PageView { items, next_cursor: cursor::write(scope, page.next.as_ref()) })
 }
 
-/// `page`, if the caller is in the organization. It is read after the membership: a stranger must not have a thousand
-/// items read by every call, nor learn from the time it takes how many there are.
-async fn visible<Page>(
+/// Reads `page` if the caller is a member of the organization.
+///
+/// The membership is read first. Otherwise every call of a non-member would read up to 1,000 items, and its duration
+/// would reveal how many there are.
+async fn page_for_member<Page>(
     app: &App,
     organization: &OrganizationId,
     caller: &Caller,

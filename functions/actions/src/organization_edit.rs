@@ -1,4 +1,6 @@
-//! `PATCH /v1/organizations/{organization_id}`: an owner renames the organization.
+//! `PATCH /v1/organizations/{organization_id}`: renames the organization.
+//!
+//! Only owners may do this.
 
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ struct OrganizationEditBody {
     name: String,
 }
 
-/// 200 with the organization.
+/// Returns 200 with the organization.
 pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, HandlerError> {
     let caller = caller(&request)?.user;
     let OrganizationEditBody { name } = json(&request)?;

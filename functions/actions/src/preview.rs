@@ -1,4 +1,5 @@
-//! `POST /v1/invitations/preview`: what a link is about; nobody has to be signed in, and nothing changes.
+//! `POST /v1/invitations/preview`: shows the invitation of a link. The caller need not be signed in, and nothing
+//! changes.
 
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ struct OrganizationName<'a> {
     name: &'a str,
 }
 
-/// 200 with the invitation, whatever its status.
+/// Returns 200 with the invitation, in any status.
 pub async fn handle(app: Arc<LinkApp>, request: Request) -> Result<Response<Body>, HandlerError> {
     let link = app.verify(token(&request)?).await?;
     let Previewed { organization, invitation } = app.run(&Preview { link }).await?;

@@ -1,7 +1,8 @@
-//! Every 15 minutes: whatever is overdue is driven again, and what was found is told.
+//! The function `reconcile`: finds overdue work every 15 minutes, repairs it and reports how much it found.
 //!
-//! It neither sends mail nor makes links: a mail that waits too long has its record written once more, so that
-//! the stream brings it to `mail` again. An invitation whose timer never fired is closed here.
+//! It does not send mail or make links. To requeue a mail that was queued for too long, it writes the record again, so
+//! the stream passes the record to `mail` again. It also closes invitations that `expire` did not close at their
+//! expiry.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,30 +21,32 @@ use store::Overdue;
 use store::record::DUE_SHARDS;
 use tokio::time::{Instant, timeout_at};
 
-/// Invitations of one shard that are read at once, and looked after at the same time.
-const PAGE: usize = 25;
+/// Invitations of one shard that one query reads.
+const PAGE_SIZE: usize = 25;
+/// Invitations of one shard that are processed at the same time.
 const CONCURRENCY: usize = 4;
-/// Whatever is not done by then is the next run's: the function has 10 s (infra/template.yaml), and has to tell what it
-/// found.
+/// The time for the work of one run. The next run does the rest.
+///
+/// The function's timeout is 10 s (infra/template.yaml). The difference is for reporting the result.
 const BUDGET: Duration = Duration::from_secs(7);
 
-/// What was overdue, and what came of it.
+/// The result of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Found {
-    /// Mails that waited too long; they were driven again, unless that failed.
+pub struct ReconcileReport {
+    /// Mails that were queued for too long. The run requeued them, except for failures.
     pub overdue_mail: u64,
-    /// Seconds since the oldest one of them was owed.
+    /// Age of the oldest of these mails, in seconds.
     pub oldest_queued_seconds: u64,
-    /// Invitations that nobody had closed at their expiry; now they are, unless that failed.
+    /// Invitations that were not closed at their expiry. The run closed them, except for failures.
     pub overdue_invitations: u64,
-    /// Invitations that could not be looked after, or read.
+    /// Invitations that could not be processed, and shards that could not be read.
     pub failed: u64,
-    /// Whether time ran out; what is left is the next run's.
+    /// Whether the time ran out. The next run does the rest.
     pub unfinished: bool,
 }
 
-impl Found {
-    fn and(self, other: Self) -> Self {
+impl ReconcileReport {
+    fn merge(self, other: Self) -> Self {
         Self {
             overdue_mail: self.overdue_mail + other.overdue_mail,
             oldest_queued_seconds: self.oldest_queued_seconds.max(other.oldest_queued_seconds),
@@ -54,88 +57,103 @@ impl Found {
     }
 }
 
-/// Drives again what is overdue now. An error makes Lambda try again: of a dependency, or of one of the
-/// invitations, which keeps no other one waiting.
-pub async fn handle(app: Arc<App>, _event: Value) -> Result<HandlerOutput<Found>, InvocationError> {
-    let until = Instant::now() + BUDGET;
-    let shards = join_all((0..DUE_SHARDS).map(|shard| drive_shard(&app, shard, until))).await;
-    let found = shards.into_iter().fold(Found::default(), Found::and);
-    // Outcome even if nothing is overdue: an alarm is for a reconcile that does not run, too.
-    let told = |word| {
-        Outcome::overdue(word, found.overdue_mail, found.oldest_queued_seconds, found.overdue_invitations)
+/// Processes everything that is overdue now.
+///
+/// A failure of one invitation or shard does not stop the others. The run then ends with an error, so Lambda retries.
+pub async fn handle(app: Arc<App>, _event: Value) -> Result<HandlerOutput<ReconcileReport>, InvocationError> {
+    let deadline = Instant::now() + BUDGET;
+    let shards = join_all((0..DUE_SHARDS).map(|shard| reconcile_shard(&app, shard, deadline))).await;
+    let report = shards.into_iter().fold(ReconcileReport::default(), ReconcileReport::merge);
+    // The metrics are written even if nothing is overdue. An alarm goes off if they are missing.
+    let outcome = |word| {
+        Outcome::with_overdue_work(
+            word,
+            report.overdue_mail,
+            report.oldest_queued_seconds,
+            report.overdue_invitations,
+        )
     };
-    if found.failed > 0 {
+    if report.failed > 0 {
         let cause =
-            format!("{} overdue invitations could not be driven again; the log says why", found.failed);
-        return Err(InvocationError { outcome: told("retry"), cause: cause.into() });
+            format!("{} overdue invitations or shards failed; see the log lines before this", report.failed);
+        return Err(InvocationError { outcome: outcome("retry"), cause: cause.into() });
     }
-    let word = if found.unfinished { "unfinished" } else { "ok" };
-    Ok(HandlerOutput { outcome: told(word), answer: found })
+    let word = if report.unfinished { "unfinished" } else { "ok" };
+    Ok(HandlerOutput { outcome: outcome(word), answer: report })
 }
 
-async fn drive_shard(app: &App, shard: u8, until: Instant) -> Found {
-    let mut found = Found::default();
+async fn reconcile_shard(app: &App, shard: u8, deadline: Instant) -> ReconcileReport {
+    let mut report = ReconcileReport::default();
     let mut next_page = None;
     let now = app.now();
-    while Instant::now() < until {
-        let page = match timeout_at(until, app.store.overdue(shard, now, PAGE, next_page.take())).await {
-            Ok(Ok(page)) => page,
-            Ok(Err(error)) => {
-                tracing::error!(shard, cause = observe::chain(&error), "what is overdue cannot be read");
-                return Found { failed: found.failed + 1, ..found };
-            }
-            Err(_) => break,
-        };
-        let driven = stream::iter(page.items).map(async |item| match item {
-            Ok(overdue) => drive(app, &overdue, until).await,
-            Err(broken) => {
-                tracing::error!(%broken, "an overdue invitation cannot be read");
-                Found { failed: 1, ..Found::default() }
+    while Instant::now() < deadline {
+        let page =
+            match timeout_at(deadline, app.store.overdue(shard, now, PAGE_SIZE, next_page.take())).await {
+                Ok(Ok(page)) => page,
+                Ok(Err(error)) => {
+                    let cause = observe::error_chain(&error);
+                    tracing::error!(shard, cause, "the overdue invitations of a shard cannot be read");
+                    return ReconcileReport { failed: report.failed + 1, ..report };
+                }
+                Err(_) => break,
+            };
+        let reports = stream::iter(page.items).map(async |item| match item {
+            Ok(overdue) => reconcile_invitation(app, &overdue, deadline).await,
+            Err(corrupt) => {
+                tracing::error!(broken = %corrupt, "the key of an overdue invitation cannot be read");
+                ReconcileReport { failed: 1, ..ReconcileReport::default() }
             }
         });
-        found = driven.buffer_unordered(CONCURRENCY).fold(found, async |sum, one| sum.and(one)).await;
+        report = reports.buffer_unordered(CONCURRENCY).fold(report, async |sum, next| sum.merge(next)).await;
         next_page = page.next;
         if next_page.is_none() {
-            return found;
+            return report;
         }
     }
-    Found { unfinished: true, ..found }
+    ReconcileReport { unfinished: true, ..report }
 }
 
-/// Counts what is overdue even if nothing can be done about it: the alarms need it.
-async fn drive(app: &App, Overdue { organization, invitation }: &Overdue, until: Instant) -> Found {
-    let found = Mutex::new(Found::default());
+/// Processes one overdue invitation. The report counts the invitation even if the repair fails, because the alarms need
+/// it.
+async fn reconcile_invitation(
+    app: &App,
+    Overdue { organization, invitation }: &Overdue,
+    deadline: Instant,
+) -> ReconcileReport {
+    let report = Mutex::new(ReconcileReport::default());
     let reconcile = Reconcile { organization: organization.clone(), invitation: invitation.clone() };
-    // A commit that is given up may still be carried out; the next run looks again.
-    let run = timeout_at(until, app.run(&Counted { reconcile, found: &found })).await;
-    let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // A commit that times out here may still succeed. The next run reads the record again.
+    let run = timeout_at(deadline, app.run(&ReportingReconcile { reconcile, report: &report })).await;
+    let report = report.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (organization, invitation) = (organization.as_str(), invitation.as_str());
     match run {
         Ok(Ok(outcome)) => {
-            let done = match outcome {
-                ReconcileOutcome::Nothing => return found,
-                ReconcileOutcome::Expired => "closed long after its expiry: its timer did not fire",
-                ReconcileOutcome::Driven { .. } => "its mail waits too long, and is driven again",
+            let message = match outcome {
+                ReconcileOutcome::Nothing => return report,
+                ReconcileOutcome::Expired => {
+                    "closed an invitation that `expire` had not closed at its expiry"
+                }
+                ReconcileOutcome::Requeued { .. } => "requeued a mail that was queued for too long",
             };
-            tracing::warn!(organization, invitation, "{done}");
-            found
+            tracing::warn!(organization, invitation, "{message}");
+            report
         }
         Ok(Err(error)) => {
-            let cause = observe::chain(&error);
-            tracing::error!(organization, invitation, cause, "it is overdue, and could not be driven again");
-            Found { failed: 1, ..found }
+            let cause = observe::error_chain(&error);
+            tracing::error!(organization, invitation, cause, "an overdue invitation could not be processed");
+            ReconcileReport { failed: 1, ..report }
         }
-        Err(_) => Found { unfinished: true, ..found },
+        Err(_) => ReconcileReport { unfinished: true, ..report },
     }
 }
 
-/// The action, which notes what it found at its last attempt, also where that comes to nothing.
-struct Counted<'a> {
+/// The action [`Reconcile`]. It writes to `report` what the last attempt found overdue, even if the commit fails.
+struct ReportingReconcile<'a> {
     reconcile: Reconcile,
-    found: &'a Mutex<Found>,
+    report: &'a Mutex<ReconcileReport>,
 }
 
-impl Action for Counted<'_> {
+impl Action for ReportingReconcile<'_> {
     const NAME: &'static str = Reconcile::NAME;
     type Answer = ReconcileOutcome;
     type Refusal = Infallible;
@@ -151,13 +169,18 @@ impl Action for Counted<'_> {
         now: Timestamp,
     ) -> Result<Decision<ReconcileOutcome>, Infallible> {
         let Ok(decision) = self.reconcile.decide(snapshot, policy, now);
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = match decision.answer {
-            ReconcileOutcome::Nothing => Found::default(),
-            ReconcileOutcome::Expired => Found { overdue_invitations: 1, ..Found::default() },
-            ReconcileOutcome::Driven { owed_seconds } => {
-                Found { overdue_mail: 1, oldest_queued_seconds: owed_seconds, ..Found::default() }
+        let report = match decision.answer {
+            ReconcileOutcome::Nothing => ReconcileReport::default(),
+            ReconcileOutcome::Expired => {
+                ReconcileReport { overdue_invitations: 1, ..ReconcileReport::default() }
             }
+            ReconcileOutcome::Requeued { queued_seconds } => ReconcileReport {
+                overdue_mail: 1,
+                oldest_queued_seconds: queued_seconds,
+                ..ReconcileReport::default()
+            },
         };
+        *self.report.lock().unwrap_or_else(PoisonError::into_inner) = report;
         Ok(decision)
     }
 }

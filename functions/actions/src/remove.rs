@@ -1,5 +1,5 @@
-//! `DELETE /v1/organizations/{organization_id}/members/{user_id}`: an owner removes a member, or anybody
-//! leaves.
+//! `DELETE /v1/organizations/{organization_id}/members/{user_id}`: removes a member. Owners may remove any member, and
+//! every member may leave.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use lambda_api::http::{HandlerError, no_content};
 use lambda_api::request::{caller, member, organization};
 use lambda_http::{Body, Request, Response};
 
-/// 204.
+/// Returns 204.
 pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, HandlerError> {
     let caller = caller(&request)?.user;
     let remove = Remove { caller, organization: organization(&request)?, member: member(&request) };

@@ -1,5 +1,5 @@
-//! `POST /v1/organizations/{organization_id}/invitations/{invitation_id}/resend`: an invitation gets a new
-//! link and a new deadline.
+//! `POST /v1/organizations/{organization_id}/invitations/{invitation_id}/resend`: sends another mail for an invitation,
+//! with a new link and a new expiry.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use lambda_api::view::InvitationView;
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 
-/// 200 with the invitation.
+/// Returns 200 with the invitation.
 pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, HandlerError> {
     let caller = caller(&request)?;
     let key = idempotency_key(&request)?;
     let sender = caller.verified()?;
     let resend = Resend { sender, organization: organization(&request)?, invitation: invitation(&request) };
     let render = |invitation: Invitation, now| to_json(&InvitationView::at(now, &invitation));
-    let answer = app.run(&WithIdempotencyKey::new(resend, key.as_ref(), render)).await?;
-    Ok(json_response(StatusCode::OK, answer.body))
+    let resent = app.run(&WithIdempotencyKey::new(resend, key.as_ref(), render)).await?;
+    Ok(json_response(StatusCode::OK, resent.body))
 }

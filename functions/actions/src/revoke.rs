@@ -1,5 +1,4 @@
-//! `DELETE /v1/organizations/{organization_id}/invitations/{invitation_id}`: a pending invitation is
-//! withdrawn.
+//! `DELETE /v1/organizations/{organization_id}/invitations/{invitation_id}`: revokes a pending invitation.
 
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use lambda_api::http::{HandlerError, no_content};
 use lambda_api::request::{caller, invitation, organization};
 use lambda_http::{Body, Request, Response};
 
-/// 204.
+/// Returns 204.
 pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, HandlerError> {
     let caller = caller(&request)?.user;
     let revoke = Revoke { caller, organization: organization(&request)?, invitation: invitation(&request) };

@@ -1,4 +1,6 @@
-//! `PATCH /v1/organizations/{organization_id}/members/{user_id}`: an owner changes a member's role.
+//! `PATCH /v1/organizations/{organization_id}/members/{user_id}`: changes a member's role.
+//!
+//! Only owners may do this.
 
 use std::sync::Arc;
 
@@ -17,7 +19,7 @@ struct RoleEditBody {
     role: Role,
 }
 
-/// 200 with the member.
+/// Returns 200 with the member.
 pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, HandlerError> {
     let caller = caller(&request)?.user;
     let RoleEditBody { role } = json(&request)?;

@@ -1,4 +1,4 @@
-//! How people sign in, and what the product is called: all that the pages are told.
+//! The configuration that the pages receive: how users sign in, the name of the product and the language.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,51 +8,51 @@ use http::Uri;
 use lambda_api::env::{ConfigError, Env};
 use serde::Serialize;
 
-/// What a page is told, in its `<meta name="roster-config">`. None of it is a secret.
+/// The configuration of the pages, in their `<meta name="roster-config">`. It contains no secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Config {
-    /// The issuer of the tokens, exactly as they name it.
+    /// The issuer of the tokens, exactly as in their `iss` claim.
     pub issuer: String,
-    /// Who the console is to the issuer: a public client, so that it has no secret.
+    /// The client id of the console at the issuer. It is a public client, which has no secret.
     pub client_id: String,
-    /// Where people are sent to sign in.
+    /// The URL where users sign in.
     pub authorize_url: String,
-    /// Where the page gets tokens for the code that they come back with.
+    /// The URL where the page exchanges the authorization code for tokens.
     pub token_url: String,
-    /// Where people are sent to sign out, if the issuer has such a place.
+    /// The URL where users sign out, if the issuer has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sign_out_url: Option<String>,
-    /// What the page asks for.
+    /// The OAuth scopes that the page requests.
     pub scope: String,
-    /// Which of the tokens the API takes.
+    /// The token that the API accepts.
     pub token: Token,
-    /// The product's name.
+    /// The name of the product.
     pub product: String,
-    /// The language of people whose browser asks for none that there is.
+    /// The language for browsers that request none of the available languages.
     pub language: Language,
-    /// The path of the mailbox, on the laptop only.
+    /// The path of the mailbox. Only the laptop, which is the local server started by `cargo run`, has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mailbox: Option<String>,
 }
 
-/// The token that is sent with calls of the API.
+/// The token that the pages send with API calls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Token {
-    /// The access token: what it is there for, if it says the address (`email`, `email_verified`).
+    /// The access token. This is the standard, but the token must have the claims `email` and `email_verified`.
     #[default]
     AccessToken,
-    /// The id token, where the access token lacks the address, as Cognito's does.
+    /// The ID token, for issuers whose access tokens lack these claims, such as Cognito.
     IdToken,
 }
 
-/// The text is neither token's name.
+/// The text is not the name of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownToken;
 
 impl fmt::Display for UnknownToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("it is access_token or id_token")
+        f.write_str("it must be access_token or id_token")
     }
 }
 
@@ -69,17 +69,19 @@ impl FromStr for Token {
 }
 
 impl Config {
-    /// As `env` says: `CONSOLE_ISSUER`, `CONSOLE_CLIENT_ID`, `CONSOLE_AUTHORIZE_URL`, `CONSOLE_TOKEN_URL`,
-    /// `CONSOLE_SIGN_OUT_URL` (none if left out), `CONSOLE_SCOPE` (`openid email`), `CONSOLE_TOKEN`
-    /// (`access_token`), `PRODUCT_NAME`, and `CONSOLE_LANGUAGE` (`en`).
+    /// Reads the configuration from `env`.
+    ///
+    /// `CONSOLE_ISSUER`, `CONSOLE_CLIENT_ID`, `CONSOLE_AUTHORIZE_URL`, `CONSOLE_TOKEN_URL` and `PRODUCT_NAME` are
+    /// required. Optional are `CONSOLE_SIGN_OUT_URL`, `CONSOLE_SCOPE` (default `openid email`), `CONSOLE_TOKEN`
+    /// (default `access_token`) and `CONSOLE_LANGUAGE` (default `en`).
     pub fn from_env(env: Env<'_>) -> Result<Self, ConfigError> {
         let url = |name| {
             let url = env.required(name)?;
-            if origin(&url).is_some() { Ok(url) } else { Err(no_url(name)) }
+            if origin(&url).is_some() { Ok(url) } else { Err(invalid_url(name)) }
         };
         let sign_out_url = env.optional("CONSOLE_SIGN_OUT_URL")?;
         if sign_out_url.as_ref().is_some_and(|url| origin(url).is_none()) {
-            return Err(no_url("CONSOLE_SIGN_OUT_URL"));
+            return Err(invalid_url("CONSOLE_SIGN_OUT_URL"));
         }
         Ok(Self {
             issuer: env.required("CONSOLE_ISSUER")?,
@@ -96,11 +98,13 @@ impl Config {
     }
 }
 
-fn no_url(name: &'static str) -> ConfigError {
+fn invalid_url(name: &'static str) -> ConfigError {
     ConfigError::Wrong { name, what: "it must be an http or https URL".to_owned() }
 }
 
-/// The origin of a URL, as a policy names it. None of what is no such URL, or would say more than one source there.
+/// Returns the origin of `url`, as a source of a Content-Security-Policy.
+///
+/// Returns `None` for a URL that is not http or https, and for a URL that could add other sources to the policy.
 pub(crate) fn origin(url: &str) -> Option<String> {
     let uri: Uri = url.parse().ok()?;
     let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
@@ -114,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_scheme_host_and_port_and_nothing_that_could_be_another_source() {
+    fn an_origin_is_one_source_of_scheme_host_and_port() {
         for (url, expected) in [
             ("https://login.example.com/oauth2/token?a=b", "https://login.example.com"),
             ("http://127.0.0.1:4000/_dev/token", "http://127.0.0.1:4000"),
@@ -137,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_named_as_the_pages_and_the_template_name_it() {
+    fn parses_and_serializes_the_names_of_tokens() {
         for (token, name) in [(Token::AccessToken, "access_token"), (Token::IdToken, "id_token")] {
             assert_eq!(name.parse(), Ok(token));
             assert_eq!(serde_json::to_value(token).unwrap(), name);

@@ -1,20 +1,20 @@
-//! The files that `web/build.mjs` makes: `index.html`, `accept.html`, and `assets/NAME-HASH.EXTENSION`, with compressed
-//! siblings.
+//! The files that `web/build.mjs` writes: `index.html`, `accept.html` and `assets/NAME-HASH.EXTENSION`. Each asset may
+//! have compressed copies next to it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::{fs, io};
 
-// EMBEDDED: what the build script has found.
+// Contains `EMBEDDED`, the files that the build script embeds.
 include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
-/// What was built, by path: `index.html`, `assets/index-6A0J2F7K.js`, `assets/index-6A0J2F7K.js.br`.
+/// The built files, by path: `index.html`, `assets/index-6A0J2F7K.js`, `assets/index-6A0J2F7K.js.br`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Files(pub BTreeMap<Cow<'static, str>, Cow<'static, [u8]>>);
 
 impl Files {
-    /// What this binary was built with; none if the console was not built before it.
+    /// Returns the files that are embedded in this binary. `None` if the pages were not built when it was compiled.
     #[must_use]
     pub fn embedded() -> Option<Self> {
         let file =
@@ -22,12 +22,13 @@ impl Files {
         (!EMBEDDED.is_empty()).then(|| Self(EMBEDDED.iter().map(file).collect()))
     }
 
-    /// What `folder` holds at this moment; none if it is not there, as between the two renames of a build that
-    /// replaces it.
+    /// Reads the files in `folder`. `None` if the folder or its `assets` do not exist.
+    ///
+    /// A build replaces the folder with two renames. Between them the folder does not exist.
     pub fn read(folder: &Path) -> io::Result<Option<Self>> {
         let mut files = BTreeMap::new();
-        for below in ["", "assets/"] {
-            match read_into(&mut files, folder, below) {
+        for subfolder in ["", "assets/"] {
+            match read_into(&mut files, folder, subfolder) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 read => read?,
             }
@@ -39,13 +40,13 @@ impl Files {
 fn read_into(
     files: &mut BTreeMap<Cow<'static, str>, Cow<'static, [u8]>>,
     folder: &Path,
-    below: &str,
+    subfolder: &str,
 ) -> io::Result<()> {
-    for entry in fs::read_dir(folder.join(below))? {
+    for entry in fs::read_dir(folder.join(subfolder))? {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         if !name.starts_with('.') && entry.file_type()?.is_file() {
-            files.insert(Cow::Owned(format!("{below}{name}")), Cow::Owned(fs::read(entry.path())?));
+            files.insert(Cow::Owned(format!("{subfolder}{name}")), Cow::Owned(fs::read(entry.path())?));
         }
     }
     Ok(())
@@ -56,10 +57,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_read_with_its_assets_and_without_what_is_hidden() {
+    fn reads_a_folder_and_its_assets_without_hidden_files() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(Files::read(&folder.path().join("none")).unwrap(), None);
-        assert_eq!(Files::read(folder.path()).unwrap(), None, "nothing is whole without its assets");
+        assert_eq!(Files::read(folder.path()).unwrap(), None, "a site without assets is incomplete");
         fs::create_dir(folder.path().join("assets")).unwrap();
         for path in ["index.html", ".stamp", "assets/a-1.js", "assets/a-1.js.br", "assets/.b"] {
             fs::write(folder.path().join(path), path).unwrap();

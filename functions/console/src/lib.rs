@@ -1,9 +1,9 @@
-//! The pages that people use: `GET /`, an organization's users; `GET /accept`, which the links in mails lead to; and
-//! `GET /assets/{file}`, what both load.
+//! The function `console`: serves the pages. `GET /` is the console, `GET /accept` is the page that the links in mails
+//! open, and `GET /assets/{file}` serves the files that both load.
 //!
-//! Nobody has to be signed in for them, and they hold nothing of anybody: whoever is signed in calls the API from
-//! there. So this function calls nothing either. What it serves is built from `web/` ([`Files`]), and finished at
-//! the start: each page is told once how to sign people in ([`Config`]).
+//! The pages need no sign-in and contain no user data. Their scripts call the API after the user has signed in. The
+//! function itself calls no service. The pages are built from `web/` ([`Files`]). At its start the function writes into
+//! each page how users sign in ([`Config`]).
 
 mod config;
 mod files;
@@ -20,24 +20,24 @@ use lambda_http::{Body, Error, Request, Response};
 
 pub use config::{Config, Token};
 pub use files::Files;
-pub use site::{Site, SiteError, own_styles};
+pub use site::{Site, SiteError, style_hashes};
 
-/// What the function works with.
+/// The state of the function.
 pub struct App {
-    /// The time, for the log.
+    /// The clock, for the log.
     pub clock: Arc<dyn Clock>,
-    /// What is served.
+    /// The pages and assets.
     pub site: Site,
 }
 
 impl App {
-    /// What is built into the binary, told what `env` says ([`Config::from_env`]).
+    /// Creates the state from the embedded files, and from `env` as [`Config::from_env`] reads it.
     pub fn from_env(env: Env<'_>) -> Result<Self, Error> {
         let site = if let Some(files) = Files::embedded() {
             Site::new(files, &Config::from_env(env)?)?
         } else {
-            // What the build says of it is not always shown to whoever deploys.
-            tracing::error!("the console was built without its pages: only how to build them is served");
+            // Build tools may hide the warning that the build prints in this case.
+            tracing::error!("the binary contains no pages: it serves only a page with build instructions");
             Site::unbuilt()?
         };
         Ok(Self { clock: Arc::new(SystemClock), site })
@@ -50,8 +50,8 @@ impl Clock for App {
     }
 }
 
-/// 200 with a page or an asset, 304 for a page that the browser has, 404 for an asset that is not there.
-#[expect(clippy::needless_pass_by_value, reason = "it is what a handler is given")]
+/// Returns 200 with a page or an asset, 304 for a page that the browser has cached, or 404.
+#[expect(clippy::needless_pass_by_value, reason = "all handlers have this signature")]
 pub fn handle(app: Arc<App>, request: Request) -> Ready<Result<Response<Body>, HandlerError>> {
     ready(Ok(app.site.answer(request.uri().path(), request.headers())))
 }

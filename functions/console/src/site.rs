@@ -1,4 +1,4 @@
-//! What is served, ready to be sent.
+//! The site: pages and assets, with their headers.
 
 use std::collections::BTreeMap;
 
@@ -15,49 +15,50 @@ use sha2::{Digest as _, Sha256};
 use crate::config::{Config, origin};
 use crate::files::Files;
 
-/// Where a page is told its [`Config`].
-const TOLD_HERE: &str = r#"<meta name="roster-config" content="">"#;
-/// Says how to build the console: what there is without Node.
+/// The placeholder in each page. The site replaces it with an element that contains the [`Config`].
+const CONFIG_PLACEHOLDER: &str = r#"<meta name="roster-config" content="">"#;
+/// The page with build instructions, which is served if the pages are not built.
 const UNBUILT: &str = include_str!("../pages/unbuilt.html");
-/// The two pages: the path and the file.
+/// The two pages, as (path, file).
 const PAGES: [(&str, &str); 2] = [("/", "index.html"), ("/accept", "accept.html")];
 const ASSETS: &str = "/assets/";
-/// A year, since a file's name changes with what is in it; browsers keep nothing for longer.
-const FOR_EVER: &str = "public, max-age=31536000, immutable";
-/// Compressed siblings, the smaller one first: what they are called in HTTP, and as files.
+/// The `Cache-Control` of assets. Browsers cache an asset for a year, because a file with other content has another
+/// name.
+const CACHE_FOREVER: &str = "public, max-age=31536000, immutable";
+/// The encodings of compressed assets, the smallest first, as (name in HTTP, file extension).
 const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
-/// Why what was built cannot be served.
+/// Why the built files cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
-    /// A page is not among the files.
+    /// A page is missing.
     #[error("the built console has no {0}")]
-    NoPage(&'static str),
-    /// There is no place, or more than one, where it could be told its configuration.
-    #[error("{0} has not exactly one {TOLD_HERE}")]
-    NoPlace(&'static str),
-    /// A page is no text.
+    MissingPage(&'static str),
+    /// A page has no placeholder for the configuration, or more than one.
+    #[error("{0} does not contain exactly one {CONFIG_PLACEHOLDER}")]
+    Placeholder(&'static str),
+    /// A page is not UTF-8 text.
     #[error("{0} is not UTF-8")]
     NotText(&'static str),
-    /// The configuration's token URL.
-    #[error("the token URL is no http or https URL")]
+    /// The token URL of the configuration is invalid.
+    #[error("the token URL is not an http or https URL")]
     TokenUrl,
-    /// The configuration.
-    #[error("the configuration is no JSON")]
+    /// The configuration cannot be written as JSON.
+    #[error("the configuration cannot be written as JSON")]
     Config(#[from] serde_json::Error),
-    /// A policy.
-    #[error("the pages' policy cannot stand in a header")]
+    /// The Content-Security-Policy of a page contains invalid characters.
+    #[error("the Content-Security-Policy is not a valid header value")]
     Policy(#[from] InvalidHeaderValue),
 }
 
-/// Pages and assets.
+/// The pages and assets that the function serves.
 #[derive(Debug, Clone)]
 pub struct Site {
     pages: BTreeMap<&'static str, Page>,
     assets: Files,
 }
 
-/// A page, with its headers. It is sent as it is: some 2 kB, which compressing makes no round trip fewer.
+/// A page and its headers. A page has about 2 kB and is not compressed, because that would not save a round trip.
 #[derive(Debug, Clone)]
 struct Page {
     html: String,
@@ -65,51 +66,52 @@ struct Page {
 }
 
 impl Site {
-    /// What was built, told `config`.
+    /// Creates the site of the built `files`, with `config` in each page.
     pub fn new(files: Files, config: &Config) -> Result<Self, SiteError> {
-        let told = format!(
+        let config_element = format!(
             r#"<meta name="roster-config" content="{}">"#,
-            attribute(&serde_json::to_string(config)?)
+            escape_attribute(&serde_json::to_string(config)?)
         );
-        // Where tokens come from is the one place besides its own origin that a page calls.
+        // Besides its own origin, a page calls only the token URL.
         let calls = format!("'self' {}", origin(&config.token_url).ok_or(SiteError::TokenUrl)?);
-        let may = headers::Page {
+        let policy = headers::PagePolicy {
             scripts: "'self'",
             styles: "'self'",
-            // The icon.
+            // The icon of the page.
             images: "'self'",
             calls: &calls,
-            // Lit's templates, the only HTML that is made of text.
+            // The policy of Lit's templates. No other code creates HTML from text.
             trusted_types: "lit-html",
-            ..headers::Page::default()
+            ..headers::PagePolicy::default()
         };
         let page = |(path, file): (&'static str, &'static str)| {
-            let html = files.0.get(file).ok_or(SiteError::NoPage(file))?;
+            let html = files.0.get(file).ok_or(SiteError::MissingPage(file))?;
             let html = std::str::from_utf8(html).map_err(|_| SiteError::NotText(file))?;
-            if html.matches(TOLD_HERE).count() != 1 {
-                return Err(SiteError::NoPlace(file));
+            if html.matches(CONFIG_PLACEHOLDER).count() != 1 {
+                return Err(SiteError::Placeholder(file));
             }
-            Ok((path, Page::new(html.replacen(TOLD_HERE, &told, 1), may)?))
+            Ok((path, Page::new(html.replacen(CONFIG_PLACEHOLDER, &config_element, 1), policy)?))
         };
         let pages = PAGES.into_iter().map(page).collect::<Result<_, _>>()?;
         Ok(Self { pages, assets: files })
     }
 
-    /// Says how to build the console, at the address of every page.
+    /// Creates a site that serves a page with build instructions at the path of every page.
     pub fn unbuilt() -> Result<Self, SiteError> {
-        Self::of_one_page(UNBUILT, &[])
+        Self::single_page(UNBUILT, &[])
     }
 
-    /// `html`, which brings its own `<style>`, at the address of every page; and the `scripts` that it loads, by the
-    /// file's name below `/assets/`.
-    pub fn of_one_page(html: &str, scripts: &[(&str, &'static str)]) -> Result<Self, SiteError> {
-        let styles = own_styles(html);
-        let may = headers::Page {
+    /// Creates a site that serves `html` at the path of every page.
+    ///
+    /// The page may contain `<style>` elements. It may load `scripts`, which are (file name below `/assets/`, text).
+    pub fn single_page(html: &str, scripts: &[(&str, &'static str)]) -> Result<Self, SiteError> {
+        let styles = style_hashes(html);
+        let policy = headers::PagePolicy {
             styles: &styles,
             scripts: if scripts.is_empty() { "" } else { "'self'" },
-            ..headers::Page::default()
+            ..headers::PagePolicy::default()
         };
-        let page = Page::new(html.to_owned(), may)?;
+        let page = Page::new(html.to_owned(), policy)?;
         let asset =
             |(name, text): &(&str, &'static str)| (format!("assets/{name}").into(), text.as_bytes().into());
         Ok(Self {
@@ -118,50 +120,51 @@ impl Site {
         })
     }
 
-    /// The answer to `GET path`.
+    /// Responds to `GET path`.
     #[must_use]
-    pub fn answer(&self, path: &str, asked: &HeaderMap) -> Response<Body> {
+    pub fn answer(&self, path: &str, request_headers: &HeaderMap) -> Response<Body> {
         if let Some(page) = self.pages.get(path) {
-            return page.answer(asked);
+            return page.answer(request_headers);
         }
-        let asset = path.strip_prefix(ASSETS).and_then(|name| self.asset(name, asked));
-        // What is missing now may be there after the next deployment: `lambda_api::http` lets nobody keep this.
+        let asset = path.strip_prefix(ASSETS).and_then(|name| self.asset(name, request_headers));
+        // A missing asset may exist after the next deployment. `lambda_api::http` adds `no-store` to this response.
         asset.unwrap_or_else(|| {
-            answer(StatusCode::NOT_FOUND, text("text/plain; charset=utf-8"), "Not found\n".into())
+            let headers = content_type_header("text/plain; charset=utf-8");
+            respond(StatusCode::NOT_FOUND, headers, "Not found\n".into())
         })
     }
 
-    fn asset(&self, name: &str, asked: &HeaderMap) -> Option<Response<Body>> {
-        let file = |ending: &str| self.assets.0.get(format!("assets/{name}{ending}").as_str());
-        let whole = file("")?;
-        let mut headers = text(content_type(name));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static(FOR_EVER));
+    fn asset(&self, name: &str, request_headers: &HeaderMap) -> Option<Response<Body>> {
+        let file = |extension: &str| self.assets.0.get(format!("assets/{name}{extension}").as_str());
+        let uncompressed = file("")?;
+        let mut headers = content_type_header(content_type(name));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(CACHE_FOREVER));
         headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
         headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
-        let smaller = ENCODINGS
+        let compressed = ENCODINGS
             .into_iter()
-            .filter(|(coding, _)| accepts(asked, coding))
-            .find_map(|(coding, ending)| Some((coding, file(ending)?)));
-        let body = match smaller {
-            Some((coding, content)) => {
-                headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
+            .filter(|(encoding, _)| accepts(request_headers, encoding))
+            .find_map(|(encoding, extension)| Some((encoding, file(extension)?)));
+        let body = match compressed {
+            Some((encoding, content)) => {
+                headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
                 Body::Binary(content.to_vec())
             }
-            // Text needs no base64 on its way through API Gateway.
-            None => match std::str::from_utf8(whole) {
+            // API Gateway transports text without base64.
+            None => match std::str::from_utf8(uncompressed) {
                 Ok(content) => Body::Text(content.to_owned()),
-                Err(_) => Body::Binary(whole.to_vec()),
+                Err(_) => Body::Binary(uncompressed.to_vec()),
             },
         };
-        Some(answer(StatusCode::OK, headers, body))
+        Some(respond(StatusCode::OK, headers, body))
     }
 }
 
 impl Page {
-    fn new(html: String, may: headers::Page<'_>) -> Result<Self, InvalidHeaderValue> {
-        let mut headers = may.headers()?;
+    fn new(html: String, policy: headers::PagePolicy<'_>) -> Result<Self, InvalidHeaderValue> {
+        let mut headers = policy.headers()?;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-        // It may be kept, and is asked for each time: a deployment is seen at once.
+        // Browsers may cache the page, but must revalidate it each time. So a deployment takes effect at once.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         let digest = Sha256::digest(html.as_bytes());
         headers
@@ -169,24 +172,24 @@ impl Page {
         Ok(Self { html, headers })
     }
 
-    fn answer(&self, asked: &HeaderMap) -> Response<Body> {
+    fn answer(&self, request_headers: &HeaderMap) -> Response<Body> {
         let mut headers = self.headers.clone();
-        if matches(asked, &headers[ETAG]) {
+        if has_current(request_headers, &headers[ETAG]) {
             headers.remove(CONTENT_TYPE);
-            return answer(StatusCode::NOT_MODIFIED, headers, Body::Empty);
+            return respond(StatusCode::NOT_MODIFIED, headers, Body::Empty);
         }
-        answer(StatusCode::OK, headers, Body::Text(self.html.clone()))
+        respond(StatusCode::OK, headers, Body::Text(self.html.clone()))
     }
 }
 
-fn answer(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
+fn respond(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
 }
 
-fn text(content_type: &'static str) -> HeaderMap {
+fn content_type_header(content_type: &'static str) -> HeaderMap {
     HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))])
 }
 
@@ -203,35 +206,38 @@ fn content_type(name: &str) -> &'static str {
     }
 }
 
-/// The items of a header that is a list, however many lines it has.
-fn items<'a>(asked: &'a HeaderMap, name: &http::HeaderName) -> impl Iterator<Item = &'a str> {
-    let lines = asked.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
+/// Returns the items of a list header. The header may occur several times.
+fn list_items<'a>(request_headers: &'a HeaderMap, name: &http::HeaderName) -> impl Iterator<Item = &'a str> {
+    let lines = request_headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).map(str::trim)
 }
 
-/// Whether the browser has the page already (RFC 9110, section 13.1.2): a proxy that compresses makes a tag weak.
-fn matches(asked: &HeaderMap, tag: &HeaderValue) -> bool {
-    items(asked, &IF_NONE_MATCH).any(|it| it == "*" || it.strip_prefix("W/").unwrap_or(it) == *tag)
+/// Whether the browser has the page with the ETag `tag` (RFC 9110, section 13.1.2).
+///
+/// The comparison ignores `W/`, because a proxy that compresses the page makes the ETag weak.
+fn has_current(request_headers: &HeaderMap, tag: &HeaderValue) -> bool {
+    list_items(request_headers, &IF_NONE_MATCH)
+        .any(|it| it == "*" || it.strip_prefix("W/").unwrap_or(it) == *tag)
 }
 
-/// Whether the browser takes `coding` (RFC 9110, section 12.5.3).
-fn accepts(asked: &HeaderMap, coding: &str) -> bool {
-    let mut any = false;
-    for item in items(asked, &ACCEPT_ENCODING) {
+/// Whether the browser accepts `encoding` (RFC 9110, section 12.5.3).
+fn accepts(request_headers: &HeaderMap, encoding: &str) -> bool {
+    let mut accepts_any = false;
+    for item in list_items(request_headers, &ACCEPT_ENCODING) {
         let (name, weight) = item.split_once(';').unwrap_or((item, ""));
         let weight = weight.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
-        let taken =
+        let is_accepted =
             weight.is_none_or(|(_, weight)| weight.trim().parse().is_ok_and(|weight: f32| weight > 0.0));
-        if name.trim().eq_ignore_ascii_case(coding) {
-            return taken;
+        if name.trim().eq_ignore_ascii_case(encoding) {
+            return is_accepted;
         }
-        any |= name.trim() == "*" && taken;
+        accepts_any |= name.trim() == "*" && is_accepted;
     }
-    any
+    accepts_any
 }
 
-/// `text` as it stands in an attribute.
-fn attribute(text: &str) -> String {
+/// Escapes `text` for an attribute of an HTML element.
+fn escape_attribute(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + text.len() / 2);
     for it in text.chars() {
         escaped.push_str(match it {
@@ -249,9 +255,9 @@ fn attribute(text: &str) -> String {
     escaped
 }
 
-/// A policy's source list for the `<style>` elements that stand in a page.
+/// Returns the hashes of the `<style>` elements of `html`, as the sources of a Content-Security-Policy.
 #[must_use]
-pub fn own_styles(html: &str) -> String {
+pub fn style_hashes(html: &str) -> String {
     let styles = html.split("<style>").skip(1).filter_map(|rest| rest.split("</style>").next());
     let hash = |style: &str| format!("'sha256-{}'", BASE64.encode(&Sha256::digest(style.as_bytes())));
     styles.map(hash).collect::<Vec<_>>().join(" ")

@@ -1,11 +1,11 @@
-// Builds what is never committed:
+// Builds the generated files, which are not committed:
 //
-//   node build.mjs          dist/site: the pages that the function serves; at once where it is up to date
+//   node build.mjs          dist/site: the pages that the function serves; does nothing if they are up to date
 //   node build.mjs types    src/openapi.d.ts: the contract's types, from infra/openapi.yaml
 //   node build.mjs npm      dist/npm: the elements as a package, with their types
 //   node build.mjs tests    dist/tests: the unit tests
 //
-// Packages from npm are installed, exactly as package-lock.json says, where they are missing.
+// Missing npm packages are installed first, in exactly the versions of package-lock.json.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
@@ -20,7 +20,7 @@ const started = performance.now();
 
 process.chdir(here);
 
-function say(text) {
+function log(text) {
   console.log(`console: ${text}`);
 }
 
@@ -38,21 +38,21 @@ function filesBelow(folder) {
     .sort();
 }
 
-/** Of everything that the site is made from. */
+/** Returns a hash of all files that the site is built from. */
 function sourceHash() {
   const files = [...filesBelow('src'), ...filesBelow('pages'), 'package-lock.json', 'tsconfig.json', 'build.mjs'];
-  const made = (file) => file.endsWith('.d.ts') || file.endsWith('.test.ts');
-  return hash(...files.filter((file) => !made(file)).flatMap((file) => [file, fs.readFileSync(file)]));
+  const isUnused = (file) => file.endsWith('.d.ts') || file.endsWith('.test.ts');
+  return hash(...files.filter((file) => !isUnused(file)).flatMap((file) => [file, fs.readFileSync(file)]));
 }
 
 function npmInstall() {
   const lock = hash(fs.readFileSync('package-lock.json'));
   const mark = path.join('node_modules', '.roster-lock');
   if (fs.existsSync(mark) && fs.readFileSync(mark, 'utf8') === lock) return;
-  say('install the packages of package-lock.json');
+  log('installing the packages of package-lock.json');
   fs.rmSync(mark, { force: true });
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-  // No package's own scripts: none of them needs one. And all of them, also where NODE_ENV says production.
+  // No package needs its install scripts. `--include=dev` installs the build tools even if NODE_ENV is `production`.
   execFileSync(npm, ['ci', '--include=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
     stdio: ['ignore', 'inherit', 'inherit'],
     shell: process.platform === 'win32',
@@ -60,26 +60,26 @@ function npmInstall() {
   fs.writeFileSync(mark, lock);
 }
 
-/** Longer than any build takes, slow downloads and all. */
+/** Upper bound for the duration of a build in milliseconds, including slow downloads. An older lock is stale. */
 const BUILD_MS_MAX = 10 * 60 * 1000;
 
-/** One build at a time: another one's lock is waited for, and a dead one's is taken. */
-async function locked(work) {
+/** Runs `work` under a lock, so that only one build runs at a time. Takes over the lock of a build that was killed. */
+async function withLock(work) {
   fs.mkdirSync(dist, { recursive: true });
   const lock = path.join(dist, '.lock');
-  for (let told = false; ; ) {
+  for (let isReported = false; ; ) {
     try {
       fs.writeFileSync(lock, String(process.pid), { flag: 'wx' });
       break;
     } catch (error) {
       if (error.code !== 'EEXIST') throw error;
     }
-    if (isDead(lock)) {
+    if (isStale(lock)) {
       fs.rmSync(lock, { force: true });
       continue;
     }
-    if (!told) say('another build is running: wait for it');
-    told = true;
+    if (!isReported) log('another build is running: waiting for it');
+    isReported = true;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   const unlock = () => fs.rmSync(lock, { force: true });
@@ -88,13 +88,14 @@ async function locked(work) {
   await work();
 }
 
-function isDead(lock) {
+/** Whether the lock is left over from a build that was killed. */
+function isStale(lock) {
   try {
     const pid = Number(fs.readFileSync(lock, 'utf8'));
     const age = Date.now() - fs.statSync(lock).mtimeMs;
-    // Between making the file and writing the number it is empty.
+    // The file is empty for a moment, between its creation and the write of the process id.
     if (!pid) return age > 5_000;
-    // After a restart the number may be somebody else's.
+    // After a reboot another process may have this id.
     if (age > BUILD_MS_MAX) return true;
     process.kill(pid, 0);
     return false;
@@ -103,7 +104,7 @@ function isDead(lock) {
   }
 }
 
-/** Style sheets are text, minified, which the elements adopt. */
+/** An esbuild plugin: imports a style sheet of `src` as minified text. */
 function cssText(esbuild) {
   return {
     name: 'css-text',
@@ -117,7 +118,7 @@ function cssText(esbuild) {
   };
 }
 
-// What all browsers of the last two years know: `light-dark()`, container queries, `<dialog>`.
+// The oldest supported browsers, from 2023 and 2024. All support `light-dark()`, container queries and `<dialog>`.
 const TARGET = ['es2022', 'chrome123', 'firefox120', 'safari17.5'];
 
 async function bundle(options) {
@@ -138,7 +139,7 @@ async function bundle(options) {
   });
 }
 
-/** What `entries` load before they run: the first one's own file first. */
+/** Returns the output files that `entries` load before they run. The file of the first entry comes first. */
 function imports(metafile, entries, out) {
   const outputOf = (entry) => Object.keys(metafile.outputs).find((name) => metafile.outputs[name].entryPoint === entry);
   const seen = [];
@@ -153,7 +154,7 @@ function imports(metafile, entries, out) {
   return seen.map((name) => path.relative(out, name).split(path.sep).join('/'));
 }
 
-/** Whose code is in what was bundled: name, version, licence, and what the lock file holds the package to. */
+/** Returns the npm packages in a bundle, each with name, version, licence and the integrity hash from the lock file. */
 function bundled(metafile) {
   const lock = JSON.parse(fs.readFileSync('package-lock.json', 'utf8')).packages;
   const folders = Object.keys(metafile.inputs).map((input) => /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0]);
@@ -163,7 +164,7 @@ function bundled(metafile) {
   });
 }
 
-/** Their licences, which whoever gets the code has to get, too. */
+/** Returns the licence texts of `packages`. They must be distributed together with the code. */
 function licences(packages) {
   return packages
     .map(({ name, version }) => {
@@ -174,7 +175,7 @@ function licences(packages) {
     .join(`\n${'-'.repeat(80)}\n\n`);
 }
 
-/** A file of `assets` that is named by what it holds. */
+/** Writes a file to `assets`. Its name contains a hash of its content. Returns its path. */
 function asset(out, name, extension, content) {
   const file = `assets/${name}-${hash(content).slice(0, 8).toUpperCase()}.${extension}`;
   fs.writeFileSync(path.join(out, file), content);
@@ -184,19 +185,19 @@ function asset(out, name, extension, content) {
 async function site() {
   const target = path.join(dist, 'site');
   const stamp = sourceHash();
-  const stampOf = () => {
+  const currentStamp = () => {
     const file = path.join(target, '.stamp');
     return fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : undefined;
   };
-  if (stampOf() === stamp) return say('up to date');
+  if (currentStamp() === stamp) return log('up to date');
   npmInstall();
   const out = path.join(dist, `site-${process.pid}`);
   fs.rmSync(out, { recursive: true, force: true });
-  say('bundle the pages');
-  // Each with the module that it begins by loading.
+  log('bundling the pages');
+  // For each page: its entry module, and the module that the entry loads by `import()`.
   const pages = {
-    index: ['src/app/enter-console.ts', 'src/app/console.ts'],
-    accept: ['src/app/enter-accept.ts', 'src/app/accept.ts'],
+    index: ['src/app/entry-console.ts', 'src/app/console.ts'],
+    accept: ['src/app/entry-accept.ts', 'src/app/accept.ts'],
   };
   const { metafile } = await bundle({
     entryPoints: [...Object.values(pages).map(([entry]) => entry), 'pages/page.css'],
@@ -214,18 +215,18 @@ async function site() {
     const preloads = chunks.map((chunk) => `<link rel="modulepreload" href="/${chunk}">`);
     const html = fs
       .readFileSync(`pages/${page}.html`, 'utf8')
-      .replace('<!-- licences -->', `<!-- Whose code this is, too: /${notices} -->`)
+      .replace('<!-- licences -->', `<!-- Third-party licences: /${notices} -->`)
       .replace('<!-- icon -->', `<link rel="icon" type="image/svg+xml" href="/${icon}">`)
       .replace('<!-- style -->', `<link rel="stylesheet" href="/${style}">`)
       .replace('<!-- script -->', [...preloads, `<script type="module" src="/${script}"></script>`].join('\n'));
     fs.writeFileSync(path.join(out, `${page}.html`), html);
     const files = [script, ...chunks, style].map((file) => fs.readFileSync(path.join(out, file)));
     const gzip = files.reduce((sum, file) => sum + zlib.gzipSync(file, { level: 9 }).length, 0);
-    say(`${page}.html: script and style ${(gzip / 1000).toFixed(1)} kB gzip`);
+    log(`${page}.html: script and style ${(gzip / 1000).toFixed(1)} kB gzip`);
   }
-  // Pages are told their configuration when they are served, and so are not compressed here.
+  // Pages are not compressed here: the server inserts the configuration into them.
   for (const file of filesBelow(path.join(out, 'assets'))) compress(file);
-  // For the bill of materials, infra/sbom.py.
+  // infra/sbom.py reads this file for the bill of materials.
   fs.writeFileSync(path.join(out, '.packages.json'), JSON.stringify(packages));
   fs.writeFileSync(path.join(out, '.stamp'), stamp);
   const old = path.join(dist, `old-${process.pid}`);
@@ -233,13 +234,13 @@ async function site() {
   fs.renameSync(out, target);
   fs.rmSync(old, { recursive: true, force: true });
   for (const entry of fs.readdirSync(dist)) {
-    // Left by builds that were killed; only one runs at a time.
+    // Builds that were killed leave such folders. The lock guarantees that no other build uses them.
     if (/^(site|old)-\d+$/.test(entry)) fs.rmSync(path.join(dist, entry), { recursive: true, force: true });
   }
-  say(`built in ${Math.round(performance.now() - started)} ms`);
+  log(`built in ${Math.round(performance.now() - started)} ms`);
 }
 
-/** Siblings that are served as they are, where they are smaller. */
+/** Writes a `.br` and a `.gz` file beside `file`, each only if it is smaller than the original. */
 function compress(file) {
   const body = fs.readFileSync(file);
   const brotli = zlib.brotliCompressSync(body, {
@@ -257,7 +258,7 @@ async function types() {
   npmInstall();
   const { default: openapi, astToString } = await import('openapi-typescript');
   const ast = await openapi(new URL(`file://${contract}`), { silent: true });
-  const text = `// Made by build.mjs from infra/openapi.yaml.\n${astToString(ast)}`;
+  const text = `// Generated by build.mjs from infra/openapi.yaml.\n${astToString(ast)}`;
   const file = 'src/openapi.d.ts';
   if (!fs.existsSync(file) || fs.readFileSync(file, 'utf8') !== text) fs.writeFileSync(file, text);
 }
@@ -277,7 +278,7 @@ async function npm() {
   const strict = ['--target', 'ES2022', '--module', 'ESNext', '--moduleResolution', 'bundler', '--strict'];
   execFileSync(process.execPath, [tsc, ...options, ...strict, 'src/elements.ts'], { stdio: ['ignore', 'inherit', 'inherit'] });
   fs.copyFileSync('src/openapi.d.ts', path.join(out, 'types', 'openapi.d.ts'));
-  say(`dist/npm: ${fs.readdirSync(out).join(' ')}`);
+  log(`dist/npm: ${fs.readdirSync(out).join(' ')}`);
 }
 
 async function tests() {
@@ -295,20 +296,20 @@ async function tests() {
   });
 }
 
-const tasks = { site: () => locked(site), types, npm: () => locked(npm), tests };
+const tasks = { site: () => withLock(site), types, npm: () => withLock(npm), tests };
 const task = tasks[process.argv[2] ?? 'site'];
 if (!task) {
-  console.error(`console: there is no task ${process.argv[2]}; there are ${Object.keys(tasks).join(', ')}`);
+  console.error(`console: unknown task ${process.argv[2]}; the tasks are ${Object.keys(tasks).join(', ')}`);
   process.exit(2);
 }
 try {
   await task();
 } catch (error) {
   if (error.code === 'ENOENT' && error.syscall?.startsWith('spawn')) {
-    console.error(`console: not built: there is no ${error.path}, which comes with Node.js, or in a package of its own`);
+    console.error(`console: not built: ${error.path} is not installed; it comes with Node.js or as a separate package`);
   } else if (error.errors || typeof error.status === 'number') {
-    // esbuild, npm and tsc have said what is wrong, and where.
-    console.error('console: not built, for the reason above');
+    // esbuild, npm or tsc has already printed the error and its location.
+    console.error('console: not built: see the error above');
   } else throw error;
   process.exit(1);
 }

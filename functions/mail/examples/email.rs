@@ -1,4 +1,4 @@
-//! Writes a email in every language, both parts, for looking at:
+//! Writes a sample email in every language to a folder, as text and as HTML:
 //!
 //! ```text
 //! cargo run -p mail --example email -- target/emails
@@ -16,7 +16,7 @@ use domain::{
 use mail::email::EmailTemplate;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = PathBuf::from(env::args_os().nth(1).ok_or("which folder are the emails to be written to?")?);
+    let folder = PathBuf::from(env::args_os().nth(1).ok_or("usage: email FOLDER")?);
     fs::create_dir_all(&folder)?;
     let template = EmailTemplate::new("Example", "https://app.example/accept", Language::default())?;
     let name = OrganizationName::parse("Acme Ltd.")?;
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Nobody's, with a link that opens nothing.
+/// Creates a sample invitation.
 fn invitation(language: Language) -> Result<Invitation, Box<dyn Error>> {
     let organization = OrganizationId::from_random([1; 16]);
     let email = EmailAddress::parse("ivy@acme.example")?;

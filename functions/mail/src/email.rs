@@ -1,4 +1,4 @@
-//! The email: what an invitation's mail says, as text and as HTML.
+//! Renders the email of an invitation, as text and as HTML.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::translations::{Piece, Translation};
 
-/// What all emails of a deployment have in common.
+/// The settings that all emails of a deployment share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmailTemplate {
     product: String,
@@ -16,23 +16,23 @@ pub struct EmailTemplate {
     language: Language,
 }
 
-/// The configured accept page cannot carry a token.
+/// `ACCEPT_URL` is not an http or https URL without a fragment, so a token cannot be appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("ACCEPT_URL must be an http or https URL without a fragment, like https://app.example/accept")]
 pub struct InvalidAcceptUrl;
 
-/// One email, ready to be sent. It holds a token, so `Debug` shows nothing of it.
+/// One email, ready to send. It contains a token, so `Debug` shows none of its content.
 pub struct Email {
-    /// To whom.
+    /// The recipient.
     pub to: EmailAddress,
-    /// Holds no text that a user chose, and is the same in every email of an invitation.
+    /// The subject. It contains no text that a user chose, and is the same in every email of an invitation.
     pub subject: String,
-    /// For readers of plain text.
+    /// The plain text part.
     pub text: String,
-    /// For everybody else.
+    /// The HTML part.
     pub html: String,
-    /// Names the invitation, and so is the same in every email of it. It is made of emails, digits, `_` and `.`, and
-    /// no link can be made from it.
+    /// Identifies the invitation, and is the same in every email of the invitation. It consists of letters, digits, `_`
+    /// and `.`. The link cannot be derived from it.
     pub thread: String,
 }
 
@@ -45,35 +45,35 @@ impl fmt::Debug for Email {
 #[derive(Template)]
 #[template(path = "invitation.txt")]
 struct Text<'a> {
-    said: &'a Said<'a>,
+    content: &'a Content<'a>,
 }
 
 #[derive(Template)]
 #[template(path = "invitation.html")]
 struct Html<'a> {
-    said: &'a Said<'a>,
+    content: &'a Content<'a>,
 }
 
-/// What both parts say: sentences with their facts put in, and phrases.
-struct Said<'a> {
+/// The content of both parts.
+struct Content<'a> {
     lang: &'static str,
     subject: &'a Sentence,
     preheader: String,
     product: &'a str,
     title: Sentence,
-    invites: Sentence,
-    open_until: Sentence,
-    open: &'static str,
-    open_here: &'static str,
-    by_hand: &'static str,
+    invitation_sentence: Sentence,
+    deadline_sentence: Sentence,
+    button_label: &'static str,
+    link_label: &'static str,
+    fallback_link_label: &'static str,
     link: String,
-    sign_in: &'static str,
-    email: &'a EmailAddress,
-    unexpected: &'static str,
+    sign_in_hint: &'static str,
+    recipient: &'a EmailAddress,
+    unexpected_hint: &'static str,
 }
 
-/// The facts of one email, as they are shown.
-struct Facts<'a> {
+/// The values of one email for the placeholders in its sentences.
+struct Values<'a> {
     product: &'a str,
     organization: String,
     sender: &'a str,
@@ -88,16 +88,16 @@ struct Sentence {
 
 struct Part {
     text: String,
-    /// Whether it is what a person looks for.
+    /// Whether the HTML part shows the text in bold.
     strong: bool,
 }
 
-impl Facts<'_> {
-    /// The sentence that is made of `pieces`.
-    fn put_into(&self, pieces: &[Piece]) -> Sentence {
+impl Values<'_> {
+    /// Returns the sentence of `pieces`, with the placeholders replaced.
+    fn fill(&self, pieces: &[Piece]) -> Sentence {
         let part = |piece: &Piece| {
             let (text, strong) = match piece {
-                Piece::Words(words) => (*words, false),
+                Piece::Literal(text) => (*text, false),
                 Piece::Product => (self.product, false),
                 Piece::Organization => (self.organization.as_str(), true),
                 Piece::Sender => (self.sender, true),
@@ -118,8 +118,10 @@ impl fmt::Display for Sentence {
 }
 
 impl EmailTemplate {
-    /// The product's name, shown to people, the page that takes the token behind its `#`, and the language of emails
-    /// whose sender has not chosen one.
+    /// Creates the settings.
+    ///
+    /// `product` is the name of the product. `accept_url` is the page that the link opens: the link is this URL, `#`
+    /// and the token. `language` is the language of emails for invitations without a language.
     pub fn new(
         product: impl Into<String>,
         accept_url: impl Into<String>,
@@ -131,7 +133,7 @@ impl EmailTemplate {
         if is_url && is_plain { Ok(Self { product, accept_url, language }) } else { Err(InvalidAcceptUrl) }
     }
 
-    /// The email for `invitation`, whose newest link is `token`, written at `now`.
+    /// Renders the email for `invitation` at `now`, with the newest link, which contains `token`.
     pub fn write(
         &self,
         organization: &OrganizationName,
@@ -139,45 +141,49 @@ impl EmailTemplate {
         token: &Token,
         now: Timestamp,
     ) -> Result<Email, askama::Error> {
-        let phrases = Translation::of(invitation.language.unwrap_or(self.language));
-        let facts = Facts {
+        let translation = Translation::of(invitation.language.unwrap_or(self.language));
+        let values = Values {
             product: &self.product,
-            organization: unlinkable(organization.as_str()),
+            organization: prevent_auto_link(organization.as_str()),
             sender: invitation.sender.email.as_str(),
-            role: phrases.role(invitation.role),
-            deadline: deadline(phrases, invitation.expires_at),
-            hours: phrases.hours(hours(now, invitation.expires_at)),
+            role: translation.role(invitation.role),
+            deadline: format_deadline(translation, invitation.expires_at),
+            hours: translation.format_hours(hours_left(now, invitation.expires_at)),
         };
-        let subject = facts.put_into(phrases.subject);
-        let (invites, open_until) = (facts.put_into(phrases.invites), facts.put_into(phrases.open_until));
-        let said = Said {
-            lang: phrases.language.as_str(),
+        let subject = values.fill(translation.subject);
+        let invitation_sentence = values.fill(translation.invitation_sentence);
+        let deadline_sentence = values.fill(translation.deadline_sentence);
+        let content = Content {
+            lang: translation.language.as_str(),
             subject: &subject,
-            // To HTML a line break is a space, and names can be longer than a line of a mail.
-            preheader: format!("{invites} {open_until}").replace(' ', "\n"),
+            // HTML shows a line break as a space. Without line breaks, long names could exceed the line length of a
+            // mail.
+            preheader: format!("{invitation_sentence} {deadline_sentence}").replace(' ', "\n"),
             product: &self.product,
-            title: facts.put_into(phrases.title),
-            invites,
-            open_until,
-            open: phrases.open,
-            open_here: phrases.open_here,
-            by_hand: phrases.by_hand,
+            title: values.fill(translation.title),
+            invitation_sentence,
+            deadline_sentence,
+            button_label: translation.button_label,
+            link_label: translation.link_label,
+            fallback_link_label: translation.fallback_link_label,
             link: format!("{}#{}", self.accept_url, token.reveal()),
-            sign_in: phrases.sign_in,
-            email: &invitation.email,
-            unexpected: phrases.unexpected,
+            sign_in_hint: translation.sign_in_hint,
+            recipient: &invitation.email,
+            unexpected_hint: translation.unexpected_hint,
         };
-        let text = Text { said: &said }.render()?;
-        let html = Html { said: &said }.render()?;
-        // The record is the address's for good; who is invited anew is sent another invitation.
+        let text = Text { content: &content }.render()?;
+        let html = Html { content: &content }.render()?;
+        // A new invitation to the same address has the same id, but another `created_at`. It starts a new thread.
         let thread = format!("{}.{}", invitation.id, invitation.created_at.unix());
         Ok(Email { to: invitation.email.clone(), subject: subject.to_string(), text, html, thread })
     }
 }
 
-/// Breaks what a mail client would take for a domain with characters that nobody sees: word joiners around
-/// dots, and around the other characters that names are split at like a dot.
-fn unlinkable(name: &str) -> String {
+/// Prevents mail clients from turning a domain in `name` into a link.
+///
+/// Puts invisible word joiners around each dot, and around the other characters that clients treat like a dot in
+/// domains.
+fn prevent_auto_link(name: &str) -> String {
     let mut shown = String::with_capacity(name.len() + 12);
     for character in name.chars() {
         if matches!(character, '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}') {
@@ -189,13 +195,15 @@ fn unlinkable(name: &str) -> String {
     shown
 }
 
-fn deadline(phrases: &Translation, moment: Timestamp) -> String {
-    let moment = OffsetDateTime::from_unix_timestamp(moment.unix());
-    phrases.moment(moment.unwrap_or(OffsetDateTime::UNIX_EPOCH))
+fn format_deadline(translation: &Translation, deadline: Timestamp) -> String {
+    let time = OffsetDateTime::from_unix_timestamp(deadline.unix());
+    translation.format_time(time.unwrap_or(OffsetDateTime::UNIX_EPOCH))
 }
 
-/// What is left, in hours and rounded up: a mail written a moment after its invitation still says all of it.
-fn hours(now: Timestamp, deadline: Timestamp) -> u64 {
+/// Returns the hours until `deadline`, rounded up.
+///
+/// A mail is usually rendered a few seconds after its invitation. Because of the rounding, it shows the full lifetime.
+fn hours_left(now: Timestamp, deadline: Timestamp) -> u64 {
     const HOUR_SECONDS: u64 = 60 * 60;
     deadline.since(now).as_secs().div_ceil(HOUR_SECONDS)
 }
@@ -232,37 +240,39 @@ mod tests {
             generation: Generation(1),
             revision: Revision::FIRST,
             sender: Sender { user: UserId::parse("ada").unwrap(), email: sender },
-            created_at: sent_at(),
+            created_at: invited_at(),
             expires_at,
             state: State::Pending { due_at: expires_at },
             mail: Some(Mail { delivery: Delivery::Queued, detail: None, sent_at: None }),
         }
     }
 
-    fn sent_at() -> Timestamp {
+    fn invited_at() -> Timestamp {
         Timestamp::from_unix(EXPIRES_AT - 48 * 60 * 60)
     }
 
-    /// The email of `invitation`, written a moment after it was asked for.
-    fn written(template: &EmailTemplate, organization: &str, invitation: &Invitation) -> Email {
+    /// Renders the email of `invitation`, 3 s after the invitation was sent.
+    fn render(template: &EmailTemplate, organization: &str, invitation: &Invitation) -> Email {
         let token = Token { key: KeyId::parse("k1").unwrap(), link: invitation.link(), mac: Mac([7; 32]) };
         let name = OrganizationName::parse(organization).unwrap();
-        template.write(&name, invitation, &token, sent_at() + Duration::from_secs(3)).unwrap()
+        template.write(&name, invitation, &token, invited_at() + Duration::from_secs(3)).unwrap()
     }
 
     fn email(organization: &str, role: Role) -> Email {
-        written(&template(), organization, &invitation(role))
+        render(&template(), organization, &invitation(role))
     }
 
     fn email_in(language: Language, organization: &str, role: Role) -> Email {
         let invitation = Invitation { language: Some(language), ..invitation(role) };
-        written(&template(), organization, &invitation)
+        render(&template(), organization, &invitation)
     }
 
-    /// The longest of everything that a email shows, as the template lets it be configured.
-    fn longest(language: Language) -> Email {
-        let email = |name: &str| {
-            let local = name.repeat(64);
+    /// Renders an email in which the addresses, the names, the URL and the token have their maximum lengths.
+    ///
+    /// `infra/template.yaml` limits the product's name to 40 and the URL to 76 characters.
+    fn longest_email(language: Language) -> Email {
+        let address = |character: &str| {
+            let local = character.repeat(64);
             let domain = ["x".repeat(63), "x".repeat(63), "x".repeat(61)].join(".");
             EmailAddress::parse(&format!("{local}@{domain}")).unwrap()
         };
@@ -271,12 +281,11 @@ mod tests {
             format!("https://app.example/{}", "&".repeat(56)),
             Language::default(),
         );
-        // A Wednesday in September is long in both languages.
-        let expires_at = Timestamp::from_unix(1_796_047_500);
+        let expires_at = Timestamp::from_unix(1_796_047_500); // 2026-11-30T14:05:00Z
         let mut invitation = Invitation {
             language: Some(language),
-            sender: Sender { user: UserId::parse("ada").unwrap(), email: email("'") },
-            email: email("i"),
+            sender: Sender { user: UserId::parse("ada").unwrap(), email: address("'") },
+            email: address("i"),
             expires_at,
             generation: Generation(u32::MAX),
             ..invitation(Role::Owner)
@@ -285,11 +294,11 @@ mod tests {
         let key = KeyId::parse(&"k".repeat(32)).unwrap();
         let token = Token { key, link: invitation.link(), mac: Mac([255; 32]) };
         let name = OrganizationName::parse(&"\".".repeat(30)).unwrap();
-        template.unwrap().write(&name, &invitation, &token, sent_at()).unwrap()
+        template.unwrap().write(&name, &invitation, &token, invited_at()).unwrap()
     }
 
     #[test]
-    fn the_email_in_english() {
+    fn renders_the_english_email() {
         let email = email_in(Language::En, "Acme", Role::Owner);
         assert_eq!(email.subject, "You are invited to Example");
         assert_snapshot!("text_en", email.text);
@@ -297,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn the_email_in_german() {
+    fn renders_the_german_email() {
         let email = email_in(Language::De, "Acme", Role::Member);
         assert_eq!(email.subject, "Sie sind zu Example eingeladen");
         assert_snapshot!("text_de", email.text);
@@ -305,11 +314,11 @@ mod tests {
     }
 
     #[test]
-    fn a_email_is_in_the_chosen_language_or_else_in_the_deployments() {
+    fn uses_the_language_of_the_invitation_or_else_the_default() {
         let subject = |default, chosen| {
             let template = EmailTemplate::new("Example", "https://app.example/accept", default).unwrap();
             let invitation = Invitation { language: chosen, ..invitation(Role::Member) };
-            written(&template, "Acme", &invitation).subject
+            render(&template, "Acme", &invitation).subject
         };
         let (english, german) = ("You are invited to Example", "Sie sind zu Example eingeladen");
         for (default, chosen, expected) in [
@@ -323,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn both_parts_say_the_same_facts_in_every_language() {
+    fn both_parts_contain_all_values_in_every_language() {
         for (language, deadline, owner, member) in [
             (Language::En, "until Thursday, 26 November 2026, 14:05 UTC (48 hours)", "an owner", "a member"),
             (
@@ -333,11 +342,11 @@ mod tests {
                 "Mitglied",
             ),
         ] {
-            for (role, word, other) in [(Role::Owner, owner, member), (Role::Member, member, owner)] {
+            for (role, name, other) in [(Role::Owner, owner, member), (Role::Member, member, owner)] {
                 let email = email_in(language, "Acme", role);
-                for part in [email.text.clone(), seen(&email.html)] {
-                    for fact in ["Example", "Acme", "ada@acme.example", "ivy@x.example", word, deadline] {
-                        assert!(part.contains(fact), "{fact} is missing: {part}");
+                for part in [email.text.clone(), visible_text(&email.html)] {
+                    for value in ["Example", "Acme", "ada@acme.example", "ivy@x.example", name, deadline] {
+                        assert!(part.contains(value), "{value} is missing: {part}");
                     }
                     assert!(part.contains("https://app.example/accept#v1.k1.org_"), "{part}");
                     assert!(!part.contains(other), "{part}");
@@ -347,35 +356,35 @@ mod tests {
         }
     }
 
-    /// What a reader sees of HTML: the words, without the preheader, which nobody sees beside them.
-    fn seen(html: &str) -> String {
+    /// Returns the visible text of the HTML, without the preheader, which is hidden.
+    fn visible_text(html: &str) -> String {
         let body = html.split_once("display:none").unwrap().1.split_once("</div>").unwrap().1;
-        let mut seen = String::new();
+        let mut visible = String::new();
         for piece in body.split('<') {
-            seen.push_str(piece.split_once('>').map_or("", |(_, words)| words));
+            visible.push_str(piece.split_once('>').map_or("", |(_, text)| text));
         }
-        seen
+        visible
     }
 
     #[test]
-    fn what_a_mailbox_shows_beside_the_subject_says_who_invites_where_and_until_when() {
+    fn the_preheader_contains_sender_organization_product_and_deadline() {
         for language in Language::ALL {
             let html = email_in(language, "Acme", Role::Member).html;
             let preheader = html.split_once("display:none").unwrap().1.split_once("</div>").unwrap().0;
             let preheader = preheader.replace('\n', " ");
-            for fact in ["ada@acme.example", "Acme", "Example", "26", "14:05 UTC"] {
-                assert!(preheader.contains(fact), "{preheader}");
+            for value in ["ada@acme.example", "Acme", "Example", "26", "14:05 UTC"] {
+                assert!(preheader.contains(value), "{preheader}");
             }
         }
     }
 
     #[test]
-    fn a_email_is_small_and_its_lines_fit_a_mail_whatever_it_shows() {
+    fn the_longest_email_keeps_the_limits_of_size_and_line_length() {
         const BYTES_MAX: usize = 20_000;
         // RFC 5322, section 2.1.1.
         const LINE_BYTES_MAX: usize = 998;
         for language in Language::ALL {
-            let email = longest(language);
+            let email = longest_email(language);
             assert!(email.html.len() + email.text.len() < BYTES_MAX, "{}", email.html.len());
             for line in email.html.lines().chain(email.text.lines()) {
                 assert!(line.len() <= LINE_BYTES_MAX, "{}: {line}", line.len());
@@ -384,8 +393,8 @@ mod tests {
     }
 
     #[test]
-    fn every_email_of_an_invitation_is_in_one_thread_from_which_no_link_can_be_made() {
-        let thread = |invitation: &Invitation| written(&template(), "Acme", invitation).thread;
+    fn all_emails_of_an_invitation_share_a_thread_id_without_a_secret() {
+        let thread = |invitation: &Invitation| render(&template(), "Acme", invitation).thread;
         let first = invitation(Role::Member);
         let resent = Invitation {
             generation: Generation(2),
@@ -395,15 +404,15 @@ mod tests {
         };
         assert_eq!(thread(&resent), thread(&first));
         assert_eq!(thread(&first), format!("{}.1795529100", first.id));
-        let anew = Invitation { created_at: sent_at() + Duration::from_secs(1), ..first.clone() };
-        assert_ne!(thread(&anew), thread(&first));
+        let invited_again = Invitation { created_at: invited_at() + Duration::from_secs(1), ..first.clone() };
+        assert_ne!(thread(&invited_again), thread(&first));
         let token = Token { key: KeyId::parse("k1").unwrap(), link: first.link(), mac: Mac([7; 32]) };
         let secret = token.reveal().rsplit('.').next().unwrap().to_owned();
         assert!(!thread(&first).contains(&secret) && !thread(&first).contains('@'));
     }
 
     #[test]
-    fn a_name_is_escaped_in_html_literal_in_text_and_never_in_the_subject() {
+    fn escapes_a_name_in_html_only_and_omits_it_from_the_subject() {
         let name = r#"<b onload="x">&'Co"#;
         for language in Language::ALL {
             let email = email_in(language, name, Role::Member);
@@ -417,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn no_mail_client_can_make_a_link_of_a_name() {
+    fn mail_clients_make_no_link_of_a_name() {
         let joined = "Booking\u{2060}.\u{2060}com";
         for language in Language::ALL {
             let email = email_in(language, "Booking.com", Role::Member);
@@ -425,24 +434,32 @@ mod tests {
                 assert!(part.contains(joined) && !part.contains("Booking.com"), "{part}");
             }
         }
-        assert_eq!(unlinkable("a\u{3002}b"), "a\u{2060}\u{3002}\u{2060}b");
-        assert_eq!(unlinkable("Acme Inc."), "Acme Inc\u{2060}.\u{2060}", "a dot at the end shows as ever");
+        assert_eq!(prevent_auto_link("a\u{3002}b"), "a\u{2060}\u{3002}\u{2060}b");
+        assert_eq!(prevent_auto_link("Acme Inc."), "Acme Inc\u{2060}.\u{2060}", "also a dot at the end");
     }
 
     #[test]
-    fn every_link_in_the_email_is_the_accept_page_with_the_token_behind_the_fragment() {
-        // The name of a dialect of HTML, which nobody fetches.
+    fn every_link_is_the_accept_page_with_the_token_as_fragment() {
+        // The namespace of XHTML. Mail clients do not fetch it.
         const NAMESPACE: &str = "xmlns=\"http://www.w3.org/1999/xhtml\"";
         for language in Language::ALL {
             let email = email_in(language, "Acme", Role::Member);
             let links = |part: &str| part.matches("https://app.example/accept#v1.k1.org_").count();
-            assert_eq!((links(&email.text), links(&email.html)), (1, 3), "the button, and the link twice");
+            assert_eq!(
+                (links(&email.text), links(&email.html)),
+                (1, 3),
+                "HTML: button, href and text of the link"
+            );
             assert_eq!(email.html.matches("<a ").count(), 2);
-            assert_eq!(email.html.matches("<a ses:no-track href=").count(), 2, "SES leaves the links alone");
+            assert_eq!(
+                email.html.matches("<a ses:no-track href=").count(),
+                2,
+                "SES must not rewrite the links"
+            );
             assert_eq!(email.html.matches(NAMESPACE).count(), 1);
             let html = email.html.replace(NAMESPACE, "");
             assert_eq!(html.matches("http").count(), 3 + html.matches("http-equiv").count());
-            // Whatever else has something fetched or opened.
+            // Nothing else loads or opens anything.
             let lower = html.to_ascii_lowercase();
             for word in
                 ["src", "url(", "@import", "<link", "<img", "<form", "<script", "background=", "action"]
@@ -454,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn a_email_follows_the_readers_colours() {
+    fn the_email_supports_light_and_dark_mode() {
         let html = email("Acme", Role::Member).html;
         for word in ["name=\"color-scheme\" content=\"light dark\"", "(prefers-color-scheme: dark)"] {
             assert!(html.contains(word), "{word}");
@@ -462,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn hours_left_are_rounded_up() {
+    fn rounds_up_the_hours_left() {
         let deadline = Timestamp::from_unix(EXPIRES_AT);
         for (left, expected) in [
             (720 * 3_600, 720),
@@ -473,25 +490,30 @@ mod tests {
             (3_600, 1),
             (1, 1),
         ] {
-            assert_eq!(hours(Timestamp::from_unix(EXPIRES_AT - left), deadline), expected);
+            assert_eq!(hours_left(Timestamp::from_unix(EXPIRES_AT - left), deadline), expected);
         }
     }
 
     #[test]
-    fn only_a_plain_http_url_carries_a_token() {
-        for good in ["https://app.example/accept", "http://127.0.0.1:4000/accept", "https://app.example/?a=b"]
+    fn accepts_only_an_http_url_without_a_fragment() {
+        for valid in
+            ["https://app.example/accept", "http://127.0.0.1:4000/accept", "https://app.example/?a=b"]
         {
-            assert!(EmailTemplate::new("Example", good, Language::En).is_ok(), "{good}");
+            assert!(EmailTemplate::new("Example", valid, Language::En).is_ok(), "{valid}");
         }
-        for bad in
+        for invalid in
             ["", "app.example", "javascript:alert(1)", "https://app.example/#x", "https://a b", "https://ü"]
         {
-            assert_eq!(EmailTemplate::new("Example", bad, Language::En), Err(InvalidAcceptUrl), "{bad}");
+            assert_eq!(
+                EmailTemplate::new("Example", invalid, Language::En),
+                Err(InvalidAcceptUrl),
+                "{invalid}"
+            );
         }
     }
 
     #[test]
-    fn debug_shows_nothing_of_an_email() {
+    fn debug_shows_no_content_of_an_email() {
         assert_eq!(format!("{:?}", email("Acme", Role::Member)), "Email(..)");
     }
 }

@@ -1,7 +1,8 @@
-//! The table's stream: whatever mail an invitation owes is written, sent, and marked as sent.
+//! The function `mail`: reads the table's stream, and sends the queued mails of invitations.
 //!
-//! The record is the outbox. A record that is read again and still owes its mail gets it: a process that dies
-//! between sending and marking makes a second, equal mail, never a lost one.
+//! The invitation's record is the outbox: its mail is unsent while `delivery` is `queued`. The function reads the
+//! record, sends the mail and sets `delivery` to `sent`. If it crashes between sending and writing, the next attempt
+//! sends the same mail a second time. No mail is lost.
 
 pub mod email;
 pub mod ses;
@@ -14,14 +15,14 @@ use aws_config::SdkConfig;
 use aws_lambda_events::event::dynamodb::Event;
 use aws_lambda_events::event::streams::DynamoDbEventResponse;
 use domain::delivery::{
-    self, CountRecipientMail, DeliveryUpdate, FindOwedMail, MissingOrganization, OwedMail, UpdateDelivery,
+    self, CountRecipientMail, DeliveryUpdate, FindUnsentMail, MissingOrganization, UnsentMail, UpdateDelivery,
 };
 use domain::{Clock, Link};
 use lambda_api::FromEnv;
 use lambda_api::env::Env;
 use lambda_api::event::HandlerOutput;
 use lambda_api::observe::{InvocationError, Metric, Outcome};
-use lambda_api::stream::{Change, InvitationRef, each};
+use lambda_api::stream::{Change, InvitationRef, for_each_invitation};
 use lambda_runtime::Error;
 use links::{KeyError, LinkKey};
 use store::RunError;
@@ -29,25 +30,26 @@ use store::RunError;
 use crate::email::EmailTemplate;
 use crate::ses::{SendError, Ses};
 
-/// What the function works with.
+/// The state of the function: the table, the clock, the policy and the [`Services`].
 pub type App = lambda_api::App<Services>;
 
-/// What the function calls beside the table.
+/// The services and settings of the function, besides the table.
 #[derive(Clone)]
 pub struct Services {
-    /// The key that links are made with.
+    /// The key that signs links.
     pub key: Arc<dyn LinkKey>,
-    /// What all emails have in common.
+    /// The settings that all emails share.
     pub template: EmailTemplate,
-    /// Who sends them.
+    /// The client of SES.
     pub ses: Ses,
 }
 
 impl FromEnv for Services {
-    /// `LINK_KEYS`, `MAIL_FROM`, `PRODUCT_NAME`, `ACCEPT_URL`, `MAIL_LANGUAGE` (`en` if there is none), and
-    /// `MAIL_CONFIGURATION_SET` if there is one.
+    /// Reads `LINK_KEYS`, `MAIL_FROM`, `PRODUCT_NAME`, `ACCEPT_URL`, `MAIL_LANGUAGE` (`en` by default) and the optional
+    /// `MAIL_CONFIGURATION_SET`.
     ///
-    /// Not `LANGUAGE`: gettext reads that, so a process beside the laptop may well inherit a desktop's.
+    /// The variable is not named `LANGUAGE`, because gettext uses that name. A function process that is started from a
+    /// desktop session would inherit the desktop's value.
     fn from_env(env: Env<'_>, config: &SdkConfig) -> Result<Self, Error> {
         let from = env.required("MAIL_FROM")?;
         let (product, accept_url) = (env.required("PRODUCT_NAME")?, env.required("ACCEPT_URL")?);
@@ -60,90 +62,90 @@ impl FromEnv for Services {
     }
 }
 
-/// Why a mail is still owed. Ids, codes and reasons, never an address or a token.
+/// Why a mail is still unsent. The messages contain ids, codes and reasons, but no address and no token.
 #[derive(Debug, thiserror::Error)]
 enum MailError {
     #[error("the invitation cannot be read: {0}")]
-    Find(#[from] RunError<MissingOrganization>),
+    Read(#[from] RunError<MissingOrganization>),
     #[error("{0}")]
     Key(#[from] KeyError),
-    #[error("the email cannot be written: {0}")]
+    #[error("the email cannot be rendered: {0}")]
     Email(#[from] askama::Error),
     #[error("{0}")]
     Send(SendError),
-    #[error("the mail could not be counted to its recipient's day: {0}")]
+    #[error("the mail could not be counted towards its recipient's daily limit: {0}")]
     Count(RunError<Infallible>),
-    #[error("the mail was sent, but that could not be noted: {0}")]
-    Mark(#[from] RunError<Infallible>),
+    #[error("the delivery of the mail could not be updated: {0}")]
+    Update(#[from] RunError<Infallible>),
 }
 
 impl MailError {
-    /// Whether the same may well work later.
+    /// Whether a retry can succeed.
     fn is_retryable(&self) -> bool {
         match self {
-            Self::Find(error) => error.is_retryable(),
+            Self::Read(error) => error.is_retryable(),
             Self::Key(error) => error.is_retryable(),
             Self::Send(_) => true,
-            Self::Count(error) | Self::Mark(error) => error.is_retryable(),
+            Self::Count(error) | Self::Update(error) => error.is_retryable(),
             Self::Email(_) => false,
         }
     }
 }
 
-/// Sends the mail that the invitation owes now, if it owes one.
-async fn send_owed(app: &App, touched: InvitationRef) -> Result<Outcome, MailError> {
-    let InvitationRef { organization, invitation } = touched;
-    let Some(OwedMail { organization, invitation }) =
-        app.run(&FindOwedMail { organization, invitation }).await?
+/// Sends the mail of an invitation, if it is still unsent.
+async fn send_queued(app: &App, invitation: InvitationRef) -> Result<Outcome, MailError> {
+    let InvitationRef { organization, invitation } = invitation;
+    let Some(UnsentMail { organization, invitation }) =
+        app.run(&FindUnsentMail { organization, invitation }).await?
     else {
         return Ok(Outcome::new("nothing"));
     };
     let Services { key, template, ses } = &app.services;
     let link = invitation.link();
     if !app.run(&CountRecipientMail::new(&invitation, app.now())).await.map_err(MailError::Count)? {
-        tracing::warn!("the recipient has had enough mail today");
-        // The sender is not told how much other organizations write to this address.
+        tracing::warn!("the recipient has reached the daily limit of mails");
+        // The reason does not name the limit, because it counts the mails of all organizations to this recipient.
         let reason = "The mail was not sent. Resend the invitation tomorrow.".to_owned();
-        mark(app, link, DeliveryUpdate::Failed(reason)).await?;
+        update_delivery(app, link, DeliveryUpdate::Failed(reason)).await?;
         return Ok(Outcome::new("recipient_limit"));
     }
     let token = key.mint(&link).await?;
     let email = template.write(&organization.name, &invitation, &token, app.now())?;
-    let (what, outcome) = match ses.send(&email, &link).await {
+    let (update, outcome) = match ses.send(&email, &link).await {
         Ok(()) => {
-            let delay = delivery::owed_seconds(&invitation, &app.policy, app.now());
-            (DeliveryUpdate::Sent, Outcome::new("sent").measuring(Metric::MailDelay, delay))
+            let delay = delivery::queued_seconds(&invitation, &app.policy, app.now());
+            (DeliveryUpdate::Sent, Outcome::new("sent").with_metric(Metric::MailDelay, delay))
         }
         Err(SendError::Refused(code)) => {
-            tracing::warn!(code, "the mail was refused for good");
+            tracing::warn!(code, "SES refused the mail permanently");
             let reason = format!("The mail service refused the mail ({code}).");
             (DeliveryUpdate::Failed(reason), Outcome::new("refused"))
         }
-        Err(error @ SendError::NotNow(_)) => return Err(MailError::Send(error)),
+        Err(error @ SendError::Unavailable(_)) => return Err(MailError::Send(error)),
     };
-    mark(app, link, what).await?;
+    update_delivery(app, link, update).await?;
     Ok(outcome)
 }
 
-async fn mark(app: &App, link: Link, mark: DeliveryUpdate) -> Result<(), MailError> {
-    Ok(app.run(&UpdateDelivery { link, mark }).await.map(drop)?)
+async fn update_delivery(app: &App, link: Link, update: DeliveryUpdate) -> Result<(), MailError> {
+    Ok(app.run(&UpdateDelivery { link, update }).await.map(drop)?)
 }
 
-/// A change after which a mail may be owed.
-fn owes(change: &Change) -> bool {
-    change.new.as_ref().is_some_and(|new| delivery::may_owe(new.status, new.delivery))
+/// Whether the invitation may have an unsent mail after `change`.
+fn may_have_unsent_mail(change: &Change) -> bool {
+    change.new.as_ref().is_some_and(|new| delivery::may_have_unsent_mail(new.status, new.delivery))
 }
 
-/// Sends what a batch of the stream says is owed; answers with what has to be tried again.
+/// Sends the unsent mails of a batch of stream records. Returns the records that must be retried.
 pub async fn handle(
     app: Arc<App>,
     event: Event,
 ) -> Result<HandlerOutput<DynamoDbEventResponse>, InvocationError> {
-    let look_after = async |touched| {
-        let sent = send_owed(&app, touched).await;
-        sent.map_err(|failure| InvocationError::retryable(failure.is_retryable(), failure))
+    let send = async |invitation| {
+        let sent = send_queued(&app, invitation).await;
+        sent.map_err(|error| InvocationError::retry_if(error.is_retryable(), error))
     };
-    Ok(each(event, &*app, owes, look_after).await)
+    Ok(for_each_invitation(event, &*app, may_have_unsent_mail, send).await)
 }
 
 #[cfg(test)]
@@ -154,17 +156,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_pending_record_with_its_mail_queued_is_looked_at() {
+    fn selects_only_a_pending_invitation_with_a_queued_mail() {
         let change = |status, delivery| {
             let expires_at = Timestamp::from_unix(0);
             let new = InvitationImage { status, delivery, generation: Generation(1), expires_at };
             Change { old: None, new: Some(new) }
         };
         for status in Status::ALL {
-            assert_eq!(owes(&change(status, Some(Delivery::Queued))), status == Status::Pending, "{status}");
+            assert_eq!(
+                may_have_unsent_mail(&change(status, Some(Delivery::Queued))),
+                status == Status::Pending,
+                "{status}"
+            );
         }
-        assert!(!owes(&change(Status::Pending, Some(Delivery::Sent))));
-        assert!(!owes(&change(Status::Pending, None)));
-        assert!(!owes(&Change { new: None, ..change(Status::Pending, Some(Delivery::Queued)) }));
+        assert!(!may_have_unsent_mail(&change(Status::Pending, Some(Delivery::Sent))));
+        assert!(!may_have_unsent_mail(&change(Status::Pending, None)));
+        assert!(!may_have_unsent_mail(&Change {
+            new: None,
+            ..change(Status::Pending, Some(Delivery::Queued))
+        }));
     }
 }

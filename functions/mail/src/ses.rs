@@ -1,4 +1,4 @@
-//! SES, and nothing else in this crate, speaks `SendEmail`.
+//! The client of SES. Only this file calls `SendEmail`.
 
 use aws_config::SdkConfig;
 use aws_sdk_sesv2::Client;
@@ -9,49 +9,51 @@ use domain::Link;
 
 use crate::email::Email;
 
-/// The service that sends mail, and from whom.
+/// Sends mails through SES, from one sender.
 #[derive(Debug, Clone)]
 pub struct Ses {
     client: Client,
     from: String,
-    /// The part of `from` behind its `@`.
+    /// The part of `from` after the `@`.
     domain: String,
     configuration_set: Option<String>,
 }
 
-/// Mail cannot come from there.
+/// `MAIL_FROM` is not a valid sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("MAIL_FROM must be an address, like no-reply@mail.example or \"Example\" <no-reply@mail.example>")]
 pub struct InvalidSender;
 
-/// Why SES did not take a mail. SES's own words may hold addresses, so none of them are kept.
+/// Why SES did not accept a mail. It contains no message of SES, because SES's messages may contain addresses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// It never will take this one.
+    /// SES will never accept this mail.
     #[error("SES refuses the mail: {0}")]
     Refused(&'static str),
-    /// It takes none now: too many at once, an outage, or sending is switched off.
-    #[error("SES takes no mail now: {0}")]
-    NotNow(String),
+    /// SES accepts no mail at the moment: the rate is too high, SES is down, or sending is paused.
+    #[error("SES does not accept mail now: {0}")]
+    Unavailable(String),
 }
 
 impl Ses {
-    /// Sends from `from`; `configuration_set` says where SES reports what becomes of the mails.
+    /// Creates a client that sends from `from`. SES reports events about the mails as `configuration_set` defines.
     pub fn new(
         config: &SdkConfig,
         from: impl Into<String>,
         configuration_set: Option<String>,
     ) -> Result<Self, InvalidSender> {
         let from = from.into();
-        let domain = domain(&from).ok_or(InvalidSender)?.to_owned();
+        let domain = sender_domain(&from).ok_or(InvalidSender)?.to_owned();
         Ok(Self { client: Client::new(config), from, domain, configuration_set })
     }
 
-    /// Sends `email`, tagged with what feedback on it is matched by.
+    /// Sends `email`, with the ids, the generation and the expiry of `link` as tags.
+    ///
+    /// SES repeats the tags in its events. The function `feedback` finds the invitation by them.
     pub async fn send(&self, email: &Email, link: &Link) -> Result<(), SendError> {
         let message = message(email, &self.domain)
-            .map_err(|_| SendError::NotNow("an incomplete message".to_owned()))?;
-        let tags = tags(link).map_err(|_| SendError::NotNow("incomplete tags".to_owned()))?;
+            .map_err(|_| SendError::Unavailable("the message cannot be built".to_owned()))?;
+        let tags = tags(link).map_err(|_| SendError::Unavailable("the tags cannot be built".to_owned()))?;
         self.client
             .send_email()
             .from_email_address(&self.from)
@@ -62,32 +64,34 @@ impl Ses {
             .send()
             .await
             .map(drop)
-            .map_err(|error| judge(&error))
+            .map_err(|error| classify(&error))
     }
 }
 
-/// The part behind the `@` of an address with or without a display name.
-fn domain(from: &str) -> Option<&str> {
+/// Returns the part of `from` after the `@`. `from` is an address with or without a display name.
+fn sender_domain(from: &str) -> Option<&str> {
     let (_, domain) = from.rsplit_once('@')?;
     let domain = domain.strip_suffix('>').unwrap_or(domain);
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
     (!domain.is_empty() && domain.bytes().all(is_plain)).then_some(domain)
 }
 
-/// There is no `Reply-To`. The sender's address would make answering easy, but it would also have the product's domain
-/// vouch for whatever address a user of the product has, and filters hold replies to another domain against a mail. The
-/// email shows the address, and whoever wants to ask can write to it.
+/// Builds the message.
+///
+/// It has no `Reply-To`. A `Reply-To` with the address of the invitation's sender would let a mail from the product's
+/// domain direct replies to an address that a user chose. Spam filters also distrust a `Reply-To` in another domain.
+/// The mail shows the sender's address, so the recipient can still write to the sender.
 fn message(email: &Email, domain: &str) -> Result<Message, BuildError> {
     let content = |data: &str| Content::builder().data(data).charset("UTF-8").build();
     let body = Body::builder().text(content(&email.text)?).html(content(&email.html)?).build();
     let header = |name, value: &str| MessageHeader::builder().name(name).value(value).build();
-    // SES chooses each mail's own id, so none can name the one before. They all answer one that was never sent, and so
-    // are a thread.
+    // SES chooses the `Message-ID` of each mail, so a mail cannot refer to the previous one. Instead, all mails of an
+    // invitation refer to the same id, which belongs to no mail. Mail clients then show them as one thread.
     let thread = format!("<{}@{domain}>", email.thread);
     let message = Message::builder()
         .subject(content(&email.subject)?)
         .body(body)
-        // Nobody's vacation notice has to answer it (RFC 3834).
+        // Automatic responders, such as out-of-office replies, do not answer this mail (RFC 3834).
         .headers(header("Auto-Submitted", "auto-generated")?)
         .headers(header("In-Reply-To", &thread)?)
         .headers(header("References", &thread)?);
@@ -106,17 +110,18 @@ fn tags(link: &Link) -> Result<Vec<MessageTag>, BuildError> {
     .collect()
 }
 
-/// Only two answers are about this one mail; all others are about the account, or pass.
-fn judge<R>(error: &SdkError<SendEmailError, R>) -> SendError {
+/// Classifies an error of `SendEmail`. Two errors concern this one mail. All others concern the account or are
+/// temporary.
+fn classify<R>(error: &SdkError<SendEmailError, R>) -> SendError {
     match error {
         SdkError::ServiceError(service) => match service.err() {
             SendEmailError::MessageRejected(_) => SendError::Refused("MessageRejected"),
             SendEmailError::BadRequestException(_) => SendError::Refused("BadRequest"),
-            other => SendError::NotNow(other.code().unwrap_or("an error without a code").to_owned()),
+            other => SendError::Unavailable(other.code().unwrap_or("an error without a code").to_owned()),
         },
-        SdkError::TimeoutError(_) => SendError::NotNow("no answer in time".to_owned()),
-        SdkError::DispatchFailure(_) => SendError::NotNow("it cannot be reached".to_owned()),
-        _ => SendError::NotNow("no answer that can be read".to_owned()),
+        SdkError::TimeoutError(_) => SendError::Unavailable("the request timed out".to_owned()),
+        SdkError::DispatchFailure(_) => SendError::Unavailable("SES cannot be reached".to_owned()),
+        _ => SendError::Unavailable("the response cannot be read".to_owned()),
     }
 }
 
@@ -137,38 +142,38 @@ mod tests {
 
     use super::*;
 
-    /// Answers every request alike, and keeps the last one.
+    /// A fake of SES. It gives every request the same response, and keeps the body of the last request.
     #[derive(Debug, Clone)]
-    struct Answering {
+    struct FakeSes {
         status: u16,
         code: &'static str,
-        asked: Arc<Mutex<Value>>,
+        last_request: Arc<Mutex<Value>>,
     }
 
-    impl Answering {
-        fn with(status: u16, code: &'static str) -> Self {
-            Self { status, code, asked: Arc::default() }
+    impl FakeSes {
+        fn responding(status: u16, code: &'static str) -> Self {
+            Self { status, code, last_request: Arc::default() }
         }
 
         fn ses(&self, configuration_set: Option<&str>) -> Ses {
-            let answering = self.clone();
+            let fake = self.clone();
             let credentials = Credentials::new("test", "test", None, None, "test");
             let config = SdkConfig::builder()
                 .behavior_version(BehaviorVersion::v2026_01_12())
                 .region(Region::from_static("eu-west-1"))
                 .credentials_provider(SharedCredentialsProvider::new(credentials))
                 .retry_config(RetryConfig::disabled())
-                .http_client(http_client_fn(move |_, _| SharedHttpConnector::new(answering.clone())))
+                .http_client(http_client_fn(move |_, _| SharedHttpConnector::new(fake.clone())))
                 .build();
             let set = configuration_set.map(str::to_owned);
             Ses::new(&config, "Example <no-reply@example.com>", set).unwrap()
         }
     }
 
-    impl HttpConnector for Answering {
+    impl HttpConnector for FakeSes {
         fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
             let body = request.body().bytes().unwrap_or_default();
-            *self.asked.lock().unwrap() = serde_json::from_slice(body).unwrap();
+            *self.last_request.lock().unwrap() = serde_json::from_slice(body).unwrap();
             let body = match self.status {
                 200 => json!({ "MessageId": "m-1" }),
                 _ => json!({ "message": "ivy@x.example is not welcome" }),
@@ -203,13 +208,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_email_goes_out_tagged_marked_as_automatic_and_in_its_thread() {
-        let answering = Answering::with(200, "");
-        answering.ses(Some("roster")).send(&email(), &link()).await.unwrap();
-        let asked = answering.asked.lock().unwrap().clone();
+    async fn sends_an_email_with_tags_and_with_headers_for_auto_responders_and_threads() {
+        let fake = FakeSes::responding(200, "");
+        fake.ses(Some("roster")).send(&email(), &link()).await.unwrap();
+        let request = fake.last_request.lock().unwrap().clone();
         let text = |data: &str| json!({ "Data": data, "Charset": "UTF-8" });
         assert_eq!(
-            asked,
+            request,
             json!({
                 "FromEmailAddress": "Example <no-reply@example.com>",
                 "ConfigurationSetName": "roster",
@@ -234,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn mail_comes_from_an_address_with_or_without_a_name() {
+    fn finds_the_domain_of_a_sender_with_or_without_a_display_name() {
         for (from, expected) in [
             ("no-reply@mail.example", Some("mail.example")),
             ("\"Example\" <no-reply@mail.example>", Some("mail.example")),
@@ -245,12 +250,12 @@ mod tests {
             ("no-reply@mail.example\r\nBcc: eve", None),
             ("no-reply@mail.example>>", None),
         ] {
-            assert_eq!(domain(from), expected, "{from:?}");
+            assert_eq!(sender_domain(from), expected, "{from:?}");
         }
     }
 
     #[test]
-    fn tags_hold_only_what_ses_allows() {
+    fn tags_contain_only_characters_that_ses_allows() {
         for tag in tags(&link()).unwrap() {
             let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
             assert!(tag.name().bytes().chain(tag.value().bytes()).all(allowed), "{tag:?}");
@@ -259,7 +264,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_refusals_of_this_very_mail_are_final() {
+    async fn only_errors_about_the_mail_itself_are_permanent() {
         for (status, code, refused) in [
             (400, "MessageRejected", true),
             (400, "BadRequestException", true),
@@ -273,10 +278,10 @@ mod tests {
             (500, "InternalFailure", false),
             (503, "", false),
         ] {
-            let answer = Answering::with(status, code).ses(None).send(&email(), &link()).await;
-            let error = answer.unwrap_err();
+            let result = FakeSes::responding(status, code).ses(None).send(&email(), &link()).await;
+            let error = result.unwrap_err();
             assert_eq!(matches!(error, SendError::Refused(_)), refused, "{status} {code}: {error}");
-            assert!(!error.to_string().contains('@'), "SES's words are not repeated: {error}");
+            assert!(!error.to_string().contains('@'), "the error repeats the message of SES: {error}");
         }
     }
 }

@@ -1,16 +1,16 @@
-//! What a email says, in every language that it is written in.
+//! The texts of the email in all languages.
 //!
-//! A language is one [`Translation`], so that the compiler asks for each phrase of it. Facts stand in sentences as
-//! [`Piece`]s, since their order is the language's; names and addresses are put in as they are, and escaped by whoever
-//! renders them.
+//! Each language is one [`Translation`], so a missing text does not compile. A sentence is a list of [`Piece`]s,
+//! because each language has its own word order. The texts and the values for the placeholders are not escaped: the
+//! HTML template escapes them.
 
 use domain::{Language, Role};
 use time::OffsetDateTime;
 
-/// A piece of a sentence: words, or a fact.
+/// A piece of a sentence: literal text or a placeholder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Piece {
-    Words(&'static str),
+    Literal(&'static str),
     Product,
     Organization,
     Sender,
@@ -19,59 +19,63 @@ pub(crate) enum Piece {
     Hours,
 }
 
-use Piece::{Deadline, Hours, Organization, Product, Sender, Words};
+use Piece::{Deadline, Hours, Literal, Organization, Product, Sender};
 
-/// All phrases of one language.
+/// All texts of one language.
 #[derive(Debug)]
 pub(crate) struct Translation {
-    /// Which.
     pub(crate) language: Language,
-    /// Holds no text that a user chose: neither organization nor sender.
+    /// The subject. It contains no text that a user chose, such as the name of the organization.
     pub(crate) subject: &'static [Piece],
     pub(crate) title: &'static [Piece],
-    pub(crate) invites: &'static [Piece],
-    pub(crate) open_until: &'static [Piece],
-    /// The button.
-    pub(crate) open: &'static str,
-    /// What stands before the link, where there is no button.
-    pub(crate) open_here: &'static str,
-    /// What stands before the link, where there is a button.
-    pub(crate) by_hand: &'static str,
-    /// What stands before the invitee's address.
-    pub(crate) sign_in: &'static str,
-    pub(crate) unexpected: &'static str,
+    pub(crate) invitation_sentence: &'static [Piece],
+    pub(crate) deadline_sentence: &'static [Piece],
+    pub(crate) button_label: &'static str,
+    /// Precedes the link in the text part, which has no button.
+    pub(crate) link_label: &'static str,
+    /// Precedes the link in the HTML part, which also has a button.
+    pub(crate) fallback_link_label: &'static str,
+    /// Precedes the recipient's address.
+    pub(crate) sign_in_hint: &'static str,
+    pub(crate) unexpected_hint: &'static str,
     owner: &'static str,
     member: &'static str,
     hour: &'static str,
     hours: &'static str,
-    /// From Monday.
+    /// Monday to Sunday.
     weekdays: [&'static str; 7],
-    /// From January.
+    /// January to December.
     months: [&'static str; 12],
-    /// What follows the day of a month.
-    day: &'static str,
+    /// Follows the number of the day, as in `26.`.
+    day_suffix: &'static str,
 }
 
 static ENGLISH: Translation = Translation {
     language: Language::En,
-    subject: &[Words("You are invited to "), Product],
-    title: &[Words("Join "), Organization],
-    invites: &[
+    subject: &[Literal("You are invited to "), Product],
+    title: &[Literal("Join "), Organization],
+    invitation_sentence: &[
         Sender,
-        Words(" invites you to join "),
+        Literal(" invites you to join "),
         Organization,
-        Words(" on "),
+        Literal(" on "),
         Product,
-        Words(" as "),
+        Literal(" as "),
         Piece::Role,
-        Words("."),
+        Literal("."),
     ],
-    open_until: &[Words("You can accept or decline until "), Deadline, Words(" ("), Hours, Words(").")],
-    open: "Open the invitation",
-    open_here: "Open the invitation here:",
-    by_hand: "If the button does not work, copy this link into your browser:",
-    sign_in: "You will be asked to sign in with the address that this mail was sent to:",
-    unexpected: "If you did not expect this mail, you can ignore it. Nothing happens unless you accept.",
+    deadline_sentence: &[
+        Literal("You can accept or decline until "),
+        Deadline,
+        Literal(" ("),
+        Hours,
+        Literal(")."),
+    ],
+    button_label: "Open the invitation",
+    link_label: "Open the invitation here:",
+    fallback_link_label: "If the button does not work, copy this link into your browser:",
+    sign_in_hint: "You will be asked to sign in with the address that this mail was sent to:",
+    unexpected_hint: "If you did not expect this mail, you can ignore it. Nothing happens unless you accept.",
     owner: "an owner",
     member: "a member",
     hour: "hour",
@@ -91,36 +95,36 @@ static ENGLISH: Translation = Translation {
         "November",
         "December",
     ],
-    day: "",
+    day_suffix: "",
 };
 
 static GERMAN: Translation = Translation {
     language: Language::De,
-    subject: &[Words("Sie sind zu "), Product, Words(" eingeladen")],
-    title: &[Words("Einladung zu "), Organization],
-    invites: &[
+    subject: &[Literal("Sie sind zu "), Product, Literal(" eingeladen")],
+    title: &[Literal("Einladung zu "), Organization],
+    invitation_sentence: &[
         Sender,
-        Words(" lädt Sie ein, "),
+        Literal(" lädt Sie ein, "),
         Organization,
-        Words(" auf "),
+        Literal(" auf "),
         Product,
-        Words(" als "),
+        Literal(" als "),
         Piece::Role,
-        Words(" beizutreten."),
+        Literal(" beizutreten."),
     ],
-    open_until: &[
-        Words("Sie können die Einladung bis "),
+    deadline_sentence: &[
+        Literal("Sie können die Einladung bis "),
         Deadline,
-        Words(" ("),
+        Literal(" ("),
         Hours,
-        Words(") annehmen oder ablehnen."),
+        Literal(") annehmen oder ablehnen."),
     ],
-    open: "Einladung öffnen",
-    open_here: "Hier öffnen Sie die Einladung:",
-    by_hand: "Falls die Schaltfläche nicht funktioniert, kopieren Sie diesen Link in Ihren Browser:",
-    sign_in: "Sie werden gebeten, sich mit der Adresse anzumelden, an die diese Nachricht ging:",
-    unexpected: "Falls Sie diese Nachricht nicht erwartet haben, können Sie sie ignorieren. Solange Sie die Einladung nicht \
-                 annehmen, passiert nichts.",
+    button_label: "Einladung öffnen",
+    link_label: "Hier öffnen Sie die Einladung:",
+    fallback_link_label: "Falls die Schaltfläche nicht funktioniert, kopieren Sie diesen Link in Ihren Browser:",
+    sign_in_hint: "Sie werden gebeten, sich mit der Adresse anzumelden, an die diese Nachricht ging:",
+    unexpected_hint: "Falls Sie diese Nachricht nicht erwartet haben, können Sie sie ignorieren. Solange Sie die \
+                      Einladung nicht annehmen, passiert nichts.",
     owner: "Inhaber",
     member: "Mitglied",
     hour: "Stunde",
@@ -140,11 +144,11 @@ static GERMAN: Translation = Translation {
         "November",
         "Dezember",
     ],
-    day: ".",
+    day_suffix: ".",
 };
 
 impl Translation {
-    /// The phrases of `language`.
+    /// Returns the texts of `language`.
     pub(crate) fn of(language: Language) -> &'static Self {
         match language {
             Language::En => &ENGLISH,
@@ -152,7 +156,7 @@ impl Translation {
         }
     }
 
-    /// As what somebody joins.
+    /// Returns the name of `role`, for the sentence that invites the recipient.
     pub(crate) fn role(&self, role: Role) -> &'static str {
         match role {
             Role::Owner => self.owner,
@@ -160,16 +164,16 @@ impl Translation {
         }
     }
 
-    /// Like `Thursday, 26 November 2026, 14:05 UTC`: the seconds are left out, never added.
-    pub(crate) fn moment(&self, moment: OffsetDateTime) -> String {
-        let weekday = self.weekdays[usize::from(moment.weekday().number_days_from_monday())];
-        let month = self.months[usize::from(u8::from(moment.month())) - 1];
-        let (day, ends, year) = (moment.day(), self.day, moment.year());
-        format!("{weekday}, {day}{ends} {month} {year}, {:02}:{:02} UTC", moment.hour(), moment.minute())
+    /// Formats a time in UTC, like `Thursday, 26 November 2026, 14:05 UTC`. Seconds are cut off, not rounded up.
+    pub(crate) fn format_time(&self, time: OffsetDateTime) -> String {
+        let weekday = self.weekdays[usize::from(time.weekday().number_days_from_monday())];
+        let month = self.months[usize::from(u8::from(time.month())) - 1];
+        let (day, suffix, year) = (time.day(), self.day_suffix, time.year());
+        format!("{weekday}, {day}{suffix} {month} {year}, {:02}:{:02} UTC", time.hour(), time.minute())
     }
 
-    /// Like `48 hours`.
-    pub(crate) fn hours(&self, count: u64) -> String {
+    /// Formats a number of hours, like `48 hours`.
+    pub(crate) fn format_hours(&self, count: u64) -> String {
         let unit = if count == 1 { self.hour } else { self.hours };
         format!("{count} {unit}")
     }
@@ -184,82 +188,102 @@ mod tests {
 
     use super::*;
 
-    fn all() -> impl Iterator<Item = &'static Translation> {
+    fn translations() -> impl Iterator<Item = &'static Translation> {
         Language::ALL.into_iter().map(Translation::of)
     }
 
-    fn moment(unix: i64) -> OffsetDateTime {
+    fn utc(unix: i64) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp(unix).unwrap()
     }
 
     #[test]
-    fn every_language_has_phrases_of_its_own() {
+    fn every_language_has_its_own_texts() {
         for language in Language::ALL {
             assert_eq!(Translation::of(language).language, language);
         }
         let distinct =
-            |phrase: fn(&Translation) -> &'static str| all().map(phrase).collect::<HashSet<_>>().len();
-        for phrase in [
-            (|it| it.open) as fn(&Translation) -> &'static str,
-            |it| it.open_here,
-            |it| it.by_hand,
-            |it| it.sign_in,
-            |it| it.unexpected,
+            |text: fn(&Translation) -> &'static str| translations().map(text).collect::<HashSet<_>>().len();
+        for text in [
+            (|it| it.button_label) as fn(&Translation) -> &'static str,
+            |it| it.link_label,
+            |it| it.fallback_link_label,
+            |it| it.sign_in_hint,
+            |it| it.unexpected_hint,
             |it| it.owner,
             |it| it.member,
             |it| it.hours,
         ] {
-            assert_eq!(distinct(phrase), Language::ALL.len(), "one of them was copied");
+            assert_eq!(distinct(text), Language::ALL.len(), "two languages have the same text");
         }
     }
 
     #[test]
-    fn no_phrase_is_empty_or_has_lines_markup_or_loose_ends() {
-        for phrases in all() {
-            let words = [phrases.subject, phrases.title, phrases.invites, phrases.open_until];
-            let words = words.into_iter().flatten().filter_map(|piece| match piece {
-                Words(words) => Some(*words),
+    fn no_text_is_empty_or_contains_line_breaks_markup_or_outer_spaces() {
+        for translation in translations() {
+            let sentences = [
+                translation.subject,
+                translation.title,
+                translation.invitation_sentence,
+                translation.deadline_sentence,
+            ];
+            let literals = sentences.into_iter().flatten().filter_map(|piece| match piece {
+                Literal(text) => Some(*text),
                 _ => None,
             });
-            let whole = [
-                phrases.open,
-                phrases.open_here,
-                phrases.by_hand,
-                phrases.sign_in,
-                phrases.unexpected,
-                phrases.owner,
-                phrases.member,
-                phrases.hour,
-                phrases.hours,
+            let texts = [
+                translation.button_label,
+                translation.link_label,
+                translation.fallback_link_label,
+                translation.sign_in_hint,
+                translation.unexpected_hint,
+                translation.owner,
+                translation.member,
+                translation.hour,
+                translation.hours,
             ];
-            for phrase in words.chain(whole) {
-                assert!(!phrase.is_empty() && !phrase.contains("  "), "{phrase:?}");
-                assert!(!phrase.contains(['\n', '<', '>', '&', '"', '{', '@']), "{phrase:?}");
-                assert!(!phrase.contains("://"), "{phrase:?}");
+            for text in literals.chain(texts) {
+                assert!(!text.is_empty() && !text.contains("  "), "{text:?}");
+                assert!(!text.contains(['\n', '<', '>', '&', '"', '{', '@']), "{text:?}");
+                assert!(!text.contains("://"), "{text:?}");
             }
-            for phrase in whole {
-                assert_eq!(phrase.trim(), phrase);
+            for text in texts {
+                assert_eq!(text.trim(), text);
             }
         }
     }
 
     #[test]
-    fn sentences_hold_the_same_facts_in_every_language() {
-        let facts = |pieces: &[Piece]| {
-            let facts = pieces.iter().copied().filter(|piece| !matches!(piece, Words(_)));
-            facts.collect::<HashSet<_>>()
+    fn sentences_contain_the_same_placeholders_in_every_language() {
+        let placeholders = |pieces: &[Piece]| {
+            let placeholders = pieces.iter().copied().filter(|piece| !matches!(piece, Literal(_)));
+            placeholders.collect::<HashSet<_>>()
         };
-        for phrases in all() {
-            assert_eq!(facts(phrases.subject), [Product].into(), "{}: no text of a user", phrases.language);
-            assert_eq!(facts(phrases.title), [Organization].into(), "{}", phrases.language);
-            let invites = [Sender, Organization, Product, Piece::Role];
-            assert_eq!(facts(phrases.invites), invites.into(), "{}", phrases.language);
-            assert_eq!(facts(phrases.open_until), [Deadline, Hours].into(), "{}", phrases.language);
+        for translation in translations() {
+            assert_eq!(
+                placeholders(translation.subject),
+                [Product].into(),
+                "{}: the subject must contain no text that a user chose",
+                translation.language
+            );
+            assert_eq!(placeholders(translation.title), [Organization].into(), "{}", translation.language);
+            let expected = [Sender, Organization, Product, Piece::Role];
+            assert_eq!(
+                placeholders(translation.invitation_sentence),
+                expected.into(),
+                "{}",
+                translation.language
+            );
+            assert_eq!(
+                placeholders(translation.deadline_sentence),
+                [Deadline, Hours].into(),
+                "{}",
+                translation.language
+            );
         }
     }
 
     #[test]
-    fn moments_are_written_out() {
+    fn formats_times_with_the_weekday_and_the_month() {
         for (unix, english, german) in [
             (
                 1_795_701_900,
@@ -284,14 +308,14 @@ mod tests {
             (1_798_761_600, "Friday, 1 January 2027, 00:00 UTC", "Freitag, 1. Januar 2027, 00:00 UTC"),
             (1_835_395_200, "Tuesday, 29 February 2028, 00:00 UTC", "Dienstag, 29. Februar 2028, 00:00 UTC"),
         ] {
-            assert_eq!(ENGLISH.moment(moment(unix)), english);
-            assert_eq!(GERMAN.moment(moment(unix)), german);
+            assert_eq!(ENGLISH.format_time(utc(unix)), english);
+            assert_eq!(GERMAN.format_time(utc(unix)), german);
         }
-        assert!(ENGLISH.moment(moment(Timestamp::MAX.unix())).starts_with("Friday, 31 December 9999"));
+        assert!(ENGLISH.format_time(utc(Timestamp::MAX.unix())).starts_with("Friday, 31 December 9999"));
     }
 
     #[test]
-    fn every_weekday_has_its_name() {
+    fn names_every_weekday() {
         let monday = Date::from_calendar_date(2026, Month::November, 23).unwrap().midnight();
         for (days, english, german) in [
             (0, "Monday", "Montag"),
@@ -302,15 +326,15 @@ mod tests {
             (5, "Saturday", "Samstag"),
             (6, "Sunday", "Sonntag"),
         ] {
-            let moment = (monday + Duration::days(days)).assume_offset(UtcOffset::UTC);
-            assert_eq!(moment.weekday().to_string(), english);
-            assert!(ENGLISH.moment(moment).starts_with(&format!("{english}, ")));
-            assert!(GERMAN.moment(moment).starts_with(&format!("{german}, ")));
+            let time = (monday + Duration::days(days)).assume_offset(UtcOffset::UTC);
+            assert_eq!(time.weekday().to_string(), english);
+            assert!(ENGLISH.format_time(time).starts_with(&format!("{english}, ")));
+            assert!(GERMAN.format_time(time).starts_with(&format!("{german}, ")));
         }
     }
 
     #[test]
-    fn every_month_has_its_name() {
+    fn names_every_month() {
         let german = [
             "Januar",
             "Februar",
@@ -327,24 +351,24 @@ mod tests {
         ];
         for (number, german) in (1..).zip(german) {
             let month = Month::try_from(number).unwrap();
-            let moment = Date::from_calendar_date(2026, month, 5).unwrap().midnight().assume_utc();
-            let english = ENGLISH.moment(moment);
+            let time = Date::from_calendar_date(2026, month, 5).unwrap().midnight().assume_utc();
+            let english = ENGLISH.format_time(time);
             assert!(english.ends_with(&format!(", 5 {month} 2026, 00:00 UTC")), "{english}");
-            assert!(GERMAN.moment(moment).ends_with(&format!(", 5. {german} 2026, 00:00 UTC")));
+            assert!(GERMAN.format_time(time).ends_with(&format!(", 5. {german} 2026, 00:00 UTC")));
         }
     }
 
     #[test]
-    fn one_hour_is_no_plural() {
+    fn formats_one_hour_in_the_singular() {
         assert_eq!(
-            [1, 2, 48, 720].map(|it| ENGLISH.hours(it)),
+            [1, 2, 48, 720].map(|it| ENGLISH.format_hours(it)),
             ["1 hour", "2 hours", "48 hours", "720 hours"]
         );
-        assert_eq!([1, 2, 48].map(|it| GERMAN.hours(it)), ["1 Stunde", "2 Stunden", "48 Stunden"]);
+        assert_eq!([1, 2, 48].map(|it| GERMAN.format_hours(it)), ["1 Stunde", "2 Stunden", "48 Stunden"]);
     }
 
     #[test]
-    fn roles_have_words() {
+    fn names_every_role() {
         assert_eq!(Role::ALL.map(|role| ENGLISH.role(role)), ["an owner", "a member"]);
         assert_eq!(Role::ALL.map(|role| GERMAN.role(role)), ["Inhaber", "Mitglied"]);
     }

@@ -1,6 +1,8 @@
-//! The table's stream: every pending invitation has one schedule, which invokes `expire` at its deadline.
+//! The function `schedule`: reads the table's stream, and keeps one schedule for each pending invitation. The schedule
+//! invokes `expire` at the expiry.
 //!
-//! The schedule only tidies up: whether an invitation is open is decided by comparing times, never here.
+//! The schedule only closes the record. Whether an invitation can be accepted is decided by comparing times, not by the
+//! schedule.
 
 pub mod scheduler;
 
@@ -16,20 +18,20 @@ use lambda_api::FromEnv;
 use lambda_api::env::Env;
 use lambda_api::event::HandlerOutput;
 use lambda_api::observe::{InvocationError, Outcome};
-use lambda_api::stream::{Change, InvitationRef, each};
+use lambda_api::stream::{Change, InvitationRef, for_each_invitation};
 use lambda_runtime::Error;
 use store::RunError;
 use store::record::InvitationImage;
 
-use crate::scheduler::{Arrangement, Scheduler, SchedulerError};
+use crate::scheduler::{ScheduleTarget, Scheduler, SchedulerError};
 
-/// What the function works with.
+/// The state of the function: the table, the clock, the policy and the [`Scheduler`].
 pub type App = lambda_api::App<Scheduler>;
 
 impl FromEnv for Scheduler {
-    /// `SCHEDULE_GROUP`, `EXPIRE_FUNCTION_ARN`, `SCHEDULE_ROLE_ARN`, and `SCHEDULE_DEAD_LETTER_ARN` if there is a queue.
+    /// Reads `SCHEDULE_GROUP`, `EXPIRE_FUNCTION_ARN`, `SCHEDULE_ROLE_ARN` and the optional `SCHEDULE_DEAD_LETTER_ARN`.
     fn from_env(env: Env<'_>, config: &SdkConfig) -> Result<Self, Error> {
-        let arrangement = Arrangement {
+        let arrangement = ScheduleTarget {
             group: env.required("SCHEDULE_GROUP")?,
             expire_arn: env.required("EXPIRE_FUNCTION_ARN")?,
             role_arn: env.required("SCHEDULE_ROLE_ARN")?,
@@ -39,7 +41,7 @@ impl FromEnv for Scheduler {
     }
 }
 
-/// Why a schedule may not stand as it should.
+/// Why a schedule could not be updated.
 #[derive(Debug, thiserror::Error)]
 enum ScheduleError {
     #[error("the invitation cannot be read: {0}")]
@@ -49,7 +51,7 @@ enum ScheduleError {
 }
 
 impl ScheduleError {
-    /// Whether the same may well work later.
+    /// Whether a retry can succeed.
     fn is_retryable(&self) -> bool {
         match self {
             Self::Read(error) => error.is_retryable(),
@@ -58,8 +60,8 @@ impl ScheduleError {
     }
 }
 
-/// Makes the invitation's schedule what its record asks for now.
-async fn arrange(
+/// Sets or deletes the schedule of an invitation, as its record requires now.
+async fn update_schedule(
     app: &App,
     InvitationRef { organization, invitation }: InvitationRef,
 ) -> Result<Outcome, ScheduleError> {
@@ -72,9 +74,11 @@ async fn arrange(
     Ok(Outcome::new(word))
 }
 
-/// Whether a change moves the deadline of a pending invitation, or makes it one, or ends it. Marks of mail do
-/// not, and a record that comes into being accepted, or that time to live takes away, never had a schedule.
-fn moves(change: &Change) -> bool {
+/// Whether `change` affects the schedule: the invitation became pending, ceased to be pending, or has another expiry.
+///
+/// Updates of the delivery do not affect it. A record that is created as accepted, or that time to live deletes, has no
+/// schedule.
+fn changes_schedule(change: &Change) -> bool {
     let deadline = |image: &Option<InvitationImage>| match image {
         Some(image) if image.status == Status::Pending => Some(image.expires_at),
         _ => None,
@@ -82,16 +86,16 @@ fn moves(change: &Change) -> bool {
     deadline(&change.old) != deadline(&change.new)
 }
 
-/// Arranges the schedules of what a batch of the stream is about; answers with what has to be tried again.
+/// Updates the schedules for a batch of stream records. Returns the records that must be retried.
 pub async fn handle(
     app: Arc<App>,
     event: Event,
 ) -> Result<HandlerOutput<DynamoDbEventResponse>, InvocationError> {
-    let look_after = async |touched| {
-        let arranged = arrange(&app, touched).await;
-        arranged.map_err(|failure| InvocationError::retryable(failure.is_retryable(), failure))
+    let update = async |invitation| {
+        let updated = update_schedule(&app, invitation).await;
+        updated.map_err(|error| InvocationError::retry_if(error.is_retryable(), error))
     };
-    Ok(each(event, &*app, moves, look_after).await)
+    Ok(for_each_invitation(event, &*app, changes_schedule, update).await)
 }
 
 #[cfg(test)]
@@ -106,10 +110,10 @@ mod tests {
     }
 
     #[test]
-    fn only_a_moved_status_or_deadline_is_looked_at() {
+    fn selects_only_changes_of_the_pending_status_or_the_expiry() {
         use Delivery::{Queued, Sent};
         use Status::{Accepted, Pending};
-        for (old, new, moved) in [
+        for (old, new, expected) in [
             (None, Some(image(Pending, 5, Queued)), true),
             (Some(image(Pending, 5, Queued)), Some(image(Pending, 5, Sent)), false),
             (Some(image(Pending, 5, Sent)), Some(image(Pending, 6, Queued)), true),
@@ -119,7 +123,11 @@ mod tests {
             (None, Some(image(Accepted, 5, Sent)), false),
             (Some(image(Accepted, 5, Sent)), Some(image(Status::Removed, 5, Sent)), false),
         ] {
-            assert_eq!(moves(&Change { old: old.clone(), new: new.clone() }), moved, "{old:?} to {new:?}");
+            assert_eq!(
+                changes_schedule(&Change { old: old.clone(), new: new.clone() }),
+                expected,
+                "{old:?} to {new:?}"
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! EventBridge Scheduler: the only file here that knows it.
+//! The client of EventBridge Scheduler. Only this file calls the service.
 
 use std::time::Duration;
 
@@ -11,91 +11,92 @@ use aws_sdk_scheduler::types::{
 use domain::{Generation, InvitationId, Link, OrganizationId, Timestamp};
 use lambda_api::Timer;
 
-/// Scheduler refuses times that have passed; what is due already is set for this long from now.
+/// Minimum time from now until a schedule fires. EventBridge Scheduler rejects times in the past.
 const MARGIN: Duration = Duration::from_secs(5);
-/// Scheduler keeps trying to hand over to `expire` for a day, as often as it can: its own limits.
-const HANDOVER_AGE_SECONDS_MAX: i32 = 24 * 60 * 60;
-const HANDOVER_ATTEMPTS_MAX: i32 = 185;
+/// How long EventBridge Scheduler retries to invoke `expire`: 24 hours, the maximum of the service.
+const RETRY_AGE_SECONDS_MAX: i32 = 24 * 60 * 60;
+/// How often EventBridge Scheduler retries to invoke `expire`: the maximum of the service.
+const RETRIES_MAX: i32 = 185;
 
-/// Where schedules are kept, and what they invoke.
+/// The group of the schedules, and what the schedules invoke.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Arrangement {
-    /// The group of all schedules.
+pub struct ScheduleTarget {
+    /// The schedule group.
     pub group: String,
     /// The ARN of the function `expire`.
     pub expire_arn: String,
-    /// The ARN of the role that may invoke it.
+    /// The ARN of the role that may invoke `expire`.
     pub role_arn: String,
-    /// The ARN of the queue for what could not be handed over.
+    /// The ARN of the dead-letter queue, for events that `expire` could not be invoked with.
     pub dead_letter_arn: Option<String>,
 }
 
-/// The service that fires at a deadline.
+/// Creates, updates and deletes the schedules of invitations.
 #[derive(Debug, Clone)]
 pub struct Scheduler {
     client: Client,
-    arrangement: Arrangement,
+    arrangement: ScheduleTarget,
 }
 
-/// A schedule could not be set or deleted: by which error code.
+/// A schedule could not be set or deleted. Contains the error code of the service, or another reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("EventBridge Scheduler does not do it: {0}")]
+#[error("the schedule could not be updated: {0}")]
 pub struct SchedulerError(String);
 
 impl SchedulerError {
-    /// Whether the same may well work later: unless it is a permission, or a mistake of ours.
+    /// Whether a retry can succeed. It cannot if a permission is missing or the request is invalid.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         !matches!(self.0.as_str(), "AccessDeniedException" | "ValidationException")
     }
 }
 
-/// What one call came to.
-enum Outcome {
+/// The result of one call.
+enum CallResult {
     Done,
-    /// There is one already, or it is being changed right now.
-    Present,
-    /// There is none.
-    Absent,
+    /// The schedule exists already, or another call is changing it.
+    Exists,
+    /// The schedule does not exist.
+    Missing,
 }
 
 impl Scheduler {
-    /// Schedules as `arrangement` says, reached as `config` says.
+    /// Creates a client from `config`. Its schedules use the group, function and role in `arrangement`.
     #[must_use]
-    pub fn new(config: &SdkConfig, arrangement: Arrangement) -> Self {
+    pub fn new(config: &SdkConfig, arrangement: ScheduleTarget) -> Self {
         Self { client: Client::new(config), arrangement }
     }
 
-    /// Makes the invitation's one schedule fire at the deadline of `link`, whether there is one or not.
+    /// Creates or updates the schedule of an invitation, so that it fires at the expiry of `link`.
     pub async fn set(&self, link: &Link, now: Timestamp) -> Result<(), SchedulerError> {
-        // The first mail's invitation has no schedule yet; a later one's may still have the one before.
+        // For the first mail there is no schedule yet. For a later mail, the schedule of the previous mail may still
+        // exist.
         let creates_first = link.generation <= Generation(1);
         for creates in [creates_first, !creates_first] {
-            let outcome =
-                if creates { self.create(link, now).await? } else { self.update(link, now).await? };
-            match outcome {
-                Outcome::Done => return Ok(()),
-                Outcome::Present | Outcome::Absent => {}
+            let result = if creates { self.create(link, now).await? } else { self.update(link, now).await? };
+            match result {
+                CallResult::Done => return Ok(()),
+                CallResult::Exists | CallResult::Missing => {}
             }
         }
-        // It was there, or not, and then no more, or again: somebody else is at it. Lambda tries again.
-        Err(SchedulerError("the schedule comes and goes".to_owned()))
+        // Another call created or deleted the schedule in between, or the group is missing. Lambda retries.
+        Err(SchedulerError("a concurrent change, or the schedule group is missing".to_owned()))
     }
 
-    /// Deletes the invitation's schedule, if there is one.
+    /// Deletes the schedule of an invitation, if it exists.
     pub async fn delete(
         &self,
         organization: &OrganizationId,
         invitation: &InvitationId,
     ) -> Result<(), SchedulerError> {
         let request = self.client.delete_schedule().group_name(&self.arrangement.group);
-        match outcome(request.name(name(organization, invitation)).send().await)? {
-            Outcome::Done | Outcome::Absent => Ok(()),
-            Outcome::Present => Err(SchedulerError("somebody else is changing the schedule".to_owned())),
+        match call_result(request.name(name(organization, invitation)).send().await)? {
+            CallResult::Done | CallResult::Missing => Ok(()),
+            CallResult::Exists => Err(SchedulerError("another call is changing the schedule".to_owned())),
         }
     }
 
-    async fn create(&self, link: &Link, now: Timestamp) -> Result<Outcome, SchedulerError> {
+    async fn create(&self, link: &Link, now: Timestamp) -> Result<CallResult, SchedulerError> {
         let request = self
             .client
             .create_schedule()
@@ -103,13 +104,13 @@ impl Scheduler {
             .name(name(&link.organization, &link.invitation))
             .schedule_expression(at(link.expires_at, now))
             .schedule_expression_timezone("UTC")
-            .flexible_time_window(exactly()?)
+            .flexible_time_window(exact_time()?)
             .action_after_completion(ActionAfterCompletion::Delete)
             .target(self.target(link)?);
-        outcome(request.send().await)
+        call_result(request.send().await)
     }
 
-    async fn update(&self, link: &Link, now: Timestamp) -> Result<Outcome, SchedulerError> {
+    async fn update(&self, link: &Link, now: Timestamp) -> Result<CallResult, SchedulerError> {
         let request = self
             .client
             .update_schedule()
@@ -117,27 +118,29 @@ impl Scheduler {
             .name(name(&link.organization, &link.invitation))
             .schedule_expression(at(link.expires_at, now))
             .schedule_expression_timezone("UTC")
-            .flexible_time_window(exactly()?)
+            .flexible_time_window(exact_time()?)
             .action_after_completion(ActionAfterCompletion::Delete)
             .target(self.target(link)?);
-        outcome(request.send().await)
+        call_result(request.send().await)
     }
 
     fn target(&self, link: &Link) -> Result<Target, SchedulerError> {
-        let Arrangement { expire_arn, role_arn, dead_letter_arn, .. } = &self.arrangement;
-        let input = serde_json::to_string(&Timer::from(link)).map_err(|_| unwritable())?;
+        let ScheduleTarget { expire_arn, role_arn, dead_letter_arn, .. } = &self.arrangement;
+        let input = serde_json::to_string(&Timer::from(link)).map_err(|_| build_error())?;
         let retries = RetryPolicy::builder()
-            .maximum_event_age_in_seconds(HANDOVER_AGE_SECONDS_MAX)
-            .maximum_retry_attempts(HANDOVER_ATTEMPTS_MAX);
+            .maximum_event_age_in_seconds(RETRY_AGE_SECONDS_MAX)
+            .maximum_retry_attempts(RETRIES_MAX);
         let dead_letters = dead_letter_arn.as_ref().map(|arn| DeadLetterConfig::builder().arn(arn).build());
         let target = Target::builder().arn(expire_arn).role_arn(role_arn).input(input);
         let target = target.retry_policy(retries.build()).set_dead_letter_config(dead_letters);
-        target.build().map_err(|_| unwritable())
+        target.build().map_err(|_| build_error())
     }
 }
 
-/// The one name of an invitation's schedule: both ids without their prefixes, 57 of the 64 characters that a
-/// name may have. An id of either kind has one length, so no two invitations share a name.
+/// Returns the name of an invitation's schedule. It contains both ids without their prefixes.
+///
+/// The name has 57 characters; the service allows 64. All ids of one kind have the same length, so no two invitations
+/// share a name.
 #[must_use]
 pub fn name(organization: &OrganizationId, invitation: &InvitationId) -> String {
     let bare = |id: &str| id.split_once('_').map_or(id, |(_, bare)| bare).to_owned();
@@ -149,28 +152,28 @@ fn at(deadline: Timestamp, now: Timestamp) -> String {
     format!("at({})", moment.trim_end_matches('Z'))
 }
 
-fn exactly() -> Result<FlexibleTimeWindow, SchedulerError> {
+fn exact_time() -> Result<FlexibleTimeWindow, SchedulerError> {
     let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build();
-    window.map_err(|_: BuildError| unwritable())
+    window.map_err(|_: BuildError| build_error())
 }
 
-fn unwritable() -> SchedulerError {
-    SchedulerError("the schedule cannot be written down".to_owned())
+fn build_error() -> SchedulerError {
+    SchedulerError("the request cannot be built".to_owned())
 }
 
-fn outcome<Output, E: ProvideErrorMetadata, R>(
-    answer: Result<Output, SdkError<E, R>>,
-) -> Result<Outcome, SchedulerError> {
-    let error = match answer {
-        Ok(_) => return Ok(Outcome::Done),
+fn call_result<Output, E: ProvideErrorMetadata, R>(
+    response: Result<Output, SdkError<E, R>>,
+) -> Result<CallResult, SchedulerError> {
+    let error = match response {
+        Ok(_) => return Ok(CallResult::Done),
         Err(SdkError::ServiceError(service)) => match service.err().code() {
-            Some("ConflictException") => return Ok(Outcome::Present),
-            Some("ResourceNotFoundException") => return Ok(Outcome::Absent),
+            Some("ConflictException") => return Ok(CallResult::Exists),
+            Some("ResourceNotFoundException") => return Ok(CallResult::Missing),
             code => code.unwrap_or("an error without a code").to_owned(),
         },
-        Err(SdkError::TimeoutError(_)) => "no answer in time".to_owned(),
-        Err(SdkError::DispatchFailure(_)) => "it cannot be reached".to_owned(),
-        Err(_) => "no answer that can be read".to_owned(),
+        Err(SdkError::TimeoutError(_)) => "the request timed out".to_owned(),
+        Err(SdkError::DispatchFailure(_)) => "the service cannot be reached".to_owned(),
+        Err(_) => "the response cannot be read".to_owned(),
     };
     Err(SchedulerError(error))
 }
@@ -195,29 +198,29 @@ mod tests {
 
     const EXPIRES_AT: i64 = 1_795_701_900; // 2026-11-26T14:05:00Z
 
-    /// Answers requests in turn, and keeps them.
+    /// A fake of the service. It gives the responses of `responses` in turn, and keeps all requests.
     #[derive(Debug, Clone, Default)]
-    struct Script {
-        answers: Arc<Mutex<VecDeque<(u16, &'static str)>>>,
-        asked: Arc<Mutex<Vec<(String, Value)>>>,
+    struct FakeService {
+        responses: Arc<Mutex<VecDeque<(u16, &'static str)>>>,
+        requests: Arc<Mutex<Vec<(String, Value)>>>,
     }
 
-    impl Script {
-        fn of(answers: &[(u16, &'static str)]) -> Self {
-            Self { answers: Arc::new(Mutex::new(answers.iter().copied().collect())), ..Self::default() }
+    impl FakeService {
+        fn responding(responses: &[(u16, &'static str)]) -> Self {
+            Self { responses: Arc::new(Mutex::new(responses.iter().copied().collect())), ..Self::default() }
         }
 
         fn scheduler(&self) -> Scheduler {
-            let script = self.clone();
+            let service = self.clone();
             let credentials = Credentials::new("test", "test", None, None, "test");
             let config = SdkConfig::builder()
                 .behavior_version(BehaviorVersion::v2026_01_12())
                 .region(Region::from_static("eu-west-1"))
                 .credentials_provider(SharedCredentialsProvider::new(credentials))
                 .retry_config(RetryConfig::disabled())
-                .http_client(http_client_fn(move |_, _| SharedHttpConnector::new(script.clone())))
+                .http_client(http_client_fn(move |_, _| SharedHttpConnector::new(service.clone())))
                 .build();
-            let arrangement = Arrangement {
+            let arrangement = ScheduleTarget {
                 group: "roster".to_owned(),
                 expire_arn: "arn:aws:lambda:eu-west-1:1:function:expire".to_owned(),
                 role_arn: "arn:aws:iam::1:role/schedule".to_owned(),
@@ -226,18 +229,19 @@ mod tests {
             Scheduler::new(&config, arrangement)
         }
 
-        /// The methods asked with: POST creates, PUT updates, DELETE deletes.
+        /// The methods of the requests: POST creates, PUT updates, DELETE deletes.
         fn methods(&self) -> Vec<String> {
-            self.asked.lock().unwrap().iter().map(|(method, _)| method.clone()).collect()
+            self.requests.lock().unwrap().iter().map(|(method, _)| method.clone()).collect()
         }
     }
 
-    impl HttpConnector for Script {
+    impl HttpConnector for FakeService {
         fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
             let body = request.body().bytes().unwrap_or_default();
             let body = serde_json::from_slice(body).unwrap_or_default();
-            self.asked.lock().unwrap().push((request.method().to_owned(), body));
-            let (status, code) = self.answers.lock().unwrap().pop_front().expect("one answer a request");
+            self.requests.lock().unwrap().push((request.method().to_owned(), body));
+            let (status, code) =
+                self.responses.lock().unwrap().pop_front().expect("a response for each request");
             let body = json!({ "ScheduleArn": "arn", "Message": "" }).to_string();
             let response = http::Response::builder()
                 .status(status)
@@ -264,15 +268,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_schedule_fires_once_at_the_deadline_and_tells_expire_which() {
-        let script = Script::of(&[(200, "")]);
-        script.scheduler().set(&link(1), now()).await.unwrap();
-        let (method, mut asked) = script.asked.lock().unwrap()[0].clone();
+    async fn creates_a_schedule_that_invokes_expire_once_at_the_expiry() {
+        let service = FakeService::responding(&[(200, "")]);
+        service.scheduler().set(&link(1), now()).await.unwrap();
+        let (method, mut request) = service.requests.lock().unwrap()[0].clone();
         assert_eq!(method, "POST");
-        assert!(asked["ClientToken"].take().is_string());
-        let input = asked["Target"]["Input"].take();
+        assert!(request["ClientToken"].take().is_string());
+        let input = request["Target"]["Input"].take();
         assert_eq!(
-            asked,
+            request,
             json!({
                 "ClientToken": null,
                 "GroupName": "roster",
@@ -304,62 +308,68 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_stands_in_the_end_whether_or_not_there_was_one() {
+    async fn sets_a_schedule_that_exists_or_not() {
         let conflict = (409, "ConflictException");
         let missing = (404, "ResourceNotFoundException");
-        for (generation, answers, methods) in [
+        for (generation, responses, methods) in [
             (1, vec![(200, "")], vec!["POST"]),
             (1, vec![conflict, (200, "")], vec!["POST", "PUT"]),
             (2, vec![(200, "")], vec!["PUT"]),
             (2, vec![missing, (200, "")], vec!["PUT", "POST"]),
         ] {
-            let script = Script::of(&answers);
-            script.scheduler().set(&link(generation), now()).await.unwrap();
-            assert_eq!(script.methods(), methods, "generation {generation}");
+            let service = FakeService::responding(&responses);
+            service.scheduler().set(&link(generation), now()).await.unwrap();
+            assert_eq!(service.methods(), methods, "generation {generation}");
         }
     }
 
     #[tokio::test]
-    async fn what_comes_and_goes_is_an_error_and_so_is_a_missing_group() {
+    async fn a_concurrent_change_or_a_missing_group_is_an_error() {
         let conflict = (409, "ConflictException");
         let missing = (404, "ResourceNotFoundException");
-        for (generation, answers) in [
+        for (generation, responses) in [
             (1, [conflict, missing]),
             (2, [missing, conflict]),
             (1, [missing, missing]),
             (2, [missing, missing]),
         ] {
-            assert!(Script::of(&answers).scheduler().set(&link(generation), now()).await.is_err());
+            assert!(
+                FakeService::responding(&responses).scheduler().set(&link(generation), now()).await.is_err()
+            );
         }
     }
 
     #[tokio::test]
-    async fn throttling_and_outages_are_errors_by_their_code() {
+    async fn an_error_contains_the_code_of_the_service() {
         for (status, code) in [
             (429, "ThrottlingException"),
             (500, "InternalServerException"),
             (402, "ServiceQuotaExceededException"),
             (400, "ValidationException"),
         ] {
-            let error = Script::of(&[(status, code)]).scheduler().set(&link(1), now()).await.unwrap_err();
+            let error = FakeService::responding(&[(status, code)])
+                .scheduler()
+                .set(&link(1), now())
+                .await
+                .unwrap_err();
             assert_eq!(error, SchedulerError(code.to_owned()));
         }
     }
 
     #[tokio::test]
-    async fn deleting_what_is_not_there_is_fine() {
-        for answer in [(200, ""), (404, "ResourceNotFoundException")] {
-            let script = Script::of(&[answer]);
-            let scheduler = script.scheduler();
+    async fn deletes_a_schedule_that_exists_or_not() {
+        for response in [(200, ""), (404, "ResourceNotFoundException")] {
+            let service = FakeService::responding(&[response]);
+            let scheduler = service.scheduler();
             scheduler.delete(&link(1).organization, &link(1).invitation).await.unwrap();
-            assert_eq!(script.methods(), ["DELETE"]);
+            assert_eq!(service.methods(), ["DELETE"]);
         }
-        let conflict = Script::of(&[(409, "ConflictException")]).scheduler();
+        let conflict = FakeService::responding(&[(409, "ConflictException")]).scheduler();
         assert!(conflict.delete(&link(1).organization, &link(1).invitation).await.is_err());
     }
 
     #[test]
-    fn what_is_due_is_set_for_a_moment_from_now() {
+    fn a_schedule_for_a_past_expiry_fires_5_seconds_from_now() {
         let deadline = Timestamp::from_unix(EXPIRES_AT);
         let at = |now: i64| at(deadline, Timestamp::from_unix(now));
         assert_eq!(at(EXPIRES_AT - 6), "at(2026-11-26T14:05:00)");
@@ -369,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn names_fit_and_tell_invitations_apart() {
+    fn a_name_contains_both_ids_and_is_valid() {
         let link = link(1);
         let name = name(&link.organization, &link.invitation);
         assert_eq!(name, "inv-040g2081040g2081040g208104-wwjcr8t2zseq5zqh2s4kbj0njm");

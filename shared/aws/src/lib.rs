@@ -1,4 +1,4 @@
-//! The one SDK configuration that all AWS clients of a process are made from.
+//! The SDK configuration for all AWS clients of a process.
 
 use std::env::VarError;
 use std::time::Duration;
@@ -13,42 +13,44 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, HttpClientError};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
-/// A connection within a Region takes a few milliseconds; after this long it never will.
+/// The timeout for a connection. Within a Region, connecting takes a few milliseconds.
 const CONNECT_MAX: Duration = Duration::from_secs(1);
-/// One attempt of one call. Functions have 10 s, so that two attempts and a pause fit.
+/// The timeout for one attempt of a call. A function times out after 10 s, so two attempts and a pause fit.
 const ATTEMPT_MAX: Duration = Duration::from_secs(3);
 
-/// The certificates that AWS's own chain to: the five that Amazon Trust Services publishes and asks to trust
-/// (`https://www.amazontrust.com/repository/`). The first of them ends in 2037.
+/// The five root certificates of Amazon Trust Services, from which the certificates of AWS services derive.
+///
+/// Source: `https://www.amazontrust.com/repository/`. The first of them expires in 2037.
 const ROOTS: &[u8] = include_bytes!("roots.pem");
 
-/// Why there is no configuration.
+/// The error of building the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// A certificate bundle of one's own cannot be used.
-    #[error("AWS_CA_BUNDLE names {path}, which cannot be read as certificates")]
+    /// The certificate bundle that `AWS_CA_BUNDLE` names cannot be read.
+    #[error("the certificate bundle {path} of AWS_CA_BUNDLE cannot be read")]
     Bundle {
-        /// What the variable says.
+        /// The value of the variable.
         path: String,
-        /// Why.
+        /// The cause.
         #[source]
         cause: std::io::Error,
     },
-    /// The HTTP client takes no such TLS settings.
+    /// The HTTP client rejects the TLS settings.
     #[error("TLS cannot be set up")]
     Tls(#[source] HttpClientError),
 }
 
-/// Time limits for calls to services in the same Region.
+/// Returns the timeouts for calls to services in the same Region.
 #[must_use]
 pub fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(CONNECT_MAX).operation_attempt_timeout(ATTEMPT_MAX).build()
 }
 
-/// HTTP by hyper and rustls on ring, which also speaks plain HTTP to a loopback endpoint.
+/// Builds an HTTP client with hyper, rustls and ring. The client also supports plain HTTP, for loopback endpoints.
 ///
-/// Trusted are Amazon's five roots, or what `AWS_CA_BUNDLE` names instead (for a proxy that ends TLS). To read and
-/// parse the system's hundred and forty certificates would take longer than all the rest of a function's start.
+/// The client trusts Amazon's five root certificates. If `AWS_CA_BUNDLE` is set, the client trusts only that bundle,
+/// for example because a proxy terminates TLS. The client ignores the system's 140 certificates, because reading and
+/// parsing them takes longer than the rest of a function's start.
 pub fn http() -> Result<SharedHttpClient, ConfigError> {
     let trusted = match variable("AWS_CA_BUNDLE") {
         None => ROOTS.to_vec(),
@@ -59,20 +61,22 @@ pub fn http() -> Result<SharedHttpClient, ConfigError> {
     Ok(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https())
 }
 
-/// What all calls have in common, whatever the environment says.
+/// Builds the part of the configuration that does not depend on the environment, except for `AWS_CA_BUNDLE`.
 fn common() -> Result<SdkConfig, ConfigError> {
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .http_client(http()?)
         .timeout_config(timeouts())
-        // An attempt is over with the last byte of its answer, so that its time ends what stalls, too: without a watch over the
-        // speed of each request and each answer.
+        // The attempt timeout covers the whole response, so it also ends a stalled response. The protection would
+        // additionally monitor the throughput of each request and response.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     Ok(config.build())
 }
 
-/// Region, credentials, endpoint and FIPS from the environment, which is where Lambda has them; profiles and metadata
-/// services are never looked at. In CloudTrail the calls go by the function's name.
+/// Builds the configuration with the Region, the credentials, the endpoint and the FIPS setting from the environment.
+///
+/// Lambda sets these variables. Profiles and metadata services have no effect. The user agent contains the function's
+/// name, so CloudTrail shows the name for each call.
 pub fn config() -> Result<SdkConfig, ConfigError> {
     let mut config = common()?
         .into_builder()
@@ -85,7 +89,7 @@ pub fn config() -> Result<SdkConfig, ConfigError> {
     Ok(config.build())
 }
 
-/// A variable's value; an empty one counts as none.
+/// Returns the value of an environment variable, or `None` if it is empty, not set, or not UTF-8.
 fn variable(name: &str) -> Option<String> {
     match std::env::var(name) {
         Ok(value) if !value.is_empty() => Some(value),
@@ -108,14 +112,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_roots_are_those_that_amazon_publishes() {
+    fn the_roots_have_the_fingerprints_that_amazon_publishes() {
         let text = std::str::from_utf8(ROOTS).unwrap();
         let bodies = text.split("-----BEGIN CERTIFICATE-----").skip(1);
         let bodies =
             bodies.map(|rest| rest.split_once("-----END CERTIFICATE-----").unwrap().0.replace('\n', ""));
-        let prints =
+        let fingerprints =
             bodies.map(|body| HEXLOWER.encode(&Sha256::digest(BASE64.decode(body.as_bytes()).unwrap())));
-        // As the repository of Amazon Trust Services gives them, in its order.
+        // From the repository of Amazon Trust Services, in its order.
         let published = [
             "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e",
             "1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4",
@@ -123,23 +127,23 @@ mod tests {
             "e35d28419ed02025cfa69038cd623962458da5c695fbdea3c22b0bfb25897092",
             "568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5",
         ];
-        assert_eq!(prints.collect::<Vec<_>>(), published);
+        assert_eq!(fingerprints.collect::<Vec<_>>(), published);
     }
 
     #[tokio::test]
-    async fn an_answer_that_stalls_in_its_middle_ends_with_its_attempt() {
+    async fn the_attempt_timeout_ends_a_stalled_response() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (giving_up, given_up) = mpsc::channel::<()>();
-        let stalls = std::thread::spawn(move || {
+        let (client_done, wait_for_client) = mpsc::channel::<()>();
+        let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let mut bytes = [0; 4096];
-            assert_ne!(stream.read(&mut bytes).unwrap(), 0, "a request");
+            assert_ne!(stream.read(&mut bytes).unwrap(), 0, "the client sent no request");
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{").unwrap();
-            let _ = given_up.recv();
+            let _ = wait_for_client.recv();
         });
         let attempt = Duration::from_millis(100);
-        let credentials = Credentials::new("stalls", "stalls", None, None, "a test");
+        let credentials = Credentials::new("test", "test", None, None, "test");
         let config = common().unwrap().into_builder();
         let config = config
             .region(Region::from_static("eu-central-1"))
@@ -149,13 +153,13 @@ mod tests {
             .retry_config(RetryConfig::disabled());
         let error = aws_sdk_dynamodb::Client::new(&config.build()).list_tables().send().await.unwrap_err();
         assert!(matches!(error, SdkError::TimeoutError(_)), "{error:?}");
-        drop(giving_up);
-        stalls.join().unwrap();
+        drop(client_done);
+        server.join().unwrap();
     }
 
     #[test]
-    fn a_client_can_be_made_of_them() {
-        // Every certificate is parsed when the client is made.
+    fn builds_a_client_with_the_roots() {
+        // The builder parses every certificate.
         drop(http().unwrap());
     }
 }

@@ -1,16 +1,16 @@
-//! Accept: the invitee, signed in with the invited address, becomes a member by the link of the newest mail.
+//! Accept: the invitee, signed in with the invited address, becomes a member through the newest link.
 
 use crate::{
     Action, Caller, Change, Decision, Invitation, ItemKey, Link, Member, NotPending, Permission, Policy,
     Refusal, Snapshot, State, Status, Timestamp,
 };
 
-/// The invitee accepts. Accepting again answers the member as it is now.
+/// Accepts an invitation. Accepting again returns the member as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accept {
-    /// Who.
+    /// The signed-in user.
     pub caller: Caller,
-    /// The link, whose MAC was verified.
+    /// The link. Its MAC is already verified.
     pub link: Link,
 }
 
@@ -19,12 +19,14 @@ impl Action for Accept {
     type Answer = Member;
     type Refusal = Refusal;
 
-    /// The sender is known only from the invitation, so the first attempt does not read them: its condition check asserts
-    /// their permission. An attempt after a lost race reads them, too, so that a refusal is true.
+    /// The invitation and the caller's membership; after a failed guard also the sender's membership.
+    ///
+    /// Only the invitation names the sender, so the first attempt cannot read the sender. Its condition check asserts
+    /// the sender's permission. A later attempt reads the sender, so that a refusal relies on facts that were read.
     fn reads(&self, seen: Option<&Snapshot>) -> Vec<ItemKey> {
         let Link { organization, invitation, .. } = &self.link;
-        let before = seen.and_then(|seen| seen.invitation(organization, invitation));
-        let sender = before.map(|before| ItemKey::member(organization, &before.sender.user));
+        let invitation = seen.and_then(|seen| seen.invitation(organization, invitation));
+        let sender = invitation.map(|it| ItemKey::member(organization, &it.sender.user));
         let member = ItemKey::member(organization, &self.caller.user);
         [ItemKey::linked(&self.link), member].into_iter().chain(sender).collect()
     }
@@ -35,7 +37,7 @@ impl Action for Accept {
         let member = snapshot.member(&self.link.organization, &self.caller.user);
         let pending = match invitation.pending_at(now) {
             Ok(pending) => pending,
-            Err(NotPending(Status::Accepted)) => return self.again(invitation, member),
+            Err(NotPending(Status::Accepted)) => return self.accept_again(invitation, member),
             Err(NotPending(status)) => return Err(Refusal::Gone(status)),
         };
         if member.is_some() {
@@ -63,18 +65,24 @@ impl Action for Accept {
 }
 
 impl Accept {
-    /// Accepting again answers the member as it is now, and only to the user who accepted.
-    fn again(&self, invitation: &Invitation, member: Option<&Member>) -> Result<Decision<Member>, Refusal> {
-        let used_by_caller =
+    /// Returns the member as it is now, but only to the user who accepted.
+    fn accept_again(
+        &self,
+        invitation: &Invitation,
+        member: Option<&Member>,
+    ) -> Result<Decision<Member>, Refusal> {
+        let accepted_by_caller =
             matches!(&invitation.state, State::Accepted { by, .. } if *by == self.caller.user);
         match member {
-            Some(member) if used_by_caller => Ok(Decision::unchanged(member.clone())),
+            Some(member) if accepted_by_caller => Ok(Decision::unchanged(member.clone())),
             _ => Err(Refusal::Gone(Status::Accepted)),
         }
     }
 }
 
-/// The change that asserts what the invitation is worth: its sender may grant the role now.
+/// Returns the condition check that the sender may grant the role now (rule: sender's authority).
+///
+/// If the sender was read, the function refuses without that permission. Otherwise the transaction alone checks it.
 fn senders_authority(snapshot: &Snapshot, invitation: &Invitation) -> Result<Change, Refusal> {
     let (organization, sender) = (&invitation.organization, &invitation.sender.user);
     let permission = Permission::Invite(invitation.role);
@@ -95,18 +103,18 @@ mod tests {
     use crate::{Generation, Role};
 
     impl Given {
-        /// By the link of ivy's invitation as it is in an untouched world.
+        /// Uses the link of ivy's invitation as `given_invitee` makes it.
         fn accept(&self) -> Accept {
             let link = given_invitee().invitation.unwrap().link();
             Accept { caller: self.caller.clone(), link }
         }
 
-        /// The sender on trust.
+        /// Decides as in the first attempt, which does not read the sender.
         fn accepting(&self) -> Result<Decision<Member>, Refusal> {
             self.decide(&self.accept())
         }
 
-        /// At the second attempt, which reads the sender that the first one found: bob, with this role.
+        /// Decides as in the second attempt, which reads the sender: bob with this role, or no member.
         fn accepting_from(&self, role: Option<Role>) -> Result<Decision<Member>, Refusal> {
             let other = role.map(|role| member("bob", role));
             let given = Given { other, ..self.clone().sent_by("bob") };
@@ -117,48 +125,45 @@ mod tests {
     }
 
     #[test]
-    fn refusals_come_in_the_order_of_the_contract() {
-        let answer = |world: &Given| world.accepting_from(None).map(|it| it.answer);
-        let mut world = given_invitee().not_invited().caller_is_unverified().caller_is(Role::Member);
-        assert_eq!(world.accepting().map(drop), Err(Refusal::Superseded));
-        world.invitation = given_invitee().status(Status::Revoked).invitation;
-        assert_eq!(answer(&world), Err(Refusal::EmailNotVerified));
-        world = world.caller_signs_in_as("eve");
-        assert_eq!(answer(&world), Err(Refusal::EmailMismatch));
-        world = world.caller_signs_in_as("ivy");
-        assert_eq!(answer(&world), Err(Refusal::Gone(Status::Revoked)));
-        world = world.status(Status::Pending);
-        assert_eq!(answer(&world), Err(Refusal::AlreadyMember));
-        world.member = None;
-        assert_eq!(answer(&world), Err(Refusal::SenderLostAuthority));
+    fn refuses_in_the_order_of_the_contract() {
+        let answer = |setup: &Given| setup.accepting_from(None).map(|it| it.answer);
+        let mut setup = given_invitee().not_invited().caller_is_unverified().caller_is(Role::Member);
+        assert_eq!(setup.accepting().map(drop), Err(Refusal::Superseded));
+        setup.invitation = given_invitee().status(Status::Revoked).invitation;
+        assert_eq!(answer(&setup), Err(Refusal::EmailNotVerified));
+        setup = setup.caller_signs_in_as("eve");
+        assert_eq!(answer(&setup), Err(Refusal::EmailMismatch));
+        setup = setup.caller_signs_in_as("ivy");
+        assert_eq!(answer(&setup), Err(Refusal::Gone(Status::Revoked)));
+        setup = setup.status(Status::Pending);
+        assert_eq!(answer(&setup), Err(Refusal::AlreadyMember));
+        setup.member = None;
+        assert_eq!(answer(&setup), Err(Refusal::SenderLostAuthority));
     }
 
     #[test]
-    fn the_invitee_becomes_a_member_with_the_role_offered_and_keeps_the_seat() {
+    fn the_invitee_joins_with_the_offered_role_and_keeps_the_seat() {
         for (role, owners) in [(Role::Member, 0), (Role::Owner, 1)] {
             let decision = given_invitee().invited_as(role).accepting().unwrap();
             let joined = Member { role, joined_at: NOON, ..member("ivy", role) };
             assert_eq!(decision.answer, joined);
             assert_eq!(written(&decision).state, State::Accepted { by: user("ivy"), at: NOON });
-            assert_eq!(counts(&decision), (0, owners), "no seat moves as {role}");
+            assert_eq!(counts(&decision), (0, owners), "the free seats stay the same: {role}");
             assert!(
                 asserts(&decision, "ada", Permission::Invite(role)),
-                "the commit asserts the sender's authority"
+                "the commit asserts the sender's permission"
             );
         }
     }
 
     #[test]
-    fn a_full_organization_turns_no_invitee_away() {
+    fn accepts_when_no_seat_is_free() {
         let decision = given_invitee().seats_free(0).accepting().unwrap();
-        assert!(
-            !items(&decision).contains(&ItemKey::Organization(acme())),
-            "its counters are not even looked at"
-        );
+        assert!(!items(&decision).contains(&ItemKey::Organization(acme())), "the counters are not checked");
     }
 
     #[test]
-    fn another_generation_or_expiry_than_the_records_is_superseded() {
+    fn a_link_with_another_generation_or_expiry_is_superseded() {
         let mut resent = given_invitee();
         resent.invitation.as_mut().unwrap().generation = Generation(4);
         assert_eq!(resent.accepting(), Err(Refusal::Superseded));
@@ -167,55 +172,55 @@ mod tests {
     }
 
     #[test]
-    fn an_invitation_dies_at_its_expiry_instant_not_after_it() {
-        let mut world = given_invitee();
-        let expires_at = world.invitation.as_ref().unwrap().expires_at;
-        world.now = Timestamp::from_unix(expires_at.unix() - 1);
-        assert!(world.accepting().is_ok());
-        world.now = expires_at;
-        assert_eq!(world.accepting(), Err(Refusal::Gone(Status::Expired)));
+    fn accepts_before_the_expiry_and_refuses_at_it() {
+        let mut setup = given_invitee();
+        let expires_at = setup.invitation.as_ref().unwrap().expires_at;
+        setup.now = Timestamp::from_unix(expires_at.unix() - 1);
+        assert!(setup.accepting().is_ok());
+        setup.now = expires_at;
+        assert_eq!(setup.accepting(), Err(Refusal::Gone(Status::Expired)));
     }
 
     #[test]
-    fn a_link_is_dead_for_good_in_every_closed_status() {
+    fn refuses_the_link_of_a_closed_invitation() {
         for status in [Status::Revoked, Status::Expired, Status::Declined, Status::Removed] {
             assert_eq!(given_invitee().status(status).accepting(), Err(Refusal::Gone(status)));
             let rejoined = given_invitee().status(status).caller_is(Role::Member).accepting();
-            assert_eq!(rejoined, Err(Refusal::Gone(status)), "a member since is told the same: {status}");
+            assert_eq!(rejoined, Err(Refusal::Gone(status)), "a member gets the same refusal: {status}");
         }
     }
 
     #[test]
-    fn accepting_again_answers_the_member_as_it_is_now_and_changes_nothing() {
+    fn accepting_again_returns_the_current_member_and_changes_nothing() {
         let promoted = given_invitee().accepted_by("ivy").caller_is(Role::Owner);
         let decision = promoted.accepting().unwrap();
         assert_eq!(decision.answer, member("ivy", Role::Owner));
         assert!(decision.changes.is_empty());
-        // Whether its deadline has passed since does not matter.
+        // This also works after the expiry.
         let later = Given { now: NOON + 1_000 * crate::testing::HOUR, ..promoted };
         assert_eq!(later.accepting(), Ok(decision));
     }
 
     #[test]
-    fn a_used_link_gives_nothing_to_another_user_with_the_same_address() {
+    fn refuses_a_used_link_from_another_user_with_the_same_address() {
         let used = Err(Refusal::Gone(Status::Accepted));
-        assert_eq!(given_invitee().accepted_by("somebody").accepting(), used);
-        assert_eq!(given_invitee().accepted_by("somebody").caller_is(Role::Owner).accepting(), used);
+        assert_eq!(given_invitee().accepted_by("bob").accepting(), used);
+        assert_eq!(given_invitee().accepted_by("bob").caller_is(Role::Owner).accepting(), used);
     }
 
     #[test]
-    fn a_used_link_without_its_member_grants_nothing() {
+    fn refuses_a_used_link_after_its_member_was_removed() {
         assert_eq!(given_invitee().accepted_by("ivy").accepting(), Err(Refusal::Gone(Status::Accepted)));
     }
 
     #[test]
-    fn a_member_by_another_invitation_cannot_take_a_second_seat() {
-        let world = given_invitee().caller_is(Role::Member);
-        assert_eq!(world.accepting(), Err(Refusal::AlreadyMember));
+    fn refuses_a_member_who_joined_through_another_invitation() {
+        let setup = given_invitee().caller_is(Role::Member);
+        assert_eq!(setup.accepting(), Err(Refusal::AlreadyMember));
     }
 
     #[test]
-    fn an_invitation_is_worth_what_its_sender_may_grant_now() {
+    fn accepts_only_if_the_sender_may_grant_the_role_now() {
         for (sender, offered, accepted) in [
             (Some(Role::Owner), Role::Owner, true),
             (Some(Role::Owner), Role::Member, true),
@@ -231,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_is_vouched_for_by_the_guard_whether_they_were_read_or_not() {
+    fn asserts_the_senders_permission_whether_or_not_the_sender_was_read() {
         let owners = given_invitee().invited_as(Role::Owner).sent_by("bob");
         for decision in [owners.accepting(), owners.accepting_from(Some(Role::Owner))] {
             assert!(asserts(&decision.unwrap(), "bob", Permission::Invite(Role::Owner)));
@@ -239,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_read_before_a_resend_says_nothing_of_the_new_one() {
+    fn asserts_the_permission_of_the_new_sender_after_a_resend() {
         let seen = given_invitee().sent_by("bob");
         let resent = given_invitee().sent_by("ada");
         let keys = seen.accept().reads(Some(&seen.snapshot(&seen.accept())));
@@ -248,12 +253,12 @@ mod tests {
     }
 
     #[test]
-    fn who_left_cannot_return_by_an_invitation_in_their_own_name() {
+    fn a_former_member_cannot_accept_an_invitation_that_they_sent() {
         assert_eq!(given_invitee().sent_by("ivy").accepting(), Err(Refusal::SenderLostAuthority));
     }
 
     #[test]
-    fn the_member_joins_with_the_invited_address_and_its_record() {
+    fn the_member_has_the_invited_address_and_the_invitation_id() {
         let joined = given_invitee().accepting().unwrap().answer;
         assert_eq!((joined.email, joined.invitation), (address("ivy"), id_of("ivy")));
     }

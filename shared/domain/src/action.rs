@@ -1,26 +1,28 @@
-//! The shape that every action has.
+//! The trait of all actions, and the type of their decisions.
 
 use crate::{Change, ItemKey, Policy, Snapshot, Timestamp};
 
-/// Something that Roster does: its input is the implementing type itself.
+/// An operation of Roster. The implementing type holds the operation's input.
 ///
-/// An action is run by reading the items that it [`reads`](Action::reads) as one snapshot, deciding on them, and
-/// committing the changes as one transaction. A failed guard means that a rival wrote first: the action is read and
-/// decided again. So only [`decide`](Action::decide) refuses, always on facts that were true together.
+/// The store runs an action in three steps. It reads the items that [`reads`](Action::reads) names, as one snapshot.
+/// The action decides on the snapshot. The store commits the changes as one transaction. If a guard fails, another
+/// transaction wrote first, and the store starts again with a new snapshot.
+///
+/// So only [`decide`](Action::decide) refuses, and it refuses on facts of one snapshot.
 pub trait Action {
-    /// The name of the function that it belongs to, as in the template and in routes.
+    /// The name of the function that runs the action, as in the template and in routes.
     const NAME: &'static str;
-    /// What is answered once the changes are committed.
+    /// The result, which is returned after the changes are committed.
     type Answer;
-    /// Why nothing is done.
+    /// Why the action is refused.
     type Refusal;
 
-    /// The items that the decision looks at; empty if the action decides without reading.
+    /// The items that the decision looks up; empty if the action decides without reading.
     ///
-    /// `seen` is the snapshot of the attempt before, which lost a race. It may reveal more items to read.
+    /// `seen` is the snapshot of the previous attempt, in which a guard failed. It may name more items to read.
     fn reads(&self, seen: Option<&Snapshot>) -> Vec<ItemKey>;
 
-    /// Decides, on a snapshot of the items that it [`reads`](Action::reads).
+    /// Decides on a snapshot of the items that [`reads`](Action::reads) names.
     fn decide(
         &self,
         snapshot: &Snapshot,
@@ -29,18 +31,18 @@ pub trait Action {
     ) -> Result<Decision<Self::Answer>, Self::Refusal>;
 }
 
-/// What an action comes to: what is to be changed, and what is answered once it is.
+/// The decision of an action: the changes to commit, and the result to return afterwards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Decision<Answer> {
-    /// All of them are made, or none.
+    /// The changes. All of them are committed, or none.
     pub changes: Vec<Change>,
-    /// True once the changes are committed.
+    /// The result. It is true once the changes are committed.
     pub answer: Answer,
 }
 
 impl<Answer> Decision<Answer> {
-    /// Nothing is to be changed: the snapshot alone vouches for the answer.
+    /// A decision without changes. Its result is true as of the snapshot.
     pub fn unchanged(answer: Answer) -> Self {
         Self { changes: Vec::new(), answer }
     }

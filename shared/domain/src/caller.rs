@@ -1,8 +1,8 @@
-//! Who is calling.
+//! The caller of an action.
 
 use crate::{EmailAddress, Refusal, Sender, UserId};
 
-/// A signed-in user, as the product's identity provider vouches for them.
+/// A signed-in user, as the token of the product's identity provider describes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The `sub` claim.
@@ -12,7 +12,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The caller, if their address is verified.
+    /// Returns the caller as a sender, or refuses if their address is not verified.
     pub fn verified(self) -> Result<Sender, Refusal> {
         let email = self.email.ok_or(Refusal::EmailNotVerified)?;
         Ok(Sender { user: self.user, email })

@@ -1,4 +1,4 @@
-//! Create: a user founds an organization and is its first owner.
+//! Create: a user creates an organization and becomes its first owner.
 
 use crate::idempotency::{Fingerprint, Idempotent, Scope};
 use crate::{
@@ -6,12 +6,12 @@ use crate::{
     Policy, Refusal, Role, Seats, Sender, Snapshot, Timestamp, UserId,
 };
 
-/// A user founds an organization.
+/// Creates an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Create {
-    /// Who.
+    /// The user who creates the organization.
     pub founder: Sender,
-    /// An id that no organization has yet, made of fresh randomness.
+    /// The id of the new organization, made of fresh random bytes.
     pub id: OrganizationId,
     /// The organization's name.
     pub name: OrganizationName,
@@ -22,7 +22,7 @@ impl Action for Create {
     type Answer = Organization;
     type Refusal = Refusal;
 
-    /// Nothing: that the id is free is the guard of the change itself.
+    /// Nothing: the guard of the change asserts that the id is unused.
     fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
         Vec::new()
     }
@@ -42,7 +42,7 @@ impl Action for Create {
             created_at: now,
             invited: None,
         };
-        let invitation = Invitation::founding(id, &founder.email, &founder.user, now);
+        let invitation = Invitation::for_founder(id, &founder.email, &founder.user, now);
         let owner = Member {
             organization: id.clone(),
             user: founder.user.clone(),
@@ -67,7 +67,7 @@ impl Idempotent for Create {
         Scope::User(self.founder.user.clone())
     }
 
-    /// The id is no part of it: it is another one at each attempt.
+    /// Hashes the name only, since each request of a client makes another id.
     fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(Self::NAME, [self.name.as_str()])
     }
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_founder_holds_one_of_the_configured_seats_and_is_the_one_owner() {
+    fn the_founder_takes_one_of_the_configured_seats_and_is_the_only_owner() {
         let organization = given().creating().answer;
         assert_eq!(organization.seats, Seats { total: 1_000, free: 999 });
         assert_eq!((organization.owners, organization.created_at), (1, NOON));
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_founders_own_record_is_accepted_without_a_mail() {
+    fn the_founders_record_is_accepted_and_has_no_mail() {
         let decision = given().creating();
         let record = written(&decision);
         assert_eq!(record.status(), Status::Accepted);
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn one_transaction_makes_organization_owner_and_record_where_there_are_none() {
+    fn writes_organization_owner_and_record_only_if_they_are_absent() {
         let decision = given().creating();
         let record = written(&decision).id.clone();
         let owner = ItemKey::member(&acme(), &user("ada"));
@@ -120,10 +120,10 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_told_apart_by_their_name_alone() {
+    fn the_fingerprint_depends_on_the_name_alone() {
         let of = |id, name| creating(id, name).fingerprint();
         let elsewhere = OrganizationId::from_random([9; 16]);
-        assert_eq!(of(acme(), "Acme"), of(elsewhere, "Acme"), "each attempt makes an id of its own");
+        assert_eq!(of(acme(), "Acme"), of(elsewhere, "Acme"), "each request makes another id");
         assert_ne!(of(acme(), "Acme"), of(acme(), "Acme Inc"));
     }
 }

@@ -1,16 +1,15 @@
-//! Decline: the invitee, signed in with the invited address, turns the invitation down.
+//! Decline: the invitee, signed in with the invited address, declines the invitation through the newest link.
 
 use crate::{
     Action, Caller, Change, Decision, ItemKey, Link, NotPending, Policy, Refusal, Snapshot, Timestamp,
 };
 
-/// The invitee declines. The sender's authority is *not* asked for: an invitation that its sender may no longer grant can
-/// still be turned down.
+/// Declines an invitation. This works even if its sender may not grant its role now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decline {
-    /// Who.
+    /// The signed-in user.
     pub caller: Caller,
-    /// The link, whose MAC was verified.
+    /// The link. Its MAC is already verified.
     pub link: Link,
 }
 
@@ -40,7 +39,7 @@ mod tests {
     use crate::{CloseReason, Generation, Role, State, Status};
 
     impl Given {
-        /// By the link of ivy's invitation as it is in an untouched world.
+        /// Uses the link of ivy's invitation as `given_invitee` makes it.
         fn declining(&self) -> Result<Decision<()>, Refusal> {
             let link = given_invitee().invitation.unwrap().link();
             self.decide(&Decline { caller: self.caller.clone(), link })
@@ -48,19 +47,19 @@ mod tests {
     }
 
     #[test]
-    fn refusals_come_in_the_order_of_the_contract() {
-        let mut world = given_invitee().not_invited().caller_is_unverified();
-        assert_eq!(world.declining(), Err(Refusal::Superseded));
-        world.invitation = given_invitee().status(Status::Revoked).invitation;
-        assert_eq!(world.declining(), Err(Refusal::EmailNotVerified));
-        world = world.caller_signs_in_as("eve");
-        assert_eq!(world.declining(), Err(Refusal::EmailMismatch));
-        world = world.caller_signs_in_as("ivy");
-        assert_eq!(world.declining(), Err(Refusal::Gone(Status::Revoked)));
+    fn refuses_in_the_order_of_the_contract() {
+        let mut setup = given_invitee().not_invited().caller_is_unverified();
+        assert_eq!(setup.declining(), Err(Refusal::Superseded));
+        setup.invitation = given_invitee().status(Status::Revoked).invitation;
+        assert_eq!(setup.declining(), Err(Refusal::EmailNotVerified));
+        setup = setup.caller_signs_in_as("eve");
+        assert_eq!(setup.declining(), Err(Refusal::EmailMismatch));
+        setup = setup.caller_signs_in_as("ivy");
+        assert_eq!(setup.declining(), Err(Refusal::Gone(Status::Revoked)));
     }
 
     #[test]
-    fn another_generation_or_expiry_than_the_records_is_superseded() {
+    fn a_link_with_another_generation_or_expiry_is_superseded() {
         let mut resent = given_invitee();
         resent.invitation.as_mut().unwrap().generation = Generation(4);
         assert_eq!(resent.declining(), Err(Refusal::Superseded));
@@ -80,19 +79,19 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_at_its_expiry() {
-        let mut world = given_invitee();
-        let expires_at = world.invitation.as_ref().unwrap().expires_at;
-        world.now = Timestamp::from_unix(expires_at.unix() - 1);
-        assert!(world.declining().is_ok());
-        world.now = expires_at;
-        assert_eq!(world.declining(), Err(Refusal::Gone(Status::Expired)));
+    fn declines_before_the_expiry_and_refuses_at_it() {
+        let mut setup = given_invitee();
+        let expires_at = setup.invitation.as_ref().unwrap().expires_at;
+        setup.now = Timestamp::from_unix(expires_at.unix() - 1);
+        assert!(setup.declining().is_ok());
+        setup.now = expires_at;
+        assert_eq!(setup.declining(), Err(Refusal::Gone(Status::Expired)));
     }
 
     #[test]
-    fn nobodys_authority_is_needed_to_turn_down_what_nobody_may_grant() {
+    fn declines_without_checking_the_senders_permission() {
         let decision = given_invitee().sent_by("gone").invited_as(Role::Owner).declining().unwrap();
-        assert_eq!(items(&decision).len(), 2, "the record and the counter, no sender");
+        assert_eq!(items(&decision).len(), 2, "the record and the counters, but not the sender");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Delivery: whether a mail is owed, and the marks that mail and feedback leave on its invitation.
+//! Delivery: finds unsent mails, and records the delivery of each mail.
 
 use std::convert::Infallible;
 
@@ -7,22 +7,22 @@ use crate::{
     Organization, OrganizationId, Pending, Policy, Recipient, RecipientDay, Snapshot, Status, Timestamp,
 };
 
-/// What happened to a mail.
+/// An event in the delivery of a mail, which `mail` or `feedback` records in the invitation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum DeliveryUpdate {
-    /// SES took it.
+    /// SES accepted the mail.
     Sent,
-    /// SES will never take it, with the reason.
+    /// The mail will not be sent, with the reason: SES refused it for good, or the recipient's daily limit is reached.
     Failed(String),
-    /// SES took it, and then did not send it, with the reason.
+    /// SES accepted the mail and then did not send it, with the reason.
     Rejected(String),
-    /// The recipient's server took it.
+    /// The recipient's server accepted the mail.
     Delivered,
-    /// The recipient's server refused it for good, with the reason.
+    /// The recipient's server refused the mail for good, with the reason.
     Bounced(String),
-    /// It came back for the time being, with the reason: a full mailbox, but a notice of absence, too.
-    Returned(String),
-    /// The recipient called it spam.
+    /// SES reports a transient bounce, with the reason: a full mailbox, but also an out-of-office reply.
+    SoftBounced(String),
+    /// The recipient reported the mail as spam.
     Complained,
 }
 
@@ -32,7 +32,7 @@ impl DeliveryUpdate {
             Self::Sent => Delivery::Sent,
             Self::Failed(_) | Self::Rejected(_) => Delivery::Failed,
             Self::Delivered => Delivery::Delivered,
-            Self::Bounced(_) | Self::Returned(_) => Delivery::Bounced,
+            Self::Bounced(_) | Self::SoftBounced(_) => Delivery::Bounced,
             Self::Complained => Delivery::Complained,
         }
     }
@@ -42,68 +42,69 @@ impl DeliveryUpdate {
             Self::Failed(reason)
             | Self::Rejected(reason)
             | Self::Bounced(reason)
-            | Self::Returned(reason) => Some(reason.clone()),
+            | Self::SoftBounced(reason) => Some(reason.clone()),
             Self::Sent | Self::Delivered | Self::Complained => None,
         }
     }
 
-    /// Whether it says more than what is known already.
-    fn advances(&self, known: Delivery) -> bool {
+    /// Returns whether the update replaces the `current` delivery.
+    fn advances(&self, current: Delivery) -> bool {
         match self {
-            // What was sent did not fail, whoever tried as well; but SES may think better of it.
-            // And whoever is away has got it.
-            Self::Rejected(_) | Self::Returned(_) => matches!(known, Delivery::Queued | Delivery::Sent),
-            _ => self.delivery().rank() > known.rank(),
+            // SES can reject a mail after it accepted it, so `Rejected` replaces `Sent`, which has the same rank.
+            // `Returned` does not replace `Delivered`: the mail arrived if an out-of-office reply came back.
+            Self::Rejected(_) | Self::SoftBounced(_) => matches!(current, Delivery::Queued | Delivery::Sent),
+            _ => self.delivery().rank() > current.rank(),
         }
     }
 }
 
-/// Whether a record that says this may owe a mail: what is worth a look, as far as a change alone can tell.
+/// Returns whether a record with these values may have an unsent mail.
+///
+/// It is the first filter for changes from the stream. [`FindUnsentMail`] then reads the record and decides.
 #[must_use]
-pub fn may_owe(status: Status, delivery: Option<Delivery>) -> bool {
+pub fn may_have_unsent_mail(status: Status, delivery: Option<Delivery>) -> bool {
     status == Status::Pending && delivery == Some(Delivery::Queued)
 }
 
-/// The mail that is owed now, if one is: its invitation is pending and its newest mail is queued.
+/// Returns the invitation if it has an unsent mail: it is pending at `now`, and its newest mail is queued.
 #[must_use]
-pub fn owed(invitation: &Invitation, now: Timestamp) -> Option<Pending<'_>> {
+pub fn unsent_mail(invitation: &Invitation, now: Timestamp) -> Option<Pending<'_>> {
     let delivery = invitation.mail.as_ref().map(|mail| mail.delivery);
-    invitation.pending_at(now).ok().filter(|_| may_owe(invitation.status(), delivery))
+    invitation.pending_at(now).ok().filter(|_| may_have_unsent_mail(invitation.status(), delivery))
 }
 
-/// Seconds for which the newest mail has been owed, or was, at `now`: since a lifetime before the invitation's
-/// expiry, which was when it was sent.
+/// How many seconds before `now` the newest mail was queued, which is a lifetime before the invitation's expiry.
 #[must_use]
-pub fn owed_seconds(invitation: &Invitation, policy: &Policy, now: Timestamp) -> u64 {
-    now.since(invitation.mail_asked_at(policy)).as_secs()
+pub fn queued_seconds(invitation: &Invitation, policy: &Policy, now: Timestamp) -> u64 {
+    now.since(invitation.mail_queued_at(policy)).as_secs()
 }
 
-/// Finds the mail that an invitation owes now. The answer is `None` if it owes none.
+/// Finds the unsent mail of an invitation. The result is `None` if there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FindOwedMail {
-    /// Where.
+pub struct FindUnsentMail {
+    /// The organization.
     pub organization: OrganizationId,
-    /// Which invitation.
+    /// The invitation.
     pub invitation: InvitationId,
 }
 
-/// A mail that is owed.
+/// An unsent mail: an invitation and its organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwedMail {
-    /// Where.
+pub struct UnsentMail {
+    /// The organization.
     pub organization: Organization,
-    /// Which invitation.
+    /// The invitation.
     pub invitation: Invitation,
 }
 
-/// The record of an invitation stands without its organization.
+/// The invitation exists, but its organization does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an invitation without its organization")]
+#[error("the invitation exists, but its organization does not")]
 pub struct MissingOrganization;
 
-impl Action for FindOwedMail {
+impl Action for FindUnsentMail {
     const NAME: &'static str = "mail";
-    type Answer = Option<OwedMail>;
+    type Answer = Option<UnsentMail>;
     type Refusal = MissingOrganization;
 
     fn reads(&self, _: Option<&Snapshot>) -> Vec<ItemKey> {
@@ -116,19 +117,20 @@ impl Action for FindOwedMail {
         snapshot: &Snapshot,
         _: &Policy,
         now: Timestamp,
-    ) -> Result<Decision<Option<OwedMail>>, MissingOrganization> {
+    ) -> Result<Decision<Option<UnsentMail>>, MissingOrganization> {
         let invitation = snapshot.invitation(&self.organization, &self.invitation);
-        let Some(pending) = invitation.and_then(|it| owed(it, now)) else {
+        let Some(pending) = invitation.and_then(|it| unsent_mail(it, now)) else {
             return Ok(Decision::unchanged(None));
         };
         let organization = snapshot.organization(&self.organization).ok_or(MissingOrganization)?.clone();
         let invitation = pending.invitation().clone();
-        Ok(Decision::unchanged(Some(OwedMail { organization, invitation })))
+        Ok(Decision::unchanged(Some(UnsentMail { organization, invitation })))
     }
 }
 
-/// A mail is counted to its recipient's day before it is sent; answers whether there is room for it. A mail that is tried
-/// again counts once.
+/// Counts a mail against its recipient's daily limit, before the mail is sent. Returns whether the mail may be sent.
+///
+/// A retried mail counts once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountRecipientMail {
     recipient: Recipient,
@@ -137,7 +139,7 @@ pub struct CountRecipientMail {
 }
 
 impl CountRecipientMail {
-    /// The mail that `invitation` owes at `now`.
+    /// Counts the unsent mail of `invitation` on the day of `now`.
     #[must_use]
     pub fn new(invitation: &Invitation, now: Timestamp) -> Self {
         let recipient = Recipient::of(&invitation.email);
@@ -154,7 +156,7 @@ impl Action for CountRecipientMail {
     type Answer = bool;
     type Refusal = Infallible;
 
-    /// Nothing at first: that there is room is taken on trust, and the guard vouches for it.
+    /// Nothing at first, since the guard asserts that the day has room. After a failed guard, the recipient's day.
     fn reads(&self, seen: Option<&Snapshot>) -> Vec<ItemKey> {
         seen.map(|_| self.item()).into_iter().collect()
     }
@@ -182,14 +184,15 @@ impl Action for CountRecipientMail {
     }
 }
 
-/// Leaves a mark on the invitation of a mail. The answer is whether that changed anything: a mark of an older mail does not,
-/// and no mark moves a delivery backwards.
+/// Records a delivery update in the invitation of the mail. Returns whether this changed the record.
+///
+/// An update of an older mail changes nothing, and no update moves a delivery backwards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdateDelivery {
     /// The link in the mail.
     pub link: Link,
-    /// What happened to the mail.
-    pub mark: DeliveryUpdate,
+    /// The delivery update.
+    pub update: DeliveryUpdate,
 }
 
 impl Action for UpdateDelivery {
@@ -202,23 +205,23 @@ impl Action for UpdateDelivery {
     }
 
     fn decide(&self, snapshot: &Snapshot, _: &Policy, now: Timestamp) -> Result<Decision<bool>, Infallible> {
-        let Self { link, mark } = self;
+        let Self { link, update } = self;
         let marked = snapshot.newest(link).ok();
         let Some((invitation, mail)) = marked.and_then(|it| Some((it, it.mail.as_ref()?))) else {
             return Ok(Decision::unchanged(false));
         };
-        let advances = mark.advances(mail.delivery);
-        // A bounce may arrive before `sent` is written: the moment is kept, the bounce stays.
-        let dates = *mark == DeliveryUpdate::Sent && mail.sent_at.is_none();
-        if !advances && !dates {
+        let advances = update.advances(mail.delivery);
+        // A bounce may arrive before `Sent` is recorded. Then `Sent` sets the time, and the bounce stays.
+        let sets_sent_at = *update == DeliveryUpdate::Sent && mail.sent_at.is_none();
+        if !advances && !sets_sent_at {
             return Ok(Decision::unchanged(false));
         }
-        let marked = Mail {
-            delivery: if advances { mark.delivery() } else { mail.delivery },
-            detail: if advances { mark.detail() } else { mail.detail.clone() },
-            sent_at: if dates { Some(now) } else { mail.sent_at },
+        let mail = Mail {
+            delivery: if advances { update.delivery() } else { mail.delivery },
+            detail: if advances { update.detail() } else { mail.detail.clone() },
+            sent_at: if sets_sent_at { Some(now) } else { mail.sent_at },
         };
-        Ok(Decision { changes: vec![Change::write(invitation.with_mail(marked))], answer: true })
+        Ok(Decision { changes: vec![Change::write(invitation.with_mail(mail))], answer: true })
     }
 }
 
@@ -229,14 +232,14 @@ mod tests {
     use crate::{Generation, Record, State};
 
     impl Given {
-        fn marking(&self, mark: &DeliveryUpdate) -> Decision<bool> {
+        fn updating(&self, update: &DeliveryUpdate) -> Decision<bool> {
             let link = given().invitation.unwrap().link();
-            let Ok(decision) = self.decide(&UpdateDelivery { link, mark: mark.clone() });
+            let Ok(decision) = self.decide(&UpdateDelivery { link, update: update.clone() });
             decision
         }
     }
 
-    fn marks() -> [DeliveryUpdate; 5] {
+    fn updates() -> [DeliveryUpdate; 5] {
         let reason = || "550 no such user".to_owned();
         [
             DeliveryUpdate::Sent,
@@ -248,17 +251,17 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_is_owed_since_a_lifetime_before_the_expiry() {
+    fn a_mail_was_queued_a_lifetime_before_the_expiry() {
         let given = given().expiring_at(NOON + HOUR);
-        let seconds = |now| owed_seconds(given.invitation.as_ref().unwrap(), &given.policy, now);
+        let seconds = |now| queued_seconds(given.invitation.as_ref().unwrap(), &given.policy, now);
         assert_eq!(seconds(NOON + HOUR), 48 * 60 * 60);
         assert_eq!(seconds(NOON), 47 * 60 * 60);
-        // A clock that is behind, or a lifetime that was longer then.
+        // The clock may be behind, or the lifetime may have been longer when the mail was queued.
         assert_eq!(seconds(Timestamp::from_unix(0)), 0);
     }
 
     #[test]
-    fn a_mail_is_owed_while_it_is_queued_and_its_invitation_open() {
+    fn a_mail_is_unsent_while_it_is_queued_and_its_invitation_pending() {
         for delivery in [
             Delivery::Queued,
             Delivery::Sent,
@@ -268,41 +271,45 @@ mod tests {
             Delivery::Failed,
         ] {
             let invitation = given().delivery(delivery).invitation.unwrap();
-            assert_eq!(owed(&invitation, NOON).is_some(), delivery == Delivery::Queued, "{delivery:?}");
+            assert_eq!(
+                unsent_mail(&invitation, NOON).is_some(),
+                delivery == Delivery::Queued,
+                "{delivery:?}"
+            );
         }
         for status in Status::ALL {
             let invitation = given().delivery(Delivery::Queued).status(status).invitation.unwrap();
-            assert_eq!(owed(&invitation, NOON).is_some(), status == Status::Pending, "{status}");
+            assert_eq!(unsent_mail(&invitation, NOON).is_some(), status == Status::Pending, "{status}");
         }
     }
 
     #[test]
-    fn nobody_is_mailed_a_link_that_is_dead_on_arrival() {
+    fn sends_no_mail_after_the_expiry() {
         let queued = given().delivery(Delivery::Queued);
-        assert!(owed(&queued.clone().expiring_at(NOON + SECOND).invitation.unwrap(), NOON).is_some());
-        assert!(owed(&queued.expiring_at(NOON).invitation.unwrap(), NOON).is_none());
+        assert!(unsent_mail(&queued.clone().expiring_at(NOON + SECOND).invitation.unwrap(), NOON).is_some());
+        assert!(unsent_mail(&queued.expiring_at(NOON).invitation.unwrap(), NOON).is_none());
     }
 
     #[test]
-    fn a_founder_is_owed_no_mail() {
+    fn a_founder_has_no_unsent_mail() {
         let mut founder = given().invitation.unwrap();
         founder.mail = None;
-        assert!(owed(&founder, NOON).is_none());
+        assert!(unsent_mail(&founder, NOON).is_none());
     }
 
     #[test]
-    fn a_mail_that_is_owed_is_found_with_its_organization() {
-        let find = FindOwedMail { organization: acme(), invitation: id_of("ivy") };
+    fn finds_an_unsent_mail_with_its_organization() {
+        let find = FindUnsentMail { organization: acme(), invitation: id_of("ivy") };
         let queued = given().delivery(Delivery::Queued);
-        let owed = queued.decide(&find).unwrap().answer.unwrap();
-        assert_eq!(Some(owed.organization), queued.organization);
-        assert_eq!(Some(owed.invitation), queued.invitation);
+        let unsent = queued.decide(&find).unwrap().answer.unwrap();
+        assert_eq!(Some(unsent.organization), queued.organization);
+        assert_eq!(Some(unsent.invitation), queued.invitation);
         assert_eq!(given().decide(&find), Ok(Decision::unchanged(None)), "it was sent");
         assert_eq!(queued.clone().not_invited().decide(&find), Ok(Decision::unchanged(None)));
         assert_eq!(queued.no_organization().decide(&find), Err(MissingOrganization));
     }
 
-    /// What a snapshot says of the recipient's day.
+    /// The recipient's day as a snapshot holds it.
     #[derive(Debug, Clone)]
     enum KnownDay {
         NotRead,
@@ -310,15 +317,15 @@ mod tests {
         Holds(RecipientDay),
     }
 
-    /// Whether ivy's mail is sent, and what is counted for that.
-    fn admitting(given: &Given, day: KnownDay) -> Decision<bool> {
-        let admit = CountRecipientMail::new(given.invitation.as_ref().unwrap(), given.now);
+    /// Decides whether ivy's mail may be sent, with this snapshot of the recipient's day.
+    fn counting(given: &Given, day: KnownDay) -> Decision<bool> {
+        let count = CountRecipientMail::new(given.invitation.as_ref().unwrap(), given.now);
         let read = match day {
             KnownDay::NotRead => None,
-            KnownDay::Absent => Some((admit.item(), None)),
-            KnownDay::Holds(day) => Some((admit.item(), Some(Record::Recipient(day)))),
+            KnownDay::Absent => Some((count.item(), None)),
+            KnownDay::Holds(day) => Some((count.item(), Some(Record::Recipient(day)))),
         };
-        let Ok(decision) = admit.decide(&read.into_iter().collect(), &given.policy, given.now);
+        let Ok(decision) = count.decide(&read.into_iter().collect(), &given.policy, given.now);
         decision
     }
 
@@ -334,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_counts_to_its_recipients_day_until_that_is_full() {
+    fn counts_mails_until_the_recipients_day_is_full() {
         let queued = given().delivery(Delivery::Queued);
         let mail = MailId::of(&ivys_link());
         let day = Day::of(NOON);
@@ -342,41 +349,41 @@ mod tests {
         let changes = vec![Change::add_mail(item, mail, 10, day.purge_at())];
         let counted = Decision { changes, answer: true };
         for room in [KnownDay::NotRead, KnownDay::Absent, day_of(101..110)] {
-            assert_eq!(admitting(&queued, room.clone()), counted, "{room:?}");
+            assert_eq!(counting(&queued, room.clone()), counted, "{room:?}");
         }
         for full in [day_of(101..111), day_of(101..120)] {
-            assert_eq!(admitting(&queued, full.clone()), Decision::unchanged(false), "{full:?}");
+            assert_eq!(counting(&queued, full.clone()), Decision::unchanged(false), "{full:?}");
         }
     }
 
     #[test]
-    fn the_recipients_day_is_read_after_a_lost_race_only() {
-        let admit = CountRecipientMail::new(&given().invitation.unwrap(), NOON);
+    fn reads_the_recipients_day_only_after_a_failed_guard() {
+        let count = CountRecipientMail::new(&given().invitation.unwrap(), NOON);
         assert_eq!(
-            (admit.reads(None), admit.reads(Some(&Snapshot::default()))),
-            (vec![], vec![admit.item()])
+            (count.reads(None), count.reads(Some(&Snapshot::default()))),
+            (vec![], vec![count.item()])
         );
     }
 
     #[test]
-    fn a_mail_that_is_tried_again_was_counted() {
+    fn a_retried_mail_counts_once() {
         let queued = given().delivery(Delivery::Queued);
         let generation = ivys_link().generation.0;
         let counted = day_of((101..110).chain([generation]));
-        assert_eq!(admitting(&queued, counted), Decision::unchanged(true));
+        assert_eq!(counting(&queued, counted), Decision::unchanged(true));
     }
 
     #[test]
     fn without_limits_nothing_is_counted() {
-        let mut free = given().delivery(Delivery::Queued);
-        free.policy.limits = None;
-        assert_eq!(admitting(&free, KnownDay::NotRead), Decision::unchanged(true));
+        let mut unlimited = given().delivery(Delivery::Queued);
+        unlimited.policy.limits = None;
+        assert_eq!(counting(&unlimited, KnownDay::NotRead), Decision::unchanged(true));
     }
 
     #[test]
-    fn deliveries_only_move_forwards() {
+    fn a_delivery_only_moves_forwards() {
         use Delivery::{Bounced, Complained, Delivered, Failed, Queued, Sent};
-        // What each standing becomes by Sent, Failed, Delivered, Bounced, Complained.
+        // The delivery after each of Sent, Failed, Delivered, Bounced and Complained.
         for (before, after) in [
             (Queued, [Sent, Failed, Delivered, Bounced, Complained]),
             (Sent, [Sent, Sent, Delivered, Bounced, Complained]),
@@ -385,21 +392,21 @@ mod tests {
             (Bounced, [Bounced, Bounced, Bounced, Bounced, Complained]),
             (Complained, [Complained; 5]),
         ] {
-            for (mark, expected) in marks().into_iter().zip(after) {
-                let decision = given().delivery(before).marking(&mark);
+            for (update, expected) in updates().into_iter().zip(after) {
+                let decision = given().delivery(before).updating(&update);
                 let delivery = if writes_anything(&decision) {
                     written(&decision).mail.as_ref().unwrap().delivery
                 } else {
                     before
                 };
-                assert_eq!(delivery, expected, "{before:?} marked {mark:?}");
-                assert_eq!(decision.answer, writes_anything(&decision), "{before:?} marked {mark:?}");
+                assert_eq!(delivery, expected, "{before:?} after {update:?}");
+                assert_eq!(decision.answer, writes_anything(&decision), "{before:?} after {update:?}");
             }
         }
     }
 
     #[test]
-    fn what_is_rejected_or_comes_back_later_counts_unless_the_mail_has_arrived() {
+    fn a_reject_or_return_replaces_only_queued_and_sent() {
         use Delivery::{Bounced, Complained, Delivered, Failed, Queued, Sent};
         let rejected = DeliveryUpdate::Rejected("malicious content".to_owned());
         for (before, after) in [
@@ -410,77 +417,77 @@ mod tests {
             (Bounced, Bounced),
             (Complained, Complained),
         ] {
-            let decision = given().delivery(before).marking(&rejected);
+            let decision = given().delivery(before).updating(&rejected);
             assert_eq!(decision.answer, before != after, "{before:?}");
             if decision.answer {
                 let mail = written(&decision).mail.clone().unwrap();
                 assert_eq!((mail.delivery, mail.detail.is_some()), (after, true), "{before:?}");
             }
         }
-        let returned = DeliveryUpdate::Returned("out of office".to_owned());
+        let returned = DeliveryUpdate::SoftBounced("out of office".to_owned());
         for (before, after) in
             [(Queued, Bounced), (Sent, Bounced), (Delivered, Delivered), (Complained, Complained)]
         {
-            let decision = given().delivery(before).marking(&returned);
+            let decision = given().delivery(before).updating(&returned);
             assert_eq!(decision.answer, before != after, "{before:?}");
         }
-        // `sent` may be written after it; the moment is kept, and it stays failed.
-        let sent = given().delivery(Failed).marking(&DeliveryUpdate::Sent);
+        // If `Sent` is recorded after `Failed`, it sets the time, and the delivery stays failed.
+        let sent = given().delivery(Failed).updating(&DeliveryUpdate::Sent);
         let mail = written(&sent).mail.clone().unwrap();
         assert_eq!((mail.delivery, mail.sent_at), (Failed, Some(NOON)));
     }
 
     #[test]
-    fn sent_keeps_the_moment_even_if_the_bounce_came_first_and_only_once() {
+    fn sent_sets_the_time_once_even_after_a_bounce() {
         let bounced = given().delivery(Delivery::Bounced);
-        let decision = bounced.marking(&DeliveryUpdate::Sent);
+        let decision = bounced.updating(&DeliveryUpdate::Sent);
         let mail = written(&decision).mail.clone().unwrap();
         assert_eq!((mail.delivery, mail.sent_at), (Delivery::Bounced, Some(NOON)));
         let mut later = given().delivery(Delivery::Sent);
         later.now = NOON + HOUR;
-        assert_eq!(later.marking(&DeliveryUpdate::Sent), Decision::unchanged(false));
+        assert_eq!(later.updating(&DeliveryUpdate::Sent), Decision::unchanged(false));
     }
 
     #[test]
-    fn a_reason_is_kept_for_a_person() {
-        for mark in marks() {
-            let decision = given().delivery(Delivery::Queued).marking(&mark);
-            let has_reason = matches!(mark, DeliveryUpdate::Failed(_) | DeliveryUpdate::Bounced(_));
+    fn keeps_the_reason_of_a_failure_or_bounce() {
+        for update in updates() {
+            let decision = given().delivery(Delivery::Queued).updating(&update);
+            let has_reason = matches!(update, DeliveryUpdate::Failed(_) | DeliveryUpdate::Bounced(_));
             let detail = written(&decision).mail.as_ref().unwrap().detail.clone();
-            assert_eq!(detail.is_some(), has_reason, "{mark:?}");
+            assert_eq!(detail.is_some(), has_reason, "{update:?}");
         }
     }
 
     #[test]
-    fn marks_of_an_older_mail_change_nothing() {
-        for mark in marks() {
+    fn updates_of_an_older_mail_change_nothing() {
+        for update in updates() {
             let mut resent = given().delivery(Delivery::Queued);
             resent.invitation.as_mut().unwrap().generation = Generation(4);
-            assert_eq!(resent.marking(&mark), Decision::unchanged(false), "{mark:?}");
+            assert_eq!(resent.updating(&update), Decision::unchanged(false), "{update:?}");
             let moved = given().delivery(Delivery::Queued).expiring_at(NOON + SECOND);
-            assert_eq!(moved.marking(&mark), Decision::unchanged(false), "{mark:?}");
-            assert_eq!(given().not_invited().marking(&mark), Decision::unchanged(false), "{mark:?}");
+            assert_eq!(moved.updating(&update), Decision::unchanged(false), "{update:?}");
+            assert_eq!(given().not_invited().updating(&update), Decision::unchanged(false), "{update:?}");
         }
     }
 
     #[test]
-    fn once_no_mail_is_owed_a_pending_invitation_waits_for_its_expiry() {
+    fn after_an_update_a_pending_invitation_is_due_after_its_expiry() {
         let queued = given().delivery(Delivery::Queued);
         let due_at = queued.invitation.as_ref().unwrap().expires_at + 300 * SECOND;
-        for mark in marks() {
-            assert_eq!(written(&queued.marking(&mark)).state, State::Pending { due_at }, "{mark:?}");
+        for update in updates() {
+            assert_eq!(written(&queued.updating(&update)).state, State::Pending { due_at }, "{update:?}");
         }
     }
 
     #[test]
-    fn a_mark_moves_neither_status_nor_seat_nor_link() {
+    fn an_update_changes_neither_status_nor_seats_nor_link() {
         for status in Status::ALL {
-            for mark in marks() {
+            for update in updates() {
                 let before = given().delivery(Delivery::Queued).status(status);
-                let decision = before.marking(&mark);
+                let decision = before.updating(&update);
                 let (before, after) = (before.invitation.unwrap(), written(&decision));
                 assert_eq!((after.status(), after.link()), (status, before.link()));
-                assert_eq!(decision.changes.len(), 1, "no counter moves");
+                assert_eq!(decision.changes.len(), 1, "no counter changes");
             }
         }
     }

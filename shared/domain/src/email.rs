@@ -1,4 +1,4 @@
-//! E-mail addresses, compared in ASCII lower case and never folded further.
+//! E-mail addresses, compared in ASCII lower case without Unicode folding (rule: addresses).
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,12 +6,12 @@ use std::str::FromStr;
 use email_address::Options;
 use serde::{Deserialize, Serialize};
 
-/// 254 bytes: the longest address that fits an SMTP path (RFC 5321, 4.5.3.1.3, less the angle brackets).
+/// Length of the longest address in bytes. An SMTP path has 256 bytes with its angle brackets (RFC 5321, 4.5.3.1.3).
 const BYTES_MAX: usize = 254;
 
-/// A parsed address: ASCII, lower case, its domain in punycode where it is an international one.
+/// A valid address in ASCII lower case. An international domain is in punycode.
 ///
-/// `Debug` hides it, so that it stays out of logs; `Display` shows it.
+/// `Debug` hides the address, so that it stays out of logs. `Display` shows it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EmailAddress(String);
@@ -19,25 +19,27 @@ pub struct EmailAddress(String);
 /// Why a text is not an address that Roster can invite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidEmail {
-    /// Longer than 254 bytes, written in ASCII.
+    /// Longer than 254 bytes in ASCII form.
     #[error("the address is longer than {BYTES_MAX} characters")]
     TooLong,
-    /// A character outside ASCII before the `@`.
-    #[error("the part before the @ may hold ASCII characters only")]
+    /// The part before the `@` contains a character outside ASCII.
+    #[error("the part before the @ may contain ASCII characters only")]
     LocalPartNotAscii,
-    /// The domain is international, but not in the one form that punycode stands for.
+    /// The international domain differs from the form to which its punycode decodes.
     #[error("the international domain is not in its normal form: write it in lower case, or in punycode")]
     DomainNotNormal,
-    /// Not `local@domain` with a dotted domain.
+    /// The text is not `local@domain` with a dot in the domain.
     #[error("this is not an e-mail address like name@company.example")]
     Malformed,
 }
 
 impl EmailAddress {
-    /// Parses `text`, which must be one bare address: no display name, no list, no comment, no quoted local
-    /// part, no address literal; a domain with at least one dot.
+    /// Parses one bare address.
+    ///
+    /// The text may not contain a display name, a list, a comment, a quoted local part or an address literal. The
+    /// domain needs a dot.
     pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
-        // Longer input cannot become shorter than the limit by punycode; refusing it first bounds the work.
+        // Punycode cannot shorten longer text to the limit. Rejecting such text first bounds the work.
         if text.len() > 4 * BYTES_MAX {
             return Err(InvalidEmail::TooLong);
         }
@@ -60,14 +62,15 @@ impl EmailAddress {
         Ok(Self(address))
     }
 
-    /// An address as [`as_str`](Self::as_str) has told it, to be shown: what else makes it one was looked at when it was
-    /// parsed. `None`: it cannot have been told so.
+    /// Wraps a stored address; `None` if [`as_str`](Self::as_str) cannot have returned this text.
+    ///
+    /// It checks length and characters only, since `parse` validated the address before it was stored.
     #[must_use]
     pub fn stored(text: String) -> Option<Self> {
-        let told = text.len() <= BYTES_MAX
+        let possible = text.len() <= BYTES_MAX
             && text.contains('@')
             && text.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase());
-        told.then_some(Self(text))
+        possible.then_some(Self(text))
     }
 
     /// The address, in ASCII lower case.
@@ -77,8 +80,10 @@ impl EmailAddress {
     }
 }
 
-/// An international domain becomes punycode, and nothing else is folded: where the mapping of UTS 46 would
-/// change more than that (a Kelvin sign, full-width letters, upper case beyond ASCII), the domain is refused.
+/// Converts a domain to ASCII lower case, and an international domain to punycode.
+///
+/// A domain that the mapping of UTS 46 would change further is rejected. Examples are a Kelvin sign, full-width letters
+/// and upper case beyond ASCII.
 fn ascii_domain(domain: &str) -> Result<String, InvalidEmail> {
     let lower = domain.to_ascii_lowercase();
     if lower.is_ascii() && !lower.split('.').any(|label| label.starts_with("xn--")) {
@@ -137,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn ascii_is_lowered_and_nothing_else_is_folded() {
+    fn converts_ascii_to_lower_case_and_folds_nothing_else() {
         for (text, expected) in [
             ("Ada@Example.COM", "ada@example.com"),
             ("ada+news@example.com", "ada+news@example.com"),
@@ -152,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_bare_address_is_refused() {
+    fn rejects_text_that_is_not_one_bare_address() {
         for text in [
             "",
             "@",
@@ -188,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn look_alikes_are_refused_not_folded() {
+    fn rejects_look_alike_characters_instead_of_folding_them() {
         assert_eq!(parsed("m\u{131}ke@example.com"), Err(InvalidEmail::LocalPartNotAscii)); // dotless i
         assert_eq!(parsed("mi\u{212a}e@example.com"), Err(InvalidEmail::LocalPartNotAscii)); // Kelvin sign
         assert_eq!(parsed("\u{ff41}da@example.com"), Err(InvalidEmail::LocalPartNotAscii)); // full-width a
@@ -200,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_limit_has_two_sides() {
+    fn accepts_254_bytes_and_rejects_255() {
         let domain = format!("{}.{}.{}.example", "a".repeat(63), "b".repeat(63), "c".repeat(47));
         let local = "l".repeat(64);
         assert_eq!(parsed(&format!("{local}@{domain}")).map(|address| address.len()), Ok(254 - 6));
@@ -209,12 +214,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_longer_than_it_is_kept_may_be_longer() {
+    fn the_length_limit_applies_to_the_ascii_form() {
         let label = "ü".repeat(50);
         let text = format!("{}@{label}.{label}.example", "l".repeat(64));
         assert!(text.len() > 254, "{}", text.len());
         assert!(parsed(&text).is_ok_and(|address| address.len() < 254));
-        // Beyond four times as much nobody looks at what it is.
+        // Text of more than 4 × 254 bytes is rejected without parsing.
         let local = |bytes: usize| format!("{}@example.com", "ü".repeat((bytes - 12) / 2));
         assert_eq!(local(4 * 254).len(), 4 * 254);
         assert_eq!(parsed(&local(4 * 254)), Err(InvalidEmail::LocalPartNotAscii));
@@ -222,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn punycode_has_to_be_right_and_other_ascii_is_left_alone() {
+    fn rejects_invalid_punycode_and_keeps_other_ascii_domains() {
         assert_eq!(parsed("ada@xn--mnchen-3ya.example").as_deref(), Ok("ada@xn--mnchen-3ya.example"));
         assert_eq!(parsed("ada@xn--a.example"), Err(InvalidEmail::DomainNotNormal));
         assert_eq!(parsed("ada@ab--cd.example").as_deref(), Ok("ada@ab--cd.example"));
@@ -230,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_shown_as_it_is_kept() {
+    fn display_shows_the_lower_case_form() {
         assert_eq!(EmailAddress::parse("Ada@Example.com").unwrap().to_string(), "ada@example.com");
     }
 
@@ -241,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_stored_that_no_address_is_told_as() {
+    fn stored_rejects_text_that_as_str_cannot_return() {
         let long = format!("{}@example.com", "a".repeat(BYTES_MAX));
         for text in
             ["", "ada", "Ada@example.com", "ada@münchen.example", "ada @example.com", "a\n@b.c", &long]

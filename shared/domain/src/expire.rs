@@ -1,29 +1,30 @@
-//! Expire: an invitation past its expiry is closed and its seat given back.
+//! Expire: closes an invitation past its expiry and gives its seat back.
 //!
-//! The comparison of times has decided long before; this only tidies up after it.
+//! Accepting already fails from the expiry on, because all actions compare times (rule: expiry). Expire only updates
+//! the record and the seats.
 
 use crate::{
     Action, Change, CloseReason, Decision, Invitation, InvitationId, ItemKey, Link, OrganizationId, Policy,
     Snapshot, Status, Timestamp,
 };
 
-/// A timer fires, for the deadline that it was set for.
+/// Closes the invitation for which a timer fired, if it is past its expiry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expire {
-    /// The deadline.
+    /// The link of the mail for which the timer was set, with its expiry.
     pub timer: Link,
 }
 
-/// What there was to do.
+/// The result of the action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExpireOutcome {
-    /// The invitation is closed.
+    /// The invitation was closed.
     Expired,
-    /// Nothing: it is not pending, or a later deadline has its own timer.
+    /// Nothing: the invitation is not pending, or it has a later expiry with a timer of its own.
     Nothing,
 }
 
-/// The timer is this deadline's own, but fired before it by the clock here: it is to be tried again.
+/// The timer fired before its own expiry, by the clock of this function. It must be retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the invitation can be accepted until {0}")]
 pub struct NotYetDue(pub Timestamp);
@@ -58,13 +59,13 @@ impl Action for Expire {
     }
 }
 
-/// The timer that an invitation needs: one for its deadline while it is pending, else none.
+/// The timer that an invitation needs: one for its expiry while it is pending, else none.
 #[must_use]
 pub fn timer(invitation: &Invitation) -> Option<Link> {
     (invitation.status() == Status::Pending).then(|| invitation.link())
 }
 
-/// Closes a pending invitation past its expiry and gives its seat back.
+/// The changes that close a pending invitation past its expiry and give its seat back.
 pub(crate) fn close(invitation: &Invitation, policy: &Policy, now: Timestamp) -> Vec<Change> {
     vec![
         Change::write(invitation.closed(CloseReason::Expired, now, policy)),
@@ -72,12 +73,12 @@ pub(crate) fn close(invitation: &Invitation, policy: &Policy, now: Timestamp) ->
     ]
 }
 
-/// Which timer an invitation needs now; answers [`timer`].
+/// Returns the timer that an invitation needs now, as [`timer`] does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NeededTimer {
-    /// Where.
+    /// The organization.
     pub organization: OrganizationId,
-    /// Which invitation.
+    /// The invitation.
     pub invitation: InvitationId,
 }
 
@@ -108,7 +109,7 @@ mod tests {
     use crate::{Generation, State};
 
     impl Given {
-        /// By the timer of the deadline that stands.
+        /// Fires the timer of the current expiry.
         fn expiring(&self) -> Result<Decision<ExpireOutcome>, NotYetDue> {
             self.expiring_by(&self.invitation.as_ref().unwrap().link())
         }
@@ -119,19 +120,19 @@ mod tests {
     }
 
     #[test]
-    fn a_pending_invitation_needs_a_timer_and_no_other_one_does() {
+    fn only_a_pending_invitation_needs_a_timer() {
         for status in Status::ALL {
             let invitation = given().status(status).invitation.unwrap();
             let needed = (status == Status::Pending).then(|| invitation.link());
             assert_eq!(timer(&invitation), needed, "{status}");
-            let asked = NeededTimer { organization: acme(), invitation: id_of("ivy") };
-            let answer = given().status(status).decide(&asked).unwrap().answer;
+            let find = NeededTimer { organization: acme(), invitation: id_of("ivy") };
+            let answer = given().status(status).decide(&find).unwrap().answer;
             assert_eq!(answer, needed, "{status}");
         }
     }
 
     #[test]
-    fn at_its_expiry_an_invitation_is_closed_and_gives_its_seat_back() {
+    fn closes_an_invitation_at_its_expiry_and_gives_its_seat_back() {
         let decision = given().expiring_at(NOON).expiring().unwrap();
         let purge_at = NOON + given().policy.retention;
         assert_eq!(decision.answer, ExpireOutcome::Expired);
@@ -140,13 +141,13 @@ mod tests {
     }
 
     #[test]
-    fn a_second_before_it_is_not_closed_but_tried_again() {
+    fn a_timer_one_second_early_must_be_retried() {
         let early = given().expiring_at(NOON + SECOND).expiring();
         assert_eq!(early, Err(NotYetDue(NOON + SECOND)));
     }
 
     #[test]
-    fn nothing_else_than_a_pending_one_expires() {
+    fn closes_only_pending_invitations() {
         for status in Status::ALL {
             let decision = given().expiring_at(NOON).status(status).expiring().unwrap();
             let expected =
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_gone_needs_nothing() {
+    fn does_nothing_for_a_deleted_record() {
         let timer = given().invitation.unwrap().link();
         assert_eq!(
             given().not_invited().expiring_by(&timer),
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_timer_leaves_a_later_deadline_alone() {
+    fn an_old_timer_does_nothing_before_the_new_expiry() {
         let timer = given().expiring_at(NOON).invitation.unwrap().link();
         let mut resent = given().expiring_at(NOON + SECOND);
         resent.invitation.as_mut().unwrap().generation = Generation(4);
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_timer_closes_what_is_due_all_the_same() {
+    fn an_old_timer_closes_an_invitation_past_its_new_expiry() {
         let timer = given().expiring_at(NOON).invitation.unwrap().link();
         let mut resent = given().expiring_at(NOON);
         resent.invitation.as_mut().unwrap().generation = Generation(4);

@@ -1,4 +1,4 @@
-//! One id type per thing, so that none stands in for another.
+//! One id type for each kind of thing, so that the compiler rejects an id of another kind.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::EmailAddress;
-use crate::hash::{CROCKFORD, encoded};
+use crate::hash::{CROCKFORD, base32};
 
-/// Bytes behind an organization's or an invitation's id.
+/// Number of bytes that the id of an organization or invitation encodes.
 const ID_BYTES: usize = 16;
 
-/// The text is no id of this kind.
+/// The text is not an id of this kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this is not an id of the kind expected")]
+#[error("this is not an id of the expected kind")]
 pub struct InvalidId;
 
-/// Only the exact form that `encoded` writes: one id, one text.
+/// Accepts only the exact form that `base32` writes, so that each id has exactly one text.
 fn check(prefix: &str, text: &str) -> Result<(), InvalidId> {
     let rest = text.strip_prefix(prefix).ok_or(InvalidId)?;
     match CROCKFORD.decode(rest.as_bytes()) {
@@ -29,7 +29,7 @@ fn check(prefix: &str, text: &str) -> Result<(), InvalidId> {
 macro_rules! text_id {
     ($id:ident) => {
         impl $id {
-            /// As the contract and the table write it.
+            /// The text of the id in the contract and in the table.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -66,7 +66,7 @@ macro_rules! text_id {
     };
 }
 
-/// An organization: `org_` and 26 characters, made from 16 random bytes.
+/// The id of an organization: `org_` and 26 characters, made from 16 random bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct OrganizationId(String);
@@ -75,20 +75,21 @@ text_id!(OrganizationId);
 impl OrganizationId {
     const PREFIX: &'static str = "org_";
 
-    /// The id made of `random`.
+    /// Makes an id from random bytes.
     #[must_use]
     pub fn from_random(random: [u8; ID_BYTES]) -> Self {
-        Self(encoded(Self::PREFIX, &random))
+        Self(base32(Self::PREFIX, &random))
     }
 
-    /// Parses the exact form.
+    /// Parses an id in its exact form.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         check(Self::PREFIX, text).map(|()| Self(text.to_owned()))
     }
 }
 
-/// The invitation of one address in one organization: `inv_` and 26 characters, derived from both, so that
-/// the key itself is the rule that an address has at most one record.
+/// The id of the invitation of one address in one organization: `inv_` and 26 characters.
+///
+/// The id is derived from both, so an address has at most one record in an organization (rule: one record per address).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct InvitationId(String);
@@ -97,32 +98,32 @@ text_id!(InvitationId);
 impl InvitationId {
     const PREFIX: &'static str = "inv_";
 
-    /// The first 16 bytes of SHA-256 over organization, a zero byte and address.
+    /// Derives the id: the first 16 bytes of SHA-256 over the organization, a zero byte and the address.
     #[must_use]
     pub fn of(organization: &OrganizationId, email: &EmailAddress) -> Self {
         let mut hash = Sha256::new();
         hash.update(organization.as_str());
         hash.update([0]);
         hash.update(email.as_str());
-        Self(encoded(Self::PREFIX, &hash.finalize()[..ID_BYTES]))
+        Self(base32(Self::PREFIX, &hash.finalize()[..ID_BYTES]))
     }
 
-    /// Parses the exact form.
+    /// Parses an id in its exact form.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         check(Self::PREFIX, text).map(|()| Self(text.to_owned()))
     }
 }
 
-/// A user: the `sub` of the product's identity provider, as it is.
+/// The id of a user: the unchanged `sub` claim of the product's identity provider.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UserId(String);
 text_id!(UserId);
 
 impl UserId {
-    /// 255 characters, the limit of OpenID Connect Core 1.0, section 2.
+    /// Length of the longest id in characters: the limit of OpenID Connect Core 1.0, section 2.
     pub const CHARACTERS_MAX: usize = 255;
-    /// What a sort key of DynamoDB has room for behind `MEMBER#`: 1,024 bytes less those.
+    /// Length of the longest id in bytes: a DynamoDB sort key holds 1,024 bytes, and `MEMBER#` takes 7 of them.
     pub const BYTES_MAX: usize = 1_017;
 
     /// Parses a `sub`: 1 to 255 characters, none a control character.
@@ -138,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_invitation_id_is_fixed_by_organization_and_address() {
+    fn an_invitation_id_depends_on_organization_and_address() {
         let organization = OrganizationId::from_random([7; 16]);
         let ada = EmailAddress::parse("ada@example.com").unwrap();
         let same = EmailAddress::parse("ADA@example.com").unwrap();
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_read_back_and_only_in_their_one_form() {
+    fn parses_an_id_only_in_its_exact_form() {
         let organization = OrganizationId::from_random([255; 16]);
         assert_eq!(OrganizationId::parse(organization.as_str()), Ok(organization.clone()));
         let text = organization.as_str();
@@ -165,12 +166,12 @@ mod tests {
         ] {
             assert_eq!(OrganizationId::parse(wrong), Err(InvalidId), "{wrong}");
         }
-        // 26 characters hold 130 bits; the two that are no part of the 16 bytes must be zero.
+        // 26 characters hold 130 bits. The 2 bits that the 16 bytes do not use must be zero.
         assert_eq!(OrganizationId::parse("org_zzzzzzzzzzzzzzzzzzzzzzzzzz"), Err(InvalidId));
     }
 
     #[test]
-    fn a_sub_is_taken_as_it_is() {
+    fn keeps_a_valid_sub_unchanged_and_rejects_others() {
         let longest = format!("{}s", "\u{1f469}".repeat(254));
         for sub in ["auth0|123", "a b/ü%41#", "x", &"s".repeat(255), &longest] {
             assert_eq!(UserId::parse(sub).map(String::from).as_deref(), Ok(sub));

@@ -1,32 +1,34 @@
-//! Idempotency keys: a request that is sent again is answered again, and does nothing.
+//! Idempotency keys: a repeated request changes nothing and gets the stored response of the first one.
 //!
-//! The response is stored by the transaction that it answers. So there is no moment at which the one is there without
-//! the other, and of two requests that are under way at the same time one finds the other's response.
-//! [`WithIdempotencyKey`] does this for any action.
+//! The transaction that makes an action's changes also stores its response. So a response is stored exactly if the
+//! changes are committed. If two requests with the same key run at once, a guard of the second one fails. Its next
+//! attempt finds the response of the first one.
+//!
+//! [`WithIdempotencyKey`] adds this behaviour to any action.
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::hash::{digest, encoded, stored_text};
+use crate::hash::{base32, digest, stored_text};
 use crate::{Action, Change, Decision, ItemKey, OrganizationId, Policy, Snapshot, Timestamp, UserId};
 
-/// How long a response is stored.
+/// How long a stored response is valid.
 pub const RESPONSE_RETENTION: Duration = Duration::from_hours(24);
 
-/// What a client calls its request: 1 to 255 visible ASCII characters.
+/// The idempotency key that a client sends: 1 to 255 visible ASCII characters.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
-/// The text is no idempotency key.
+/// The text is not an idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an idempotency key is 1 to 255 visible ASCII characters")]
 pub struct InvalidIdempotencyKey;
 
 impl IdempotencyKey {
-    /// The longest one.
+    /// Length of the longest key in bytes.
     pub const BYTES_MAX: usize = 255;
 
-    /// Takes `text` as it is.
+    /// Validates `text` and keeps it unchanged.
     pub fn parse(text: &str) -> Result<Self, InvalidIdempotencyKey> {
         let fits = (1..=Self::BYTES_MAX).contains(&text.len());
         let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -43,22 +45,24 @@ impl fmt::Debug for IdempotencyKey {
 /// The namespace of a caller's idempotency keys.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
-    /// What is done in an organization.
+    /// Requests in an organization.
     Organization(OrganizationId),
-    /// What a user does outside of all.
+    /// Requests of a user outside any organization.
     User(UserId),
 }
 
-/// Names a stored response: a scope, and a hash of caller and key, so that keys are private to both.
+/// Identifies a stored response by its scope and a hash of caller and key.
+///
+/// So keys are private to the caller and the scope.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StoredResponseId {
-    /// Within what.
+    /// The namespace of the key.
     pub scope: Scope,
     hash: String,
 }
 
 impl StoredResponseId {
-    /// The id that is stored like this.
+    /// Makes the id from its stored parts.
     #[must_use]
     pub fn stored(scope: Scope, hash: String) -> Self {
         Self { scope, hash }
@@ -71,34 +75,34 @@ impl StoredResponseId {
     }
 }
 
-/// A hash of what a request asks for: two with the same are the same request.
+/// A hash of a request's content. Requests with equal fingerprints are the same request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Fingerprint(String);
 stored_text!(Fingerprint);
 
 impl Fingerprint {
-    /// Of a request for the action `name` that says `parts`.
+    /// Hashes a request for the action `name` with the content `parts`.
     #[must_use]
     pub fn of<'a>(name: &'a str, parts: impl IntoIterator<Item = &'a str>) -> Self {
-        Self(encoded("", &digest([name].into_iter().chain(parts))))
+        Self(base32("", &digest([name].into_iter().chain(parts))))
     }
 }
 
-/// A response that is stored.
+/// A response stored under an idempotency key.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct StoredResponse {
-    /// Under which key.
+    /// The id of the response.
     pub id: StoredResponseId,
-    /// To which request.
+    /// The fingerprint of the request.
     pub request: Fingerprint,
-    /// Its body, byte for byte.
+    /// The body, byte for byte.
     pub body: String,
-    /// It is given again strictly before this moment.
+    /// The response is valid strictly before this time.
     pub until: Timestamp,
 }
 
 impl fmt::Debug for StoredResponse {
-    /// A body may show addresses.
+    /// Hides the body, which may contain addresses.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { id, request, until, .. } = self;
         f.debug_struct("StoredResponse")
@@ -109,15 +113,15 @@ impl fmt::Debug for StoredResponse {
     }
 }
 
-/// An action that may be asked for with an idempotency key.
+/// An action that accepts an idempotency key.
 pub trait Idempotent: Action {
-    /// Who asks for it.
+    /// The user who makes the request.
     fn caller(&self) -> &UserId;
 
-    /// Within what the caller's keys are told apart.
+    /// The namespace of the caller's keys.
     fn scope(&self) -> Scope;
 
-    /// What tells the request from other requests.
+    /// The fingerprint, which distinguishes the request from other requests.
     fn fingerprint(&self) -> Fingerprint;
 }
 
@@ -126,10 +130,10 @@ pub trait Idempotent: Action {
 #[error("the idempotency key was used for another request")]
 pub struct KeyReused;
 
-/// An action that was asked for with an idempotency key, or without one: then nothing is stored.
+/// An action with an optional idempotency key.
 ///
-/// It does what the action does, and stores the response that `render` makes of its answer; or it finds that response, and
-/// changes nothing.
+/// With a key, the changes of the action include the response that `render` makes of its result. If a valid response is
+/// already stored under the key, the wrapper returns it and changes nothing. Without a key, nothing is stored.
 #[derive(Debug, Clone)]
 pub struct WithIdempotencyKey<A, Render> {
     action: A,
@@ -137,35 +141,36 @@ pub struct WithIdempotencyKey<A, Render> {
     render: Render,
 }
 
-/// The body of a response, and whether it was stored by an earlier request.
+/// The body of a response, and whether an earlier request stored it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
-    /// Byte for byte.
+    /// The body, byte for byte.
     pub body: String,
-    /// Whether nothing is done, since it was done then.
+    /// Whether an earlier request stored the response, so that this request changes nothing.
     pub replayed: bool,
 }
 
 impl<A: Idempotent, Render> WithIdempotencyKey<A, Render> {
-    /// `action`, asked for with `key`.
+    /// Wraps `action` with the idempotency key of the request, if it has one.
     #[must_use]
     pub fn new(action: A, key: Option<&IdempotencyKey>, render: Render) -> Self {
         let id = key.map(|key| StoredResponseId {
             scope: action.scope(),
-            hash: encoded("", &digest([action.caller().as_str(), &key.0])),
+            hash: base32("", &digest([action.caller().as_str(), &key.0])),
         });
         Self { action, id, render }
     }
 
-    /// Where its response is stored.
+    /// The id of the stored response; `None` without a key.
     #[must_use]
     pub fn id(&self) -> Option<&StoredResponseId> {
         self.id.as_ref()
     }
 
-    /// The response that is stored under the key, if it was read, is still good, and the caller may see it: in an
-    /// organization only a member may.
-    fn recall<'a>(&self, snapshot: &'a Snapshot, now: Timestamp) -> Result<Option<&'a str>, KeyReused> {
+    /// Returns the body of the stored response, if it was read, is valid and may be shown to the caller.
+    ///
+    /// A response in an organization is shown to members only.
+    fn stored_body<'a>(&self, snapshot: &'a Snapshot, now: Timestamp) -> Result<Option<&'a str>, KeyReused> {
         let read = self.id.as_ref().filter(|id| snapshot.has_read(&ItemKey::Response((*id).clone())));
         let stored = read.and_then(|id| snapshot.response(id)).filter(|it| now < it.until);
         let Some(stored) = stored else { return Ok(None) };
@@ -188,8 +193,10 @@ where
     type Answer = Rendered;
     type Refusal = Failure;
 
-    /// The items of the action, the stored response, and the caller's membership where the response is an organization's. If the
-    /// action reads nothing, the first attempt does not read the response either: the guard of the response decides.
+    /// The items of the action and the stored response; in an organization also the caller's membership.
+    ///
+    /// If the action reads nothing, the first attempt reads nothing either. A guard then asserts that no valid response
+    /// is stored. If this guard fails, the next attempt reads the response.
     fn reads(&self, seen: Option<&Snapshot>) -> Vec<ItemKey> {
         let mut reads = self.action.reads(seen);
         if seen.is_some() || !reads.is_empty() {
@@ -207,7 +214,7 @@ where
         policy: &Policy,
         now: Timestamp,
     ) -> Result<Decision<Rendered>, Failure> {
-        if let Some(body) = self.recall(snapshot, now)? {
+        if let Some(body) = self.stored_body(snapshot, now)? {
             return Ok(Decision::unchanged(Rendered { body: body.to_owned(), replayed: true }));
         }
         let Decision { mut changes, answer } = self.action.decide(snapshot, policy, now)?;
@@ -232,21 +239,21 @@ mod tests {
         IdempotencyKey::parse(text).unwrap()
     }
 
-    /// An action that always says the same; in an organization, or without one.
+    /// An action that returns `word`, in an organization or outside any.
     #[derive(Debug, Clone)]
-    struct Say {
+    struct Echo {
         by: UserId,
         scope: Scope,
         request: &'static str,
         word: &'static str,
     }
 
-    fn say(request: &'static str, word: &'static str) -> Say {
-        Say { by: user("ada"), scope: Scope::User(user("ada")), request, word }
+    fn echo(request: &'static str, word: &'static str) -> Echo {
+        Echo { by: user("ada"), scope: Scope::User(user("ada")), request, word }
     }
 
-    impl Action for Say {
-        const NAME: &'static str = "say";
+    impl Action for Echo {
+        const NAME: &'static str = "echo";
         type Answer = &'static str;
         type Refusal = KeyReused;
 
@@ -267,7 +274,7 @@ mod tests {
         }
     }
 
-    impl Idempotent for Say {
+    impl Idempotent for Echo {
         fn caller(&self) -> &UserId {
             &self.by
         }
@@ -277,20 +284,20 @@ mod tests {
         }
 
         fn fingerprint(&self) -> Fingerprint {
-            Fingerprint::of("say", [self.request])
+            Fingerprint::of("echo", [self.request])
         }
     }
 
-    fn keyed(action: Say, text: &str) -> impl Action<Answer = Rendered, Refusal = KeyReused> {
+    fn keyed(action: Echo, text: &str) -> impl Action<Answer = Rendered, Refusal = KeyReused> {
         let render = |word: &'static str, _: Timestamp| Ok::<_, KeyReused>(word.to_owned());
         WithIdempotencyKey::new(action, Some(&key(text)), render)
     }
 
-    fn id(action: Say, text: &str) -> StoredResponseId {
+    fn id(action: Echo, text: &str) -> StoredResponseId {
         WithIdempotencyKey::new(action, Some(&key(text)), ()).id().unwrap().clone()
     }
 
-    /// What is stored by the changes, and otherwise what was stored before.
+    /// The response that the changes store, or the one that was stored before.
     fn stored(changes: &[Change], before: Option<StoredResponse>) -> Option<StoredResponse> {
         let puts = changes.iter().find_map(|change| match &change.effect {
             crate::Effect::Put(record) => Some(&**record),
@@ -303,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_visible_ascii_and_at_most_255_characters() {
+    fn a_key_has_1_to_255_visible_ascii_characters() {
         for text in ["a", "!~", "8e03978e-40d5-43e8-bc93-6894a57f9324", &"k".repeat(255)] {
             assert!(IdempotencyKey::parse(text).is_ok(), "{text:?}");
         }
@@ -313,33 +320,33 @@ mod tests {
     }
 
     #[test]
-    fn the_same_request_with_the_same_key_has_the_same_response_for_a_day() {
+    fn repeats_the_response_of_the_same_request_for_24_hours() {
         let mut kept: Option<StoredResponse> = None;
         let mut at = |now, request, word| {
-            let id = id(say(request, word), "k");
+            let id = id(echo(request, word), "k");
             let record = kept.clone().map(Record::Response);
             let snapshot = Snapshot::from_iter([(ItemKey::Response(id), record)]);
-            let decision = keyed(say(request, word), "k").decide(&snapshot, &Policy::default(), now)?;
+            let decision = keyed(echo(request, word), "k").decide(&snapshot, &Policy::default(), now)?;
             kept = stored(&decision.changes, kept.clone());
             Ok(decision.answer)
         };
-        let said = |text: &str, replayed| Ok(Rendered { body: text.to_owned(), replayed });
-        assert_eq!(at(NOON, "one", "first"), said("first", false));
+        let rendered = |text: &str, replayed| Ok(Rendered { body: text.to_owned(), replayed });
+        assert_eq!(at(NOON, "one", "first"), rendered("first", false));
         let last = NOON + Duration::from_secs(24 * 60 * 60 - 1);
-        assert_eq!(at(last, "one", "second"), said("first", true));
+        assert_eq!(at(last, "one", "second"), rendered("first", true));
         assert_eq!(at(last, "two", "second"), Err(KeyReused));
         assert_eq!(
             at(NOON + RESPONSE_RETENTION, "two", "third"),
-            said("third", false),
-            "time to live deletes late"
+            rendered("third", false),
+            "DynamoDB may delete an expired response late"
         );
         assert_eq!(at(NOON + RESPONSE_RETENTION, "one", "fourth"), Err(KeyReused));
     }
 
     #[test]
     fn keys_are_private_to_caller_and_scope() {
-        let by = |name| Say { by: user(name), ..say("r", "w") };
-        let scoped = |scope| Say { scope, ..say("r", "w") };
+        let by = |name| Echo { by: user(name), ..echo("r", "w") };
+        let scoped = |scope| Echo { scope, ..echo("r", "w") };
         let one = id(by("ada"), "k");
         let elsewhere = OrganizationId::from_random([2; 16]);
         for other in [
@@ -355,8 +362,8 @@ mod tests {
     }
 
     #[test]
-    fn who_is_no_member_any_more_is_not_answered_again() {
-        let action = || Say { scope: Scope::Organization(acme()), ..say("r", "w") };
+    fn repeats_a_response_only_to_current_members() {
+        let action = || Echo { scope: Scope::Organization(acme()), ..echo("r", "w") };
         let response = StoredResponse {
             id: id(action(), "k"),
             request: action().fingerprint(),
@@ -376,25 +383,25 @@ mod tests {
     }
 
     #[test]
-    fn an_action_that_reads_nothing_leaves_the_key_to_its_guard_at_first() {
-        let free = keyed(say("r", "w"), "k");
-        assert_eq!(free.reads(None), []);
-        assert_eq!(free.reads(Some(&Snapshot::default())).len(), 1);
-        let bound = keyed(Say { scope: Scope::Organization(acme()), ..say("r", "w") }, "k");
-        assert_eq!(bound.reads(None).len(), 3, "organization, membership, response");
+    fn an_action_without_reads_reads_the_response_only_after_a_failed_guard() {
+        let unscoped = keyed(echo("r", "w"), "k");
+        assert_eq!(unscoped.reads(None), []);
+        assert_eq!(unscoped.reads(Some(&Snapshot::default())).len(), 1);
+        let scoped = keyed(Echo { scope: Scope::Organization(acme()), ..echo("r", "w") }, "k");
+        assert_eq!(scoped.reads(None).len(), 3, "organization, membership, response");
     }
 
     #[test]
     fn without_a_key_nothing_is_stored() {
         let render = |word: &'static str, _: Timestamp| Ok::<_, KeyReused>(word.to_owned());
-        let action = WithIdempotencyKey::new(say("r", "w"), None, render);
+        let action = WithIdempotencyKey::new(echo("r", "w"), None, render);
         let decision = action.decide(&Snapshot::default(), &Policy::default(), NOON).unwrap();
         assert!(decision.changes.is_empty());
     }
 
     #[test]
     fn debug_shows_neither_key_nor_body() {
-        let id = id(say("r", "w"), "secret");
+        let id = id(echo("r", "w"), "secret");
         let request = Fingerprint::of("t", []);
         let response = StoredResponse { id, request, body: "secret".to_owned(), until: NOON };
         assert!(!format!("{response:?} {:?}", key("secret")).contains("secret"));

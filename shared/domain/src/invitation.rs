@@ -1,4 +1,4 @@
-//! The standing of one address in one organization.
+//! The invitation of one address to one organization, with its states.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,64 +11,66 @@ use crate::{
     Policy, Refusal, Role, Timestamp, UserId,
 };
 
-/// Mail still queued after this long needs a look.
+/// A mail that is queued for this long is overdue.
 const QUEUED_OVERDUE: Duration = Duration::from_mins(10);
-/// A pending invitation this long past its expiry needs a look.
+/// A pending invitation this long past its expiry is overdue.
 pub(crate) const EXPIRY_OVERDUE: Duration = Duration::from_mins(5);
 
-/// The record of one address in one organization; there is at most one.
+/// The record of one address in one organization. There is at most one (rule: one record per address).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Invitation {
-    /// Derived from organization and address.
+    /// The id, which is derived from organization and address.
     pub id: InvitationId,
-    /// Where.
+    /// The organization.
     pub organization: OrganizationId,
-    /// Who is invited.
+    /// The invited address.
     pub email: EmailAddress,
-    /// What they are offered.
+    /// The offered role.
     pub role: Role,
-    /// What their mail is written in, if the sender has chosen; else it is the deployment's choice.
+    /// The language of the mail that the sender chose; `None` selects the deployment's language.
     pub language: Option<Language>,
-    /// Which mail's link works.
+    /// The generation of the newest mail. Only the link of this mail works (rule: links).
     pub generation: Generation,
     /// How often the record was written.
     pub revision: Revision,
-    /// In whose name it stands.
+    /// The member who invited the address or last resent the invitation.
     pub sender: Sender,
-    /// When the address was invited (anew, if it had been closed).
+    /// When the address was last invited. A resend does not change this time.
     pub created_at: Timestamp,
-    /// It can be accepted strictly before this moment.
+    /// The invitation can be accepted strictly before this time (rule: expiry).
     pub expires_at: Timestamp,
-    /// What has become of it.
+    /// The state of the invitation.
     pub state: State,
-    /// What has become of the newest mail; none was ever owed to a founder.
+    /// The newest mail; `None` for a founder, who is sent no mail.
     pub mail: Option<Mail>,
 }
 
-/// Counts the mails of one record, from 1; 0 is the founder's, who gets none.
+/// Counts the mails of one record, from 1. A founder's record has generation 0, since a founder is sent no mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Generation(pub u32);
 
 impl Generation {
-    /// The next mail's.
+    /// The generation of the next mail.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 }
 
-/// Counts the writes of one record, from 1. A record to be written carries the revision it will have, so
-/// the guard of its write follows: the one before must be stored, or nothing at all.
+/// Counts the writes of one record, from 1.
+///
+/// A record to be written has its new revision. The guard of the write asserts that the previous revision is stored, or
+/// that no record is stored before the first revision (invariant: optimistic locking).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Revision(pub u64);
 
 impl Revision {
-    /// Of a record that was never written.
+    /// The revision of the first write.
     pub const FIRST: Self = Self(1);
 
-    /// What must be stored for a record of this revision to be written; `None`: no record.
+    /// The revision that must be stored before this one is written; `None` if no record may be stored.
     #[must_use]
     pub fn previous(self) -> Option<Self> {
         (self.0 > 1).then(|| Self(self.0 - 1))
@@ -79,51 +81,51 @@ impl Revision {
     }
 }
 
-/// The member in whose name an invitation stands: who invited, or who last resent it.
+/// The sender of an invitation: the member who invited the address or last resent the invitation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Sender {
-    /// Who.
+    /// The user.
     pub user: UserId,
-    /// Their verified address when they sent it, shown to the invitee.
+    /// The sender's verified address when they sent the invitation. The invitee sees it.
     pub email: EmailAddress,
 }
 
-/// What has become of an invitation.
+/// The state of an invitation, with the data of this state.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum State {
-    /// It holds a seat and waits.
+    /// The invitation holds a seat and was not accepted yet.
     Pending {
-        /// When somebody has to look whether mail or expiry got stuck.
+        /// When `reconcile` must check whether the mail or the expiry is overdue.
         due_at: Timestamp,
     },
-    /// Its seat is a member's.
+    /// The invitation holds the seat of the member who accepted it.
     Accepted {
-        /// Who accepted it.
+        /// The user who accepted.
         by: UserId,
-        /// When.
+        /// When the invitation was accepted.
         at: Timestamp,
     },
-    /// Its seat was given back.
+    /// The seat of the invitation was given back.
     Closed {
-        /// Why.
+        /// The reason.
         how: CloseReason,
-        /// When.
+        /// When the invitation was closed.
         at: Timestamp,
         /// When the record may be deleted.
         purge_at: Timestamp,
     },
 }
 
-/// Why an invitation is closed.
+/// Why an invitation was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CloseReason {
-    /// Withdrawn by a member.
+    /// A member withdrew it.
     Revoked,
-    /// Not accepted in time.
+    /// It was not accepted before its expiry.
     Expired,
-    /// Turned down by the invitee.
+    /// The invitee declined it.
     Declined,
-    /// Accepted, and the member has left or was removed since.
+    /// It was accepted, and later the member left or was removed.
     Removed,
 }
 
@@ -131,26 +133,26 @@ pub enum CloseReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Waits to be accepted.
+    /// Not accepted yet.
     Pending,
-    /// Accepted; the member is still there.
+    /// Accepted, and the member is still in the organization.
     Accepted,
-    /// Withdrawn.
+    /// Withdrawn by a member.
     Revoked,
-    /// Not accepted in time.
+    /// Not accepted before its expiry.
     Expired,
-    /// Turned down.
+    /// Declined by the invitee.
     Declined,
-    /// The member has left or was removed.
+    /// Accepted, and later the member left or was removed.
     Removed,
 }
 
 impl Status {
-    /// All of them.
+    /// All statuses.
     pub const ALL: [Self; 6] =
         [Self::Pending, Self::Accepted, Self::Revoked, Self::Expired, Self::Declined, Self::Removed];
 
-    /// As the contract and the table write it.
+    /// The text of the status in the contract and in the table.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -192,11 +194,11 @@ impl From<CloseReason> for Status {
 /// The newest mail of an invitation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Mail {
-    /// How far it came.
+    /// The delivery of the mail.
     pub delivery: Delivery,
-    /// Why it failed or bounced, for a person to read.
+    /// Why the mail failed or bounced, as a text for users.
     pub detail: Option<String>,
-    /// When SES took it.
+    /// When SES accepted the mail.
     pub sent_at: Option<Timestamp>,
 }
 
@@ -206,27 +208,29 @@ impl Mail {
     }
 }
 
-/// How far a mail came.
+/// How far the delivery of a mail has progressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
-    /// OwedMail.
+    /// The mail is not sent yet.
     Queued,
-    /// SES took it.
+    /// SES accepted the mail.
     Sent,
-    /// The recipient's server took it.
+    /// The recipient's server accepted the mail.
     Delivered,
-    /// The recipient's server refused it for good.
+    /// The recipient's server refused the mail.
     Bounced,
-    /// The recipient called it spam.
+    /// The recipient reported the mail as spam.
     Complained,
-    /// It could not be sent.
+    /// The mail could not be sent.
     Failed,
 }
 
 impl Delivery {
-    /// Marks come in any order and twice; only a higher rank replaces a lower one. A mail that somebody has
-    /// sent did not fail, whoever tried as well; one that arrived was sent, whoever failed as well.
+    /// The order of deliveries. Updates arrive in any order and repeatedly, and a higher rank replaces a lower one.
+    ///
+    /// `Sent` and `Failed` have the same rank: if two attempts have different results, the first recorded one stays.
+    /// `Delivered` replaces both. `DeliveryUpdate::advances` has the exceptions.
     pub(crate) fn rank(self) -> u8 {
         match self {
             Self::Queued => 0,
@@ -238,18 +242,18 @@ impl Delivery {
     }
 }
 
-/// The invitation is not pending, but what it says.
+/// The invitation is not pending, but has this status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the invitation is {0}, not pending")]
 pub struct NotPending(pub Status);
 
-/// Proof that an invitation is pending and not past its expiry, at the moment it was asked.
+/// Proof that an invitation was pending and before its expiry when it was checked.
 #[derive(Debug, Clone, Copy)]
 pub struct Pending<'a>(&'a Invitation);
 
 impl Invitation {
-    /// An address is invited: `before` is the record that it has already, if any.
-    pub(crate) fn sent(
+    /// Makes the record of a new invitation; `before` is the stored record of the address, if any.
+    pub(crate) fn new(
         before: Option<&Self>,
         organization: &OrganizationId,
         email: &EmailAddress,
@@ -276,8 +280,8 @@ impl Invitation {
         }
     }
 
-    /// The founder's own record: accepted, no mail, no link.
-    pub(crate) fn founding(
+    /// Makes the founder's own record, which is accepted and has no mail and no link.
+    pub(crate) fn for_founder(
         organization: &OrganizationId,
         email: &EmailAddress,
         founder: &UserId,
@@ -299,19 +303,19 @@ impl Invitation {
         }
     }
 
-    /// The same invitation with its mail in that language; in the deployment's, if nobody chose.
+    /// The same invitation with another language; `None` selects the deployment's language.
     pub(crate) fn in_language(self, language: Option<Language>) -> Self {
         Self { language, ..self }
     }
 
-    /// The same offer with a new link and a new deadline, in `sender`'s name.
+    /// The same offer with a new link, a new expiry and a new sender.
     pub(crate) fn resent(&self, sender: Sender, now: Timestamp, policy: &Policy) -> Self {
         let created_at = self.created_at;
-        let again = Self::sent(Some(self), &self.organization, &self.email, self.role, sender, now, policy);
+        let again = Self::new(Some(self), &self.organization, &self.email, self.role, sender, now, policy);
         Self { created_at, ..again.in_language(self.language) }
     }
 
-    /// What the newest mail's link says.
+    /// The link of the newest mail.
     #[must_use]
     pub fn link(&self) -> Link {
         Link {
@@ -322,7 +326,7 @@ impl Invitation {
         }
     }
 
-    /// What the record says, whatever the time.
+    /// The stored status, without regard to the time.
     #[must_use]
     pub fn status(&self) -> Status {
         match &self.state {
@@ -332,7 +336,7 @@ impl Invitation {
         }
     }
 
-    /// What it is worth at `now`: a pending one past its expiry reads as expired, closed or not.
+    /// The status at `now`. A pending invitation past its expiry counts as expired, even if it is not closed yet.
     #[must_use]
     pub fn status_at(&self, now: Timestamp) -> Status {
         match self.status() {
@@ -341,54 +345,57 @@ impl Invitation {
         }
     }
 
-    /// Whether it holds a seat: pending (even past its expiry, until it is closed) or accepted.
+    /// Returns whether the invitation holds a seat: it is accepted, or it is pending, even past its expiry.
     #[must_use]
     pub fn holds_seat(&self) -> bool {
         !matches!(self.state, State::Closed { .. })
     }
 
-    /// Whether time to live is over, which deletes late: what it says then is no more than a past.
+    /// Returns whether the retention is over. DynamoDB deletes such records late, so they must count as absent.
     fn may_be_deleted(&self, now: Timestamp) -> bool {
         matches!(self.state, State::Closed { purge_at, .. } if purge_at <= now)
     }
 
-    /// When the newest mail was asked for: a lifetime before the invitation's expiry.
-    pub(crate) fn mail_asked_at(&self, policy: &Policy) -> Timestamp {
+    /// When the newest mail was queued, computed as a lifetime before the invitation's expiry.
+    pub(crate) fn mail_queued_at(&self, policy: &Policy) -> Timestamp {
         Timestamp::from_unix(self.expires_at.unix().saturating_sub_unsigned(policy.lifetime.as_secs()))
     }
 
-    /// Whether the address may be mailed again. A mail that has not gone out yet counts from when it was
-    /// asked for, so that whoever asks for several at once gets one; a mail that failed was none.
+    /// Refuses if the address was mailed too recently or too often.
+    ///
+    /// An unsent mail counts from when it was queued, so several requests at once cause one mail. A failed mail does
+    /// not delay the next one.
     pub(crate) fn may_be_mailed(&self, policy: &Policy, now: Timestamp) -> Result<(), CooldownActive> {
         let Some(limits) = &policy.limits else { return Ok(()) };
         if self.may_be_deleted(now) {
             return Ok(());
         }
         if self.generation.0 >= limits.mails_per_invitation {
-            let forgotten_at = match self.state {
+            let deletable_at = match self.state {
                 State::Closed { purge_at, .. } => purge_at,
                 _ => self.expires_at.max(now) + policy.retention,
             };
-            let why = CooldownReason::Mails(limits.mails_per_invitation);
-            return Err(CooldownActive { why, wait: forgotten_at.since(now) });
+            let why = CooldownReason::MailLimit(limits.mails_per_invitation);
+            return Err(CooldownActive { why, wait: deletable_at.since(now) });
         }
         let mailed_at = self.mail.as_ref().and_then(|mail| match mail {
             Mail { sent_at: None, delivery: Delivery::Failed, .. } => None,
-            Mail { sent_at, .. } => Some(sent_at.unwrap_or(self.mail_asked_at(policy))),
+            Mail { sent_at, .. } => Some(sent_at.unwrap_or(self.mail_queued_at(policy))),
         });
-        // What would have been asked for in times to come was asked for under another lifetime.
+        // The computed queue time is too late if the lifetime was longer then. A time further ahead than the pause is
+        // ignored.
         let mailed_at = mailed_at.filter(|it| *it <= now + limits.pause);
         let wait = mailed_at.map_or(Duration::ZERO, |it| (it + limits.pause).since(now));
         if wait.is_zero() { Ok(()) } else { Err(CooldownActive { why: CooldownReason::JustNow, wait }) }
     }
 
-    /// The caller's verified address, if it is the invited one.
+    /// Returns the caller's verified address, or refuses if it is not the invited one (rule: links).
     pub(crate) fn must_be_for<'a>(&self, caller: &'a Caller) -> Result<&'a EmailAddress, Refusal> {
         let email = caller.email.as_ref().ok_or(Refusal::EmailNotVerified)?;
         if *email == self.email { Ok(email) } else { Err(Refusal::EmailMismatch) }
     }
 
-    /// The one answer to "is it still open?".
+    /// Returns proof that the invitation is open at `now`, or else its status. Every action uses this check.
     pub fn pending_at(&self, now: Timestamp) -> Result<Pending<'_>, NotPending> {
         match self.status_at(now) {
             Status::Pending => Ok(Pending(self)),
@@ -396,19 +403,18 @@ impl Invitation {
         }
     }
 
-    /// The same record closed; whether it may be is the caller's to know.
+    /// The same record, closed. The caller must have checked that it may be closed.
     pub(crate) fn closed(&self, how: CloseReason, now: Timestamp, policy: &Policy) -> Self {
         self.with_state(State::Closed { how, at: now, purge_at: now + policy.retention })
     }
 
-    /// The same accepted record, its member gone.
+    /// The same accepted record, closed after its member left or was removed.
     #[must_use]
     pub fn removed(&self, at: Timestamp, purge_at: Timestamp) -> Self {
         self.with_state(State::Closed { how: CloseReason::Removed, at, purge_at })
     }
 
-    /// The same record with a mark on its mail. None leaves it owed, so the expiry is what a pending record waits
-    /// for then.
+    /// The same record with `mail`, which is not queued. So a pending record is next due after its expiry.
     pub(crate) fn with_mail(&self, mail: Mail) -> Self {
         let state = match &self.state {
             State::Pending { .. } => State::Pending { due_at: self.expires_at + EXPIRY_OVERDUE },
@@ -417,8 +423,8 @@ impl Invitation {
         Self { mail: Some(mail), ..self.with_state(state) }
     }
 
-    /// The same pending record, its queued mail to be looked at again.
-    pub(crate) fn redriven(&self, now: Timestamp) -> Self {
+    /// The same pending record with a later `due_at`. The write passes its queued mail to the stream again.
+    pub(crate) fn requeued(&self, now: Timestamp) -> Self {
         self.with_state(State::Pending { due_at: now + QUEUED_OVERDUE })
     }
 
@@ -452,9 +458,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_reads_as_it_is_written() {
-        let words = Status::ALL.map(|status| status.to_string());
-        assert_eq!(words, ["pending", "accepted", "revoked", "expired", "declined", "removed"]);
+    fn a_status_parses_from_its_text() {
+        let texts = Status::ALL.map(|status| status.to_string());
+        assert_eq!(texts, ["pending", "accepted", "revoked", "expired", "declined", "removed"]);
         assert_eq!(Status::ALL.map(|status| status.as_str().parse()), Status::ALL.map(Ok));
         for text in ["", "Pending", "closed", "pending "] {
             assert_eq!(text.parse::<Status>(), Err(()), "{text:?}");

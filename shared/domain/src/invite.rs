@@ -1,4 +1,4 @@
-//! Invite: a member invites addresses, all with one role. If seats are missing, the whole call is refused.
+//! Invite: a member invites addresses, all with one role. If too few seats are free, the whole call is refused.
 
 use std::collections::HashSet;
 
@@ -9,30 +9,30 @@ use crate::{
     Sender, Snapshot, Status, Timestamp, UserId,
 };
 
-/// One call invites no more; with organization and sender that is half a transaction.
+/// The most addresses in one call. With the organization and the sender they are 52 of the 100 items of a transaction.
 pub const ADDRESSES_MAX: usize = 50;
 
-/// A member invites addresses.
+/// Invites addresses to an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invite {
-    /// Who.
+    /// The member who invites.
     pub sender: Sender,
-    /// Where.
+    /// The organization.
     pub organization: OrganizationId,
-    /// Who is invited.
+    /// The addresses to invite.
     pub invitees: Invitees,
     /// The role offered to all of them.
     pub role: Role,
-    /// What their mails are written in; `None`: in the deployment's language.
+    /// The language of the mails; `None` selects the deployment's language.
     pub language: Option<Language>,
 }
 
-/// Addresses, each once, in the order of its first appearance, with the place of that in the request.
+/// Distinct addresses in the order of their first appearance, each with the index of that appearance in the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invitees(Vec<(usize, EmailAddress)>);
 
 impl FromIterator<EmailAddress> for Invitees {
-    /// Folds addresses that repeat into the first one's place.
+    /// Keeps the first appearance of each address.
     fn from_iter<Emails: IntoIterator<Item = EmailAddress>>(emails: Emails) -> Self {
         let mut seen = HashSet::new();
         Self(emails.into_iter().enumerate().filter(|(_, email)| seen.insert(email.clone())).collect())
@@ -40,26 +40,26 @@ impl FromIterator<EmailAddress> for Invitees {
 }
 
 impl Invitees {
-    /// The addresses.
+    /// The addresses, in order.
     pub fn emails(&self) -> impl Iterator<Item = &EmailAddress> {
         self.0.iter().map(|(_, email)| email)
     }
 }
 
-/// What became of one address.
+/// The result for one address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InviteOutcome {
-    /// It is invited.
+    /// The address is invited.
     Invited(Box<Invitation>),
-    /// It was already; the invitation that stands is left alone.
+    /// The address has a pending invitation, which stays unchanged.
     AlreadyInvited(EmailAddress),
-    /// It belongs to a member.
+    /// The address belongs to a member.
     AlreadyMember(EmailAddress),
 }
 
 impl Action for Invite {
     const NAME: &'static str = "invite";
-    /// One outcome per address, in their order.
+    /// One outcome for each address, in the order of the addresses.
     type Answer = Vec<InviteOutcome>;
     type Refusal = Refusal;
 
@@ -83,7 +83,7 @@ impl Action for Invite {
         let mut outcomes = Vec::with_capacity(self.invitees.0.len());
         let (mut invited, mut seats_needed) = (0_u32, 0_u32);
         let mut too_soon = Vec::new();
-        for (place, email) in &self.invitees.0 {
+        for (index, email) in &self.invitees.0 {
             let id = InvitationId::of(&self.organization, email);
             let before = snapshot.invitation(&self.organization, &id);
             match before.map(|before| (before, before.status_at(now))) {
@@ -96,11 +96,11 @@ impl Action for Invite {
                     outcomes.push(InviteOutcome::AlreadyInvited(email.clone()));
                 }
                 _ => {
-                    if let Some(Err(wait)) = before.map(|before| before.may_be_mailed(policy, now)) {
-                        too_soon.push((*place, wait));
+                    if let Some(Err(cooldown)) = before.map(|before| before.may_be_mailed(policy, now)) {
+                        too_soon.push((*index, cooldown));
                     }
                     invited += 1;
-                    // A pending one past its expiry still holds its seat, and keeps it.
+                    // A pending invitation past its expiry still holds a seat. The new invitation keeps that seat.
                     if !before.is_some_and(Invitation::holds_seat) {
                         seats_needed += 1;
                     }
@@ -110,23 +110,23 @@ impl Action for Invite {
                 }
             }
         }
-        let (of_day, of_hour) = count(member, organization, invited, policy, now)?;
+        let (per_day, per_hour) = count_invitees(member, organization, invited, policy, now)?;
         if !too_soon.is_empty() {
             return Err(Refusal::AddressesTooSoon(too_soon));
         }
         if seats_needed > organization.seats.free {
             return Err(Refusal::SeatsExhausted(organization.seats));
         }
-        changes.extend(of_hour.map(|it| Change::count_mails(&self.organization, &member.user, it)));
-        if seats_needed > 0 || of_day.is_some() {
-            changes.push(Change::take_seats(&self.organization, seats_needed, of_day));
+        changes.extend(per_hour.map(|it| Change::count_mails(&self.organization, &member.user, it)));
+        if seats_needed > 0 || per_day.is_some() {
+            changes.push(Change::take_seats(&self.organization, seats_needed, per_day));
         }
         Ok(Decision { changes, answer: outcomes })
     }
 }
 
 impl Invite {
-    /// The address's record, which was `before`.
+    /// The new record of an address; `before` is its stored record, if any.
     fn invitation(
         &self,
         before: Option<&Invitation>,
@@ -135,7 +135,7 @@ impl Invite {
         now: Timestamp,
     ) -> Invitation {
         let Self { sender, organization, role, .. } = self;
-        Invitation::sent(before, organization, email, *role, sender.clone(), now, policy)
+        Invitation::new(before, organization, email, *role, sender.clone(), now, policy)
             .in_language(self.language)
     }
 }
@@ -151,14 +151,14 @@ impl Idempotent for Invite {
 
     fn fingerprint(&self) -> Fingerprint {
         let emails = self.invitees.emails().map(EmailAddress::as_str);
-        // No address is a language, so one that is left out leaves nothing that can be mistaken.
+        // No address is a language code. So a request without a language never has the parts of one with a language.
         let language = self.language.map(Language::as_str);
         Fingerprint::of(Self::NAME, [self.role.as_str()].into_iter().chain(language).chain(emails))
     }
 }
 
-/// The invitees, counted to the organization's day and to the sender's hour.
-fn count(
+/// Counts new invitees against the organization's limit per day and the sender's limit per hour.
+fn count_invitees(
     member: &Member,
     organization: &Organization,
     invited: u32,
@@ -166,10 +166,10 @@ fn count(
     now: Timestamp,
 ) -> Result<(Option<CounterUpdate>, Option<CounterUpdate>), LimitExceeded> {
     let Some(limits) = policy.limits.filter(|_| invited > 0) else { return Ok((None, None)) };
-    let of_day =
+    let per_day =
         LimitScope::Organization.count(organization.invited, invited, limits.invitees_per_day, now)?;
-    let of_hour = LimitScope::Sender.count(member.mailed, invited, limits.mails_per_hour, now)?;
-    Ok((Some(of_day), Some(of_hour)))
+    let per_hour = LimitScope::Sender.count(member.mailed, invited, limits.mails_per_hour, now)?;
+    Ok((Some(per_day), Some(per_hour)))
 }
 
 #[cfg(test)]
@@ -202,8 +202,8 @@ mod tests {
         }
     }
 
-    /// One letter for each outcome: invited, already invited, member.
-    fn letters(decision: &Decision<Vec<InviteOutcome>>) -> String {
+    /// One letter for each outcome: `i` invited, `a` already invited, `m` already a member.
+    fn outcome_letters(decision: &Decision<Vec<InviteOutcome>>) -> String {
         let letter = |outcome: &InviteOutcome| match outcome {
             InviteOutcome::Invited(_) => 'i',
             InviteOutcome::AlreadyInvited(_) => 'a',
@@ -213,18 +213,18 @@ mod tests {
     }
 
     #[test]
-    fn refusals_come_in_the_order_of_the_contract() {
-        let mut world = given().caller_is_a_stranger().no_organization();
-        assert_eq!(world.inviting(&["bob"], Role::Owner), Err(Refusal::NoSuchOrganization));
-        world = given().caller_is(Role::Member).seats_free(0);
+    fn refuses_in_the_order_of_the_contract() {
+        let mut setup = given().caller_is_no_member().no_organization();
+        assert_eq!(setup.inviting(&["bob"], Role::Owner), Err(Refusal::NoSuchOrganization));
+        setup = given().caller_is(Role::Member).seats_free(0);
         let not_permitted = Err(Refusal::NotPermitted(Permission::Invite(Role::Owner)));
-        assert_eq!(world.inviting(&["bob"], Role::Owner), not_permitted);
+        assert_eq!(setup.inviting(&["bob"], Role::Owner), not_permitted);
         let full = Err(Refusal::SeatsExhausted(Seats { total: 10, free: 0 }));
-        assert_eq!(world.inviting(&["bob"], Role::Member), full);
+        assert_eq!(setup.inviting(&["bob"], Role::Member), full);
     }
 
     #[test]
-    fn an_owner_invites_owners_and_members_and_a_member_invites_members() {
+    fn owners_invite_with_any_role_and_members_only_as_member() {
         for (caller, role, allowed) in [
             (Role::Owner, Role::Owner, true),
             (Role::Owner, Role::Member, true),
@@ -236,7 +236,7 @@ mod tests {
             if let Ok(decision) = inviting {
                 assert!(
                     asserts(&decision, "ada", Permission::Invite(role)),
-                    "the commit asserts the caller's role"
+                    "the commit asserts the caller's permission"
                 );
                 assert_eq!(writes(&decision).next().map(|it| it.role), Some(role));
             }
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_address_gets_a_pending_record_with_the_mail_owed_and_takes_a_seat() {
+    fn a_new_address_gets_a_pending_record_with_queued_mail_and_takes_a_seat() {
         let decision = given().inviting(&["bob"], Role::Member).unwrap();
         let record = writes(&decision).next().unwrap();
         assert_eq!(record.id, id_of("bob"));
@@ -252,14 +252,18 @@ mod tests {
         assert_eq!((record.created_at, record.expires_at), (NOON, NOON + given().policy.lifetime));
         assert_eq!(record.mail.as_ref().map(|mail| mail.delivery), Some(Delivery::Queued));
         let due_at = NOON + 600 * SECOND;
-        assert_eq!(record.state, State::Pending { due_at }, "looked at again if no mail goes out");
+        assert_eq!(
+            record.state,
+            State::Pending { due_at },
+            "reconcile checks the record if its mail is still queued"
+        );
         assert_eq!((&record.sender.user, &record.sender.email), (&user("ada"), &address("ada")));
         assert_eq!(decision.answer, [InviteOutcome::Invited(Box::new(record.clone()))]);
         assert_eq!(counts(&decision), (-1, 0));
     }
 
     #[test]
-    fn what_became_of_each_status() {
+    fn outcome_and_seats_depend_on_the_status_of_the_record() {
         for (status, outcome, seats) in [
             (Status::Pending, "a", 0),
             (Status::Accepted, "m", 0),
@@ -269,21 +273,29 @@ mod tests {
             (Status::Removed, "i", -1),
         ] {
             let decision = given().status(status).inviting(&["ivy"], Role::Member).unwrap();
-            assert_eq!((letters(&decision).as_str(), counts(&decision).0), (outcome, seats), "{status}");
+            assert_eq!(
+                (outcome_letters(&decision).as_str(), counts(&decision).0),
+                (outcome, seats),
+                "{status}"
+            );
         }
     }
 
     #[test]
-    fn a_closed_address_is_invited_anew_in_the_same_record_under_the_next_generation() {
+    fn inviting_a_closed_address_rewrites_its_record_with_the_next_generation() {
         let closed = given().status(Status::Removed).invited_as(Role::Owner);
         let decision = closed.inviting(&["ivy"], Role::Member).unwrap();
         let record = writes(&decision).next().unwrap();
         assert_eq!((record.generation, record.revision), (Generation(4), Revision(8)));
-        assert_eq!((record.role, record.created_at), (Role::Member, NOON), "the old offer is no part of it");
+        assert_eq!(
+            (record.role, record.created_at),
+            (Role::Member, NOON),
+            "the new offer keeps nothing of the old one"
+        );
     }
 
     #[test]
-    fn the_mail_is_in_the_language_that_this_call_names_and_no_other_ones() {
+    fn the_mail_uses_the_language_of_this_call() {
         let languages = [None, Some(Language::En), Some(Language::De)];
         for before in languages {
             let given = given().status(Status::Revoked).in_language(before);
@@ -297,26 +309,29 @@ mod tests {
     }
 
     #[test]
-    fn a_pending_one_past_its_expiry_is_invited_anew_and_keeps_its_seat() {
+    fn inviting_again_after_the_expiry_keeps_the_seat() {
         let open = given().expiring_at(NOON + SECOND).inviting(&["ivy"], Role::Member).unwrap();
-        assert_eq!(letters(&open), "a");
-        let over = given().expiring_at(NOON).seats_free(0).inviting(&["ivy"], Role::Member).unwrap();
-        assert_eq!(letters(&over), "i");
-        assert_eq!(counts(&over), (0, 0));
+        assert_eq!(outcome_letters(&open), "a");
+        let expired = given().expiring_at(NOON).seats_free(0).inviting(&["ivy"], Role::Member).unwrap();
+        assert_eq!(outcome_letters(&expired), "i");
+        assert_eq!(counts(&expired), (0, 0));
         let closed = given().status(Status::Expired).seats_free(0);
-        assert!(closed.inviting(&["ivy"], Role::Member).is_err(), "its seat was freed, and there is none");
+        assert!(
+            closed.inviting(&["ivy"], Role::Member).is_err(),
+            "its seat was given back, and no seat is free"
+        );
     }
 
     #[test]
-    fn the_last_seat_can_be_taken_and_no_further_one() {
+    fn takes_the_last_free_seats_and_refuses_if_one_is_missing() {
         let decision = given().seats_free(2).inviting(&["bob", "cyd", "ivy"], Role::Member).unwrap();
-        assert_eq!((letters(&decision).as_str(), counts(&decision).0), ("iia", -2));
+        assert_eq!((outcome_letters(&decision).as_str(), counts(&decision).0), ("iia", -2));
         let refused = given().seats_free(1).inviting(&["bob", "cyd", "ivy"], Role::Member);
         assert_eq!(refused, Err(Refusal::SeatsExhausted(Seats { total: 10, free: 1 })));
     }
 
     #[test]
-    fn repeated_addresses_give_one_result_at_the_first_ones_place() {
+    fn a_repeated_address_gets_one_outcome_at_its_first_position() {
         let emails = ["cyd@x.example", "bob@x.example", "CYD@X.example", "ada@x.example", "bob@x.example"];
         let emails = emails.map(|text| EmailAddress::parse(text).unwrap());
         let decision = given().inviting_all(&emails, Role::Member).unwrap();
@@ -326,21 +341,21 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_is_asserted_beside_what_is_written() {
-        for (status, stands) in [
+    fn asserts_the_records_that_stay_unchanged() {
+        for (status, check) in [
             (Status::Pending, Change::still_pending(&invitation("ivy", Status::Pending))),
             (Status::Accepted, Change::still_accepted(&invitation("ivy", Status::Accepted))),
         ] {
             let decision = given().status(status).inviting(&["ivy", "bob"], Role::Member).unwrap();
-            assert!(contains(&decision, &stands));
+            assert!(contains(&decision, &check));
         }
     }
 
     #[test]
-    fn a_call_that_invites_nobody_writes_nothing_by_itself() {
+    fn a_call_without_new_invitees_writes_nothing() {
         let decision = given().inviting(&["ivy"], Role::Member).unwrap();
         assert!(!writes_anything(&decision));
-        // A response that is stored under a key is written beside the checks.
+        // If the call has an idempotency key, its stored response is written together with these checks.
         assert!(asserts(&decision, "ada", Permission::Invite(Role::Member)));
         assert_eq!(decision.changes.len(), 2);
     }
@@ -350,52 +365,58 @@ mod tests {
         let names: Vec<_> = (0..ADDRESSES_MAX).map(|number| format!("p{number}")).collect();
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let decision = given().seats_free(50).inviting(&names, Role::Owner).unwrap();
-        let touched = items(&decision);
-        let distinct: HashSet<_> = touched.iter().collect();
-        assert_eq!((touched.len(), distinct.len()), (52, 52));
-        assert!(touched.len() <= CHANGES_MAX);
-        assert!(touched.contains(&ItemKey::member(&acme(), &user("ada"))));
+        let keys = items(&decision);
+        let distinct: HashSet<_> = keys.iter().collect();
+        assert_eq!((keys.len(), distinct.len()), (52, 52));
+        assert!(keys.len() <= CHANGES_MAX);
+        assert!(keys.contains(&ItemKey::member(&acme(), &user("ada"))));
         assert_eq!(counts(&decision), (-50, 0));
     }
 
     #[test]
     fn without_limits_nothing_is_counted() {
-        let mut free = given();
-        free.policy.limits = None;
-        let decision = free.inviting(&["bob"], Role::Member).unwrap();
+        let mut unlimited = given();
+        unlimited.policy.limits = None;
+        let decision = unlimited.inviting(&["bob"], Role::Member).unwrap();
         assert!(asserts(&decision, "ada", Permission::Invite(Role::Member)));
         assert_eq!(counted(&decision), (None, None));
-        assert!(free.invited(10_000, NOON).mailed(10_000, NOON).inviting(&["bob"], Role::Member).is_ok());
+        assert!(
+            unlimited.invited(10_000, NOON).mailed(10_000, NOON).inviting(&["bob"], Role::Member).is_ok()
+        );
     }
 
-    /// What is counted: to the organization's day, and to the sender's hour.
+    /// The updates of the counters: the organization's for a day, and the sender's for an hour.
     fn counted(decision: &Decision<Vec<InviteOutcome>>) -> (Option<CounterUpdate>, Option<CounterUpdate>) {
-        let of_day = decision.changes.iter().find_map(|change| match change.effect {
+        let per_day = decision.changes.iter().find_map(|change| match change.effect {
             Effect::Count { invited, .. } => invited,
             _ => None,
         });
-        let of_hour = decision.changes.iter().find_map(|change| match change.effect {
+        let per_hour = decision.changes.iter().find_map(|change| match change.effect {
             Effect::CountMails(update) => Some(update),
             _ => None,
         });
-        (of_day, of_hour)
+        (per_day, per_hour)
     }
 
     #[test]
-    fn who_is_invited_is_counted_and_nobody_else() {
-        let begun = |more| Some(CounterUpdate::Restart { over: None, since: NOON, more });
+    fn counts_only_new_invitees() {
+        let restart = |more| Some(CounterUpdate::Restart { over: None, since: NOON, more });
         let decision = given().inviting(&["bob", "ivy", "cyd", "bob"], Role::Member).unwrap();
-        assert_eq!(counted(&decision), (begun(2), begun(2)), "ivy is invited already, bob named twice");
-        let going_on = given().invited(7, NOON).mailed(5, NOON).inviting(&["bob"], Role::Member).unwrap();
-        let on = |limit| Some(CounterUpdate::Add { since: NOON, more: 1, limit });
-        assert_eq!(counted(&going_on), (on(1_500), on(1_000)));
+        assert_eq!(
+            counted(&decision),
+            (restart(2), restart(2)),
+            "ivy is already invited, and bob is listed twice"
+        );
+        let running = given().invited(7, NOON).mailed(5, NOON).inviting(&["bob"], Role::Member).unwrap();
+        let add = |limit| Some(CounterUpdate::Add { since: NOON, more: 1, limit });
+        assert_eq!(counted(&running), (add(1_500), add(1_000)));
         assert_eq!(counted(&given().inviting(&["ivy"], Role::Member).unwrap()), (None, None));
-        let keeps_its_seat = given().expiring_at(NOON).inviting(&["ivy"], Role::Member).unwrap();
-        assert_eq!((counted(&keeps_its_seat), counts(&keeps_its_seat).0), ((begun(1), begun(1)), 0));
+        let expired = given().expiring_at(NOON).inviting(&["ivy"], Role::Member).unwrap();
+        assert_eq!((counted(&expired), counts(&expired).0), ((restart(1), restart(1)), 0));
     }
 
     #[test]
-    fn an_organization_invites_so_many_a_day_and_a_sender_so_many_an_hour() {
+    fn refuses_to_exceed_the_organizations_daily_and_the_senders_hourly_limit() {
         let full = |of, limit, left, hours| {
             Err(Refusal::LimitExceeded(LimitExceeded { of, limit, left, wait: hours * HOUR }))
         };
@@ -405,41 +426,53 @@ mod tests {
         let hour = |count| given().mailed(count, NOON).inviting(&["bob", "cyd"], Role::Member);
         assert!(hour(998).is_ok());
         assert_eq!(hour(999), full(LimitScope::Sender, 1_000, 1, 1));
-        let both = given().invited(1_500, NOON).mailed(1_000, NOON).seats_free(0);
-        let refused = both.inviting(&["bob"], Role::Member);
-        assert_eq!(refused, full(LimitScope::Organization, 1_500, 0, 24), "before seats are asked for");
-        assert_eq!(letters(&both.inviting(&["ivy"], Role::Member).unwrap()), "a", "nobody is mailed");
+        let both_full = given().invited(1_500, NOON).mailed(1_000, NOON).seats_free(0);
+        let refused = both_full.inviting(&["bob"], Role::Member);
+        assert_eq!(refused, full(LimitScope::Organization, 1_500, 0, 24), "limits come before seats");
+        assert_eq!(
+            outcome_letters(&both_full.inviting(&["ivy"], Role::Member).unwrap()),
+            "a",
+            "no mail is sent"
+        );
     }
 
     #[test]
-    fn addresses_that_were_mailed_just_now_are_named_by_their_places() {
+    fn refuses_recently_mailed_addresses_by_their_index() {
         let again = |given: Given| given.inviting(&["bob", "BOB", "ivy"], Role::Member);
         let soon = |why, wait| Err(Refusal::AddressesTooSoon(vec![(2, CooldownActive { why, wait })]));
         let closed = || given().status(Status::Revoked).seats_free(0);
-        assert_eq!(again(closed().sent_at(NOON)), soon(CooldownReason::JustNow, 60 * SECOND), "before seats");
-        let last = Timestamp::from_unix(NOON.unix() - 59);
-        assert_eq!(again(closed().sent_at(last)), soon(CooldownReason::JustNow, SECOND));
-        let enough = closed().sent_at(NOON).generation(10);
-        // It was closed at noon, and can be deleted an hour later.
-        assert_eq!(again(enough), soon(CooldownReason::Mails(10), HOUR));
-        let in_time = Timestamp::from_unix(NOON.unix() - 60);
-        assert!(again(given().status(Status::Revoked).sent_at(in_time).generation(9)).is_ok());
-        assert!(again(given().sent_at(NOON)).is_ok(), "a pending one is left alone");
+        assert_eq!(
+            again(closed().sent_at(NOON)),
+            soon(CooldownReason::JustNow, 60 * SECOND),
+            "the cooldown comes before seats"
+        );
+        let too_recent = Timestamp::from_unix(NOON.unix() - 59);
+        assert_eq!(again(closed().sent_at(too_recent)), soon(CooldownReason::JustNow, SECOND));
+        let all_mails_sent = closed().sent_at(NOON).generation(10);
+        // The record was closed at noon, and may be deleted an hour later.
+        assert_eq!(again(all_mails_sent), soon(CooldownReason::MailLimit(10), HOUR));
+        let long_enough_ago = Timestamp::from_unix(NOON.unix() - 60);
+        assert!(again(given().status(Status::Revoked).sent_at(long_enough_ago).generation(9)).is_ok());
+        assert!(again(given().sent_at(NOON)).is_ok(), "a pending invitation stays unchanged");
     }
 
     #[test]
-    fn what_can_be_deleted_counts_for_nothing_even_if_it_is_still_there() {
-        let mut over = given().status(Status::Revoked).sent_at(NOON).generation(10);
-        over.now = NOON + HOUR;
-        let decision = over.inviting(&["ivy"], Role::Member).unwrap();
+    fn ignores_a_record_past_its_retention() {
+        let mut purgeable = given().status(Status::Revoked).sent_at(NOON).generation(10);
+        purgeable.now = NOON + HOUR;
+        let decision = purgeable.inviting(&["ivy"], Role::Member).unwrap();
         let record = writes(&decision).next().unwrap();
-        assert_eq!((record.generation, record.revision), (Generation(1), Revision(8)), "it begins anew");
-        over.now = NOON + 3_599 * SECOND;
-        assert!(over.inviting(&["ivy"], Role::Member).is_err());
+        assert_eq!(
+            (record.generation, record.revision),
+            (Generation(1), Revision(8)),
+            "generations start again at 1"
+        );
+        purgeable.now = NOON + 3_599 * SECOND;
+        assert!(purgeable.inviting(&["ivy"], Role::Member).is_err());
     }
 
     #[test]
-    fn requests_are_told_apart_by_role_language_and_addresses() {
+    fn the_fingerprint_depends_on_role_language_and_addresses() {
         let invite = |names: &[&str], role| {
             given().invite(&names.iter().copied().map(address).collect::<Vec<_>>(), role)
         };
@@ -447,7 +480,11 @@ mod tests {
         let one = of(&["bob", "cyd"], Role::Member);
         let in_language =
             |it| Invite { language: Some(it), ..invite(&["bob", "cyd"], Role::Member) }.fingerprint();
-        assert_eq!(one, of(&["bob", "cyd", "bob"], Role::Member), "it is the same request in other words");
+        assert_eq!(
+            one,
+            of(&["bob", "cyd", "bob"], Role::Member),
+            "a repeated address does not change the request"
+        );
         for other in [
             of(&["bob", "cyd"], Role::Owner),
             of(&["cyd", "bob"], Role::Member),

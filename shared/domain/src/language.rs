@@ -1,11 +1,11 @@
-//! Languages that a mail can be written in.
+//! Languages of mails.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A language that mails are written in. The default is that of a deployment that says nothing.
+/// A language of mails. The default applies to a deployment that configures none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Language {
@@ -17,10 +17,10 @@ pub enum Language {
 }
 
 impl Language {
-    /// All of them.
+    /// All languages.
     pub const ALL: [Self; 2] = [Self::En, Self::De];
 
-    /// As the contract and the table write it, which is its BCP 47 tag too.
+    /// The text of the language in the contract and in the table. It is also the BCP 47 tag.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -36,7 +36,7 @@ impl fmt::Display for Language {
     }
 }
 
-/// The text names no language that mails are written in; case and regions matter.
+/// The text is not a supported language. Upper case and regions are rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a language is `en` or `de`")]
 pub struct UnknownLanguage;
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_exact_words_are_languages() {
+    fn parses_only_the_exact_language_tags() {
         assert_eq!(Language::ALL.map(|language| language.to_string()), ["en", "de"]);
         assert_eq!(Language::ALL.map(|language| language.as_str().parse()), Language::ALL.map(Ok));
         for text in ["", "EN", "De", "en-US", "de_DE", "en,de", " de", "fr", "english"] {

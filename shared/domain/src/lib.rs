@@ -1,12 +1,14 @@
-//! What Roster decides about organization users, without any machinery.
+//! Roster's decisions about organization users, as pure functions.
 //!
-//! Values are parsed once ([`EmailAddress`], [`OrganizationName`], the ids, [`Token`]) and cannot be wrong
-//! afterwards. Every action is one module: a type that holds its input and implements [`Action`], which names the items
-//! that it reads and decides purely on a [`Snapshot`] of them, the [`Policy`] and the time. A decision
-//! is an answer and a list of [`Change`]s that carry their own guards; as a [`Plan`] they are one transaction. The store carries it out,
-//! and the `reference` crate says what it means.
+//! Values such as [`EmailAddress`], [`OrganizationName`], the ids and [`Token`] are validated once, by their parsers.
 //!
-//! This crate depends on no runtime, no AWS and no HTTP; clock and randomness are arguments.
+//! Each action is one module. Its type holds the action's input and implements [`Action`]. It names the items to read,
+//! and decides purely on a [`Snapshot`] of these items, the [`Policy`] and the time. A decision consists of a result
+//! and a list of [`Change`]s with their guards. A [`Plan`] makes the changes one transaction.
+//!
+//! The `store` crate commits plans to DynamoDB. The `reference` crate defines what guards and effects mean.
+//!
+//! This crate depends on no async runtime, no AWS SDK and no HTTP library. Time and randomness are arguments.
 
 pub mod accept;
 pub mod create;

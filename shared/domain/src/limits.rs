@@ -1,7 +1,7 @@
-//! Limits: how much may be invited and mailed, and when there is room again.
+//! Limits on invitees and mails, and the counters that enforce them.
 //!
-//! Who invites is counted where the transaction is anyway: on the organization's and on the sender's item.
-//! Invitees count, not requests.
+//! The counters are attributes of the organization's and the sender's item, which the transaction writes anyway. They
+//! count invitees, not requests.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use crate::Timestamp;
 /// The configured limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Addresses that one organization may invite in a day; 1,500 by default.
+    /// The most addresses that one organization may invite in a day; 1,500 by default.
     pub invitees_per_day: u32,
-    /// Addresses that one sender may have mailed in an hour, by inviting and by resending; 1,000 by default.
+    /// The most mails of one sender in an hour, from inviting and resending; 1,000 by default.
     pub mails_per_hour: u32,
-    /// How long after a mail the next one to the same address may follow; 60 seconds by default.
+    /// The shortest time between two mails of one invitation's record; 60 seconds by default.
     pub pause: Duration,
-    /// Mails of one invitation's record, from its first one until it is deleted; 10 by default.
+    /// The most mails of one invitation's record until the record is deleted; 10 by default.
     pub mails_per_invitation: u32,
-    /// Mails that one recipient gets in a day, of all organizations together; 10 by default.
+    /// The most mails that one recipient gets in a day from all organizations together; 10 by default.
     pub mails_per_recipient: u32,
 }
 
 impl Default for Limits {
-    /// As the template has them.
+    /// The defaults of `infra/template.yaml`.
     fn default() -> Self {
         Self {
             invitees_per_day: 1_500,
@@ -35,41 +35,43 @@ impl Default for Limits {
     }
 }
 
-/// How many were counted since when. It begins with the first one, and is over after its period.
+/// A count within a time window. The window starts with the first counted item, and ends after its period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WindowCounter {
-    /// When the first one was counted.
+    /// When the window started.
     pub since: Timestamp,
-    /// How many.
+    /// How many were counted.
     pub count: u32,
 }
 
-/// What is counted on top of a counter, with the guard that keeps it within its limit.
+/// An update of a window counter, with the guard that keeps the counter within its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CounterUpdate {
-    /// The counter goes on. Guard: it is still the one that began then, and has room for `more` within `limit`;
-    /// so two who count at once do not disturb each other until it is full.
+    /// Adds to the running window.
+    ///
+    /// The guard asserts that the stored window started at `since` and has room for `more` within `limit`. So
+    /// concurrent additions do not fail each other's guard until the window is full.
     Add {
-        /// When it began.
+        /// When the window started.
         since: Timestamp,
-        /// How many are counted.
+        /// How many are added.
         more: u32,
-        /// How many it may hold.
+        /// The most that the window may count.
         limit: u32,
     },
-    /// Another window begins. Guard: what is stored is still the one that is over, or none.
+    /// Starts a new window. The guard asserts that the stored window is still the ended one, or that there is none.
     Restart {
-        /// When the one that is over began.
+        /// When the ended window started; `None` if there was no window.
         over: Option<Timestamp>,
-        /// When this one begins.
+        /// When the new window starts.
         since: Timestamp,
-        /// How many are counted.
+        /// How many are added.
         more: u32,
     },
 }
 
 impl CounterUpdate {
-    /// Whether its guard holds where `stored` is.
+    /// Returns whether the guard holds for the `stored` counter.
     #[must_use]
     pub fn holds(self, stored: Option<WindowCounter>) -> bool {
         match self {
@@ -80,7 +82,7 @@ impl CounterUpdate {
         }
     }
 
-    /// The counter that it leaves where `stored` was.
+    /// Returns the counter after this update of the `stored` counter.
     #[must_use]
     pub fn counted(self, stored: Option<WindowCounter>) -> WindowCounter {
         match self {
@@ -93,12 +95,12 @@ impl CounterUpdate {
     }
 }
 
-/// Whose counter is full.
+/// The subject of a limit, and its period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LimitScope {
-    /// An organization's, of a day.
+    /// An organization, over a day.
     Organization,
-    /// A sender's, of an hour.
+    /// A sender, over an hour.
     Sender,
 }
 
@@ -110,7 +112,7 @@ impl LimitScope {
         }
     }
 
-    /// Counts `more` at `now` on top of what is `stored`.
+    /// Plans to add `more` to the `stored` counter at `now`, or refuses if that would exceed `limit`.
     pub(crate) fn count(
         self,
         stored: Option<WindowCounter>,
@@ -118,7 +120,7 @@ impl LimitScope {
         limit: u32,
         now: Timestamp,
     ) -> Result<CounterUpdate, LimitExceeded> {
-        // A clock that is behind counts in the counter that another clock has begun.
+        // If this clock is behind the clock that started the window, the window still counts as running.
         let running = stored.filter(|it| now < it.since + self.period());
         let left = limit.saturating_sub(running.map_or(0, |it| it.count));
         if more > left {
@@ -132,37 +134,37 @@ impl LimitScope {
     }
 }
 
-/// More would be counted than the limit lets through.
+/// The request exceeds a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-#[error("there is room for {left} of {limit} only")]
+#[error("only {left} of {limit} are left")]
 pub struct LimitExceeded {
-    /// Whose.
+    /// The subject of the limit.
     pub of: LimitScope,
-    /// How many are let through in the period.
+    /// The limit of one period.
     pub limit: u32,
-    /// How many of them are left.
+    /// How many are left in the current window.
     pub left: u32,
-    /// After how long all of them are there again.
+    /// How long until the window ends and the whole limit is available.
     pub wait: Duration,
 }
 
-/// An address that was mailed is not mailed again yet.
+/// The address cannot be mailed again yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-#[error("the address is not mailed again yet")]
+#[error("the address cannot be mailed again yet")]
 pub struct CooldownActive {
-    /// Why.
+    /// The reason.
     pub why: CooldownReason,
-    /// How long it takes until it is.
+    /// How long until the address can be mailed again.
     pub wait: Duration,
 }
 
-/// Why an address has had enough mail for now.
+/// Why an address cannot be mailed again yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CooldownReason {
     /// The last mail is too recent.
     JustNow,
-    /// It has had so many.
-    Mails(u32),
+    /// The invitation's record has this many mails, which is the limit.
+    MailLimit(u32),
 }
 
 #[cfg(test)]
@@ -181,25 +183,25 @@ mod tests {
     }
 
     #[test]
-    fn the_first_one_begins_a_counter_and_the_rest_of_its_period_goes_on_with_it() {
+    fn starts_a_window_or_adds_to_the_running_one() {
         let hour = |stored| LimitScope::Sender.count(stored, 3, 10, NOON);
         assert_eq!(hour(None), Ok(CounterUpdate::Restart { over: None, since: NOON, more: 3 }));
-        let on = |since| Ok(CounterUpdate::Add { since, more: 3, limit: 10 });
+        let add = |since| Ok(CounterUpdate::Add { since, more: 3, limit: 10 });
         for since in [NOON, before(3_599 * SECOND), NOON + HOUR] {
-            assert_eq!(hour(Some(window(since, 7))), on(since), "{since}");
+            assert_eq!(hour(Some(window(since, 7))), add(since), "{since}");
         }
-        let over = before(HOUR);
+        let ended = before(HOUR);
         assert_eq!(
-            hour(Some(window(over, 7))),
-            Ok(CounterUpdate::Restart { over: Some(over), since: NOON, more: 3 })
+            hour(Some(window(ended, 7))),
+            Ok(CounterUpdate::Restart { over: Some(ended), since: NOON, more: 3 })
         );
         let day = |since| LimitScope::Organization.count(Some(window(since, 7)), 3, 10, NOON);
-        assert_eq!(day(before(86_399 * SECOND)), on(before(86_399 * SECOND)));
+        assert_eq!(day(before(86_399 * SECOND)), add(before(86_399 * SECOND)));
         assert!(matches!(day(before(24 * HOUR)), Ok(CounterUpdate::Restart { .. })));
     }
 
     #[test]
-    fn the_last_place_can_be_taken_and_no_further_one() {
+    fn counts_up_to_the_limit_and_refuses_more() {
         let count = |stored, more| LimitScope::Sender.count(stored, more, 10, NOON);
         let running = Some(window(before(10 * MINUTE), 8));
         assert!(count(running, 2).is_ok());
@@ -212,8 +214,8 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_that_goes_on_asserts_that_it_is_the_same_and_has_room() {
-        let on = CounterUpdate::Add { since: NOON, more: 3, limit: 10 };
+    fn an_addition_asserts_the_same_window_with_room() {
+        let add = CounterUpdate::Add { since: NOON, more: 3, limit: 10 };
         for (stored, holds) in [
             (Some(window(NOON, 7)), true),
             (Some(window(NOON, 8)), false),
@@ -221,14 +223,14 @@ mod tests {
             (Some(window(NOON + SECOND, 7)), false),
             (None, false),
         ] {
-            assert_eq!(on.holds(stored), holds, "{stored:?}");
+            assert_eq!(add.holds(stored), holds, "{stored:?}");
         }
-        assert_eq!(on.counted(Some(window(NOON, 7))), window(NOON, 10));
+        assert_eq!(add.counted(Some(window(NOON, 7))), window(NOON, 10));
     }
 
     #[test]
-    fn a_counter_that_begins_asserts_that_nobody_has_begun_it_meanwhile() {
-        let anew = |over| CounterUpdate::Restart { over, since: NOON, more: 3 };
+    fn a_restart_asserts_that_no_other_window_has_started() {
+        let restart = |over| CounterUpdate::Restart { over, since: NOON, more: 3 };
         for (over, stored, holds) in [
             (None, None, true),
             (None, Some(window(NOON, 1)), false),
@@ -236,8 +238,8 @@ mod tests {
             (Some(before(HOUR)), Some(window(NOON, 1)), false),
             (Some(before(HOUR)), None, false),
         ] {
-            assert_eq!(anew(over).holds(stored), holds, "{over:?} {stored:?}");
+            assert_eq!(restart(over).holds(stored), holds, "{over:?} {stored:?}");
         }
-        assert_eq!(anew(None).counted(Some(window(before(HOUR), 9))), window(NOON, 3));
+        assert_eq!(restart(None).counted(Some(window(before(HOUR), 9))), window(NOON, 3));
     }
 }

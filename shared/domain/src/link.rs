@@ -1,4 +1,4 @@
-//! Links: what they are bound to, and the token that carries them.
+//! Links of invitations, and the tokens that carry them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,30 +7,34 @@ use data_encoding::BASE64URL_NOPAD;
 
 use crate::{Generation, InvitationId, OrganizationId, Refusal, Timestamp};
 
-/// Separates Roster's MACs from whatever else the same key may ever sign.
+/// Prefix of the signed message, which separates Roster's MACs from other uses of the same key.
 const PURPOSE: &str = "roster/invitation/v1";
-/// The token's version.
+/// The version of the token format.
 const VERSION: &str = "v1";
-/// No well-formed token is longer: version, key id, two ids, two numbers, MAC and six dots.
+/// Length of the longest token in bytes: version, key id, two ids, two numbers, MAC and six dots.
 const TOKEN_BYTES_MAX: usize = 2 + KeyId::BYTES_MAX + 30 + 30 + 10 + 12 + 43 + 6;
 
-/// What a link is bound to. The invitation's id is derived from the address, and a generation has one role
-/// and one expiry, so that is everything.
+/// The content of a link, which its MAC covers.
+///
+/// The invitation's id is derived from the address, and each generation has one role and one expiry. So the MAC binds
+/// the link to the address, the role and the expiry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Link {
-    /// In which organization.
+    /// The organization.
     pub organization: OrganizationId,
-    /// Which invitation.
+    /// The invitation.
     pub invitation: InvitationId,
-    /// Which of its mails.
+    /// The generation of the mail that contains the link.
     pub generation: Generation,
-    /// When that mail's offer ends.
+    /// When the invitation of this generation expires.
     pub expires_at: Timestamp,
 }
 
 impl Link {
-    /// The bytes that the MAC is made over: every part with its length before it (2 bytes, big-endian), so
-    /// that no two links share them.
+    /// The bytes that the MAC covers.
+    ///
+    /// The length of each part (2 bytes, big-endian) precedes the part, so that two different links never have the same
+    /// bytes.
     #[must_use]
     pub fn message(&self) -> Vec<u8> {
         let generation = self.generation.0.to_string();
@@ -46,28 +50,28 @@ impl Link {
     }
 }
 
-/// Names the key that made a MAC: 1 to 32 ASCII letters, digits, `-` or `_`.
+/// The id of the key that made a MAC: 1 to 32 ASCII letters, digits, `-` or `_`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct KeyId(String);
 
 impl KeyId {
     const BYTES_MAX: usize = 32;
 
-    /// Parses the exact form.
+    /// Parses an id in its exact form.
     pub fn parse(text: &str) -> Result<Self, InvalidToken> {
         let fits = (1..=Self::BYTES_MAX).contains(&text.len());
         let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
         if fits && plain { Ok(Self(text.to_owned())) } else { Err(InvalidToken) }
     }
 
-    /// As the token writes it.
+    /// The text of the id in the token.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// HMAC-SHA-256 over [`Link::message`], all 32 bytes. A secret: who has it can open the link.
+/// HMAC-SHA-256 over [`Link::message`], all 32 bytes. It is secret, since it makes the link valid.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mac(pub [u8; 32]);
 
@@ -77,21 +81,22 @@ impl fmt::Debug for Mac {
     }
 }
 
-/// A link with its proof, as it stands behind the `#` in a mail:
-/// `v1.<key>.<organization>.<invitation>.<generation>.<expires_at>.<MAC>`.
+/// A link with its MAC, as a mail contains it after the `#`.
+///
+/// Its text is `v1.<key>.<organization>.<invitation>.<generation>.<expires_at>.<MAC>`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
-    /// The key that the MAC claims to be made with.
+    /// The key that made the MAC, if the token is genuine.
     pub key: KeyId,
-    /// What the token claims.
+    /// The link, unverified.
     pub link: Link,
-    /// The proof; whether it is one is not known before it was verified.
+    /// The MAC, unverified.
     pub mac: Mac,
 }
 
-/// The text is no token: cut, forged or foreign. There is one answer for all.
+/// The text is not a genuine token: it is truncated, forged or something else. All causes give the same error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the link is not one that Roster made")]
+#[error("Roster did not create this link")]
 pub struct InvalidToken;
 
 impl From<InvalidToken> for Refusal {
@@ -101,7 +106,7 @@ impl From<InvalidToken> for Refusal {
 }
 
 impl Token {
-    /// Parses the one text that [`Token::reveal`] gives; says nothing about the MAC.
+    /// Parses exactly the text that [`Token::reveal`] returns, without verifying the MAC.
     pub fn parse(text: &str) -> Result<Self, InvalidToken> {
         if text.len() > TOKEN_BYTES_MAX {
             return Err(InvalidToken);
@@ -125,11 +130,11 @@ impl Token {
                 .and_then(|bytes| bytes.try_into().ok())
                 .ok_or(InvalidToken)?),
         };
-        // One token, one text: no sign, no leading zero, nothing behind.
+        // Each token has exactly one text: no sign, no leading zero, nothing after the MAC.
         if token.reveal() == text { Ok(token) } else { Err(InvalidToken) }
     }
 
-    /// The token as text: a secret, for the mail and nothing else.
+    /// The text of the token. It is secret, and belongs only in the mail.
     #[must_use]
     pub fn reveal(&self) -> String {
         let Link { organization, invitation, generation, expires_at } = &self.link;
@@ -180,14 +185,14 @@ mod tests {
     }
 
     #[test]
-    fn a_token_reads_back() {
+    fn parses_the_text_of_a_token() {
         let text = token().reveal();
         assert!(text.starts_with("v1.k1.org_"), "{text}");
         assert_eq!(Token::parse(&text), Ok(token()));
     }
 
     #[test]
-    fn the_longest_token_fits() {
+    fn parses_the_longest_token() {
         let mut longest = token();
         longest.key = KeyId::parse(&"k".repeat(32)).unwrap();
         longest.link.generation = Generation(u32::MAX);
@@ -197,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_one_text_is_a_token() {
+    fn rejects_every_other_text() {
         let text = token().reveal();
         for wrong in [
             String::new(),
@@ -226,7 +231,7 @@ mod tests {
     fn debug_shows_no_secret() {
         let shown = format!("{:?} {:?}", token(), token().mac);
         assert!(!shown.contains("251") && !shown.contains("-_v7"), "{shown}");
-        // What is no secret is there to be read.
+        // The link is not secret.
         assert!(shown.starts_with("Token { link: Link {") && shown.ends_with("Mac(..)"), "{shown}");
     }
 
@@ -237,7 +242,7 @@ mod tests {
         }
 
         #[test]
-        fn two_links_never_share_a_message(one in 0u32.., two in 0u32.., at in 0i64..1_000_000) {
+        fn different_links_have_different_messages(one in 0u32.., two in 0u32.., at in 0i64..1_000_000) {
             let link = |generation, expires_at| Link {
                 generation: Generation(generation),
                 expires_at: Timestamp::from_unix(expires_at),

@@ -1,16 +1,16 @@
-//! List: what a member may see of their organization.
+//! List: shows an organization to its members.
 
 use crate::{
     Action, Decision, ItemKey, Member, Organization, OrganizationId, Policy, Refusal, Role, Snapshot,
     Timestamp, UserId,
 };
 
-/// Whether the caller is in the organization, before anything of it is listed; answers their membership.
+/// Returns the caller's membership, or refuses if the caller is not a member of the organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
-    /// Who.
+    /// The caller.
     pub caller: UserId,
-    /// Where.
+    /// The organization.
     pub organization: OrganizationId,
 }
 
@@ -28,12 +28,12 @@ impl Action for Membership {
     }
 }
 
-/// The organization, and the caller's role in it.
+/// Returns the organization and the caller's role in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShowOrganization {
-    /// Who.
+    /// The caller.
     pub caller: UserId,
-    /// Which.
+    /// The organization.
     pub organization: OrganizationId,
 }
 

@@ -1,4 +1,4 @@
-//! Members.
+//! Members of organizations.
 
 use crate::{
     Change, EmailAddress, InvitationId, OrganizationId, Permission, Refusal, Role, Timestamp, UserId,
@@ -8,24 +8,26 @@ use crate::{
 /// A user who belongs to an organization.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Member {
-    /// Where.
+    /// The organization.
     pub organization: OrganizationId,
-    /// Who.
+    /// The user.
     pub user: UserId,
-    /// What they may do.
+    /// The member's role.
     pub role: Role,
-    /// The verified address they joined with.
+    /// The verified address with which the user joined.
     pub email: EmailAddress,
-    /// The accepted invitation that they hold their seat by.
+    /// The accepted invitation through which the user joined. It holds the member's seat.
     pub invitation: InvitationId,
-    /// When they joined.
+    /// When the user joined.
     pub joined_at: Timestamp,
-    /// The addresses that were mailed in their name within the hour.
+    /// Counts the mails of invitations that the member sent or resent in the current window of one hour.
     pub mailed: Option<WindowCounter>,
 }
 
 impl Member {
-    /// The change that asserts the permission, if the member's role has it: so what is relied on is guarded.
+    /// Returns the condition check that asserts the permission, or refuses if the member's role does not have it.
+    ///
+    /// The check belongs to the changes of the decision, so that the commit guards the permission.
     pub(crate) fn require(&self, permission: Permission) -> Result<Change, Refusal> {
         if self.role.may(permission) {
             Ok(Change::may(&self.organization, &self.user, permission))

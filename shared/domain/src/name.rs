@@ -1,17 +1,18 @@
-//! Organization names, fit to be shown in mail.
+//! Organization names that are safe to show in mails (rule: names).
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The contract's limit, in characters.
+/// Length of the longest name in characters, as in the contract.
 const CHARACTERS_MAX: usize = 60;
 
-/// What makes a name a link or an address in a mail client.
+/// Texts that mail clients turn into links or addresses.
 const LINK_PARTS: [&str; 4] = ["://", "@", "/", "www."];
 
-/// The name of an organization: 1 to 60 characters, no control, bidirectional or line-break characters,
-/// nothing that makes a link; spaces around it are not part of it.
+/// The name of an organization: 1 to 60 characters, without surrounding spaces.
+///
+/// It contains no control, bidirectional, invisible or line-break characters, and nothing that makes a link.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct OrganizationName(String);
@@ -19,22 +20,22 @@ pub struct OrganizationName(String);
 /// Why a text cannot be an organization's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidName {
-    /// Nothing but white space.
+    /// Empty, or only white space.
     #[error("the name is empty")]
     Empty,
     /// More than 60 characters.
     #[error("the name is longer than {CHARACTERS_MAX} characters")]
     TooLong,
     /// A control, line-break, bidirectional or invisible formatting character.
-    #[error("the name holds a control, line-break or text-direction character")]
+    #[error("the name contains a control, line-break, text-direction or invisible character")]
     Unprintable,
     /// `://`, `@`, `/` or `www.`.
-    #[error("the name holds `://`, `@`, `/` or `www.`, which mail clients turn into links")]
+    #[error("the name contains `://`, `@`, `/` or `www.`, which mail clients turn into links")]
     Link,
 }
 
 impl OrganizationName {
-    /// Parses `text`.
+    /// Validates `text` and removes the spaces around it.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         if text.chars().any(is_unprintable) {
             return Err(InvalidName::Unprintable);
@@ -60,8 +61,10 @@ impl OrganizationName {
     }
 }
 
-/// Control characters, line and paragraph separators, and the characters that steer text direction or are
-/// not seen (Unicode's `Bidi_Control`, zero-width and tag characters); joiners stay, since scripts need them.
+/// Returns whether `character` is a control character, a separator of lines or paragraphs, or invisible.
+///
+/// Invisible are Unicode's `Bidi_Control` characters, which change the text direction, and zero-width and tag
+/// characters. Joiners are allowed, since some scripts need them.
 fn is_unprintable(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -97,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_people_give_are_accepted() {
+    fn accepts_common_names() {
         for text in [
             "A",
             "Acme",
@@ -114,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_has_two_sides_and_counts_characters() {
+    fn accepts_1_to_60_characters() {
         assert!(OrganizationName::parse(&"ü".repeat(60)).is_ok());
         assert_eq!(OrganizationName::parse(&"ü".repeat(61)), Err(InvalidName::TooLong));
         assert_eq!(OrganizationName::parse(""), Err(InvalidName::Empty));
@@ -122,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_a_link_is_refused() {
+    fn rejects_names_that_make_a_link() {
         for text in
             ["see https://x.example", "a/b", "me@x.example", "www.x.example", "WWW.x.example", "x ://"]
         {
@@ -131,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_is_refused() {
+    fn rejects_control_and_invisible_characters() {
         for text in [
             "a\r\nb",
             "a\tb",

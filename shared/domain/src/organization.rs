@@ -2,7 +2,7 @@
 
 use crate::{OrganizationId, OrganizationName, Refusal, Timestamp, WindowCounter};
 
-/// A tenant of the product.
+/// An organization: a tenant of the product.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Organization {
     /// Its id.
@@ -11,33 +11,33 @@ pub struct Organization {
     pub name: OrganizationName,
     /// Its seats.
     pub seats: Seats,
-    /// How many of its members are owners; at least one.
+    /// How many of its members are owners; at least one (rule: last owner).
     pub owners: u32,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// The addresses that were invited within the day.
+    /// Counts the addresses that were invited in the current window of 24 hours.
     pub invited: Option<WindowCounter>,
 }
 
 impl Organization {
-    /// Refuses to let the last owner go, where the number of owners changes by `owners`.
-    pub(crate) fn keeps_an_owner(&self, owners: i32) -> Result<(), Refusal> {
-        let remain = self.owners.checked_add_signed(owners).is_some_and(|remain| remain > 0);
-        if owners >= 0 || remain { Ok(()) } else { Err(Refusal::LastOwner) }
+    /// Refuses if a change of the number of owners by `owners` would leave no owner (rule: last owner).
+    pub(crate) fn ensure_owner_remains(&self, owners: i32) -> Result<(), Refusal> {
+        let remains = self.owners.checked_add_signed(owners).is_some_and(|left| left > 0);
+        if owners >= 0 || remains { Ok(()) } else { Err(Refusal::LastOwner) }
     }
 }
 
-/// Seats, counted down: what members and pending invitations have not taken is free.
+/// The seats of an organization. Members and pending invitations take seats; the others are free (rule: seats).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Seats {
-    /// All of them.
+    /// All seats.
     pub total: u32,
-    /// Those that nobody holds.
+    /// The seats that no member and no pending invitation holds.
     pub free: u32,
 }
 
 impl Seats {
-    /// Those held by members and pending invitations.
+    /// The seats that members and pending invitations hold.
     #[must_use]
     pub fn taken(self) -> u32 {
         self.total.saturating_sub(self.free)
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_free_is_taken() {
+    fn taken_is_total_minus_free_but_never_negative() {
         assert_eq!(Seats { total: 10, free: 3 }.taken(), 7);
         assert_eq!(Seats { total: 3, free: 10 }.taken(), 0);
     }

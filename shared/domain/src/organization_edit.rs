@@ -5,20 +5,20 @@ use crate::{
     Refusal, Role, Snapshot, Timestamp, UserId,
 };
 
-/// An owner renames the organization. Setting the current name changes nothing.
+/// Renames the organization. Only owners may do this. Setting the current name changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrganizationEdit {
-    /// Who.
+    /// The user who renames the organization.
     pub caller: UserId,
-    /// Which.
+    /// The organization.
     pub organization: OrganizationId,
-    /// The name it gets.
+    /// The new name.
     pub name: OrganizationName,
 }
 
 impl Action for OrganizationEdit {
     const NAME: &'static str = "organization-edit";
-    /// The organization, and the caller's role in it.
+    /// The caller's role, and the organization with its new name.
     type Answer = (Role, Organization);
     type Refusal = Refusal;
 
@@ -60,17 +60,17 @@ mod tests {
     }
 
     #[test]
-    fn refusals_come_in_the_order_of_the_contract() {
-        let stranger = given().caller_is_a_stranger();
-        assert_eq!(stranger.renaming("Acme Inc"), Err(Refusal::NoSuchOrganization));
+    fn refuses_in_the_order_of_the_contract() {
+        let not_a_member = given().caller_is_no_member();
+        assert_eq!(not_a_member.renaming("Acme Inc"), Err(Refusal::NoSuchOrganization));
         let member = given().caller_is(Role::Member);
         let refused = Err(Refusal::NotPermitted(Permission::EditOrganization));
         assert_eq!(member.renaming("Acme Inc"), refused);
-        assert_eq!(member.renaming("Acme"), refused, "not even to what it is called");
+        assert_eq!(member.renaming("Acme"), refused, "also if the name stays the same");
     }
 
     #[test]
-    fn an_owner_renames_it_and_the_commit_asserts_their_role() {
+    fn renames_the_organization_and_asserts_the_owners_permission() {
         let decision = given().renaming("Acme Inc").unwrap();
         let (role, organization) = &decision.answer;
         let before = given().organization.unwrap();
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn renaming_it_to_what_it_is_called_changes_nothing() {
+    fn setting_the_current_name_changes_nothing() {
         assert!(given().renaming("Acme").unwrap().changes.is_empty());
     }
 }

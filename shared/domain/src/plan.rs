@@ -10,97 +10,99 @@ use crate::{
     OrganizationName, Permission, Record, Revision, Role, Status, Timestamp, UserId,
 };
 
-/// One transaction takes no more items (the limit of DynamoDB's `TransactWriteItems`).
+/// The most items of one transaction: the limit of DynamoDB's `TransactWriteItems`.
 pub const CHANGES_MAX: usize = 100;
 
-/// One item, what must hold of it, and what becomes of it.
+/// A change of one item: guards that must hold for the item, and one effect on it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct Change {
-    /// Which item.
+    /// The item.
     pub item: ItemKey,
-    /// All of them must hold of the item as it was before the transaction.
+    /// The guards. All of them must hold for the item as it was before the transaction.
     pub guards: Vec<Guard>,
-    /// What becomes of it.
+    /// The effect on the item.
     pub effect: Effect,
 }
 
-/// What must hold of a stored item. Of a missing item only [`Guard::Absent`], [`Guard::RoomForMail`] and
-/// [`Guard::NoResponseAt`] hold.
+/// A condition on a stored item.
+///
+/// For a missing item only [`Guard::Absent`], [`Guard::RoomForMail`] and [`Guard::NoResponseAt`] hold.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Guard {
-    /// There is no such item.
+    /// The item does not exist.
     Absent,
-    /// There is such an item.
+    /// The item exists.
     Exists,
     /// The member's role has this permission.
     May(Permission),
     /// The member has this role.
     Role(Role),
-    /// The member holds their seat by this invitation.
+    /// The member joined through this invitation.
     JoinedBy(InvitationId),
-    /// At least so many of the organization's seats are free.
+    /// At least this many of the organization's seats are free.
     SeatsFree(u32),
-    /// The organization has at least so many owners.
+    /// The organization has at least this many owners.
     Owners(u32),
-    /// The organization's or the member's window counter is as it was read, and has room.
+    /// The window counter of the organization or the member satisfies the guard of this update, as
+    /// [`CounterUpdate::holds`] defines it.
     Counter(CounterUpdate),
-    /// The invitation's record was written so often.
+    /// The invitation's record has this revision.
     Revision(Revision),
-    /// The invitation's stored status is this; the time does not matter.
+    /// The invitation has this stored status. The expiry is not compared.
     Status(Status),
-    /// The invitation ends then.
+    /// The invitation expires at this time.
     ExpiresAt(Timestamp),
-    /// The mail is counted to the recipient's day already, or fewer than `limit` are. Holds of a day that does not exist.
+    /// The recipient's day already contains the mail, or fewer than `limit` mails.
     RoomForMail {
-        /// Which mail.
+        /// The mail.
         mail: MailId,
-        /// How many a day may have.
+        /// The most mails in one day.
         limit: u32,
     },
-    /// No response is stored that is still good at this moment. Holds where there is none.
+    /// No response is stored that is valid at this time.
     NoResponseAt(Timestamp),
 }
 
-/// What becomes of an item.
+/// The effect of a change on its item.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Effect {
-    /// Nothing: its guards are asserted.
+    /// None: the change only asserts its guards.
     Check,
-    /// It is this record from now on.
+    /// The item is replaced by this record.
     Put(Box<Record>),
-    /// It is deleted.
+    /// The item is deleted.
     Delete,
-    /// One of its attributes is set.
+    /// One attribute of the item is set.
     Set(Field),
-    /// The organization's counters move.
+    /// The organization's counters change.
     Count {
-        /// Seats given back, or taken if negative.
+        /// Seats that are given back; taken if negative.
         seats_free: i32,
-        /// Owners who come, or go if negative.
+        /// Owners who are added; removed if negative.
         owners: i32,
-        /// Invitees counted to the organization's day.
+        /// The update of the organization's counter of invitees.
         invited: Option<CounterUpdate>,
     },
-    /// Mails are counted to the sender's hour.
+    /// The sender's counter of mails is updated.
     CountMails(CounterUpdate),
-    /// The accepted invitation of a member who goes is closed.
+    /// The accepted invitation of a removed member is closed.
     CloseAsRemoved {
-        /// When.
+        /// When it is closed.
         at: Timestamp,
         /// When the record may be deleted.
         purge_at: Timestamp,
     },
-    /// The mail is counted to the recipient's day.
+    /// The mail is added to the recipient's day.
     AddMail {
-        /// Which mail.
+        /// The mail.
         mail: MailId,
-        /// When the day's count may be deleted.
+        /// When the recipient's day may be deleted.
         purge_at: Timestamp,
     },
 }
 
-/// An attribute that is set by itself, and what it is set to; serialized as it is stored: name, then value.
+/// An attribute that an effect sets, with its new value. It serializes as it is stored: the name, then the value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Field {
@@ -111,7 +113,7 @@ pub enum Field {
 }
 
 impl Field {
-    /// Sets it in `record`; a record of a kind that has no such attribute stays as it is.
+    /// Sets the attribute in `record`. A record without such an attribute stays unchanged.
     pub fn set_in(&self, record: &mut Record) {
         match (self, record) {
             (Self::Role(role), Record::Member(member)) => member.role = *role,
@@ -121,40 +123,41 @@ impl Field {
     }
 }
 
-/// Up to 100 changes of different items, made together or not at all.
+/// Up to 100 changes of different items, committed together or not at all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct Plan {
     changes: Vec<Change>,
 }
 
-/// These changes are not one transaction. An action that plans them is wrong.
+/// The changes cannot be one transaction. This is a bug in the action that makes them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// Only one of them can become of the item.
+    /// Two changes of this item have an effect.
     #[error("two effects on one item: {0:?}")]
     TwoEffects(ItemKey),
-    /// More than [`CHANGES_MAX`].
+    /// The changes have more than [`CHANGES_MAX`] items.
     #[error("{0} items are too many for one transaction")]
     TooManyItems(usize),
 }
 
-/// The guards of a plan did not hold, and nothing was changed: the places of their changes in the plan.
+/// Guards of a plan failed, and nothing was changed. Contains the positions of the changes with failed guards.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the guards of the changes {0:?} do not hold")]
+#[error("the guards of the changes at positions {0:?} do not hold")]
 pub struct GuardFailed(pub Vec<usize>);
 
 impl Plan {
-    /// The changes as one transaction, which takes one action per item: the guards of changes of one item are all
-    /// asserted, and at most one of these changes may have an effect.
+    /// Makes the changes one transaction, with one change per item.
+    ///
+    /// Changes of the same item are merged: all their guards are kept, and at most one of them may have an effect.
     pub fn new(changes: impl IntoIterator<Item = Change>) -> Result<Self, PlanError> {
         let mut merged: Vec<Change> = Vec::new();
-        let mut places: HashMap<ItemKey, usize> = HashMap::new();
+        let mut positions: HashMap<ItemKey, usize> = HashMap::new();
         for change in changes {
-            if let Some(place) = places.get(&change.item) {
-                merged[*place].merge(change)?;
+            if let Some(position) = positions.get(&change.item) {
+                merged[*position].merge(change)?;
             } else {
-                places.insert(change.item.clone(), merged.len());
+                positions.insert(change.item.clone(), merged.len());
                 merged.push(change);
             }
         }
@@ -164,19 +167,20 @@ impl Plan {
         Ok(Self { changes: merged })
     }
 
-    /// The changes, in a fixed order: cancellation reasons are reported by position.
+    /// The changes in a fixed order, since DynamoDB reports failed guards by position.
     pub fn changes(&self) -> &[Change] {
         &self.changes
     }
 
-    /// Whether it would write anything. A plan of bare checks has nothing to commit: the snapshot that it was decided on
-    /// vouches for them.
+    /// Returns whether the plan writes anything.
+    ///
+    /// A plan of checks only is not committed: its guards are true as of the snapshot.
     #[must_use]
     pub fn writes(&self) -> bool {
         self.changes.iter().any(|change| change.effect != Effect::Check)
     }
 
-    /// The records that it writes whole.
+    /// The records that the plan puts.
     pub fn puts(&self) -> impl Iterator<Item = &Record> {
         self.changes.iter().filter_map(|change| match &change.effect {
             Effect::Put(record) => Some(&**record),
@@ -209,29 +213,30 @@ impl Change {
         Ok(())
     }
 
-    /// The organization comes into being.
+    /// Creates the organization.
     pub fn create(organization: Organization) -> Self {
         Self::put(Record::Organization(organization), Guard::Absent)
     }
 
-    /// The organization is called `name`.
+    /// Renames the organization.
     pub fn rename(organization: &OrganizationId, name: OrganizationName) -> Self {
         let item = ItemKey::organization(organization);
         Self::new(item, [Guard::Exists], Effect::Set(Field::Name(name)))
     }
 
-    /// Seats are given back, or taken, and owners come or go. As many seats must be free as are taken, and where an owner
-    /// goes another one must stay.
+    /// Changes the number of free seats and of owners.
+    ///
+    /// Taking seats asserts that enough seats are free. Removing an owner asserts that another owner remains.
     pub fn count(organization: &OrganizationId, seats_free: i32, owners: i32) -> Self {
-        Self::counting(organization, seats_free, owners, None)
+        Self::update_counters(organization, seats_free, owners, None)
     }
 
-    /// Seats are taken for invitees, who are counted to the organization's day if that is limited.
+    /// Takes seats for invitees, and updates the organization's counter of invitees if they are limited.
     pub fn take_seats(organization: &OrganizationId, seats: u32, invited: Option<CounterUpdate>) -> Self {
-        Self::counting(organization, -seats.cast_signed(), 0, invited)
+        Self::update_counters(organization, -seats.cast_signed(), 0, invited)
     }
 
-    fn counting(
+    fn update_counters(
         organization: &OrganizationId,
         seats_free: i32,
         owners: i32,
@@ -243,74 +248,75 @@ impl Change {
             (owners < 0).then(|| Guard::Owners(owners.unsigned_abs() + 1)),
             invited.map(Guard::Counter),
         ];
-        let moves = seats_free != 0 || owners != 0 || invited.is_some();
-        // DynamoDB takes no update that does nothing.
-        let effect = if moves { Effect::Count { seats_free, owners, invited } } else { Effect::Check };
+        let has_effect = seats_free != 0 || owners != 0 || invited.is_some();
+        // `TransactWriteItems` rejects an update without an update expression.
+        let effect = if has_effect { Effect::Count { seats_free, owners, invited } } else { Effect::Check };
         Self::new(ItemKey::organization(organization), guards.into_iter().flatten(), effect)
     }
 
-    /// A user who is no member becomes one.
+    /// Adds a member, and asserts that the user is not a member yet.
     pub fn join(member: Member) -> Self {
         Self::put(Record::Member(member), Guard::Absent)
     }
 
-    /// The member's role has the permission.
+    /// Asserts that the member's role has the permission.
     pub fn may(organization: &OrganizationId, user: &UserId, permission: Permission) -> Self {
         Self::new(ItemKey::member(organization, user), [Guard::May(permission)], Effect::Check)
     }
 
-    /// Mails are counted to the hour of a member.
+    /// Updates the member's counter of mails.
     pub fn count_mails(organization: &OrganizationId, user: &UserId, mailed: CounterUpdate) -> Self {
         let guards = [Guard::Exists, Guard::Counter(mailed)];
         Self::new(ItemKey::member(organization, user), guards, Effect::CountMails(mailed))
     }
 
-    /// The member has another role.
+    /// Sets the member's role, and asserts that it is unchanged until then.
     pub fn set_role(member: &Member, role: Role) -> Self {
         let item = ItemKey::member(&member.organization, &member.user);
         Self::new(item, [Guard::Role(member.role)], Effect::Set(Field::Role(role)))
     }
 
-    /// The member is deleted, if role and invitation are unchanged.
+    /// Deletes the member, and asserts that role and invitation are unchanged until then.
     pub fn leave(member: &Member) -> Self {
         let item = ItemKey::member(&member.organization, &member.user);
         let guards = [Guard::Role(member.role), Guard::JoinedBy(member.invitation.clone())];
         Self::new(item, guards, Effect::Delete)
     }
 
-    /// The invitation is written. What is stored must have the revision before this one's, or be absent if this is the
-    /// first.
+    /// Writes the invitation (invariant: optimistic locking).
+    ///
+    /// Asserts that the stored record has the previous revision, or that there is no record before the first revision.
     pub fn write(invitation: Invitation) -> Self {
         let guard = invitation.revision.previous().map_or(Guard::Absent, Guard::Revision);
         Self::put(Record::Invitation(invitation), guard)
     }
 
-    /// The address is invited already: its invitation is pending, and ends then.
+    /// Asserts that the invitation is still pending with the same expiry.
     pub fn still_pending(invitation: &Invitation) -> Self {
         let item = ItemKey::invitation(&invitation.organization, &invitation.id);
         let guards = [Guard::Status(Status::Pending), Guard::ExpiresAt(invitation.expires_at)];
         Self::new(item, guards, Effect::Check)
     }
 
-    /// The address is a member's: its invitation is accepted.
+    /// Asserts that the invitation is still accepted.
     pub fn still_accepted(invitation: &Invitation) -> Self {
         let item = ItemKey::invitation(&invitation.organization, &invitation.id);
         Self::new(item, [Guard::Status(Status::Accepted)], Effect::Check)
     }
 
-    /// The accepted invitation of a member who goes is closed.
+    /// Closes the accepted invitation of a removed member.
     pub fn close_as_removed(member: &Member, at: Timestamp, purge_at: Timestamp) -> Self {
         let item = ItemKey::invitation(&member.organization, &member.invitation);
         Self::new(item, [Guard::Status(Status::Accepted)], Effect::CloseAsRemoved { at, purge_at })
     }
 
-    /// The mail is counted to its recipient's day, once, if that has room for it.
+    /// Adds the mail to its recipient's day, and asserts that the day has room. A mail counts once.
     pub fn add_mail(item: ItemKey, mail: MailId, limit: u32, purge_at: Timestamp) -> Self {
         let guard = Guard::RoomForMail { mail: mail.clone(), limit };
         Self::new(item, [guard], Effect::AddMail { mail, purge_at })
     }
 
-    /// The response is stored, where none is that is still good at `now`.
+    /// Stores the response, and asserts that no stored response is valid at `now`.
     pub fn store_response(response: StoredResponse, now: Timestamp) -> Self {
         Self::put(Record::Response(response), Guard::NoResponseAt(now))
     }
@@ -326,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn guards_of_one_item_are_all_asserted_beside_its_one_effect() {
+    fn merging_changes_of_one_item_keeps_all_guards_and_the_effect() {
         let set = || Change::set_role(&member("ada", Role::Owner), Role::Member);
         for changes in [[may(Permission::EditRoles), set()], [set(), may(Permission::EditRoles)]] {
             let plan = Plan::new(changes).unwrap();
@@ -338,7 +344,7 @@ mod tests {
         }
         let invite = |role| may(Permission::Invite(role));
         let checks = Plan::new([invite(Role::Member), invite(Role::Owner), invite(Role::Member)]).unwrap();
-        assert_eq!(checks.changes()[0].guards.len(), 2, "no guard is lost, and none asserted twice");
+        assert_eq!(checks.changes()[0].guards.len(), 2, "each different guard is kept once");
         assert!(!checks.writes());
     }
 
@@ -350,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_has_room_for_a_hundred_items() {
+    fn a_plan_has_at_most_100_items() {
         let changes = |count: usize| {
             let names = (0..count).map(|number| user(&format!("p{number}")));
             Plan::new(names.map(|user| Change::may(&acme(), &user, Permission::EditRoles)))
@@ -360,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn taking_asserts_that_there_is_enough() {
+    fn taking_asserts_that_enough_seats_and_owners_are_left() {
         let guards = |seats, owners| Change::count(&acme(), seats, owners).guards;
         assert_eq!(guards(1, 1), [Guard::Exists]);
         assert_eq!(guards(-2, 0), [Guard::Exists, Guard::SeatsFree(2)]);

@@ -1,19 +1,19 @@
-//! What a deployment may configure.
+//! The configuration of a deployment.
 
 use std::time::Duration;
 
 use crate::Limits;
 
-/// The numbers behind the rules.
+/// The configurable numbers of the rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// Seats of an organization made from now on; 1,000 by default.
+    /// Seats of a newly created organization; 1,000 by default.
     pub seats: u32,
     /// How long an invitation can be accepted; 48 hours by default.
     pub lifetime: Duration,
     /// How long the record of a closed invitation is kept; 30 days by default.
     pub retention: Duration,
-    /// How much may be invited and mailed; `None`: as much as anybody likes, for development.
+    /// Limits on invitees and mails. `None` switches them off, for development.
     pub limits: Option<Limits>,
 }
 

@@ -1,22 +1,22 @@
-//! Preview: shows the invitation of a link. Changes nothing, and takes no sign-in.
+//! Preview: shows the invitation of a link. It changes nothing and needs no sign-in.
 
 use crate::{
     Action, Decision, Invitation, ItemKey, Link, Organization, Policy, Refusal, Snapshot, Timestamp,
 };
 
-/// The invitation of a link is shown.
+/// Shows the invitation of a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preview {
-    /// The link, whose MAC was verified.
+    /// The link. Its MAC is already verified.
     pub link: Link,
 }
 
 /// An invitation and its organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Previewed {
-    /// Where.
+    /// The organization.
     pub organization: Organization,
-    /// Which.
+    /// The invitation.
     pub invitation: Invitation,
 }
 

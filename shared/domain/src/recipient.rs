@@ -1,25 +1,26 @@
-//! Recipients: the readers of addresses, over all organizations.
+//! Recipients of mail. Their mails are counted over all organizations.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use crate::hash::{digest, encoded, stored_text};
+use crate::hash::{base32, digest, stored_text};
 use crate::{EmailAddress, Link, Timestamp};
 
-/// Bytes of the hash that are kept: as many as of an invitation's id.
+/// Length of the stored hash in bytes, as for the id of an invitation.
 const HASH_BYTES: usize = 16;
-/// A day's count is kept for so long after the day began.
-const KEPT: Duration = Duration::from_hours(2 * 24);
+/// How long a recipient's day is kept after its start.
+const RETENTION: Duration = Duration::from_hours(2 * 24);
 
-/// One reader of mail: a hash of the address without its plus tag, since `ada+1@` and `ada+2@` are read by the same
-/// person.
+/// A recipient of mail: a hash of the address without its plus tag.
+///
+/// Mails to `ada+1@` and `ada+2@` reach the same mailbox, so they count together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Recipient(String);
 stored_text!(Recipient);
 
 impl Recipient {
-    /// Whoever reads `address`.
+    /// The recipient of mails to `address`.
     #[must_use]
     pub fn of(address: &EmailAddress) -> Self {
         let (local, domain) = address.as_str().rsplit_once('@').unwrap_or_default();
@@ -27,34 +28,34 @@ impl Recipient {
             Some((name, _)) if !name.is_empty() => name,
             _ => local,
         };
-        Self(encoded("", &digest([untagged, domain])[..HASH_BYTES]))
+        Self(base32("", &digest([untagged, domain])[..HASH_BYTES]))
     }
 }
 
-/// A day in UTC; shown as in `2026-11-24`.
+/// A day in UTC. `Display` writes it as in `2026-11-24`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Day(Timestamp);
 
 impl Day {
     const SECONDS: i64 = 24 * 60 * 60;
 
-    /// The day in which `moment` is.
+    /// The day of a time.
     #[must_use]
     pub fn of(moment: Timestamp) -> Self {
         Self(Timestamp::from_unix(moment.unix() - moment.unix() % Self::SECONDS))
     }
 
-    /// The day that is stored like this, if it is one.
+    /// Parses a stored day; `None` if the text is not a day.
     #[must_use]
     pub fn stored(text: &str) -> Option<Self> {
         let day = format!("{text}T00:00:00Z").parse().ok().map(Self)?;
         (day.to_string() == text).then_some(day)
     }
 
-    /// When its count may be deleted.
+    /// When a recipient's record of this day may be deleted.
     #[must_use]
     pub fn purge_at(self) -> Timestamp {
-        self.0 + KEPT
+        self.0 + RETENTION
     }
 }
 
@@ -65,27 +66,27 @@ impl fmt::Display for Day {
     }
 }
 
-/// Names one mail: the invitation and its generation. A mail that is tried again counts once.
+/// Identifies one mail by invitation and generation. A retried mail has the same id, so it counts once.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MailId(String);
 stored_text!(MailId);
 
 impl MailId {
-    /// The mail that carries `link`.
+    /// The id of the mail that contains `link`.
     #[must_use]
     pub fn of(link: &Link) -> Self {
         Self(format!("{}.{}", link.invitation, link.generation.0))
     }
 }
 
-/// What a recipient is sent in a day, over all organizations.
+/// The mails of a recipient in one day, from all organizations.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RecipientDay {
-    /// Who.
+    /// The recipient.
     pub recipient: Recipient,
-    /// When.
+    /// The day.
     pub day: Day,
-    /// What.
+    /// The mails that were counted.
     pub mails: BTreeSet<MailId>,
 }
 
@@ -95,7 +96,7 @@ mod tests {
     use crate::testing::{HOUR, NOON, SECOND};
 
     #[test]
-    fn plus_tags_are_folded_and_nothing_else_is() {
+    fn removes_plus_tags_and_folds_nothing_else() {
         let of = |text: &str| Recipient::of(&EmailAddress::parse(text).unwrap());
         let ada = of("ada@x.example");
         for same in ["Ada@X.example", "ada+1@x.example", "ada+1+2@x.example", "ada+@x.example"] {
@@ -104,12 +105,16 @@ mod tests {
         for other in ["ad.a@x.example", "ada@y.example", "ada-1@x.example", "+ada@x.example", "+@x.example"] {
             assert_ne!(of(other), ada, "{other}");
         }
-        assert_ne!(of("+a@x.example"), of("+b@x.example"), "there is no name to fold to");
+        assert_ne!(
+            of("+a@x.example"),
+            of("+b@x.example"),
+            "without a name before the tag, nothing is folded"
+        );
         assert!(!format!("{ada:?}").contains("ada@"));
     }
 
     #[test]
-    fn a_day_begins_at_midnight_utc_and_reads_back() {
+    fn a_day_begins_at_midnight_utc_and_parses_from_its_text() {
         let midnight = NOON + 12 * HOUR;
         let day = |moment| Day::of(moment).to_string();
         assert_eq!((day(NOON), day(midnight)), ("2026-11-24".to_owned(), "2026-11-25".to_owned()));

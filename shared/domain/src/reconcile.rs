@@ -1,7 +1,7 @@
-//! Reconcile: what should have happened by now, and has not, is driven again.
+//! Reconcile: repairs an invitation if its expiry or its mail is overdue.
 //!
-//! It trusts nothing that was to happen by itself: a stream record may have been given up, a timer may never
-//! have fired. An invitation that waits too long says so itself, by `due_at`.
+//! The stream gives up on a record after too many failures, and a timer may never fire. So each pending invitation
+//! stores a time `due_at`, by which reconcile finds it (invariant: overdue work is found by date).
 
 use std::convert::Infallible;
 
@@ -11,26 +11,26 @@ use crate::{
     State, Timestamp, delivery, expire,
 };
 
-/// An invitation that was overdue a moment ago is looked after.
+/// Repairs one invitation that was overdue when the index was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reconcile {
-    /// Where.
+    /// The organization.
     pub organization: OrganizationId,
-    /// Which invitation.
+    /// The invitation.
     pub invitation: InvitationId,
 }
 
 /// What was overdue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReconcileOutcome {
-    /// Its expiry: it is closed, and its seat is given back.
+    /// The expiry: the invitation is closed, and its seat is given back.
     Expired,
-    /// Its mail: the record is written once more, so that the stream brings it to `mail` again.
-    Driven {
-        /// For how long the mail has been owed.
-        owed_seconds: u64,
+    /// The mail: the record is written again, so that the stream passes it to `mail` again.
+    Requeued {
+        /// How long the mail has been queued, in seconds.
+        queued_seconds: u64,
     },
-    /// Nothing: it was seen to in the meantime.
+    /// Nothing: the record changed in the meantime, or the expiry's timer still has time to close it.
     Nothing,
 }
 
@@ -56,20 +56,20 @@ impl Action for Reconcile {
             let changes = expire::close(invitation, policy, now);
             return Ok(Decision { changes, answer: ReconcileOutcome::Expired });
         }
-        // At the expiry itself it is the timer's turn first, also for one whose mail never went out.
+        // From the expiry on the timer has 5 minutes to close the invitation, even if the mail is still queued.
         if now >= invitation.expires_at {
             return Ok(Decision::unchanged(ReconcileOutcome::Nothing));
         }
         if invitation.mail.as_ref().is_some_and(|mail| mail.delivery == Delivery::Queued) {
-            let owed_seconds = delivery::owed_seconds(invitation, policy, now);
-            let changes = vec![Change::write(invitation.redriven(now))];
-            return Ok(Decision { changes, answer: ReconcileOutcome::Driven { owed_seconds } });
+            let queued_seconds = delivery::queued_seconds(invitation, policy, now);
+            let changes = vec![Change::write(invitation.requeued(now))];
+            return Ok(Decision { changes, answer: ReconcileOutcome::Requeued { queued_seconds } });
         }
         Ok(Decision::unchanged(ReconcileOutcome::Nothing))
     }
 }
 
-/// Whether somebody has to look at it by `now`.
+/// Returns whether the invitation is pending and its `due_at` is reached.
 #[must_use]
 pub fn is_overdue(invitation: &Invitation, now: Timestamp) -> bool {
     matches!(invitation.state, State::Pending { due_at } if now >= due_at)
@@ -88,7 +88,7 @@ mod tests {
             decision
         }
 
-        /// Pending, and to be looked at by `due_at`.
+        /// Makes the invitation pending with this `due_at`.
         fn due_at(mut self, due_at: Timestamp) -> Self {
             self.invitation.as_mut().unwrap().state = State::Pending { due_at };
             self
@@ -96,20 +96,20 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_that_waits_too_long_is_driven_again_and_looked_at_again_later() {
+    fn requeues_an_overdue_mail_with_a_later_due_at() {
         let queued = given().delivery(Delivery::Queued).due_at(NOON);
         let before = queued.invitation.clone().unwrap();
         let decision = queued.reconciling();
-        assert_eq!(decision.answer, ReconcileOutcome::Driven { owed_seconds: 47 * HOUR.as_secs() });
+        assert_eq!(decision.answer, ReconcileOutcome::Requeued { queued_seconds: 47 * HOUR.as_secs() });
         let after = written(&decision);
         assert_eq!(after.state, State::Pending { due_at: NOON + 600 * SECOND });
         assert_eq!(after.revision, Revision(before.revision.0 + 1));
         assert_eq!((after.link(), &after.mail), (before.link(), &before.mail));
-        assert_eq!(decision.changes.len(), 1, "no counter moves");
+        assert_eq!(decision.changes.len(), 1, "no counter changes");
     }
 
     #[test]
-    fn a_second_before_it_is_due_nothing_is() {
+    fn does_nothing_one_second_before_due_at() {
         let early = given().delivery(Delivery::Queued).due_at(NOON + SECOND);
         assert_eq!(early.reconciling(), Decision::unchanged(ReconcileOutcome::Nothing));
         let early = given().delivery(Delivery::Sent).expiring_at(NOON).due_at(NOON + SECOND);
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pending_one_long_past_its_expiry_is_closed_whatever_its_mail() {
+    fn closes_an_invitation_5_minutes_past_its_expiry_for_any_delivery() {
         for delivery in [Delivery::Queued, Delivery::Sent, Delivery::Bounced] {
             let mut late = given().delivery(delivery).expiring_at(NOON).due_at(NOON);
             late.now = NOON + EXPIRY_OVERDUE;
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn in_the_minutes_after_its_expiry_it_is_left_to_its_timer() {
+    fn does_nothing_in_the_first_5_minutes_after_the_expiry() {
         for seconds in [0, 299] {
             let mut queued = given().delivery(Delivery::Queued).expiring_at(NOON).due_at(NOON);
             queued.now = NOON + seconds * SECOND;
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_that_is_not_queued_is_not_driven() {
+    fn does_not_requeue_a_mail_that_is_not_queued() {
         for delivery in [Delivery::Sent, Delivery::Failed, Delivery::Delivered, Delivery::Bounced] {
             let done = given().delivery(delivery).expiring_at(NOON + SECOND).due_at(NOON);
             assert_eq!(done.reconciling(), Decision::unchanged(ReconcileOutcome::Nothing), "{delivery:?}");
@@ -148,16 +148,16 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_not_pending_needs_nothing() {
+    fn does_nothing_if_the_invitation_is_not_pending() {
         for status in Status::ALL.into_iter().filter(|status| *status != Status::Pending) {
-            let ended = given().expiring_at(NOON).status(status);
-            assert_eq!(ended.reconciling(), Decision::unchanged(ReconcileOutcome::Nothing), "{status}");
+            let not_pending = given().expiring_at(NOON).status(status);
+            assert_eq!(not_pending.reconciling(), Decision::unchanged(ReconcileOutcome::Nothing), "{status}");
         }
         assert_eq!(given().not_invited().reconciling(), Decision::unchanged(ReconcileOutcome::Nothing));
     }
 
     #[test]
-    fn after_it_nothing_is_overdue() {
+    fn the_written_record_is_not_overdue() {
         for (delivery, expires_at, now) in [
             (Delivery::Queued, NOON, NOON + EXPIRY_OVERDUE),
             (Delivery::Queued, NOON + SECOND, NOON),

@@ -1,25 +1,31 @@
-//! Why an action that a person asked for is not done.
+//! The reasons for which Roster refuses a user's action.
 
 use crate::{CooldownActive, LimitExceeded, Permission, Seats, Status};
 
-/// Every reason for which the rules say no. Where several apply, an action gives the first one in the contract's order:
-/// who is calling before what they call for, and whether they may before whether it can be done.
+/// Why an action is refused.
+///
+/// If several reasons apply, an action returns the first one in the contract's order. Actions of members check the
+/// membership, then that the target exists, then the permission, then the target's state, limits and seats. Accept and
+/// decline check the link, then the caller's address, then the invitation's state. Accept then checks that the caller
+/// is not a member yet, and the sender's permission.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The link is not one that Roster made.
-    #[error("the link is not one that Roster made")]
+    /// Roster did not create the link.
+    #[error("Roster did not create this link")]
     InvalidToken,
-    /// The link was genuine; a newer mail's link has replaced it, or its record is gone.
+    /// The link is genuine, but a newer mail's link has replaced it or its record is deleted.
     #[error("a newer link has replaced this one")]
     Superseded,
     /// The caller's address is not verified.
     #[error("the caller has no verified e-mail address")]
     EmailNotVerified,
-    /// Another address than the caller's was invited.
+    /// The invited address is not the caller's address.
     #[error("the invitation was sent to another address than the caller's")]
     EmailMismatch,
-    /// The organization does not exist, or the caller is not in it: a stranger must not learn which.
-    #[error("the organization does not exist, or the caller is not in it")]
+    /// The organization does not exist, or the caller is not a member.
+    ///
+    /// Both cases give the same refusal, so that a caller cannot find out which organizations exist.
+    #[error("the organization does not exist, or the caller is not a member")]
     NoSuchOrganization,
     /// The organization has no invitation with this id.
     #[error("the organization has no such invitation")]
@@ -30,19 +36,19 @@ pub enum Refusal {
     /// The caller's role does not have the permission.
     #[error("the caller may not {0}")]
     NotPermitted(Permission),
-    /// To a member: the invitation is not pending; its status is this.
+    /// The invitation has this status and is not pending. Returned to members.
     #[error("the invitation is {0}, not pending")]
     NotPending(Status),
-    /// To the invitee: the invitation is not pending; its status is this.
+    /// The invitation has this status and is not pending. Returned to the invitee.
     #[error("the invitation is {0}")]
     Gone(Status),
-    /// The caller is a member already, by another invitation.
-    #[error("the caller is a member already, through another invitation")]
+    /// The caller is already a member, through another invitation.
+    #[error("the caller is already a member, through another invitation")]
     AlreadyMember,
     /// The sender of the invitation may not grant its role now.
-    #[error("the sender of the invitation may not grant its role any more")]
+    #[error("the sender of the invitation may not grant its role now")]
     SenderLostAuthority,
-    /// The organization would have no owner.
+    /// The organization would have no owner (rule: last owner).
     #[error("the organization would have no owner left")]
     LastOwner,
     /// The organization or the sender would exceed a limit.
@@ -51,10 +57,10 @@ pub enum Refusal {
     /// The address was mailed too recently or too often.
     #[error(transparent)]
     CooldownActive(#[from] CooldownActive),
-    /// Of several addresses these were mailed too recently or too often, by their places in the request.
-    #[error("addresses are not mailed again yet")]
+    /// These addresses were mailed too recently or too often. Each has its index in the request.
+    #[error("some addresses cannot be mailed again yet")]
     AddressesTooSoon(Vec<(usize, CooldownActive)>),
-    /// Fewer seats are free than needed.
+    /// The organization has fewer free seats than the action needs.
     #[error("the organization has too few free seats")]
     SeatsExhausted(Seats),
 }

@@ -1,18 +1,18 @@
-//! Remove: an owner removes a member, or anybody leaves; an organization keeps at least one owner.
+//! Remove: an owner removes a member, or a member leaves. The last owner stays (rule: last owner).
 
 use crate::{
     Action, Change, Decision, ItemKey, OrganizationId, Permission, Policy, Refusal, Snapshot, Timestamp,
     UserId,
 };
 
-/// A member goes.
+/// Removes a member. Any member may remove themselves (rule: permissions).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remove {
-    /// Who removes them.
+    /// The user who removes the member.
     pub caller: UserId,
-    /// Where.
+    /// The organization.
     pub organization: OrganizationId,
-    /// Who goes: the caller too, if they leave; `None` if the caller named no valid user id.
+    /// The user to remove; the caller's own id to leave. `None` if the caller sent no valid user id.
     pub member: Option<UserId>,
 }
 
@@ -34,13 +34,13 @@ impl Action for Remove {
         let leaves = member.user == self.caller;
         let authority = if leaves { None } else { Some(remover.require(Permission::RemoveMembers)?) };
         let owners = -member.role.owners();
-        organization.keeps_an_owner(owners)?;
-        let goes = [
+        organization.ensure_owner_remains(owners)?;
+        let removal = [
             Change::leave(member),
             Change::close_as_removed(member, now, now + policy.retention),
             Change::count(&organization.id, 1, owners),
         ];
-        Ok(Decision { changes: authority.into_iter().chain(goes).collect(), answer: () })
+        Ok(Decision { changes: authority.into_iter().chain(removal).collect(), answer: () })
     }
 }
 
@@ -66,21 +66,21 @@ mod tests {
     }
 
     #[test]
-    fn refusals_come_in_the_order_of_the_contract() {
-        let mut world = given().caller_is_a_stranger().owners(1);
-        assert_eq!(world.decide(&remove("bob")), Err(Refusal::NoSuchOrganization));
-        world = world.caller_is(Role::Member);
-        assert_eq!(world.decide(&remove("bob")), Err(Refusal::NoSuchMember));
+    fn refuses_in_the_order_of_the_contract() {
+        let mut setup = given().caller_is_no_member().owners(1);
+        assert_eq!(setup.decide(&remove("bob")), Err(Refusal::NoSuchOrganization));
+        setup = setup.caller_is(Role::Member);
+        assert_eq!(setup.decide(&remove("bob")), Err(Refusal::NoSuchMember));
         let no_user = Remove { member: None, ..remove("bob") };
-        assert_eq!(world.decide(&no_user), Err(Refusal::NoSuchMember));
+        assert_eq!(setup.decide(&no_user), Err(Refusal::NoSuchMember));
         let owner = member("bob", Role::Owner);
-        assert_eq!(world.removing(owner.clone()), Err(Refusal::NotPermitted(Permission::RemoveMembers)));
-        world = world.caller_is(Role::Owner);
-        assert_eq!(world.removing(owner), Err(Refusal::LastOwner));
+        assert_eq!(setup.removing(owner.clone()), Err(Refusal::NotPermitted(Permission::RemoveMembers)));
+        setup = setup.caller_is(Role::Owner);
+        assert_eq!(setup.removing(owner), Err(Refusal::LastOwner));
     }
 
     #[test]
-    fn owners_remove_anybody_and_members_only_themselves() {
+    fn owners_remove_any_member_and_members_only_themselves() {
         for (caller, target, role, allowed) in [
             (Role::Owner, "bob", Role::Owner, true),
             (Role::Owner, "bob", Role::Member, true),
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_gives_the_seat_back_and_an_owner_is_counted_off() {
+    fn gives_the_seat_back_and_counts_a_removed_owner() {
         for (role, owners) in [(Role::Owner, -1), (Role::Member, 0)] {
             let decision = given().removing(member("bob", role)).unwrap();
             assert_eq!(counts(&decision), (1, owners), "{role}");
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_invitation_they_joined_with_is_closed_as_removed() {
+    fn closes_the_members_invitation_as_removed() {
         let bob = member("bob", Role::Member);
         let decision = given().removing(bob.clone()).unwrap();
         let purge_at = NOON + given().policy.retention;
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_commit_asserts_the_removers_role_and_that_the_member_is_as_seen() {
+    fn asserts_the_callers_permission_and_the_member_as_read() {
         let bob = member("bob", Role::Member);
         let decision = given().removing(bob.clone()).unwrap();
         assert!(asserts(&decision, "ada", Permission::RemoveMembers));
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn leaving_asserts_nothing_about_ones_own_authority() {
+    fn leaving_asserts_no_permission() {
         let decision = given().caller_is(Role::Member).leaving().unwrap();
         assert!(!asserts(&decision, "ada", Permission::RemoveMembers));
         assert_eq!(items(&decision).len(), 3);

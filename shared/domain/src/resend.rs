@@ -1,4 +1,4 @@
-//! Resend: an invitation gets a new link and a new deadline, in the name of the member who resends it.
+//! Resend: an invitation gets a new link, a new expiry and a new sender, the member who resends it.
 
 use crate::idempotency::{Fingerprint, Idempotent, Scope};
 use crate::{
@@ -6,14 +6,14 @@ use crate::{
     Policy, Refusal, Sender, Snapshot, Status, Timestamp, UserId,
 };
 
-/// A member resends an invitation. Its role and language stay as they are.
+/// Resends an invitation. Its role and language do not change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resend {
-    /// Who.
+    /// The member who resends.
     pub sender: Sender,
-    /// Where.
+    /// The organization.
     pub organization: OrganizationId,
-    /// Which invitation; `None` if the caller named no valid id.
+    /// The invitation; `None` if the caller sent no valid id.
     pub invitation: Option<InvitationId>,
 }
 
@@ -98,23 +98,23 @@ mod tests {
     }
 
     #[test]
-    fn refusals_come_in_the_order_of_the_contract() {
-        let mut world = given().caller_is_a_stranger().not_invited();
-        assert_eq!(world.resending(), Err(Refusal::NoSuchOrganization));
-        world = world.caller_is(Role::Member).seats_free(0);
-        assert_eq!(world.resending(), Err(Refusal::NoSuchInvitation));
-        let no_id = Resend { invitation: None, ..resend(&world) };
-        assert_eq!(world.decide(&no_id), Err(Refusal::NoSuchInvitation));
-        world.invitation = given().invited_as(Role::Owner).status(Status::Revoked).invitation;
-        assert_eq!(world.resending(), Err(Refusal::NotPermitted(Permission::Resend(Role::Owner))));
-        world = world.invited_as(Role::Member);
-        assert_eq!(world.resending(), Err(Refusal::NotPending(Status::Revoked)));
-        world = world.status(Status::Expired);
-        assert_eq!(world.resending(), Err(Refusal::SeatsExhausted(Seats { total: 10, free: 0 })));
+    fn refuses_in_the_order_of_the_contract() {
+        let mut setup = given().caller_is_no_member().not_invited();
+        assert_eq!(setup.resending(), Err(Refusal::NoSuchOrganization));
+        setup = setup.caller_is(Role::Member).seats_free(0);
+        assert_eq!(setup.resending(), Err(Refusal::NoSuchInvitation));
+        let no_id = Resend { invitation: None, ..resend(&setup) };
+        assert_eq!(setup.decide(&no_id), Err(Refusal::NoSuchInvitation));
+        setup.invitation = given().invited_as(Role::Owner).status(Status::Revoked).invitation;
+        assert_eq!(setup.resending(), Err(Refusal::NotPermitted(Permission::Resend(Role::Owner))));
+        setup = setup.invited_as(Role::Member);
+        assert_eq!(setup.resending(), Err(Refusal::NotPending(Status::Revoked)));
+        setup = setup.status(Status::Expired);
+        assert_eq!(setup.resending(), Err(Refusal::SeatsExhausted(Seats { total: 10, free: 0 })));
     }
 
     #[test]
-    fn who_may_grant_the_role_may_resend_it() {
+    fn resending_needs_the_permission_for_the_offered_role() {
         for (caller, offered, allowed) in [
             (Role::Owner, Role::Owner, true),
             (Role::Owner, Role::Member, true),
@@ -126,7 +126,7 @@ mod tests {
             if let Ok(decision) = resending {
                 assert!(
                     asserts(&decision, "ada", Permission::Resend(offered)),
-                    "the commit asserts the caller's role"
+                    "the commit asserts the caller's permission"
                 );
                 assert_eq!(decision.answer.role, offered, "a resend never changes the role");
             }
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_pending_or_an_expired_one_is_resent_and_a_freed_seat_is_taken_again() {
+    fn resends_only_pending_or_expired_invitations_and_takes_a_freed_seat_again() {
         for (status, expected) in [
             (Status::Pending, Ok(0)),
             (Status::Expired, Ok(-1)),
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn one_past_its_expiry_whose_seat_is_not_freed_yet_keeps_it() {
+    fn an_expired_invitation_that_is_not_closed_yet_keeps_its_seat() {
         for expires_at in [NOON + SECOND, NOON, Timestamp::from_unix(NOON.unix() - 1)] {
             let decision = given().expiring_at(expires_at).seats_free(0).resending().unwrap();
             assert_eq!(counts(&decision), (0, 0), "{expires_at}");
@@ -157,13 +157,13 @@ mod tests {
     }
 
     #[test]
-    fn the_last_free_seat_can_be_taken_again() {
+    fn takes_the_last_free_seat_and_refuses_without_one() {
         assert!(given().status(Status::Expired).seats_free(1).resending().is_ok());
         assert!(given().status(Status::Expired).seats_free(0).resending().is_err());
     }
 
     #[test]
-    fn a_resend_is_a_new_link_a_new_deadline_and_a_new_mail_in_the_callers_name() {
+    fn a_resend_makes_a_new_link_expiry_and_mail_from_the_caller() {
         let before = given().sent_by("bob").delivery(Delivery::Bounced);
         let decision = before.resending().unwrap();
         let again = written(&decision);
@@ -172,12 +172,16 @@ mod tests {
         assert_eq!((&again.sender.user, &again.sender.email), (&user("ada"), &address("ada")));
         let mail = again.mail.as_ref().unwrap();
         assert_eq!((mail.delivery, mail.sent_at, &mail.detail), (Delivery::Queued, None, &None));
-        assert_eq!(again.created_at, before.invitation.unwrap().created_at, "it is still the same offer");
+        assert_eq!(
+            again.created_at,
+            before.invitation.unwrap().created_at,
+            "a resend does not change when the address was invited"
+        );
         assert_eq!(decision.answer, *again);
     }
 
     #[test]
-    fn a_resend_keeps_the_language_that_was_chosen() {
+    fn a_resend_keeps_the_language() {
         for language in [None, Some(Language::En), Some(Language::De)] {
             for status in [Status::Pending, Status::Expired] {
                 let decision = given().status(status).in_language(language).resending().unwrap();
@@ -187,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resend_is_counted_to_the_senders_hour() {
+    fn counts_a_resend_against_the_senders_hourly_limit() {
         let counted = |given: &Given| {
             let decision = given.resending().unwrap();
             decision.changes.iter().find_map(|change| match change.effect {
@@ -200,45 +204,56 @@ mod tests {
         assert_eq!(counted(&given().mailed(999, NOON)), Some(add));
         let full = LimitExceeded { of: LimitScope::Sender, limit: 1_000, left: 0, wait: HOUR };
         let refused = given().mailed(1_000, NOON).status(Status::Expired).seats_free(0);
-        assert_eq!(refused.resending(), Err(full.into()), "before seats are asked for");
-        assert!(given().invited(1_500, NOON).resending().is_ok(), "nobody is invited");
+        assert_eq!(refused.resending(), Err(full.into()), "limits come before seats");
+        assert!(given().invited(1_500, NOON).resending().is_ok(), "a resend is not counted as an invitee");
     }
 
     #[test]
-    fn an_address_is_mailed_again_after_a_minute_and_ten_times_in_all() {
+    fn mails_an_address_at_most_once_a_minute_and_ten_times() {
         let soon = |wait| Err(CooldownActive { why: CooldownReason::JustNow, wait }.into());
         assert_eq!(given().sent_at(NOON).resending(), soon(60 * SECOND));
         let sent = |seconds: i64| given().sent_at(Timestamp::from_unix(NOON.unix() - seconds));
         assert_eq!(sent(59).resending(), soon(SECOND));
         assert!(sent(60).resending().is_ok());
         assert!(given().generation(9).resending().is_ok());
-        let enough = |wait| Err(CooldownActive { why: CooldownReason::Mails(10), wait }.into());
+        let all_mails_sent = |wait| Err(CooldownActive { why: CooldownReason::MailLimit(10), wait }.into());
         let days = |days: u32| days * 24 * HOUR;
-        assert_eq!(given().generation(10).resending(), enough(HOUR + days(30)), "an hour until it expires");
+        assert_eq!(
+            given().generation(10).resending(),
+            all_mails_sent(HOUR + days(30)),
+            "it expires in one hour, and is then kept for 30 days"
+        );
         let late = given().generation(10).expiring_at(YESTERDAY);
-        assert_eq!(late.resending(), enough(days(30)), "it is closed at any moment");
+        assert_eq!(
+            late.resending(),
+            all_mails_sent(days(30)),
+            "it can be closed now, and is then kept for 30 days"
+        );
         let closed = given().generation(10).status(Status::Expired);
-        assert_eq!(closed.resending(), enough(HOUR));
-        let mut free = given().sent_at(NOON).generation(10);
-        free.policy.limits = None;
-        assert!(free.resending().is_ok());
+        assert_eq!(closed.resending(), all_mails_sent(HOUR));
+        let mut unlimited = given().sent_at(NOON).generation(10);
+        unlimited.policy.limits = None;
+        assert!(unlimited.resending().is_ok());
     }
 
     #[test]
-    fn a_mail_that_has_not_gone_out_counts_from_when_it_was_asked_for() {
+    fn an_unsent_mail_counts_from_when_it_was_queued() {
         let lifetime = given().policy.lifetime;
-        let asked = |moment: Timestamp| given().delivery(Delivery::Queued).expiring_at(moment + lifetime);
-        assert!(asked(NOON).resending().is_err());
-        assert!(asked(Timestamp::from_unix(NOON.unix() - 59)).resending().is_err());
-        assert!(asked(Timestamp::from_unix(NOON.unix() - 60)).resending().is_ok());
-        assert!(asked(NOON + HOUR).resending().is_ok(), "asked for when a lifetime was longer");
+        let queued_at = |moment: Timestamp| given().delivery(Delivery::Queued).expiring_at(moment + lifetime);
+        assert!(queued_at(NOON).resending().is_err());
+        assert!(queued_at(Timestamp::from_unix(NOON.unix() - 59)).resending().is_err());
+        assert!(queued_at(Timestamp::from_unix(NOON.unix() - 60)).resending().is_ok());
+        assert!(
+            queued_at(NOON + HOUR).resending().is_ok(),
+            "the lifetime was longer when the mail was queued"
+        );
         let of = |delivery| given().delivery(delivery).expiring_at(NOON + lifetime).resending();
-        assert!(of(Delivery::Bounced).is_err(), "it went out, though nobody has noted yet when");
-        assert!(of(Delivery::Failed).is_ok(), "it never did");
+        assert!(of(Delivery::Bounced).is_err(), "it was sent, but `sent_at` is not written yet");
+        assert!(of(Delivery::Failed).is_ok(), "it was never sent");
     }
 
     #[test]
-    fn requests_are_told_apart_by_their_invitation() {
+    fn the_fingerprint_depends_on_the_invitation() {
         let of = |name| Resend { invitation: Some(id_of(name)), ..resend(&given()) }.fingerprint();
         assert_eq!(of("ivy"), of("ivy"));
         assert_ne!(of("ivy"), of("bob"));

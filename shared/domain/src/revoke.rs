@@ -1,18 +1,18 @@
-//! Revoke: a pending invitation is withdrawn and its seat given back.
+//! Revoke: a member withdraws a pending invitation, and its seat is given back.
 
 use crate::{
     Action, Change, Decision, InvitationId, ItemKey, NotPending, OrganizationId, Permission, Policy, Refusal,
     Snapshot, Timestamp, UserId,
 };
 
-/// A member revokes a pending invitation.
+/// Revokes a pending invitation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revoke {
-    /// Who.
+    /// The member who revokes.
     pub caller: UserId,
-    /// Where.
+    /// The organization.
     pub organization: OrganizationId,
-    /// Which invitation; `None` if the caller named no valid id.
+    /// The invitation; `None` if the caller sent no valid id.
     pub invitation: Option<InvitationId>,
 }
 
@@ -57,21 +57,21 @@ mod tests {
     }
 
     #[test]
-    fn refusals_come_in_the_order_of_the_contract() {
-        let all_wrong = given().caller_is_a_stranger().not_invited();
-        assert_eq!(all_wrong.revoking(), Err(Refusal::NoSuchOrganization));
+    fn refuses_in_the_order_of_the_contract() {
+        let not_a_member = given().caller_is_no_member().not_invited();
+        assert_eq!(not_a_member.revoking(), Err(Refusal::NoSuchOrganization));
         let member = given().caller_is(Role::Member);
         assert_eq!(member.clone().not_invited().revoking(), Err(Refusal::NoSuchInvitation));
         let no_id = Revoke { invitation: None, ..revoke() };
         assert_eq!(member.decide(&no_id), Err(Refusal::NoSuchInvitation));
-        let owner_to_be = member.clone().invited_as(Role::Owner).status(Status::Accepted);
-        assert_eq!(owner_to_be.revoking(), Err(Refusal::NotPermitted(Permission::Revoke(Role::Owner))));
-        let over = member.status(Status::Accepted);
-        assert_eq!(over.revoking(), Err(Refusal::NotPending(Status::Accepted)));
+        let accepted_owner = member.clone().invited_as(Role::Owner).status(Status::Accepted);
+        assert_eq!(accepted_owner.revoking(), Err(Refusal::NotPermitted(Permission::Revoke(Role::Owner))));
+        let accepted = member.status(Status::Accepted);
+        assert_eq!(accepted.revoking(), Err(Refusal::NotPending(Status::Accepted)));
     }
 
     #[test]
-    fn who_may_grant_the_role_may_revoke_it() {
+    fn revoking_needs_the_permission_for_the_offered_role() {
         for (caller, offered, allowed) in [
             (Role::Owner, Role::Owner, true),
             (Role::Owner, Role::Member, true),
@@ -83,7 +83,7 @@ mod tests {
             if let Ok(decision) = revoking {
                 assert!(
                     asserts(&decision, "ada", Permission::Revoke(offered)),
-                    "the commit asserts the caller's role"
+                    "the commit asserts the caller's permission"
                 );
             }
         }
@@ -101,14 +101,14 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_at_its_expiry_whether_or_not_it_was_closed() {
+    fn revokes_before_the_expiry_and_refuses_at_it() {
         assert!(given().expiring_at(NOON + SECOND).revoking().is_ok());
         let refused = Err(Refusal::NotPending(Status::Expired));
         assert_eq!(given().expiring_at(NOON).revoking(), refused);
     }
 
     #[test]
-    fn a_revoked_invitation_gives_its_seat_back_and_is_kept_for_a_while() {
+    fn a_revoked_invitation_gives_its_seat_back_and_is_kept_for_the_retention() {
         let decision = given().revoking().unwrap();
         let purge_at = NOON + given().policy.retention;
         assert_eq!(written(&decision).state, State::Closed { how: CloseReason::Revoked, at: NOON, purge_at });

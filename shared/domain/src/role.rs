@@ -1,24 +1,24 @@
-//! Roles, and the one table of what each of them may do.
+//! Roles, and the table of their permissions.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What a member is in an organization.
+/// The role of a member in an organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Manages the organization; every organization has at least one.
+    /// Manages the organization. Every organization has at least one owner (rule: last owner).
     Owner,
-    /// Works in the organization.
+    /// Belongs to the organization, and can invite other members.
     Member,
 }
 
-/// Something that a role may do; shown as in `edit roles`.
+/// A permission of a role. `Display` writes it as a verb phrase, such as `edit roles`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Permission {
-    /// Invites people with this role. The sender of an invitation needs it until the invitation is accepted.
+    /// Invites people with this role. The sender of an invitation needs this permission until it is accepted.
     Invite(Role),
     /// Resends invitations that offer this role.
     Resend(Role),
@@ -28,7 +28,7 @@ pub enum Permission {
     EditRoles,
     /// Edits the organization.
     EditOrganization,
-    /// Removes other members. Leaving takes no permission.
+    /// Removes other members. Leaving needs no permission.
     RemoveMembers,
 }
 
@@ -49,7 +49,7 @@ impl Role {
     /// All roles.
     pub const ALL: [Self; 2] = [Self::Owner, Self::Member];
 
-    /// What the role may do. A role has the permissions that its row names, and no others.
+    /// The permissions of the role. It has no others (rule: permissions).
     #[must_use]
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission::{EditOrganization, EditRoles, Invite, RemoveMembers, Resend, Revoke};
@@ -69,13 +69,13 @@ impl Role {
         }
     }
 
-    /// Whether the role has `permission`.
+    /// Returns whether the role has `permission`.
     #[must_use]
     pub fn may(self, permission: Permission) -> bool {
         self.permissions().contains(&permission)
     }
 
-    /// How many owners a member with this role is: one or none.
+    /// How much a member with this role adds to the number of owners: 1 or 0.
     #[must_use]
     pub const fn owners(self) -> i32 {
         match self {
@@ -84,7 +84,7 @@ impl Role {
         }
     }
 
-    /// As the contract and the table write it.
+    /// The text of the role in the contract and in the table.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -100,7 +100,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// The text names no role; case and spaces matter.
+/// The text is not a role. Case and spaces matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a role is `owner` or `member`")]
 pub struct UnknownRole;
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_permissions_of_each_role() {
+    fn each_role_has_exactly_its_permissions() {
         use Permission::{EditOrganization, EditRoles, Invite, RemoveMembers, Resend, Revoke};
         use Role::{Member, Owner};
         for (permission, owner, member) in [
@@ -136,18 +136,18 @@ mod tests {
         }
     }
 
-    /// Resending makes the resender the sender, who needs the other permission when the invitation is accepted.
+    /// A resend makes the caller the sender, who needs the permission to invite when the invitation is accepted.
     #[test]
-    fn a_role_that_resends_invitations_may_send_them() {
+    fn a_role_that_may_resend_may_also_invite() {
         for role in Role::ALL {
             for offered in Role::ALL.into_iter().filter(|offered| role.may(Permission::Resend(*offered))) {
-                assert!(role.may(Permission::Invite(offered)), "{role} resends {offered}");
+                assert!(role.may(Permission::Invite(offered)), "{role} may resend {offered}");
             }
         }
     }
 
     #[test]
-    fn only_the_exact_words_are_roles() {
+    fn parses_only_the_exact_role_names() {
         assert_eq!("owner".parse(), Ok(Role::Owner));
         assert_eq!("member".parse(), Ok(Role::Member));
         assert_eq!(Role::ALL.map(|role| role.to_string()), ["owner", "member"]);

@@ -1,20 +1,20 @@
-//! Role-edit: an owner changes a member's role; an organization keeps at least one owner.
+//! Role-edit: an owner changes a member's role. The last owner stays an owner (rule: last owner).
 
 use crate::{
     Action, Change, Decision, ItemKey, Member, OrganizationId, Permission, Policy, Refusal, Role, Snapshot,
     Timestamp, UserId,
 };
 
-/// A member gets another role. Editing a role to what it is changes nothing.
+/// Changes a member's role. Setting the current role changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleEdit {
-    /// Who edits it.
+    /// The user who changes the role.
     pub caller: UserId,
-    /// Where.
+    /// The organization.
     pub organization: OrganizationId,
-    /// Whose role; `None` if the caller named no valid user id.
+    /// The member; `None` if the caller sent no valid user id.
     pub member: Option<UserId>,
-    /// The role they get.
+    /// The new role.
     pub role: Role,
 }
 
@@ -38,7 +38,7 @@ impl Action for RoleEdit {
             return Ok(Decision::unchanged(member.clone()));
         }
         let owners = self.role.owners() - member.role.owners();
-        organization.keeps_an_owner(owners)?;
+        organization.ensure_owner_remains(owners)?;
         let mut changes = vec![authority, Change::set_role(member, self.role)];
         if owners != 0 {
             changes.push(Change::count(&organization.id, 0, owners));
@@ -62,22 +62,22 @@ mod tests {
     }
 
     #[test]
-    fn refusals_come_in_the_order_of_the_contract() {
-        let mut world = given().caller_is_a_stranger().owners(1);
-        assert_eq!(world.editing(None, Role::Member), Err(Refusal::NoSuchOrganization));
-        world = world.caller_is(Role::Member);
-        assert_eq!(world.editing(None, Role::Member), Err(Refusal::NoSuchMember));
+    fn refuses_in_the_order_of_the_contract() {
+        let mut setup = given().caller_is_no_member().owners(1);
+        assert_eq!(setup.editing(None, Role::Member), Err(Refusal::NoSuchOrganization));
+        setup = setup.caller_is(Role::Member);
+        assert_eq!(setup.editing(None, Role::Member), Err(Refusal::NoSuchMember));
         let owner = Some(member("bob", Role::Owner));
         assert_eq!(
-            world.editing(owner.clone(), Role::Member),
+            setup.editing(owner.clone(), Role::Member),
             Err(Refusal::NotPermitted(Permission::EditRoles))
         );
-        world = world.caller_is(Role::Owner);
-        assert_eq!(world.editing(owner, Role::Member), Err(Refusal::LastOwner));
+        setup = setup.caller_is(Role::Owner);
+        assert_eq!(setup.editing(owner, Role::Member), Err(Refusal::LastOwner));
     }
 
     #[test]
-    fn a_member_edits_no_role_not_even_to_what_it_is() {
+    fn members_may_not_set_a_role_not_even_the_current_one() {
         for (has, gets) in
             [(Role::Owner, Role::Member), (Role::Member, Role::Owner), (Role::Member, Role::Member)]
         {
@@ -85,11 +85,15 @@ mod tests {
             assert_eq!(editing, Err(Refusal::NotPermitted(Permission::EditRoles)), "{has} to {gets}");
         }
         let own = given().caller_is(Role::Member).editing(Some(member("ada", Role::Member)), Role::Owner);
-        assert_eq!(own, Err(Refusal::NotPermitted(Permission::EditRoles)), "nobody promotes themselves");
+        assert_eq!(
+            own,
+            Err(Refusal::NotPermitted(Permission::EditRoles)),
+            "members cannot promote themselves"
+        );
     }
 
     #[test]
-    fn owners_are_counted_as_they_come_and_go() {
+    fn counts_promoted_and_demoted_owners() {
         for (has, gets, owners) in
             [(Role::Member, Role::Owner, 1), (Role::Owner, Role::Member, -1), (Role::Owner, Role::Owner, 0)]
         {
@@ -100,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_edited_to_what_it_is_changes_nothing() {
+    fn setting_the_current_role_changes_nothing() {
         for role in Role::ALL {
             let decision = given().owners(1).editing(Some(member("bob", role)), role).unwrap();
             assert!(decision.changes.is_empty(), "{role}");
@@ -108,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_owner_cannot_be_demoted_and_the_last_but_one_can() {
+    fn refuses_to_demote_the_last_owner_but_demotes_one_of_two() {
         let ada = || Some(member("ada", Role::Owner));
         assert_eq!(given().owners(1).editing(ada(), Role::Member), Err(Refusal::LastOwner));
         assert!(given().owners(2).editing(ada(), Role::Member).is_ok());
@@ -116,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_commit_asserts_the_editors_role_and_the_edited_one() {
+    fn asserts_the_editors_permission_and_the_members_role() {
         let bob = member("bob", Role::Member);
         let decision = given().editing(Some(bob.clone()), Role::Owner).unwrap();
         assert!(asserts(&decision, "ada", Permission::EditRoles));
@@ -124,14 +128,14 @@ mod tests {
     }
 
     #[test]
-    fn demoting_oneself_is_one_change_of_one_member() {
+    fn demoting_oneself_makes_one_change_of_the_member_item() {
         let decision = given().editing(Some(member("ada", Role::Owner)), Role::Member).unwrap();
         assert!(asserts(&decision, "ada", Permission::EditRoles));
         assert_eq!(items(&decision).len(), 2);
     }
 
     #[test]
-    fn what_is_no_user_is_no_member() {
+    fn an_invalid_user_id_is_no_member() {
         let edit = RoleEdit { caller: user("ada"), organization: acme(), member: None, role: Role::Owner };
         assert_eq!(given().decide(&edit), Err(Refusal::NoSuchMember));
     }

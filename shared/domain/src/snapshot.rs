@@ -1,4 +1,4 @@
-//! Items of the table, and several of them as they were at one moment.
+//! Items of the table, and snapshots of several items at one moment.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use crate::{
     Refusal, UserId,
 };
 
-/// Names one item of the table.
+/// Identifies one item of the table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ItemKey {
     /// An organization.
@@ -17,44 +17,44 @@ pub enum ItemKey {
     Member(OrganizationId, UserId),
     /// An invitation.
     Invitation(OrganizationId, InvitationId),
-    /// What a recipient is mailed in a day.
+    /// The mails of a recipient in one day.
     Recipient(Recipient, Day),
-    /// A response that is stored under an idempotency key.
+    /// A response stored under an idempotency key.
     Response(StoredResponseId),
 }
 
 impl ItemKey {
-    /// An organization.
+    /// The key of an organization.
     #[must_use]
     pub fn organization(id: &OrganizationId) -> Self {
         Self::Organization(id.clone())
     }
 
-    /// A member of an organization.
+    /// The key of a member.
     #[must_use]
     pub fn member(organization: &OrganizationId, user: &UserId) -> Self {
         Self::Member(organization.clone(), user.clone())
     }
 
-    /// A member of an organization, and the organization.
+    /// The keys of a member and of the organization.
     #[must_use]
     pub fn member_and_organization(organization: &OrganizationId, user: &UserId) -> [Self; 2] {
         [Self::member(organization, user), Self::organization(organization)]
     }
 
-    /// An invitation of an organization.
+    /// The key of an invitation.
     #[must_use]
     pub fn invitation(organization: &OrganizationId, invitation: &InvitationId) -> Self {
         Self::Invitation(organization.clone(), invitation.clone())
     }
 
-    /// The invitation that a link names.
+    /// The key of the invitation that a link names.
     #[must_use]
     pub fn linked(link: &Link) -> Self {
         Self::invitation(&link.organization, &link.invitation)
     }
 
-    /// Which kind of item it is, for the log: without an id, which may be an address.
+    /// The kind of item, for logs. It contains no id, since a user id may be an address.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -76,14 +76,14 @@ pub enum Record {
     Member(Member),
     /// An invitation.
     Invitation(Invitation),
-    /// What a recipient is mailed in a day.
+    /// The mails of a recipient in one day.
     Recipient(RecipientDay),
-    /// A response that is stored under an idempotency key.
+    /// A response stored under an idempotency key.
     Response(StoredResponse),
 }
 
 impl Record {
-    /// Names it.
+    /// The key of the item.
     #[must_use]
     pub fn key(&self) -> ItemKey {
         match self {
@@ -96,10 +96,10 @@ impl Record {
     }
 }
 
-/// Items as they were at one moment: those that were asked for, and no others.
+/// The items that an action reads, as they were at one moment.
 ///
-/// Looking up an item that was not asked for panics: it would look absent, and the decision would be wrong. An action names
-/// every item that it looks up in [`Action::reads`](crate::Action::reads).
+/// An action names every item that it looks up in [`Action::reads`](crate::Action::reads). Looking up another item
+/// panics, since the item would seem absent and the decision would be wrong.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
     items: HashMap<ItemKey, Option<Record>>,
@@ -121,7 +121,7 @@ macro_rules! look_up {
 }
 
 impl Snapshot {
-    /// Whether the item was asked for.
+    /// Returns whether the item was read, even if it is absent.
     #[must_use]
     pub fn has_read(&self, key: &ItemKey) -> bool {
         self.items.contains_key(key)
@@ -129,7 +129,7 @@ impl Snapshot {
 
     fn get(&self, key: &ItemKey) -> Option<&Record> {
         let read = self.items.get(key);
-        assert!(read.is_some(), "an action looks at {key:?}, which it does not read");
+        assert!(read.is_some(), "the action looks up {key:?}, but its `reads` does not name this item");
         read?.as_ref()
     }
 
@@ -151,25 +151,28 @@ impl Snapshot {
         look_up!(self, Invitation, ItemKey::invitation(organization, id))
     }
 
-    /// What a recipient is mailed in a day.
+    /// The mails of a recipient in one day.
     #[must_use]
     pub fn recipient_day(&self, recipient: &Recipient, day: Day) -> Option<&RecipientDay> {
         look_up!(self, Recipient, ItemKey::Recipient(recipient.clone(), day))
     }
 
-    /// What is stored under an idempotency key, whether it is still good or not.
+    /// The response stored under an idempotency key, valid or expired.
     #[must_use]
     pub fn response(&self, id: &StoredResponseId) -> Option<&StoredResponse> {
         look_up!(self, Response, ItemKey::Response(id.clone()))
     }
 
-    /// The caller's membership. Callers who are no members get the same refusal as for an organization that does not exist.
+    /// The caller's membership.
+    ///
+    /// A caller who is not a member gets the same refusal as for an organization that does not exist.
     pub fn membership(&self, organization: &OrganizationId, caller: &UserId) -> Result<&Member, Refusal> {
         self.member(organization, caller).ok_or(Refusal::NoSuchOrganization)
     }
 
-    /// The caller's [`membership`](Self::membership), and the organization: what
-    /// [`ItemKey::member_and_organization`] names.
+    /// The caller's [`membership`](Self::membership) and the organization.
+    ///
+    /// It looks up the items of [`ItemKey::member_and_organization`].
     pub fn membership_and_organization(
         &self,
         organization: &OrganizationId,
@@ -180,7 +183,7 @@ impl Snapshot {
         Ok((member, organization))
     }
 
-    /// The invitation with the id that a caller named; `None` is an id that names nothing.
+    /// The invitation with the id that the caller sent; `None` stands for an invalid id.
     pub fn find_invitation(
         &self,
         organization: &OrganizationId,
@@ -189,7 +192,7 @@ impl Snapshot {
         id.and_then(|id| self.invitation(organization, id)).ok_or(Refusal::NoSuchInvitation)
     }
 
-    /// The member with the id that a caller named; `None` is an id that names nothing.
+    /// The member with the id that the caller sent; `None` stands for an invalid id.
     pub fn find_member(
         &self,
         organization: &OrganizationId,
@@ -198,7 +201,7 @@ impl Snapshot {
         user.and_then(|user| self.member(organization, user)).ok_or(Refusal::NoSuchMember)
     }
 
-    /// The invitation that a genuine link names, if the link is that of its newest mail.
+    /// The invitation of a genuine link, or a refusal if the link is not from its newest mail (rule: links).
     pub fn newest(&self, link: &Link) -> Result<&Invitation, Refusal> {
         let invitation = self.invitation(&link.organization, &link.invitation);
         invitation.filter(|it| it.link() == *link).ok_or(Refusal::Superseded)
@@ -211,18 +214,18 @@ mod tests {
     use crate::testing::{acme, given, user};
 
     #[test]
-    fn an_item_that_is_not_there_is_told_from_one_that_was_not_read() {
+    fn an_absent_item_differs_from_one_that_was_not_read() {
         let key = ItemKey::member(&acme(), &user("ada"));
         let snapshot = Snapshot::from_iter([(key.clone(), None)]);
         assert_eq!(snapshot.member(&acme(), &user("ada")), None);
         assert!(snapshot.has_read(&key));
         assert!(!snapshot.has_read(&ItemKey::Organization(acme())));
         let unread = std::panic::catch_unwind(|| snapshot.organization(&acme()).is_none());
-        assert!(unread.is_err(), "an item that was not read is not absent");
+        assert!(unread.is_err(), "looking up an item that was not read panics");
     }
 
     #[test]
-    fn a_record_is_found_under_its_key() {
+    fn finds_a_record_by_its_key() {
         let ada = given().member.unwrap();
         let record = Record::Member(ada.clone());
         let snapshot = Snapshot::from_iter([(record.key(), Some(record))]);

@@ -1,8 +1,10 @@
-//! Given, when, then: a world in which everything is in order, so that a test states only what is not.
+//! Fixtures. [`given`] makes a valid setup, and a test changes only the parts that matter to it.
 //!
-//! `ada` is the caller: an owner of Acme with a verified address. `ivy` is invited as a member, in ada's name,
-//! until an hour after [`NOON`]; now is `NOON`. Acme has two owners and five of its ten seats free.
-//! [`given_invitee`] is the same world, with ivy calling. Each action adds its own verb.
+//! `ada` is the caller: an owner of Acme with a verified address. She invited `ivy` as a member. The invitation is
+//! pending and expires one hour after [`NOON`], which is the current time. Acme has two owners, and 5 of its 10 seats
+//! are free. [`given_invitee`] makes the same setup with ivy as the caller.
+//!
+//! The tests of each action add a method to [`Given`] that runs the action.
 
 use std::time::Duration;
 
@@ -13,13 +15,13 @@ use crate::{
     Status, Timestamp, UserId, WindowCounter,
 };
 
-/// A moment: 2026-11-24T12:00:00Z.
+/// The current time of the fixtures: 2026-11-24T12:00:00Z.
 pub(crate) const NOON: Timestamp = Timestamp::literal(1_795_521_600);
-/// A day before.
+/// 24 hours before [`NOON`].
 pub(crate) const YESTERDAY: Timestamp = Timestamp::literal(NOON.unix() - 24 * 60 * 60);
-/// The step at which borders are tested.
+/// The step by which tests differ from a time limit.
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
-/// Long enough for a second not to matter.
+/// A duration much longer than [`SECOND`].
 pub(crate) const HOUR: Duration = Duration::from_hours(1);
 
 pub(crate) fn acme() -> OrganizationId {
@@ -54,7 +56,7 @@ pub(crate) fn member(name: &str, role: Role) -> Member {
     }
 }
 
-/// The state that belongs to `status`.
+/// A state with this status.
 pub(crate) fn state(name: &str, status: Status) -> State {
     let closed = |how| State::Closed { how, at: NOON, purge_at: NOON + HOUR };
     match status {
@@ -67,7 +69,7 @@ pub(crate) fn state(name: &str, status: Status) -> State {
     }
 }
 
-/// The third mail's invitation, as a member, in ada's name, its mail sent a day ago.
+/// An invitation of the third generation, as a member and from ada. Its mail was sent a day ago.
 pub(crate) fn invitation(name: &str, status: Status) -> Invitation {
     Invitation {
         id: id_of(name),
@@ -85,16 +87,16 @@ pub(crate) fn invitation(name: &str, status: Status) -> Invitation {
     }
 }
 
-/// What is true when the caller calls.
+/// The setup of a test: the caller, the stored items, the policy and the time.
 #[derive(Debug, Clone)]
 pub(crate) struct Given {
     pub caller: Caller,
     /// The caller's membership.
     pub member: Option<Member>,
-    /// Another member: who is removed or edited, or who sent ivy's invitation.
+    /// Another member: the one to remove or edit, or the sender of ivy's invitation.
     pub other: Option<Member>,
     pub organization: Option<Organization>,
-    /// Ivy's.
+    /// Ivy's invitation.
     pub invitation: Option<Invitation>,
     pub policy: Policy,
     pub now: Timestamp,
@@ -124,7 +126,7 @@ pub(crate) fn given_invitee() -> Given {
 }
 
 impl Given {
-    /// What `action` reads at its first attempt.
+    /// The snapshot that `action` reads in its first attempt.
     pub fn snapshot(&self, action: &impl Action) -> Snapshot {
         self.snapshot_of(action.reads(None))
     }
@@ -138,10 +140,10 @@ impl Given {
         keys.into_iter().map(|key| (key.clone(), stored(&key))).collect()
     }
 
-    /// What `action` comes to at its first attempt, whose changes are one transaction.
+    /// Decides `action` in its first attempt, and asserts that its changes are one transaction.
     pub fn decide<A: Action>(&self, action: &A) -> Result<Decision<A::Answer>, A::Refusal> {
         let decision = action.decide(&self.snapshot(action), &self.policy, self.now)?;
-        assert!(Plan::new(decision.changes.iter().cloned()).is_ok(), "the changes are one transaction");
+        assert!(Plan::new(decision.changes.iter().cloned()).is_ok(), "the changes fit one transaction");
         Ok(decision)
     }
 
@@ -160,7 +162,7 @@ impl Given {
         self
     }
 
-    pub fn caller_is_a_stranger(mut self) -> Self {
+    pub fn caller_is_no_member(mut self) -> Self {
         self.member = None;
         self
     }
@@ -185,19 +187,19 @@ impl Given {
         self
     }
 
-    /// Acme has invited so many since then.
+    /// Acme has invited `count` addresses in the window that started at `since`.
     pub fn invited(mut self, count: u32, since: Timestamp) -> Self {
         self.organization.as_mut().unwrap().invited = Some(WindowCounter { since, count });
         self
     }
 
-    /// The caller has had so many mailed since then.
+    /// The caller has sent `count` mails in the window that started at `since`.
     pub fn mailed(mut self, count: u32, since: Timestamp) -> Self {
         self.member.as_mut().unwrap().mailed = Some(WindowCounter { since, count });
         self
     }
 
-    /// Ivy's mail went out then.
+    /// Ivy's mail was sent at this time.
     pub fn sent_at(mut self, sent_at: Timestamp) -> Self {
         self.invitation.as_mut().unwrap().mail.as_mut().unwrap().sent_at = Some(sent_at);
         self
@@ -255,9 +257,9 @@ impl Given {
     }
 }
 
-/// What is planned for ivy's record.
+/// The first invitation that the changes write.
 pub(crate) fn written<A>(decision: &Decision<A>) -> &Invitation {
-    writes(decision).next().expect("the plan writes a record")
+    writes(decision).next().expect("the changes write an invitation")
 }
 
 /// All invitations that the changes write.
@@ -271,7 +273,7 @@ pub(crate) fn writes<A>(decision: &Decision<A>) -> impl Iterator<Item = &Invitat
     })
 }
 
-/// How the changes move Acme's counters: seats free, owners.
+/// By how much the changes move Acme's free seats and owners.
 pub(crate) fn counts<A>(decision: &Decision<A>) -> (i32, i32) {
     let counts = decision.changes.iter().find_map(|change| match change.effect {
         Effect::Count { seats_free, owners, .. } => Some((seats_free, owners)),
@@ -280,13 +282,13 @@ pub(crate) fn counts<A>(decision: &Decision<A>) -> (i32, i32) {
     counts.unwrap_or_default()
 }
 
-/// Whether the changes assert that `name` has the permission.
+/// Returns whether the changes assert that `name` has the permission.
 pub(crate) fn asserts<A>(decision: &Decision<A>, name: &str, permission: Permission) -> bool {
     let item = ItemKey::member(&acme(), &user(name));
     decision.changes.iter().any(|it| it.item == item && it.guards.contains(&Guard::May(permission)))
 }
 
-/// Whether anything would be written.
+/// Returns whether the changes write anything.
 pub(crate) fn writes_anything<A>(decision: &Decision<A>) -> bool {
     plan(decision).writes()
 }
@@ -296,12 +298,12 @@ pub(crate) fn plan<A>(decision: &Decision<A>) -> Plan {
     Plan::new(decision.changes.iter().cloned()).unwrap()
 }
 
-/// The items that the changes touch.
+/// The items of the changes.
 pub(crate) fn items<A>(decision: &Decision<A>) -> Vec<ItemKey> {
     plan(decision).changes().iter().map(|change| change.item.clone()).collect()
 }
 
-/// Whether `change` is among the changes.
+/// Returns whether `change` is among the changes.
 pub(crate) fn contains<A>(decision: &Decision<A>, change: &Change) -> bool {
     decision.changes.contains(change)
 }

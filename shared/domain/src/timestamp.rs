@@ -1,4 +1,4 @@
-//! Moments in time, in whole seconds.
+//! Timestamps in whole seconds, and the clock.
 
 use std::fmt;
 use std::ops::Add;
@@ -9,22 +9,22 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// A moment in whole seconds since the Unix epoch; shown as RFC 3339 in UTC.
+/// A time in whole seconds since the Unix epoch. `Display` writes RFC 3339 in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// 9999-12-31T23:59:59Z, the last moment that RFC 3339 can write.
+    /// 9999-12-31T23:59:59Z, the last second that RFC 3339 can write.
     pub const MAX: Self = Self(253_402_300_799);
 
-    /// The moment `seconds` after the Unix epoch, kept within what RFC 3339 can write.
+    /// The time `seconds` after the Unix epoch, clamped to the range from the epoch to [`MAX`](Self::MAX).
     #[must_use]
     pub fn from_unix(seconds: i64) -> Self {
         Self(seconds.clamp(0, Self::MAX.0))
     }
 
-    /// The moment `seconds` after the Unix epoch, for a test to name it as a constant.
+    /// The time `seconds` after the Unix epoch, for constants in tests.
     #[cfg(test)]
     pub(crate) const fn literal(seconds: i64) -> Self {
         Self(seconds)
@@ -36,7 +36,7 @@ impl Timestamp {
         self.0
     }
 
-    /// How long it is after `earlier`; nothing if it is not.
+    /// The duration from `earlier` to this time; zero if `earlier` is not earlier.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(u64::try_from(self.0 - earlier.0).unwrap_or(0))
@@ -54,7 +54,7 @@ impl Add<Duration> for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // As long as all of them are, from the epoch to `MAX`.
+        // All times from the epoch to `MAX` have a text of this length.
         let mut text = *b"1970-01-01T00:00:00Z";
         let moment = OffsetDateTime::from_unix_timestamp(self.0).map_err(|_| fmt::Error)?;
         moment.format_into(&mut &mut text[..], &Rfc3339).map_err(|_| fmt::Error)?;
@@ -62,9 +62,9 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// The text is no RFC 3339 moment with a time zone.
+/// The text is not an RFC 3339 time with a time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a moment is written like 2026-11-26T14:05:00Z")]
+#[error("a time is written like 2026-11-26T14:05:00Z")]
 pub struct InvalidTimestamp;
 
 impl FromStr for Timestamp {
@@ -76,9 +76,9 @@ impl FromStr for Timestamp {
     }
 }
 
-/// Tells the time. The domain never asks for it by itself: whoever calls `decide` passes `now`.
+/// A source of the current time. The domain never uses it: the caller of `decide` passes `now`.
 pub trait Clock: Send + Sync {
-    /// The moment of the call.
+    /// The current time.
     fn now(&self) -> Timestamp;
 }
 
@@ -87,21 +87,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_reads_as_rfc_3339_in_utc_with_whole_seconds() {
+    fn writes_and_parses_rfc_3339_in_utc() {
         assert_eq!(Timestamp::from_unix(1_795_615_500).to_string(), "2026-11-25T14:05:00Z");
         assert_eq!("2026-11-25T14:05:00Z".parse(), Ok(Timestamp::from_unix(1_795_615_500)));
         assert_eq!("2026-11-25".parse::<Timestamp>(), Err(InvalidTimestamp));
     }
 
     #[test]
-    fn it_is_some_time_after_an_earlier_one() {
+    fn since_is_the_duration_from_an_earlier_time_or_zero() {
         let [one, two] = [100, 160].map(Timestamp::from_unix);
         assert_eq!(two.since(one), Duration::from_mins(1));
         assert_eq!((one.since(one), one.since(two)), (Duration::ZERO, Duration::ZERO));
     }
 
     #[test]
-    fn it_stays_within_what_can_be_written() {
+    fn clamps_to_the_range_that_rfc_3339_can_write() {
         assert_eq!(Timestamp::from_unix(i64::MAX).to_string(), "9999-12-31T23:59:59Z");
         assert_eq!((Timestamp::MAX + Duration::MAX).to_string(), "9999-12-31T23:59:59Z");
         assert_eq!(Timestamp::from_unix(-1).to_string(), "1970-01-01T00:00:00Z");

@@ -1,4 +1,4 @@
-//! What a function works with.
+//! [`App`]: the services that a handler uses.
 
 use std::sync::Arc;
 
@@ -12,25 +12,25 @@ use crate::SystemClock;
 use crate::env::Env;
 use crate::problem::Problem;
 
-/// The table, the time and the policy, and the other services that the function calls. Cheap to clone.
+/// The table, the clock, the policy, and the other services that a function calls. Cheap to clone.
 #[derive(Clone)]
 pub struct App<Services = ()> {
     /// The table.
     pub store: Store,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// The configured numbers.
+    /// The configured policy, for example lifetimes and limits.
     pub policy: Policy,
-    /// The other services.
+    /// The services beside the table.
     pub services: Services,
 }
 
-/// An [`App`] with the key that links are made with and verified by.
+/// An [`App`] with the key that makes and verifies links.
 pub type LinkApp = App<Arc<dyn LinkKey>>;
 
-/// Services beside the table that a function calls.
+/// The services beside the table that a function calls.
 pub trait FromEnv: Sized {
-    /// As `env` says, reached as `config` says. An error names the variable that is missing or wrong.
+    /// Creates the services from `env`, with the SDK configuration `config`. An error names the invalid variable.
     fn from_env(env: Env<'_>, config: &SdkConfig) -> Result<Self, Error>;
 }
 
@@ -41,14 +41,14 @@ impl FromEnv for () {
 }
 
 impl FromEnv for Arc<dyn LinkKey> {
-    /// `LINK_KEYS`.
+    /// Reads `LINK_KEYS`.
     fn from_env(env: Env<'_>, config: &SdkConfig) -> Result<Self, Error> {
         Ok(Arc::new(Kms::new(config, &env.required("LINK_KEYS")?)?))
     }
 }
 
 impl<Services: FromEnv> App<Services> {
-    /// As `env` says: `TABLE_NAME`, [`Env::policy`], and what the services need.
+    /// Reads `TABLE_NAME`, the variables of [`Env::policy`], and the variables of the services.
     pub fn from_env(env: Env<'_>) -> Result<Self, Error> {
         let config = aws_client::config()?;
         Ok(Self {
@@ -61,7 +61,7 @@ impl<Services: FromEnv> App<Services> {
 }
 
 impl<Services> App<Services> {
-    /// The same, with other services.
+    /// Returns the same app with other services.
     #[must_use]
     pub fn with<Others>(&self, services: Others) -> App<Others> {
         App {
@@ -72,18 +72,20 @@ impl<Services> App<Services> {
         }
     }
 
-    /// Runs `action` on the table, by the clock and under the policy.
+    /// Runs `action` on the table, with the clock and the policy.
     pub async fn run<A: Action>(&self, action: &A) -> Result<A::Answer, RunError<A::Refusal>> {
         self.store.run(action, &self.policy, &*self.clock).await
     }
 }
 
 impl LinkApp {
-    /// The link of a token whose MAC is right. The MAC is verified before any read of the table, so that a forged token
-    /// reveals nothing, not even by the time it takes.
+    /// Returns the link of a token with a valid MAC.
+    ///
+    /// Handlers call this method before they read the table. So a forged token reveals nothing, not even by the time
+    /// that the response takes.
     pub async fn verify(&self, token: Token) -> Result<Link, Problem> {
-        let genuine = self.services.verify(&token).await?;
-        if genuine { Ok(token.link) } else { Err(domain::Refusal::InvalidToken.into()) }
+        let valid = self.services.verify(&token).await?;
+        if valid { Ok(token.link) } else { Err(domain::Refusal::InvalidToken.into()) }
     }
 }
 

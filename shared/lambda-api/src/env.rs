@@ -1,4 +1,4 @@
-//! Configuration by environment variables, read once at start.
+//! Configuration from environment variables, which a function reads once at its start.
 
 use std::ffi::OsString;
 use std::fmt::{self, Display};
@@ -7,27 +7,27 @@ use std::time::Duration;
 
 use domain::{Limits, Policy};
 
-/// A variable that the function cannot start with (or without).
+/// The error of a missing or invalid variable. The function does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// It is not set.
+    /// The variable is not set.
     #[error("the environment variable {0} is not set")]
     Missing(&'static str),
-    /// It is set to something else than what is needed.
-    #[error("the environment variable {name} is wrong: {what}")]
+    /// The value is invalid.
+    #[error("the environment variable {name} is invalid: {what}")]
     Wrong {
-        /// Which.
+        /// The name of the variable.
         name: &'static str,
-        /// Why.
+        /// The reason.
         what: String,
     },
 }
 
-/// The variables that a function is configured by.
+/// The environment variables of a function.
 #[derive(Clone, Copy)]
 pub struct Env<'a>(&'a dyn Fn(&'static str) -> Option<OsString>);
 
-/// Values may be anything, and are not shown.
+/// Shows no values, because they can be secret.
 impl fmt::Debug for Env<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Env").finish_non_exhaustive()
@@ -35,7 +35,7 @@ impl fmt::Debug for Env<'_> {
 }
 
 impl Env<'static> {
-    /// Those of this process.
+    /// The variables of this process.
     #[must_use]
     pub fn of_process() -> Self {
         Self(&|name| std::env::var_os(name))
@@ -43,13 +43,13 @@ impl Env<'static> {
 }
 
 impl<'a> Env<'a> {
-    /// Those that `value` gives by their names.
+    /// The variables that the function `value` returns.
     #[must_use]
     pub fn new(value: &'a dyn Fn(&'static str) -> Option<OsString>) -> Self {
         Self(value)
     }
 
-    /// The value of `name`; an empty one counts as none.
+    /// Returns the value of `name`, or `None` if it is empty or not set.
     pub fn optional(self, name: &'static str) -> Result<Option<String>, ConfigError> {
         let Some(value) = self.0(name).filter(|value| !value.is_empty()) else { return Ok(None) };
         let text =
@@ -57,20 +57,21 @@ impl<'a> Env<'a> {
         Ok(Some(text))
     }
 
-    /// The value of `name`.
+    /// Returns the value of `name`, or an error if it is empty or not set.
     pub fn required(self, name: &'static str) -> Result<String, ConfigError> {
         self.optional(name)?.ok_or(ConfigError::Missing(name))
     }
 
-    /// The value of `name`, parsed.
+    /// Parses the value of `name`; `None` if it is empty or not set.
     pub fn parsed<T: FromStr<Err: Display>>(self, name: &'static str) -> Result<Option<T>, ConfigError> {
         let value = self.optional(name)?.map(|value| value.parse());
         value.transpose().map_err(|error: T::Err| ConfigError::Wrong { name, what: error.to_string() })
     }
 
-    /// The policy: `SEATS`, `LIFETIME_HOURS` and `RETENTION_DAYS`, and the limits: `INVITEES_PER_DAY`,
-    /// `MAILS_PER_HOUR`, `MAIL_PAUSE_SECONDS`, `MAILS_PER_INVITATION` and `MAILS_PER_RECIPIENT`; each with the default of
-    /// [`Policy`].
+    /// Reads the policy. Each variable has the default of [`Policy`] or [`Limits`].
+    ///
+    /// The variables are `SEATS`, `LIFETIME_HOURS` and `RETENTION_DAYS`. The variables of the limits are
+    /// `INVITEES_PER_DAY`, `MAILS_PER_HOUR`, `MAIL_PAUSE_SECONDS`, `MAILS_PER_INVITATION` and `MAILS_PER_RECIPIENT`.
     pub fn policy(self) -> Result<Policy, ConfigError> {
         let positive = |name: &'static str| match self.parsed::<u32>(name)? {
             Some(0) => Err(ConfigError::Wrong { name, what: "it must be at least 1".to_owned() }),
@@ -78,7 +79,7 @@ impl<'a> Env<'a> {
         };
         let number = |name, default| Ok(positive(name)?.unwrap_or(default));
         let duration =
-            |name, each: Duration, default| Ok(positive(name)?.map_or(default, |count| each * count));
+            |name, unit: Duration, default| Ok(positive(name)?.map_or(default, |count| unit * count));
         let Policy { seats, lifetime, retention, .. } = Policy::default();
         let limits = Limits::default();
         Ok(Policy {

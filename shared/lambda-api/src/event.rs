@@ -1,5 +1,4 @@
-//! From an event that is no HTTP request to a handler and back, for the real runtime and for the laptop
-//! alike.
+//! Passes events other than HTTP requests to handlers, in the Lambda runtime and on the laptop.
 
 use std::sync::Arc;
 
@@ -13,17 +12,17 @@ use crate::app::{App, FromEnv};
 use crate::env::Env;
 use crate::observe::{self, Invocation, InvocationError, Outcome};
 
-/// What a handler has done, and what is answered.
+/// The outcome of a handler, and the response to the invocation.
 #[derive(Debug, Clone, PartialEq)]
-pub struct HandlerOutput<Answer = ()> {
-    /// What came of it.
+pub struct HandlerOutput<Response = ()> {
+    /// The outcome, for the log and the metrics.
     pub outcome: Outcome,
-    /// The answer.
-    pub answer: Answer,
+    /// The response.
+    pub answer: Response,
 }
 
 impl HandlerOutput {
-    /// It has come to `word`, and nobody waits for an answer.
+    /// The outcome `word`, with an empty response.
     #[must_use]
     pub fn new(word: &'static str) -> Self {
         Outcome::new(word).into()
@@ -36,24 +35,25 @@ impl From<Outcome> for HandlerOutput {
     }
 }
 
-/// The whole of a function that is invoked by an event: configured by the environment, it serves `handle` as the function
-/// `action` until the runtime ends the process.
-pub async fn main<Services, Event, Answer, Handling>(
+/// Reads the configuration from the environment, and runs the function `action` with the handler `handle`.
+///
+/// A function's `main` calls it. It serves events until the Lambda runtime ends the process.
+pub async fn main<Services, Event, Response, Handling>(
     action: &'static str,
     handle: impl Fn(Arc<App<Services>>, Event) -> Handling,
 ) -> Result<(), Error>
 where
     Services: FromEnv + Send + Sync,
     Event: DeserializeOwned,
-    Answer: Serialize,
-    Handling: Future<Output = Result<HandlerOutput<Answer>, InvocationError>>,
+    Response: Serialize,
+    Handling: Future<Output = Result<HandlerOutput<Response>, InvocationError>>,
 {
-    observe::start();
+    observe::start_log();
     run(action, App::<Services>::from_env(Env::of_process())?, handle).await
 }
 
-/// Serves `handle`, as the function `action`, to the Lambda runtime until it ends the process.
-pub async fn run<Clocked, Event, Answer, Handling>(
+/// Runs the function `action` with the handler `handle` until the Lambda runtime ends the process.
+pub async fn run<Clocked, Event, Response, Handling>(
     action: &'static str,
     app: Clocked,
     handle: impl Fn(Arc<Clocked>, Event) -> Handling,
@@ -61,15 +61,15 @@ pub async fn run<Clocked, Event, Answer, Handling>(
 where
     Clocked: Clock,
     Event: DeserializeOwned,
-    Answer: Serialize,
-    Handling: Future<Output = Result<HandlerOutput<Answer>, InvocationError>>,
+    Response: Serialize,
+    Handling: Future<Output = Result<HandlerOutput<Response>, InvocationError>>,
 {
     let (app, handle) = (Arc::new(app), &handle);
     lambda_runtime::run(service_fn(|event| serve(action, Arc::clone(&app), handle, event))).await
 }
 
-/// Hands one event to `handle`: the way that [`run`] goes, without a runtime.
-pub async fn invoke<Clocked, Event, Answer, Handling>(
+/// Passes one event to `handle` as [`run`] does, but without the Lambda runtime.
+pub async fn invoke<Clocked, Event, Response, Handling>(
     action: &'static str,
     app: Arc<Clocked>,
     handle: impl Fn(Arc<Clocked>, Event) -> Handling,
@@ -78,42 +78,42 @@ pub async fn invoke<Clocked, Event, Answer, Handling>(
 where
     Clocked: Clock,
     Event: DeserializeOwned,
-    Answer: Serialize,
-    Handling: Future<Output = Result<HandlerOutput<Answer>, InvocationError>>,
+    Response: Serialize,
+    Handling: Future<Output = Result<HandlerOutput<Response>, InvocationError>>,
 {
     Ok(serde_json::to_value(serve(action, app, &handle, event).await?)?)
 }
 
-/// An error makes Lambda try again later, as it does; what it is told goes to the dead letters.
-async fn serve<Clocked, Event, Answer, Handling>(
+/// Passes one event to `handle`. After an error, Lambda retries, and a dead letter contains the error's text.
+async fn serve<Clocked, Event, Response, Handling>(
     action: &'static str,
     app: Arc<Clocked>,
     handle: &impl Fn(Arc<Clocked>, Event) -> Handling,
     event: LambdaEvent<Value>,
-) -> Result<Answer, Error>
+) -> Result<Response, Error>
 where
     Clocked: Clock,
     Event: DeserializeOwned,
-    Handling: Future<Output = Result<HandlerOutput<Answer>, InvocationError>>,
+    Handling: Future<Output = Result<HandlerOutput<Response>, InvocationError>>,
 {
     let LambdaEvent { payload, context, .. } = event;
     let work = async {
-        // serde would take an array for an object, its items for the fields in order.
+        // serde also accepts an array for a struct: it takes the items as the fields, in order.
         let event = if payload.is_array() { None } else { serde_json::from_value(payload).ok() };
         let handled = match event {
-            // Boxed, since a handler's future is large and deep, and much is wrapped around it.
+            // Boxed, because a handler's future is large, and several layers wrap it.
             Some(event) => Box::pin(handle(Arc::clone(&app), event)).await,
-            // serde's own words may repeat what the event holds.
-            None => Err(InvocationError::new("malformed", "the event is not one that this function takes")),
+            // serde's error text could contain values of the event.
+            None => Err(InvocationError::new("malformed", "the event is not valid for this function")),
         };
         match handled {
             Ok(HandlerOutput { outcome, answer }) => (outcome, Ok(answer)),
             Err(InvocationError { outcome, cause }) => {
-                tracing::error!(cause = observe::chain(&*cause), "the invocation failed");
-                // Lambda's runtime shows an error's insides; of this one there are none.
+                tracing::error!(cause = observe::error_chain(&*cause), "the invocation failed");
+                // Lambda's runtime logs an error with `Debug`. So it gets only the text, without the causes.
                 (outcome, Err(Error::from(cause.to_string())))
             }
         }
     };
-    observe::invoked(Invocation::new(action, &context), &*app, work).await
+    observe::run_invocation(Invocation::new(action, &context), &*app, work).await
 }

@@ -1,8 +1,9 @@
-//! What browsers are told beside a body: nothing may be kept, guessed, framed or passed on.
+//! Security headers of all responses: no caching, no content sniffing, no framing, no referrer.
 //!
-//! Deliberately absent: `X-Frame-Options`, which `frame-ancestors` replaces in every browser that is kept up to
-//! date; `Permissions-Policy`, since where no foreign script runs nothing asks for a camera; `includeSubDomains`,
-//! since what else lives below the name that the API gets is not Roster's to decide.
+//! Deliberately absent:
+//! - `X-Frame-Options`: `frame-ancestors` replaces it in all current browsers.
+//! - `Permissions-Policy`: no foreign scripts run, so no script asks for a camera or a location.
+//! - `includeSubDomains`: Roster does not decide about other hosts below the API's domain name.
 
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, InvalidHeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
@@ -10,67 +11,67 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// What every answer has, a page's too.
-const ANSWER: [(HeaderName, &str); 5] = [
-    // All of it is somebody's: addresses, roles, what a link is about.
+/// The headers of every response, including pages.
+const RESPONSE_HEADERS: [(HeaderName, &str); 5] = [
+    // Responses contain private data: addresses, roles, and the contents of links.
     (CACHE_CONTROL, "no-store"),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (REFERRER_POLICY, "no-referrer"),
-    // Two years. Over plain HTTP, as on a laptop, browsers ignore it.
+    // Two years. Browsers ignore the header over plain HTTP, which the laptop uses.
     (STRICT_TRANSPORT_SECURITY, "max-age=63072000"),
-    // Whoever gets a browser to show an answer as a document gets one that can do nothing.
+    // If a browser shows a response as a document, the document cannot run, load or embed anything.
     (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
 ];
 
-/// What a page has besides: no other site's page holds a handle to its window, or loads it as a part of its own.
-const PAGE: [(&str, &str); 2] =
+/// Additional headers of a page. Pages of other sites cannot get a reference to its window, and cannot embed it.
+const PAGE_HEADERS: [(&str, &str); 2] =
     [("cross-origin-opener-policy", "same-origin"), ("cross-origin-resource-policy", "same-origin")];
 
-/// What no page can do without, whatever it may do.
-const EVERY_PAGE: &str =
+/// The directives of every page's Content-Security-Policy.
+const PAGE_POLICY: &str =
     "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 
-/// Adds what every answer has, where it does not say otherwise itself.
-pub fn complete(headers: &mut HeaderMap) {
-    for (name, value) in ANSWER {
+/// Adds the headers of every response, except for those that the response already has.
+pub fn add_security_headers(headers: &mut HeaderMap) {
+    for (name, value) in RESPONSE_HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
 }
 
-/// What a page may do: source lists of a Content-Security-Policy, empty for nothing at all.
+/// The permissions of a page, as source lists of a Content-Security-Policy. An empty list permits nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Page<'a> {
-    /// Which scripts it may run.
+pub struct PagePolicy<'a> {
+    /// The scripts that the page may run.
     pub scripts: &'a str,
-    /// Which styles it may have.
+    /// The styles that the page may use.
     pub styles: &'a str,
-    /// Which images it may show.
+    /// The images that the page may show.
     pub images: &'a str,
-    /// Which frames it may have.
+    /// The frames that the page may contain.
     pub frames: &'a str,
-    /// What it may call.
+    /// The URLs that scripts of the page may request.
     pub calls: &'a str,
-    /// Where its forms may go, and where whoever answers them may redirect to.
+    /// The targets of the page's forms, including the targets of redirects after a form was sent.
     pub forms: &'a str,
-    /// Which Trusted Types policies may be made: names, not sources. Without any, no text becomes HTML or a script.
+    /// The names of the Trusted Types policies that scripts may create. Without one, no text becomes HTML or script.
     pub trusted_types: &'a str,
 }
 
-impl<'a> Page<'a> {
-    /// The headers of the page.
+impl<'a> PagePolicy<'a> {
+    /// Returns the headers of the page.
     ///
     /// # Errors
-    /// A source list that cannot stand in a header.
+    /// A source list contains a character that is not allowed in a header.
     pub fn headers(&self) -> Result<HeaderMap, InvalidHeaderValue> {
         let or_none = |sources: &'a str| if sources.is_empty() { "'none'" } else { sources };
-        let mut policy = EVERY_PAGE.to_owned();
+        let mut policy = PAGE_POLICY.to_owned();
         for (directive, sources) in [
             ("script-src", self.scripts),
             ("style-src", self.styles),
             ("img-src", self.images),
             ("frame-src", self.frames),
             ("connect-src", self.calls),
-            // `default-src` says nothing of these two.
+            // `default-src` does not apply to these two directives.
             ("form-action", or_none(self.forms)),
             ("trusted-types", or_none(self.trusted_types)),
         ] {
@@ -80,10 +81,10 @@ impl<'a> Page<'a> {
         }
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::try_from(policy)?);
-        for (name, value) in PAGE {
+        for (name, value) in PAGE_HEADERS {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        complete(&mut headers);
+        add_security_headers(&mut headers);
         Ok(headers)
     }
 }
@@ -92,39 +93,46 @@ impl<'a> Page<'a> {
 mod tests {
     use super::*;
 
-    fn policy(page: Page<'_>) -> String {
+    fn policy(page: PagePolicy<'_>) -> String {
         page.headers().unwrap()[CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned()
     }
 
     #[test]
-    fn an_answer_keeps_what_it_says_itself() {
+    fn a_response_keeps_its_own_headers() {
         let mut headers = HeaderMap::new();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=60"));
-        complete(&mut headers);
+        add_security_headers(&mut headers);
         assert_eq!(headers[CACHE_CONTROL], "max-age=60");
-        assert_eq!(headers.len(), ANSWER.len());
+        assert_eq!(headers.len(), RESPONSE_HEADERS.len());
     }
 
     #[test]
-    fn a_page_that_asks_for_nothing_may_do_nothing() {
+    fn an_empty_page_policy_permits_nothing() {
         assert_eq!(
-            policy(Page::default()),
-            format!("{EVERY_PAGE}; form-action 'none'; trusted-types 'none'")
+            policy(PagePolicy::default()),
+            format!("{PAGE_POLICY}; form-action 'none'; trusted-types 'none'")
         );
     }
 
     #[test]
-    fn a_page_may_do_what_it_asks_for_and_nothing_else() {
-        let page = Page { scripts: "'self'", forms: "'self'", trusted_types: "lit-html", ..Page::default() };
-        let may = "script-src 'self'; form-action 'self'; trusted-types lit-html";
-        assert_eq!(policy(page), format!("{EVERY_PAGE}; {may}"));
+    fn a_page_policy_permits_only_the_listed_sources() {
+        let page = PagePolicy {
+            scripts: "'self'",
+            forms: "'self'",
+            trusted_types: "lit-html",
+            ..PagePolicy::default()
+        };
+        let permitted = "script-src 'self'; form-action 'self'; trusted-types lit-html";
+        assert_eq!(policy(page), format!("{PAGE_POLICY}; {permitted}"));
         let headers = page.headers().unwrap();
-        assert_eq!(headers.len(), ANSWER.len() + PAGE.len());
+        assert_eq!(headers.len(), RESPONSE_HEADERS.len() + PAGE_HEADERS.len());
         assert_eq!(headers["referrer-policy"], "no-referrer");
     }
 
     #[test]
-    fn what_cannot_stand_in_a_header_is_refused() {
-        assert!(Page { scripts: "'self'\r\nset-cookie: a", ..Page::default() }.headers().is_err());
+    fn rejects_a_source_list_that_is_invalid_in_a_header() {
+        assert!(
+            PagePolicy { scripts: "'self'\r\nset-cookie: a", ..PagePolicy::default() }.headers().is_err()
+        );
     }
 }

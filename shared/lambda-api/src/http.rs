@@ -1,4 +1,4 @@
-//! From an API Gateway event to a handler and back, for the real runtime and for the laptop alike.
+//! Passes API Gateway events to handlers and returns their responses, in the Lambda runtime and on the laptop.
 
 use std::sync::Arc;
 
@@ -16,12 +16,13 @@ use crate::env::Env;
 use crate::headers;
 use crate::observe::{self, Invocation, Outcome};
 use crate::problem::{Code, Problem};
-use crate::request::{BODY_BYTES_MAX, Unauthenticated, observe_ids};
+use crate::request::{BODY_BYTES_MAX, MissingClaims, log_ids};
 
-/// What a decoded path needs to be a path again.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-/// What must not stand in a query as it is; `%` is left alone, since a raw query is still encoded.
-const QUERY: &AsciiSet = &CONTROLS
+/// The characters that must be percent-encoded in a decoded path.
+const PATH_ENCODE_SET: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// The characters that must be percent-encoded in a raw query. `%` is not one of them: a raw query is still encoded.
+const QUERY_ENCODE_SET: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
     .add(b'#')
@@ -34,12 +35,12 @@ const QUERY: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// An answer that is no success: a problem, or that nobody is signed in.
+/// The error of a handler.
 pub enum HandlerError {
-    /// A problem of the contract.
+    /// A problem that the API contract defines.
     Problem(Box<Problem>),
-    /// As API Gateway's authorizer would have answered.
-    Unauthenticated,
+    /// The request has no claims of an authorizer. The response equals that of API Gateway's authorizer.
+    MissingClaims,
 }
 
 impl<P: Into<Problem>> From<P> for HandlerError {
@@ -48,27 +49,28 @@ impl<P: Into<Problem>> From<P> for HandlerError {
     }
 }
 
-impl From<Unauthenticated> for HandlerError {
-    fn from(_: Unauthenticated) -> Self {
-        Self::Unauthenticated
+impl From<MissingClaims> for HandlerError {
+    fn from(_: MissingClaims) -> Self {
+        Self::MissingClaims
     }
 }
 
-/// The whole of a function that is called over HTTP: configured by the environment, it serves `handle` as the function
-/// `action` until the runtime ends the process.
+/// Reads the configuration from the environment, and runs the function `action` with the handler `handle`.
+///
+/// A function's `main` calls it. It serves events until the Lambda runtime ends the process.
 pub async fn main<Services, Handle, Handling>(action: &'static str, handle: Handle) -> Result<(), Error>
 where
     Services: FromEnv + Send + Sync + 'static,
     Handle: Fn(Arc<App<Services>>, Request) -> Handling + Clone + Send + Sync + 'static,
     Handling: Future<Output = Result<Response<Body>, HandlerError>> + Send + 'static,
 {
-    observe::start();
+    observe::start_log();
     let app = App::<Services>::from_env(Env::of_process())?;
     app.store.connect().await;
     run(action, app, handle).await
 }
 
-/// Serves `handle`, as the function `action`, to the Lambda runtime until it ends the process.
+/// Runs the function `action` with the handler `handle` until the Lambda runtime ends the process.
 pub async fn run<Clocked, Handle, Handling>(
     action: &'static str,
     app: Clocked,
@@ -83,12 +85,12 @@ where
     let service = service_fn(move |event: LambdaEvent<LambdaRequest>| {
         serve(action, Arc::clone(&app), handle.clone(), event)
     });
-    // A task of its own is woken by the connection that has read an answer, and runs next; what the runtime blocks on is
-    // looked at only after the kernel has been asked for more, once for each answer.
+    // A separate task saves system calls. When the connection's task has read a response of AWS, tokio next runs the
+    // task that waits for it. The future of `block_on` runs only after another poll of the kernel, once per response.
     tokio::spawn(lambda_runtime::run(service)).await?
 }
 
-/// Hands one event to `handle`: the way that [`run`] goes, without a runtime.
+/// Passes one event to `handle` as [`run`] does, but without the Lambda runtime.
 pub async fn invoke<Clocked, Handle, Handling>(
     action: &'static str,
     app: Arc<Clocked>,
@@ -117,23 +119,23 @@ where
 {
     let invocation =
         Invocation::new(action, &event.context).through_gateway(gateway_request_id(&event.payload));
-    let event = LambdaEvent::new(presentable(event.payload), event.context);
+    let event = LambdaEvent::new(with_valid_uri(event.payload), event.context);
     let mut adapter = Adapter::from(service_fn(move |request: Request| {
         let (invocation, app, handle) = (invocation.clone(), Arc::clone(&app), handle.clone());
         async move {
             let clock = Arc::clone(&app);
             let work = async {
-                observe_ids(&request);
-                let answer = match request.body().len() {
-                    // Boxed, since a handler's future is large and deep, and much is wrapped around it.
+                log_ids(&request);
+                let result = match request.body().len() {
+                    // Boxed, because a handler's future is large, and several layers wrap it.
                     0..=BODY_BYTES_MAX => Box::pin(handle(app, request)).await,
-                    _ => Err(Problem::new(Code::TooLarge, "A body may have up to 64 KiB.").into()),
+                    _ => Err(Problem::new(Code::TooLarge, "A request body may have at most 64 KiB.").into()),
                 };
-                let word = word(&answer);
-                let response = answered(answer);
-                (Outcome::new(word).answered(response.status().as_u16()), response)
+                let word = outcome_word(&result);
+                let response = to_response(result);
+                (Outcome::new(word).with_status(response.status().as_u16()), response)
             };
-            Ok::<_, Error>(observe::invoked(invocation, &*clock, work).await)
+            Ok::<_, Error>(observe::run_invocation(invocation, &*clock, work).await)
         }
     }));
     adapter.call(event).await
@@ -146,42 +148,44 @@ fn gateway_request_id(request: &LambdaRequest) -> Option<String> {
     }
 }
 
-/// What an answer is called where answers are counted.
-fn word(answer: &Result<Response<Body>, HandlerError>) -> &'static str {
-    match answer {
+/// Returns the outcome word of a result, for the log and the metrics.
+fn outcome_word(result: &Result<Response<Body>, HandlerError>) -> &'static str {
+    match result {
         Ok(_) => "ok",
         Err(HandlerError::Problem(problem)) => problem.code.as_str(),
-        Err(HandlerError::Unauthenticated) => "unauthenticated",
+        Err(HandlerError::MissingClaims) => "unauthenticated",
     }
 }
 
-/// `lambda_http` makes a URI of host, path and query, and panics where they make none. HTTP APIs hand over
-/// the path *decoded*, so a user id with a space in it would do. Nothing here needs the host, and the path
-/// parameters are taken as they come.
-fn presentable(request: LambdaRequest) -> LambdaRequest {
+/// Encodes path and query and removes the host, so that they form a valid URI.
+///
+/// `lambda_http` builds a URI from host, path and query, and panics if it is invalid. An HTTP API passes the path
+/// *decoded*, so a user id with a space would cause a panic. Handlers do not use the host, and take the path parameters
+/// from the event.
+fn with_valid_uri(request: LambdaRequest) -> LambdaRequest {
     match request {
         LambdaRequest::ApiGatewayV2(mut event) => {
             event.headers.remove(header::HOST);
             event.request_context.domain_name = None;
             let path = event.raw_path.as_deref().unwrap_or_default().trim_start_matches('/');
-            event.raw_path = Some(format!("/{}", utf8_percent_encode(path, PATH)));
+            event.raw_path = Some(format!("/{}", utf8_percent_encode(path, PATH_ENCODE_SET)));
             let query = event.raw_query_string.as_deref().unwrap_or_default();
-            event.raw_query_string = Some(utf8_percent_encode(query, QUERY).to_string());
+            event.raw_query_string = Some(utf8_percent_encode(query, QUERY_ENCODE_SET).to_string());
             LambdaRequest::ApiGatewayV2(event)
         }
         other => other,
     }
 }
 
-fn answered(answer: Result<Response<Body>, HandlerError>) -> Response<Body> {
-    let mut response = match answer {
+fn to_response(result: Result<Response<Body>, HandlerError>) -> Response<Body> {
+    let mut response = match result {
         Ok(response) => response,
         Err(HandlerError::Problem(problem)) => {
             problem.log();
             problem.into_response()
         }
-        Err(HandlerError::Unauthenticated) => {
-            tracing::error!("no authorizer stands before this function");
+        Err(HandlerError::MissingClaims) => {
+            tracing::error!("the request has no claims of an authorizer; the route needs one");
             let mut response = Response::new(Body::from(r#"{"message":"Unauthorized"}"#));
             *response.status_mut() = StatusCode::UNAUTHORIZED;
             let json = HeaderValue::from_static("application/json");
@@ -189,16 +193,16 @@ fn answered(answer: Result<Response<Body>, HandlerError>) -> Response<Body> {
             response
         }
     };
-    headers::complete(response.headers_mut());
+    headers::add_security_headers(response.headers_mut());
     response
 }
 
-/// 200 with `view`.
+/// Returns a 200 response with `view` as JSON.
 pub fn ok(view: &impl Serialize) -> Result<Response<Body>, HandlerError> {
     Ok(json_response(StatusCode::OK, to_json(view)?))
 }
 
-/// An answer of `status` with a JSON body.
+/// Returns a response with the status `status` and the JSON text `body`.
 #[must_use]
 pub fn json_response(status: StatusCode, body: String) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
@@ -207,12 +211,12 @@ pub fn json_response(status: StatusCode, body: String) -> Response<Body> {
     response
 }
 
-/// `view` as JSON.
+/// Converts `view` to JSON text.
 pub fn to_json(view: &impl Serialize) -> Result<String, Problem> {
     serde_json::to_string(view).map_err(Problem::internal)
 }
 
-/// 204.
+/// Returns a 204 response.
 #[must_use]
 pub fn no_content() -> Response<Body> {
     let mut response = Response::new(Body::Empty);

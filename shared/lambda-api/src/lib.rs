@@ -1,5 +1,6 @@
-//! What every function's border has in common: configuration, the caller, JSON in and out, problems, and what
-//! is told about it all.
+//! The code between Lambda and the handlers of all functions: configuration, requests, responses, logs and metrics.
+//!
+//! The laptop is the local server that `cargo run` starts. It calls the same handlers through this crate.
 
 pub mod env;
 pub mod event;

@@ -1,4 +1,4 @@
-//! Query parameters and answers that lists share.
+//! Query parameters and responses that all lists share.
 
 use lambda_http::Request;
 use serde::Serialize;
@@ -6,21 +6,21 @@ use serde::Serialize;
 use crate::problem::Problem;
 use crate::request::parameter;
 
-/// `limit` if it is left out.
+/// The page size without the parameter `limit`.
 const LIMIT_DEFAULT: usize = 50;
-/// The largest `limit`.
+/// The largest value of `limit`.
 const LIMIT_MAX: usize = 1_000;
 
-/// A page of a list.
+/// The response with one page of a list.
 #[derive(Debug, Serialize)]
 pub struct PageView<View> {
     /// The items.
     pub items: Vec<View>,
-    /// Where it goes on; null: nowhere.
+    /// The cursor of the next page; null on the last page.
     pub next_cursor: Option<String>,
 }
 
-/// How many items at most.
+/// Reads the query parameter `limit`: the maximum number of items on a page.
 pub fn limit(request: &Request) -> Result<usize, Problem> {
     let expected = "it must be a whole number from 1 to 1000";
     match parameter::<usize>(request, "limit", expected)? {

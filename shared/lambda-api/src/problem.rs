@@ -1,7 +1,6 @@
-//! Problems (RFC 9457): the one place where refusals meet HTTP.
+//! Problems (RFC 9457): only this file converts refusals and errors to HTTP responses.
 //!
-//! No match here has a catch-all arm, so that a refusal added to the domain does not compile until it has
-//! its answer.
+//! No match on a refusal has a catch-all arm. So a new refusal in the domain does not compile until it has a response.
 
 use std::time::Duration;
 
@@ -16,12 +15,12 @@ use links::KeyError;
 use serde::Serialize;
 use store::{CommitError, RunError};
 
-use crate::observe::chain;
+use crate::observe::error_chain;
 use crate::view::SeatsView;
 
-/// Every code of the contract.
+/// The codes of the API contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the codes' meaning is the contract's table, and `title`")]
+#[expect(missing_docs, reason = "the API contract and the titles define the codes")]
 pub enum Code {
     MalformedRequest,
     TooLarge,
@@ -55,7 +54,7 @@ pub enum Code {
 }
 
 impl Code {
-    /// Status, code and title.
+    /// Returns the HTTP status, the code and the title.
     fn row(self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as S;
         match self {
@@ -65,14 +64,14 @@ impl Code {
                 (S::UNPROCESSABLE_ENTITY, "invalid_email", "An e-mail address is not valid")
             }
             Self::InvalidName => (S::UNPROCESSABLE_ENTITY, "invalid_name", "The name is not valid"),
-            Self::BadCursor => (S::BAD_REQUEST, "bad_cursor", "The cursor is not one of this list"),
+            Self::BadCursor => (S::BAD_REQUEST, "bad_cursor", "The cursor does not belong to this list"),
             Self::InvalidToken => (S::BAD_REQUEST, "invalid_token", "The link is not valid"),
             Self::RoleNotGrantable => (S::FORBIDDEN, "role_not_grantable", "You may not grant this role"),
             Self::OwnerRequired => (S::FORBIDDEN, "owner_required", "Only owners may do this"),
             Self::EmailNotVerified => {
                 (S::FORBIDDEN, "email_not_verified", "Your e-mail address is not verified")
             }
-            Self::EmailMismatch => (S::FORBIDDEN, "email_mismatch", "The invitation is for somebody else"),
+            Self::EmailMismatch => (S::FORBIDDEN, "email_mismatch", "The invitation is for another address"),
             Self::OrganizationNotFound => {
                 (S::NOT_FOUND, "organization_not_found", "There is no such organization")
             }
@@ -83,9 +82,9 @@ impl Code {
             Self::InvitationNotPending => {
                 (S::CONFLICT, "invitation_not_pending", "The invitation is not pending")
             }
-            Self::AlreadyMember => (S::CONFLICT, "already_member", "You are a member already"),
+            Self::AlreadyMember => (S::CONFLICT, "already_member", "You are already a member"),
             Self::SenderLostAuthority => {
-                (S::CONFLICT, "sender_lost_authority", "The sender may not grant this role any more")
+                (S::CONFLICT, "sender_lost_authority", "The sender may no longer grant this role")
             }
             Self::Conflict => (S::CONFLICT, "conflict", "Too many changes at the same time"),
             Self::InvitationExpired => (S::GONE, "invitation_expired", "The invitation has expired"),
@@ -95,30 +94,32 @@ impl Code {
                 (S::GONE, "invitation_superseded", "A newer link has replaced this one")
             }
             Self::InvitationAccepted => {
-                (S::GONE, "invitation_accepted", "The invitation was accepted already")
+                (S::GONE, "invitation_accepted", "The invitation was already accepted")
             }
-            Self::IdempotencyKeyReused => {
-                (S::UNPROCESSABLE_ENTITY, "idempotency_key_reused", "The idempotency key was used before")
-            }
+            Self::IdempotencyKeyReused => (
+                S::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                "The idempotency key was used for another request",
+            ),
             Self::TooManyInvitations => {
-                (S::TOO_MANY_REQUESTS, "too_many_invitations", "Too many have been invited")
+                (S::TOO_MANY_REQUESTS, "too_many_invitations", "Too many invitations")
             }
             Self::ResendTooSoon => {
                 (S::TOO_MANY_REQUESTS, "resend_too_soon", "The address was mailed too recently or too often")
             }
             Self::Unavailable => (S::SERVICE_UNAVAILABLE, "unavailable", "The service is not available"),
-            Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "Something is wrong on our side"),
+            Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "An internal error occurred"),
         }
     }
 
-    /// As the contract writes it.
+    /// Returns the code as text.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.row().1
     }
 
-    /// After how long trying again makes sense, where that is always the same.
-    fn wait(self) -> Option<Duration> {
+    /// Returns the time after which a retry can succeed, for codes with a fixed time.
+    fn retry_after(self) -> Option<Duration> {
         match self {
             Self::Conflict => Some(Duration::from_secs(1)),
             Self::Unavailable => Some(Duration::from_secs(5)),
@@ -127,26 +128,26 @@ impl Code {
     }
 }
 
-/// One thing wrong with the request, and where.
+/// One error in the request, with its position.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
     /// A JSON pointer into the body, or `/<name>` of a query parameter or a header.
     pub pointer: String,
-    /// What is wrong, and what would be right.
+    /// What is invalid, and often what would be valid.
     pub detail: String,
 }
 
-/// A refusal as HTTP answers it.
+/// A problem response: a refusal or an error.
 #[derive(Debug)]
 pub struct Problem {
-    /// Which.
+    /// The code.
     pub code: Code,
     detail: String,
     errors: Vec<FieldError>,
     seats: Option<Seats>,
     invitation_status: Option<Status>,
-    /// After how long trying again makes sense.
-    wait: Option<Duration>,
+    /// The time after which a retry can succeed.
+    retry_after: Option<Duration>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -167,7 +168,7 @@ struct Document<'a> {
 }
 
 impl Problem {
-    /// `code`, with a sentence for the person who reads it.
+    /// A problem with the code `code` and the detail `detail`, which is a sentence for users.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self {
@@ -176,12 +177,12 @@ impl Problem {
             errors: Vec::new(),
             seats: None,
             invitation_status: None,
-            wait: code.wait(),
+            retry_after: code.retry_after(),
             cause: None,
         }
     }
 
-    /// `code`, for what is wrong with these parts of the request.
+    /// A problem with the code `code` and one or more errors in the request.
     #[must_use]
     pub fn fields(code: Code, errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
@@ -196,14 +197,14 @@ impl Problem {
         Self { errors, ..Self::new(code, detail) }
     }
 
-    /// 400, for one part of the request.
+    /// A 400 problem for one invalid part of the request.
     #[must_use]
     pub fn malformed(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         let error = FieldError { pointer: pointer.into(), detail: detail.into() };
         Self::fields(Code::MalformedRequest, vec![error])
     }
 
-    /// 422, for addresses, each with its pointer.
+    /// A 422 problem for invalid addresses, each with its JSON pointer.
     #[must_use]
     pub fn invalid_emails(invalid: impl IntoIterator<Item = (String, InvalidEmail)>) -> Self {
         let errors =
@@ -211,34 +212,34 @@ impl Problem {
         Self::fields(Code::InvalidEmail, errors.collect())
     }
 
-    /// 503, because of `cause`.
+    /// A 503 problem. The cause goes to the log and not to the caller.
     #[must_use]
     pub fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        let detail = "A service that Roster depends on does not answer. Try again later.";
+        let detail = "A service that Roster depends on does not respond. Try again later.";
         Self { cause: Some(cause.into()), ..Self::new(Code::Unavailable, detail) }
     }
 
-    /// 500, because of `cause`, which goes to the log and not to the caller.
+    /// A 500 problem. The cause goes to the log and not to the caller.
     #[must_use]
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        let detail = "The request could not be carried out; the logs tell why.";
+        let detail = "The request failed because of an internal error. The logs contain the cause.";
         Self { cause: Some(cause.into()), ..Self::new(Code::Internal, detail) }
     }
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.code.row().0
     }
 
-    /// Logs what only the operator can mend. Refusals are their invocation's outcome, and no more.
+    /// Logs the cause, if there is one. A refusal has no cause: the invocation's outcome already shows it.
     pub(crate) fn log(&self) {
         if let Some(cause) = &self.cause {
-            tracing::error!(cause = chain(&**cause), "the request failed");
+            tracing::error!(cause = error_chain(&**cause), "the request failed");
         }
     }
 
-    /// The answer.
+    /// Converts the problem to an HTTP response.
     #[must_use]
     pub fn into_response(self) -> Response<Body> {
         let (status, code, title) = self.code.row();
@@ -257,8 +258,8 @@ impl Problem {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(wait) = self.wait {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        if let Some(retry_after) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
         }
         response
     }
@@ -266,7 +267,8 @@ impl Problem {
     fn not_permitted(permission: Permission) -> Self {
         match permission {
             Permission::Invite(_) | Permission::Resend(_) | Permission::Revoke(_) => {
-                let detail = "An owner may grant owner and member, a member only member.";
+                let detail =
+                    "An owner may grant the roles owner and member. A member may grant only the role member.";
                 Self::new(Code::RoleNotGrantable, detail)
             }
             Permission::EditRoles | Permission::EditOrganization | Permission::RemoveMembers => {
@@ -276,51 +278,51 @@ impl Problem {
     }
 
     fn seats_exhausted(seats: Seats) -> Self {
-        let detail = format!("{} of {} seats are free; nobody was invited.", seats.free, seats.total);
+        let detail = format!("{} of {} seats are free. No invitation was sent.", seats.free, seats.total);
         Self { seats: Some(seats), ..Self::new(Code::SeatsExhausted, detail) }
     }
 
-    /// 429, for an organization or a sender.
-    fn too_many(LimitExceeded { of, limit, left, wait }: LimitExceeded) -> Self {
-        let again = in_words(wait);
+    /// A 429 problem for the limit of an organization or a sender.
+    fn limit_exceeded(LimitExceeded { of, limit, left, wait }: LimitExceeded) -> Self {
+        let time = format_wait(wait);
         let detail = match of {
             LimitScope::Organization => format!(
-                "An organization may invite {limit} people in a day; {left} of them are left, and all again in \
-                 {again}. Nobody was invited."
+                "An organization may invite {limit} people per day. It may invite {left} more now, and {limit} \
+                 again in {time}. No invitation was sent."
             ),
             LimitScope::Sender => format!(
-                "You may have {limit} people mailed in an hour; {left} of them are left, and all again in \
-                 {again}. Nobody was mailed."
+                "You may send {limit} invitation mails per hour. You may send {left} more now, and {limit} again \
+                 in {time}. No mail was sent."
             ),
         };
-        Self { wait: Some(wait), ..Self::new(Code::TooManyInvitations, detail) }
+        Self { retry_after: Some(wait), ..Self::new(Code::TooManyInvitations, detail) }
     }
 
-    /// 429, for an address.
-    fn too_soon(CooldownActive { why, wait }: CooldownActive) -> Self {
-        let detail = format!("This address {}.", has_had(why, wait));
-        Self { wait: Some(wait), ..Self::new(Code::ResendTooSoon, detail) }
+    /// A 429 problem for the cooldown of one address.
+    fn cooldown_active(CooldownActive { why, wait }: CooldownActive) -> Self {
+        let detail = format!("This address {}.", cooldown_text(why, wait));
+        Self { retry_after: Some(wait), ..Self::new(Code::ResendTooSoon, detail) }
     }
 
-    /// 429, for these of a request's addresses.
-    fn all_too_soon(addresses: Vec<(usize, CooldownActive)>) -> Self {
-        let wait = addresses.iter().map(|(_, it)| it.wait).max();
+    /// A 429 problem for the cooldowns of several addresses in a request.
+    fn cooldowns_active(addresses: Vec<(usize, CooldownActive)>) -> Self {
+        let retry_after = addresses.iter().map(|(_, cooldown)| cooldown.wait).max();
         let error = |(place, CooldownActive { why, wait })| FieldError {
             pointer: format!("/emails/{place}"),
-            detail: format!("this address {}", has_had(why, wait)),
+            detail: format!("this address {}", cooldown_text(why, wait)),
         };
         let errors = addresses.into_iter().map(error).collect();
-        Self { wait, ..Self::fields(Code::ResendTooSoon, errors) }
+        Self { retry_after, ..Self::fields(Code::ResendTooSoon, errors) }
     }
 
-    /// To an inviter: what the record is instead of pending.
+    /// The problem for a member: the invitation is not pending.
     fn not_pending(status: Status) -> Self {
         let detail = format!("The invitation is {status}.");
         let problem = Self::new(Code::InvitationNotPending, detail);
         Self { invitation_status: Some(status), ..problem }
     }
 
-    /// To an invitee: why a genuine link is dead.
+    /// The problem for an invitee: the link is valid, but the invitation is closed or accepted.
     fn gone(status: Status) -> Self {
         match status {
             Status::Expired => Self::new(
@@ -330,26 +332,27 @@ impl Problem {
             Status::Revoked => Self::new(Code::InvitationRevoked, "The invitation was withdrawn."),
             Status::Declined => Self::new(Code::InvitationDeclined, "The invitation was declined."),
             Status::Accepted | Status::Removed => {
-                Self::new(Code::InvitationAccepted, "The invitation was accepted already; it works once.")
+                let detail = "The invitation was already accepted. It can be accepted only once.";
+                Self::new(Code::InvitationAccepted, detail)
             }
-            Status::Pending => Self::internal("a pending invitation was called over"),
+            Status::Pending => Self::internal("a pending invitation was reported as closed"),
         }
     }
 }
 
-/// That an address has had enough mail, and for how long.
-fn has_had(why: CooldownReason, wait: Duration) -> String {
-    let again = in_words(wait);
+/// Describes the cooldown of an address: its reason, and the time until the next mail.
+fn cooldown_text(why: CooldownReason, wait: Duration) -> String {
+    let time = format_wait(wait);
     match why {
-        CooldownReason::JustNow => format!("was mailed a moment ago, and can be mailed again in {again}"),
-        CooldownReason::Mails(count) => {
-            format!("has had {count} mails of this organization, and can be mailed again in {again}")
+        CooldownReason::JustNow => format!("was mailed a moment ago, and can be mailed again in {time}"),
+        CooldownReason::MailLimit(count) => {
+            format!("got {count} mails from this organization, and can be mailed again in {time}")
         }
     }
 }
 
-/// A wait as people say it, rounded up.
-fn in_words(wait: Duration) -> String {
+/// Formats a duration with one unit, rounded up.
+fn format_wait(wait: Duration) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
     const DAY: u64 = 24 * HOUR;
@@ -364,7 +367,7 @@ fn in_words(wait: Duration) -> String {
 }
 
 impl From<InvalidName> for Problem {
-    /// Of the `name` in a body.
+    /// A 422 problem for the field `name` of a body.
     fn from(error: InvalidName) -> Self {
         let error = FieldError { pointer: "/name".to_owned(), detail: error.to_string() };
         Self::fields(Code::InvalidName, vec![error])
@@ -373,8 +376,8 @@ impl From<InvalidName> for Problem {
 
 impl From<KeyReused> for Problem {
     fn from(_: KeyReused) -> Self {
-        let detail = "This Idempotency-Key was used for another request within the last 24 hours. Take a fresh \
-                      key for each request, and the same one only to send that request again.";
+        let detail = "This Idempotency-Key was used for another request within the last 24 hours. Use a new key for \
+                      each request, and the same key only to retry the same request.";
         Self::new(Code::IdempotencyKeyReused, detail)
     }
 }
@@ -386,9 +389,9 @@ impl From<Refusal> for Problem {
             R::NotPermitted(permission) => return Self::not_permitted(permission),
             R::NotPending(status) => return Self::not_pending(status),
             R::Gone(status) => return Self::gone(status),
-            R::LimitExceeded(too_many) => return Self::too_many(too_many),
-            R::CooldownActive(too_soon) => return Self::too_soon(too_soon),
-            R::AddressesTooSoon(addresses) => return Self::all_too_soon(addresses),
+            R::LimitExceeded(limit) => return Self::limit_exceeded(limit),
+            R::CooldownActive(cooldown) => return Self::cooldown_active(cooldown),
+            R::AddressesTooSoon(addresses) => return Self::cooldowns_active(addresses),
             R::SeatsExhausted(seats) => return Self::seats_exhausted(seats),
             R::InvalidToken => (Code::InvalidToken, "This is not a link that Roster made."),
             R::Superseded => {
@@ -396,14 +399,14 @@ impl From<Refusal> for Problem {
             }
             R::EmailNotVerified => (
                 Code::EmailNotVerified,
-                "This needs a verified e-mail address: the token's `email` must be one that can be invited, and its \
-                 `email_verified` true.",
+                "This request needs a verified e-mail address. The access token's `email` must be an address that can \
+                 be invited, and its `email_verified` must be true.",
             ),
             R::EmailMismatch => {
                 (Code::EmailMismatch, "You are signed in with another address than the one that was invited.")
             }
             R::NoSuchOrganization => {
-                (Code::OrganizationNotFound, "There is no organization with this id that you belong to.")
+                (Code::OrganizationNotFound, "You are not a member of an organization with this id.")
             }
             R::NoSuchInvitation => {
                 (Code::InvitationNotFound, "The organization has no invitation with this id.")
@@ -411,15 +414,15 @@ impl From<Refusal> for Problem {
             R::NoSuchMember => (Code::MemberNotFound, "The organization has no member with this user id."),
             R::AlreadyMember => (
                 Code::AlreadyMember,
-                "You are a member of this organization already, through another invitation.",
+                "You are already a member of this organization, through another invitation.",
             ),
             R::SenderLostAuthority => (
                 Code::SenderLostAuthority,
-                "The sender of the invitation may not grant its role any more. Ask an owner to resend it.",
+                "The sender may no longer grant the role of this invitation. Ask an owner to resend the invitation.",
             ),
             R::LastOwner => (
                 Code::LastOwner,
-                "The organization would have no owner left. Make another member owner first.",
+                "The organization would have no owner left. Make another member an owner first.",
             ),
         };
         Self::new(code, detail)
@@ -430,7 +433,7 @@ impl From<KeyError> for Problem {
     fn from(error: KeyError) -> Self {
         match error {
             KeyError::Unavailable(_) => Self::unavailable(error),
-            KeyError::Broken(_) => Self::internal(error),
+            KeyError::Unusable(_) => Self::internal(error),
         }
     }
 }
@@ -449,13 +452,13 @@ impl<Refusal: Into<Self>> From<RunError<Refusal>> for Problem {
         match error {
             RunError::Refused(refusal) => refusal.into(),
             RunError::Contended => {
-                Self::new(Code::Conflict, "Others changed the same things again and again. Try again.")
+                Self::new(Code::Conflict, "Other requests changed the same data at the same time. Try again.")
             }
             RunError::Read(error) => error.into(),
             RunError::Plan(error) => Self::internal(error),
             RunError::Commit(error) => match error {
                 CommitError::Contended(_) => {
-                    let detail = "Others kept changing the same things. Try again.";
+                    let detail = "Other requests changed the same data at the same time. Try again.";
                     Self { cause: Some(error.into()), ..Self::new(Code::Conflict, detail) }
                 }
                 CommitError::Throttled(_) | CommitError::Unknown(_) => Self::unavailable(error),
@@ -470,8 +473,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_is_rounded_up_to_what_people_say() {
-        for (seconds, words) in [
+    fn formats_a_wait_with_one_unit_rounded_up() {
+        for (seconds, expected) in [
             (0, "1 second"),
             (1, "1 second"),
             (60, "60 seconds"),
@@ -483,7 +486,7 @@ mod tests {
             (129_601, "2 days"),
             (2_764_800, "32 days"),
         ] {
-            assert_eq!(in_words(Duration::from_secs(seconds)), words, "{seconds}");
+            assert_eq!(format_wait(Duration::from_secs(seconds)), expected, "{seconds}");
         }
     }
 }

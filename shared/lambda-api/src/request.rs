@@ -1,4 +1,4 @@
-//! What a request says: who is calling, the path, the body.
+//! Reads the parts of a request: the caller, the path, the headers, the query and the body.
 
 use std::fmt::Write;
 use std::str::FromStr;
@@ -14,55 +14,56 @@ use serde_path_to_error::{Path, Segment};
 use crate::observe;
 use crate::problem::{Code, Problem};
 
-/// 64 KiB.
+/// The maximum size of a request body: 64 KiB.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
-/// Who is calling, by the claims that API Gateway's authorizer has verified. `Err`: no authorizer did.
+/// Reads the caller from the claims that API Gateway's authorizer verified, or fails if there are none.
 ///
-/// The address counts only if `email_verified` is exactly true and it is one that can be invited.
-pub fn caller(request: &Request) -> Result<Caller, Unauthenticated> {
+/// The caller has an address only if `email_verified` is exactly `true` and the address can be invited.
+pub fn caller(request: &Request) -> Result<Caller, MissingClaims> {
     let Some(RequestContext::ApiGatewayV2(context)) = request.request_context_ref() else {
-        return Err(Unauthenticated);
+        return Err(MissingClaims);
     };
     let jwt = context.authorizer.as_ref().and_then(|authorizer| authorizer.jwt.as_ref());
-    let claims = &jwt.ok_or(Unauthenticated)?.claims;
-    let user = claims.get("sub").and_then(|sub| UserId::parse(sub).ok()).ok_or(Unauthenticated)?;
+    let claims = &jwt.ok_or(MissingClaims)?.claims;
+    let user = claims.get("sub").and_then(|sub| UserId::parse(sub).ok()).ok_or(MissingClaims)?;
     let verified = claims.get("email_verified").is_some_and(|verified| verified == "true");
     let email = claims.get("email").filter(|_| verified).and_then(|email| EmailAddress::parse(email).ok());
     Ok(Caller { user, email })
 }
 
-/// Tells the log who is calling about what, as far as the request says so; whether it is any good is told
-/// later.
-pub(crate) fn observe_ids(request: &Request) {
+/// Adds the ids in the request to the log: caller, organization and invitation. The ids are not verified yet.
+pub(crate) fn log_ids(request: &Request) {
     if let Ok(caller) = caller(request) {
-        observe::actor(&caller.user);
+        observe::log_caller(&caller.user);
     }
     if let Ok(id) = organization(request) {
-        observe::organization(&id);
+        observe::log_organization(&id);
     }
     if let Some(id) = invitation(request) {
-        observe::invitation(&id);
+        observe::log_invitation(&id);
     }
 }
 
-/// Nobody is signed in: an answer that only a gateway without its authorizer leads to.
+/// The request has no claims of an authorizer. Only a route without an authorizer causes this error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unauthenticated;
+pub struct MissingClaims;
 
-/// The organization in the path.
+/// Reads the organization from the path.
 pub fn organization(request: &Request) -> Result<OrganizationId, Problem> {
     path(request, "organization_id").parse().map_err(|_| Refusal::NoSuchOrganization.into())
 }
 
-/// The invitation in the path; `None`: what stands there is no id. The action refuses that, after a caller who may not even
-/// see the organization.
+/// Reads the invitation from the path; `None` if it is not an id.
+///
+/// The action refuses `None`. It first checks that the caller may see the organization.
 pub fn invitation(request: &Request) -> Option<InvitationId> {
     path(request, "invitation_id").parse().ok()
 }
 
-/// The member in the path, as the `sub` is, which the gateway has decoded; `None`: what stands there is no user. The action
-/// refuses that, as it does for [`invitation`].
+/// Reads the member's user id from the path, which API Gateway decoded; `None` if it is not a user id.
+///
+/// The action refuses `None`, as for [`invitation`].
 pub fn member(request: &Request) -> Option<UserId> {
     path(request, "user_id").parse().ok()
 }
@@ -71,7 +72,7 @@ fn path(request: &Request, name: &str) -> String {
     request.path_parameters_ref().and_then(|path| path.first(name)).unwrap_or_default().to_owned()
 }
 
-/// The name that the client has given to the request, if it has.
+/// Reads the idempotency key from the header, if there is one.
 pub fn idempotency_key(request: &Request) -> Result<Option<IdempotencyKey>, Problem> {
     const NAME: &str = "Idempotency-Key";
     let mut values = request.headers().get_all(NAME).iter();
@@ -81,18 +82,18 @@ pub fn idempotency_key(request: &Request) -> Result<Option<IdempotencyKey>, Prob
     key.map(Some).map_err(|error| Problem::malformed(format!("/{NAME}"), error.to_string()))
 }
 
-/// The body, as JSON with exactly the fields of `T`.
+/// Parses the body as a JSON object of the type `T`.
 pub fn json<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
     let bytes: &[u8] = match request.body() {
         Body::Text(text) => text.as_bytes(),
         Body::Binary(bytes) => bytes,
         _ => &[],
     };
-    // serde would take an array for an object, its items for the fields in order.
+    // serde also accepts an array for a struct: it takes the items as the fields, in order.
     match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'{') => {}
-        Some(_) => return Err(Problem::malformed("", "a JSON object is needed")),
-        None => return Err(Problem::malformed("", "a JSON object is needed, and there is no body")),
+        Some(_) => return Err(Problem::malformed("", "it must be a JSON object")),
+        None => return Err(Problem::malformed("", "it must be a JSON object, but it is empty")),
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
@@ -103,7 +104,7 @@ pub fn json<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
     Ok(value)
 }
 
-/// serde's words without the position, which nobody needs who has a pointer.
+/// Returns serde's error text. For a wrong value, removes the position, because the problem has a JSON pointer.
 fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
@@ -112,7 +113,7 @@ fn without_position(error: &serde_json::Error) -> String {
     }
 }
 
-/// A JSON pointer (RFC 6901).
+/// Converts a path to a JSON pointer (RFC 6901).
 fn pointer(path: &Path) -> String {
     let mut pointer = String::new();
     for segment in path {
@@ -136,16 +137,17 @@ struct TokenBody {
     token: String,
 }
 
-/// The token in the body; whatever is wrong with one has the same answer. The log is told the ids in it,
-/// genuine or not.
+/// Reads the token from the body. Every malformed token gets the same response.
+///
+/// Adds the ids in the token to the log, although the MAC is not verified yet.
 pub fn token(request: &Request) -> Result<Token, Problem> {
     let TokenBody { token } = json(request)?;
     let token = Token::parse(&token).map_err(Refusal::from)?;
-    observe::link(&token.link);
+    observe::log_link(&token.link);
     Ok(token)
 }
 
-/// A query parameter, if it is given; `expected` says what it may be.
+/// Reads a query parameter, if there is one. `expected` is the error text for an invalid value.
 pub fn parameter<T: FromStr>(request: &Request, name: &str, expected: &str) -> Result<Option<T>, Problem> {
     let parameters = request.query_string_parameters_ref();
     let Some(values) = parameters.and_then(|parameters| parameters.all(name)) else {
@@ -153,24 +155,24 @@ pub fn parameter<T: FromStr>(request: &Request, name: &str, expected: &str) -> R
     };
     match values.as_slice() {
         [value] => value.parse().map(Some).map_err(|_| Problem::malformed(format!("/{name}"), expected)),
-        _ => Err(Problem::malformed(format!("/{name}"), "it is given more than once")),
+        _ => Err(Problem::malformed(format!("/{name}"), "it occurs more than once")),
     }
 }
 
-/// Reads a role in a body; serde's own words for an unknown one would be about variants.
+/// Deserializes a role in a body. For an unknown role, serde's own error text would mention enum variants.
 pub fn role<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Role, D::Error> {
     let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
     text.parse().map_err(D::Error::custom)
 }
 
-/// Reads a language in a body, as [`role`] reads a role. It may be left out, by `serde(default)`, but not be null.
+/// Deserializes a language in a body. With `serde(default)`, the field may be absent, but not null.
 pub fn language<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Language>, D::Error> {
     let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
     text.parse().map(Some).map_err(D::Error::custom)
 }
 
-/// 400 for a cursor that is not one of this list.
+/// Returns the problem (400) for a cursor that does not belong to the list.
 #[must_use]
 pub fn bad_cursor() -> Problem {
-    Problem::new(Code::BadCursor, "Take `cursor` from `next_cursor` of the same list, as it is.")
+    Problem::new(Code::BadCursor, "Use the `next_cursor` of the same list as `cursor`, unchanged.")
 }

@@ -1,5 +1,4 @@
-//! What the readers of the table's stream have in common: which invitations a batch is about, and how a
-//! batch is answered when some of it fails.
+//! Processes batches of the table's stream, and reports the failed records of a batch to Lambda.
 
 use std::collections::BTreeMap;
 
@@ -12,74 +11,83 @@ use store::CorruptItem;
 use store::record::{InvitationImage, invitation_image, invitation_key};
 
 use crate::event::HandlerOutput;
-use crate::observe::{self, InvocationError, Outcome, chain};
+use crate::observe::{self, InvocationError, Outcome, error_chain};
 
-/// Invitations of one batch that are looked after at the same time.
+/// The number of invitations of one batch that are processed concurrently.
 const CONCURRENCY: usize = 8;
 
-/// An invitation that a batch is about.
+/// The ids of an invitation that a batch changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvitationRef {
-    /// Where.
+    /// The organization.
     pub organization: OrganizationId,
-    /// Which.
+    /// The invitation.
     pub invitation: InvitationId,
 }
 
-/// One change of an invitation, as the stream tells it. It may be old, or come twice.
+/// One change of an invitation in the stream. The stream can deliver a change late or more than once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Before; `None`: there was no record, or none that can be read.
+    /// The record before the change; `None` if there was none, or if it cannot be read.
     pub old: Option<InvitationImage>,
-    /// After; `None`: the record is gone.
+    /// The record after the change; `None` if it was deleted.
     pub new: Option<InvitationImage>,
 }
 
-/// Calls `look_after` once for each invitation that a change in the batch, `wanted`, is about, whatever
-/// else there is of it in the batch: it has to read the record itself.
+/// Calls `process` once for each invitation that has at least one relevant change in the batch.
 ///
-/// What fails is answered by its first sequence number. Lambda starts again at the lowest one of a batch;
-/// what had been done beyond it is done once more and must not mind. One invitation's failure keeps no other
-/// one of the batch waiting. Each one is told of in a line of its own, and the batch in one more.
-pub async fn each<Looking>(
+/// `is_relevant` selects the changes. `process` must read the current record itself.
+///
+/// The response lists the first sequence number of each failed invitation. Lambda retries the batch from the lowest of
+/// them, so `process` must be idempotent. The failure of one invitation does not stop the others. The log gets one
+/// summary line per invitation, and one for the batch.
+pub async fn for_each_invitation<Processing>(
     event: Event,
     clock: &impl Clock,
-    wanted: impl Fn(&Change) -> bool,
-    look_after: impl Fn(InvitationRef) -> Looking,
+    is_relevant: impl Fn(&Change) -> bool,
+    process: impl Fn(InvitationRef) -> Processing,
 ) -> HandlerOutput<DynamoDbEventResponse>
 where
-    Looking: Future<Output = Result<Outcome, InvocationError>>,
+    Processing: Future<Output = Result<Outcome, InvocationError>>,
 {
     let mut failed = Vec::new();
-    let mut touched: BTreeMap<(OrganizationId, InvitationId), String> = BTreeMap::new();
+    let mut invitations: BTreeMap<(OrganizationId, InvitationId), String> = BTreeMap::new();
     for record in event.records {
         let sequence_number = record.change.sequence_number.clone().unwrap_or_default();
         match read(&record) {
-            Ok(Some((ids, change))) if wanted(&change) => {
-                touched.entry(ids).or_insert(sequence_number);
+            Ok(Some((ids, change))) if is_relevant(&change) => {
+                invitations.entry(ids).or_insert(sequence_number);
             }
             Ok(_) => {}
-            Err(broken) => {
-                tracing::error!(sequence_number, cause = chain(&broken), "a stream record cannot be read");
-                observe::unread(clock);
+            Err(corrupt) => {
+                tracing::error!(
+                    sequence_number,
+                    cause = error_chain(&corrupt),
+                    "a stream record cannot be read"
+                );
+                observe::log_unreadable_record(clock);
                 failed.push(sequence_number);
             }
         }
     }
-    let outcomes = stream::iter(touched).map(|((organization, invitation), sequence_number)| {
-        let looking =
-            look_after(InvitationRef { organization: organization.clone(), invitation: invitation.clone() });
+    let outcomes = stream::iter(invitations).map(|((organization, invitation), sequence_number)| {
+        let processing =
+            process(InvitationRef { organization: organization.clone(), invitation: invitation.clone() });
         async move {
             let work = async {
-                match looking.await {
+                match processing.await {
                     Ok(outcome) => (outcome, None),
                     Err(InvocationError { outcome, cause }) => {
-                        tracing::error!(sequence_number, cause = chain(&*cause), "it will be tried again");
+                        tracing::error!(
+                            sequence_number,
+                            cause = error_chain(&*cause),
+                            "processing the invitation failed; Lambda retries it"
+                        );
                         (outcome, Some(sequence_number))
                     }
                 }
             };
-            observe::looked_after(&organization, &invitation, clock, work).await
+            observe::run_for_invitation(&organization, &invitation, clock, work).await
         }
     });
     failed.extend(
@@ -101,8 +109,7 @@ fn read(record: &EventRecord) -> Result<Option<(Ids, Change)>, CorruptItem> {
     let Some(ids) = invitation_key(&record.change.keys)? else {
         return Ok(None);
     };
-    // Whoever mends a broken record leaves an old image that nobody can read. It only says whether anything has
-    // moved, and then something has.
+    // After a manual repair of a corrupt record, the old image is unreadable. `None` then counts as a change.
     let old = invitation_image(&record.change.old_image).unwrap_or(None);
     Ok(Some((ids, Change { old, new: invitation_image(&record.change.new_image)? })))
 }
@@ -116,9 +123,9 @@ mod tests {
 
     use super::*;
 
-    struct Noon;
+    struct FixedClock;
 
-    impl Clock for Noon {
+    impl Clock for FixedClock {
         fn now(&self) -> Timestamp {
             Timestamp::from_unix(1_795_615_200)
         }
@@ -153,33 +160,35 @@ mod tests {
             "delivery": { "S": "queued" },
             "generation": { "N": "1" },
             "expires_at": { "N": "1795615500" },
-            "email": { "S": "the rest is not looked at" },
+            "email": { "S": "other attributes are ignored" },
         });
         record(sequence_number, &format!("INVITATION#{}", id(name)), &image)
     }
 
-    /// Looks after the batch's pending invitations, failing for `failing`; who was looked after, and what is
-    /// answered.
-    async fn looked_after(records: &[Value], failing: &[&str]) -> (Vec<InvitationId>, Value) {
+    /// Processes the pending invitations of a batch, and fails for `failing`. Returns the processed ids, and the
+    /// response to Lambda.
+    async fn process(records: &[Value], failing: &[&str]) -> (Vec<InvitationId>, Value) {
         let event = serde_json::from_value(json!({ "Records": records })).unwrap();
         let failing: Vec<_> = failing.iter().map(|name| id(name)).collect();
-        let seen = Mutex::new(Vec::new());
-        let wanted = |change: &Change| change.new.as_ref().is_some_and(|it| it.status == Status::Pending);
-        let look_after = async |touched: InvitationRef| {
-            seen.lock().unwrap().push(touched.invitation.clone());
-            if failing.contains(&touched.invitation) { Err("no".into()) } else { Ok(Outcome::new("ok")) }
+        let processed = Mutex::new(Vec::new());
+        let is_pending =
+            |change: &Change| change.new.as_ref().is_some_and(|image| image.status == Status::Pending);
+        let process_one = async |InvitationRef { invitation, .. }: InvitationRef| {
+            processed.lock().unwrap().push(invitation.clone());
+            if failing.contains(&invitation) { Err("failed".into()) } else { Ok(Outcome::new("ok")) }
         };
-        let handled = each(event, &Noon, wanted, look_after).await;
-        (seen.into_inner().unwrap(), serde_json::to_value(handled.answer).unwrap())
+        let output = for_each_invitation(event, &FixedClock, is_pending, process_one).await;
+        (processed.into_inner().unwrap(), serde_json::to_value(output.answer).unwrap())
     }
 
     fn failures(sequence_numbers: &[&str]) -> Value {
-        let failures: Vec<_> = sequence_numbers.iter().map(|it| json!({ "itemIdentifier": it })).collect();
+        let failures: Vec<_> =
+            sequence_numbers.iter().map(|number| json!({ "itemIdentifier": number })).collect();
         json!({ "batchItemFailures": failures })
     }
 
     #[tokio::test]
-    async fn an_invitation_is_looked_after_once_however_often_it_stands_in_the_batch() {
+    async fn processes_an_invitation_once_despite_several_changes_in_the_batch() {
         let records = [
             invitation("1", "ivy", "pending"),
             invitation("2", "bob", "pending"),
@@ -188,30 +197,30 @@ mod tests {
             record("5", "ORG", &json!({ "name": { "S": "Acme" } })),
             record("6", "MEMBER#ada", &json!({ "role": { "S": "owner" } })),
         ];
-        let (mut seen, answer) = looked_after(&records, &[]).await;
+        let (mut processed, response) = process(&records, &[]).await;
         let mut expected = vec![id("ivy"), id("bob")];
-        seen.sort();
+        processed.sort();
         expected.sort();
-        assert_eq!((seen, answer), (expected, failures(&[])));
+        assert_eq!((processed, response), (expected, failures(&[])));
     }
 
     #[tokio::test]
-    async fn what_fails_is_answered_by_its_first_record_and_keeps_no_other_waiting() {
+    async fn a_failure_reports_the_first_record_and_does_not_stop_other_invitations() {
         let records = [
             invitation("1", "bob", "pending"),
             invitation("2", "ivy", "pending"),
             invitation("3", "cyd", "pending"),
             invitation("4", "ivy", "pending"),
         ];
-        let (seen, answer) = looked_after(&records, &["ivy"]).await;
-        assert_eq!((seen.len(), answer), (3, failures(&["2"])));
+        let (processed, response) = process(&records, &["ivy"]).await;
+        assert_eq!((processed.len(), response), (3, failures(&["2"])));
     }
 
     #[tokio::test]
-    async fn what_was_broken_before_the_change_is_no_failure() {
-        let mut mended = invitation("1", "ivy", "pending");
-        mended["dynamodb"]["OldImage"] = json!({ "status": { "S": "unheard-of" } });
-        assert_eq!(looked_after(&[mended], &[]).await, (vec![id("ivy")], failures(&[])));
+    async fn processes_a_change_with_an_unreadable_old_image() {
+        let mut repaired = invitation("1", "ivy", "pending");
+        repaired["dynamodb"]["OldImage"] = json!({ "status": { "S": "unheard-of" } });
+        assert_eq!(process(&[repaired], &[]).await, (vec![id("ivy")], failures(&[])));
     }
 
     #[tokio::test]
@@ -221,7 +230,7 @@ mod tests {
             invitation("2", "ivy", "unheard-of"),
             invitation("3", "bob", "pending"),
         ];
-        let (seen, answer) = looked_after(&records, &[]).await;
-        assert_eq!((seen, answer), (vec![id("bob")], failures(&["1", "2"])));
+        let (processed, response) = process(&records, &[]).await;
+        assert_eq!((processed, response), (vec![id("bob")], failures(&["1", "2"])));
     }
 }

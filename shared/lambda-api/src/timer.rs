@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::view::rfc3339;
 
-/// For whose deadline a schedule was made: `schedule` writes it, `expire` reads it.
+/// The invitation, the generation and the expiry of a schedule. `schedule` writes the payload, and `expire` reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Timer {

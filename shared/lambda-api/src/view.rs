@@ -1,32 +1,32 @@
-//! Answers as the contract writes them.
+//! The JSON objects in responses, as the API contract defines them.
 
 use domain::{Delivery, Invitation, Language, Member, Organization, Role, Seats, Status, Timestamp};
 use serde::Serialize;
 use store::MemberSummary;
 
-/// Timestamps as RFC 3339 text.
+/// Serialization of timestamps as RFC 3339 text.
 pub mod rfc3339 {
     use domain::Timestamp;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    /// Writes it.
+    /// Serializes a timestamp.
     pub fn serialize<S: Serializer>(moment: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(moment)
     }
 
-    /// Reads it.
+    /// Deserializes a timestamp.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(D::Error::custom)
     }
 }
 
-/// A moment in an answer.
+/// A timestamp in a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct ApiTimestamp(#[serde(with = "rfc3339")] pub Timestamp);
 
-/// An invitation in an answer. It holds nothing from which a link can be made.
+/// An invitation in a response. It contains nothing from which a link can be made.
 #[derive(Debug, Serialize)]
 pub struct InvitationView {
     id: String,
@@ -52,7 +52,7 @@ struct SenderView {
 }
 
 impl InvitationView {
-    /// As it stands at `now`.
+    /// Converts an invitation, with its status at `now`.
     #[must_use]
     pub fn at(now: Timestamp, invitation: &Invitation) -> Self {
         let mail = invitation.mail.as_ref();
@@ -76,7 +76,7 @@ impl InvitationView {
     }
 }
 
-/// A member in an answer.
+/// A member in a response.
 #[derive(Debug, Serialize)]
 pub struct MemberView {
     user_id: String,
@@ -107,7 +107,7 @@ impl From<MemberSummary> for MemberView {
     }
 }
 
-/// An organization in an answer.
+/// An organization in a response.
 #[derive(Debug, Serialize)]
 pub struct OrganizationView {
     id: String,
@@ -119,7 +119,7 @@ pub struct OrganizationView {
 }
 
 impl OrganizationView {
-    /// As somebody with `role` sees it.
+    /// Converts an organization, for a caller with the role `role`.
     #[must_use]
     pub fn for_role(role: Role, organization: &Organization) -> Self {
         Self {
@@ -133,7 +133,7 @@ impl OrganizationView {
     }
 }
 
-/// Seats in an answer and in a problem.
+/// Seats in a response or in a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct SeatsView {
     total: u32,

@@ -1,4 +1,4 @@
-//! Keys in this process: for the laptop and for tests.
+//! Link keys in this process, for tests and the laptop (the local server that `cargo run` starts).
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use sha2::Sha256;
 
 use crate::{KeyError, LinkKey};
 
-/// HMAC-SHA-256 under keys that this process holds. `Debug` shows their ids alone.
+/// HMAC-SHA-256 with keys in this process. `Debug` shows only the key ids.
 #[derive(Clone)]
 pub struct InProcess {
     first: (KeyId, [u8; 32]),
@@ -17,20 +17,20 @@ pub struct InProcess {
 }
 
 impl InProcess {
-    /// `first` mints; it and `others` verify.
+    /// Makes tokens with the key `first`, and verifies tokens with `first` and `others`.
     #[must_use]
     pub fn new(first: (KeyId, [u8; 32]), others: Vec<(KeyId, [u8; 32])>) -> Self {
         Self { first, others }
     }
 
-    /// The MAC over `message` under the first key; the laptop's KMS answers with it.
+    /// Computes the MAC of `message` with the first key. The laptop's KMS returns it.
     #[must_use]
     pub fn mac(&self, message: &[u8]) -> Mac {
         Mac(mac(&self.first.1, message).finalize().into_bytes().into())
     }
 }
 
-/// A key shorter than SHA-256's block of 64 bytes is padded with zeros (RFC 2104, section 2).
+/// Starts an HMAC of `message`. HMAC pads a key shorter than a block of 64 bytes with zeros (RFC 2104, section 2).
 fn mac(secret: &[u8; 32], message: &[u8]) -> Hmac<Sha256> {
     let mut block = [0; 64];
     block[..32].copy_from_slice(secret);
@@ -47,9 +47,9 @@ impl LinkKey for InProcess {
         let keys = std::iter::once(&self.first).chain(&self.others);
         let named = keys.into_iter().find(|(id, _)| *id == token.key);
         let (_, secret) = named.unwrap_or(&self.first);
-        // In constant time.
-        let right = mac(secret, &token.link.message()).verify_slice(&token.mac.0).is_ok();
-        Box::pin(ready(Ok(right && named.is_some())))
+        // `verify_slice` takes constant time.
+        let valid = mac(secret, &token.link.message()).verify_slice(&token.mac.0).is_ok();
+        Box::pin(ready(Ok(valid && named.is_some())))
     }
 }
 
@@ -82,13 +82,13 @@ mod tests {
         }
     }
 
-    async fn minted(key: &InProcess) -> Token {
+    async fn mint(key: &InProcess) -> Token {
         key.mint(&link()).await.unwrap()
     }
 
-    /// RFC 4231, test case 1, with its 20-byte key padded to a block's start as HMAC does.
+    /// RFC 4231, test case 1. The test pads the 20-byte key with zeros to 32 bytes, which does not change the HMAC.
     #[test]
-    fn it_is_hmac_sha_256() {
+    fn computes_hmac_sha_256() {
         let mut secret = [0; 32];
         secret[..20].fill(0x0b);
         let key = InProcess::new((id("k1"), secret), Vec::new());
@@ -99,9 +99,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn s01_what_it_mints_it_verifies_and_nothing_else() {
+    async fn s01_verifies_its_own_token_and_rejects_an_edited_one() {
         let key = InProcess::new((id("k1"), [1; 32]), Vec::new());
-        let token = minted(&key).await;
+        let token = mint(&key).await;
         assert!(key.verify(&token).await.unwrap());
         let edits: [fn(&mut Token); 6] = [
             |token| token.mac.0[31] ^= 1,
@@ -122,18 +122,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_old_key_still_verifies_while_a_fresh_one_mints() {
+    async fn verifies_with_the_old_key_and_mints_with_the_new_key_after_a_rotation() {
         let old = InProcess::new((id("k1"), [1; 32]), Vec::new());
-        let token = minted(&old).await;
+        let token = mint(&old).await;
         let rotated = InProcess::new((id("k2"), [2; 32]), vec![(id("k1"), [1; 32])]);
         assert!(rotated.verify(&token).await.unwrap());
-        assert_eq!(minted(&rotated).await.key, id("k2"));
+        assert_eq!(mint(&rotated).await.key, id("k2"));
         let replaced = InProcess::new((id("k1"), [3; 32]), Vec::new());
         assert!(!replaced.verify(&token).await.unwrap());
     }
 
     #[test]
-    fn debug_shows_ids_alone() {
+    fn debug_shows_only_key_ids() {
         let key = InProcess::new((id("k1"), [77; 32]), Vec::new());
         assert_eq!(format!("{key:?}"), r#"InProcess { keys: [KeyId("k1")], .. }"#);
     }

@@ -1,4 +1,4 @@
-//! Keys in KMS: they never leave it, and IAM says who may mint and who may only verify.
+//! Link keys in KMS. They never leave KMS. Their key policies decide which functions may make MACs or only verify them.
 
 use aws_config::SdkConfig;
 use aws_sdk_kms::Client;
@@ -16,20 +16,20 @@ use crate::{KeyError, LinkKey};
 #[derive(Debug, Clone)]
 pub struct Kms {
     client: Client,
-    /// The id in tokens, and the KMS key's id, ARN or alias; the first one mints. Never empty.
+    /// Pairs of the key id in tokens and the KMS key's id, ARN or alias. The first key makes tokens. Never empty.
     keys: Vec<(KeyId, String)>,
 }
 
-/// `LINK_KEYS` is not what it has to be.
+/// The error of an invalid `LINK_KEYS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "LINK_KEYS must be a list like `k2=alias/roster-links-2,k1=alias/roster-links`: an id of 1 to 32 letters, \
-     digits, `-` or `_`, then the KMS key; the first one makes links, all verify them"
+     digits, `-` or `_`, then `=` and the KMS key; the first key makes links, and all keys verify links"
 )]
 pub struct InvalidKeys;
 
 impl Kms {
-    /// The keys that `keys` lists, reached as `config` says.
+    /// Uses the keys that `keys` lists, with the SDK configuration `config`. `keys` has the format of `LINK_KEYS`.
     pub fn new(config: &SdkConfig, keys: &str) -> Result<Self, InvalidKeys> {
         Ok(Self { client: Client::new(config), keys: parse(keys)? })
     }
@@ -54,9 +54,9 @@ impl LinkKey for Kms {
         let (id, key) = self.keys[0].clone();
         Box::pin(async move {
             let request = client.generate_mac().key_id(key).mac_algorithm(HmacSha256);
-            let output = request.message(Blob::new(link.message())).send().await.map_err(failure)?;
+            let output = request.message(Blob::new(link.message())).send().await.map_err(key_error)?;
             let mac = output.mac.and_then(|mac| mac.into_inner().try_into().ok());
-            let mac = mac.ok_or_else(|| KeyError::Broken("KMS answered with no MAC of 32 bytes".into()))?;
+            let mac = mac.ok_or_else(|| KeyError::Unusable("KMS returned no MAC of 32 bytes".into()))?;
             Ok(Token { key: id, link, mac: Mac(mac) })
         })
     }
@@ -71,7 +71,7 @@ impl LinkKey for Kms {
             match request.send().await {
                 Ok(output) => Ok(output.mac_valid && known),
                 Err(error) if is_wrong_mac(&error) => Ok(false),
-                Err(error) => Err(failure(error)),
+                Err(error) => Err(key_error(error)),
             }
         })
     }
@@ -81,15 +81,14 @@ fn is_wrong_mac<R>(error: &SdkError<VerifyMacError, R>) -> bool {
     error.as_service_error().is_some_and(VerifyMacError::is_kms_invalid_mac_exception)
 }
 
-/// Whether it may work later is told by status and code: KMS's own troubles and throttling may pass, a
-/// refusal does not.
-fn failure<E>(error: SdkError<E, HttpResponse>) -> KeyError
+/// Classifies a failed call by HTTP status and error code. After throttling or a failure of KMS, a retry can succeed.
+fn key_error<E>(error: SdkError<E, HttpResponse>) -> KeyError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let passes = match &error {
+    let is_retryable = match &error {
         SdkError::ServiceError(service) => {
-            let passing = matches!(
+            let retryable_code = matches!(
                 service.err().code(),
                 Some(
                     "ThrottlingException"
@@ -99,12 +98,12 @@ where
                         | "LimitExceededException"
                 )
             );
-            passing || service.raw().status().is_server_error()
+            retryable_code || service.raw().status().is_server_error()
         }
         SdkError::ConstructionFailure(_) => false,
         _ => true,
     };
-    if passes { KeyError::Unavailable(error.into()) } else { KeyError::Broken(error.into()) }
+    if is_retryable { KeyError::Unavailable(error.into()) } else { KeyError::Unusable(error.into()) }
 }
 
 #[cfg(test)]
@@ -125,17 +124,17 @@ mod tests {
 
     use super::*;
 
-    /// Answers every request alike, and keeps what was asked.
+    /// A stub that sends the same response to every request, and records the requests.
     #[derive(Debug, Clone)]
-    struct Answering {
+    struct StubKms {
         status: u16,
-        answer: Value,
-        asked: Arc<Mutex<Vec<Value>>>,
+        response: Value,
+        requests: Arc<Mutex<Vec<Value>>>,
     }
 
-    impl Answering {
-        fn with(answer: Value) -> Self {
-            Self { status: 200, answer, asked: Arc::default() }
+    impl StubKms {
+        fn with(response: Value) -> Self {
+            Self { status: 200, response, requests: Arc::default() }
         }
 
         fn failing(status: u16, code: &str) -> Self {
@@ -143,24 +142,24 @@ mod tests {
         }
 
         fn kms(&self, keys: &str) -> Kms {
-            let answering = self.clone();
+            let stub = self.clone();
             let credentials = Credentials::new("test", "test", None, None, "test");
             let config = SdkConfig::builder()
                 .behavior_version(BehaviorVersion::v2026_01_12())
                 .region(Region::from_static("eu-west-1"))
                 .credentials_provider(SharedCredentialsProvider::new(credentials))
                 .retry_config(RetryConfig::disabled())
-                .http_client(http_client_fn(move |_, _| SharedHttpConnector::new(answering.clone())))
+                .http_client(http_client_fn(move |_, _| SharedHttpConnector::new(stub.clone())))
                 .build();
             Kms::new(&config, keys).unwrap()
         }
     }
 
-    impl HttpConnector for Answering {
+    impl HttpConnector for StubKms {
         fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
             let body = request.body().bytes().unwrap_or_default();
-            self.asked.lock().unwrap().push(serde_json::from_slice(body).unwrap());
-            let body = SdkBody::from(self.answer.to_string());
+            self.requests.lock().unwrap().push(serde_json::from_slice(body).unwrap());
+            let body = SdkBody::from(self.response.to_string());
             let response = http::Response::builder().status(self.status).body(body).unwrap();
             HttpConnectorFuture::ready(Ok(HttpResponse::try_from(response).unwrap()))
         }
@@ -179,49 +178,49 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_key_mints() {
-        let answering = Answering::with(json!({ "Mac": BASE64.encode(&[7; 32]) }));
-        let minted = answering.kms("k2=alias/two,k1=alias/one").mint(&token("k2").link).await.unwrap();
+    async fn mints_with_the_first_key() {
+        let stub = StubKms::with(json!({ "Mac": BASE64.encode(&[7; 32]) }));
+        let minted = stub.kms("k2=alias/two,k1=alias/one").mint(&token("k2").link).await.unwrap();
         assert_eq!(minted, token("k2"));
-        let asked = answering.asked.lock().unwrap()[0].clone();
+        let request = stub.requests.lock().unwrap()[0].clone();
         let message = BASE64.encode(&token("k2").link.message());
         assert_eq!(
-            asked,
+            request,
             json!({ "KeyId": "alias/two", "MacAlgorithm": "HMAC_SHA_256", "Message": message })
         );
     }
 
     #[tokio::test]
-    async fn a_mac_of_another_length_is_no_token() {
-        let answering = Answering::with(json!({ "Mac": BASE64.encode(&[7; 31]) }));
-        let minted = answering.kms("k1=alias/one").mint(&token("k1").link).await;
-        assert!(matches!(minted, Err(KeyError::Broken(_))));
+    async fn fails_if_kms_returns_a_mac_of_another_length() {
+        let stub = StubKms::with(json!({ "Mac": BASE64.encode(&[7; 31]) }));
+        let minted = stub.kms("k1=alias/one").mint(&token("k1").link).await;
+        assert!(matches!(minted, Err(KeyError::Unusable(_))));
     }
 
     #[tokio::test]
-    async fn s01_s36_the_key_named_verifies_and_an_unknown_one_costs_the_same_and_is_wrong() {
-        for (named, asked_for, genuine) in
+    async fn s01_s36_an_unknown_key_id_is_invalid_and_costs_the_same_request_as_a_known_one() {
+        for (key_id, kms_key, expected) in
             [("k1", "alias/one", true), ("k2", "alias/two", true), ("k3", "alias/two", false)]
         {
-            let answering = Answering::with(json!({ "MacValid": true }));
-            let kms = answering.kms("k2=alias/two,k1=alias/one");
-            assert_eq!(kms.verify(&token(named)).await.unwrap(), genuine, "{named}");
-            let asked = answering.asked.lock().unwrap().clone();
-            assert_eq!(asked.len(), 1);
-            assert_eq!(asked[0]["KeyId"], asked_for, "{named}");
-            assert_eq!(asked[0]["Mac"], BASE64.encode(&[7; 32]));
+            let stub = StubKms::with(json!({ "MacValid": true }));
+            let kms = stub.kms("k2=alias/two,k1=alias/one");
+            assert_eq!(kms.verify(&token(key_id)).await.unwrap(), expected, "{key_id}");
+            let requests = stub.requests.lock().unwrap().clone();
+            assert_eq!(requests.len(), 1);
+            assert_eq!(requests[0]["KeyId"], kms_key, "{key_id}");
+            assert_eq!(requests[0]["Mac"], BASE64.encode(&[7; 32]));
         }
     }
 
     #[tokio::test]
-    async fn a_wrong_mac_is_an_answer_not_a_failure() {
-        let answering = Answering::failing(400, "KMSInvalidMacException");
-        assert!(!answering.kms("k1=alias/one").verify(&token("k1")).await.unwrap());
+    async fn an_invalid_mac_is_a_result_and_not_an_error() {
+        let stub = StubKms::failing(400, "KMSInvalidMacException");
+        assert!(!stub.kms("k1=alias/one").verify(&token("k1")).await.unwrap());
     }
 
     #[tokio::test]
-    async fn what_may_pass_is_told_from_what_does_not() {
-        for (status, code, passes) in [
+    async fn only_throttling_and_failures_of_kms_are_retryable() {
+        for (status, code, retryable) in [
             (400, "ThrottlingException", true),
             (500, "KMSInternalException", true),
             (500, "KeyUnavailableException", true),
@@ -231,26 +230,26 @@ mod tests {
             (400, "DisabledException", false),
             (400, "KMSInvalidStateException", false),
         ] {
-            let kms = Answering::failing(status, code).kms("k1=alias/one");
+            let kms = StubKms::failing(status, code).kms("k1=alias/one");
             let verified = kms.verify(&token("k1")).await.unwrap_err();
             let minted = kms.mint(&token("k1").link).await.unwrap_err();
             for error in [verified, minted] {
-                assert_eq!(matches!(error, KeyError::Unavailable(_)), passes, "{code}");
+                assert_eq!(matches!(error, KeyError::Unavailable(_)), retryable, "{code}");
             }
         }
     }
 
     #[test]
-    fn the_list_of_keys_is_read_in_order() {
+    fn parses_the_list_of_keys_in_order() {
         let keys = parse("k2=alias/roster-2, k1=arn:aws:kms:eu-west-1:1:key/a=b").unwrap();
         let keys: Vec<_> = keys.iter().map(|(id, key)| (id.as_str(), key.as_str())).collect();
         assert_eq!(keys, [("k2", "alias/roster-2"), ("k1", "arn:aws:kms:eu-west-1:1:key/a=b")]);
     }
 
     #[test]
-    fn a_wrong_list_says_what_is_needed() {
-        for wrong in ["", "alias/roster", "=alias/roster", "k1=", "k1=a,k1=b", "k.1=a", "k1=a,"] {
-            assert_eq!(parse(wrong), Err(InvalidKeys), "{wrong}");
+    fn rejects_an_invalid_list_and_shows_the_format() {
+        for invalid in ["", "alias/roster", "=alias/roster", "k1=", "k1=a,k1=b", "k.1=a", "k1=a,"] {
+            assert_eq!(parse(invalid), Err(InvalidKeys), "{invalid}");
         }
         assert!(InvalidKeys.to_string().contains("k1=alias/roster-links"));
     }

@@ -1,6 +1,6 @@
-//! Links: their MACs are made and verified by KMS, or by a key in this process.
+//! Link keys: they make and verify the MACs of links, in KMS or in this process.
 //!
-//! The table holds nothing from which a link can be made; who holds the key can make any.
+//! The table contains nothing from which a link can be made. The key alone is enough to make a link.
 
 mod in_process;
 mod kms;
@@ -11,31 +11,33 @@ pub use kms::{InvalidKeys, Kms};
 use domain::{Link, Token};
 use futures_util::future::BoxFuture;
 
-/// A key that links are made with and verified by; several, while one replaces another.
+/// Makes and verifies the MACs of links. During a key rotation, there are several keys.
 pub trait LinkKey: Send + Sync {
-    /// The token of `link`, made with the first key.
+    /// Makes the token of `link` with the first key.
     fn mint(&self, link: &Link) -> BoxFuture<'static, Result<Token, KeyError>>;
 
-    /// Whether the token's MAC is right under the key that it names. One that names an unknown key is held
-    /// against the first one and wrong: the work done must not tell which keys there are.
+    /// Returns whether the token's MAC is valid under the key that the token names.
+    ///
+    /// A token with an unknown key id is invalid. The first key verifies it all the same, so the response time does not
+    /// reveal which key ids exist.
     fn verify(&self, token: &Token) -> BoxFuture<'static, Result<bool, KeyError>>;
 }
 
 impl KeyError {
-    /// Whether the same may well work later.
+    /// Whether a later retry can succeed.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Unavailable(_))
     }
 }
 
-/// The key could not be used.
+/// The error of a link key that could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// KMS throttles, fails or cannot be reached: later it may work.
+    /// KMS throttles, fails or cannot be reached. A later retry can succeed.
     #[error("the link key is not available")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// KMS refuses: a permission, a missing or disabled key.
+    /// KMS rejects the request: the permission is missing, or the key is missing or disabled.
     #[error("the link key cannot be used")]
-    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Unusable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

@@ -1,4 +1,4 @@
-//! AsyncInvoker invocation: an event is handed over, tried again, and given up as a dead letter.
+//! Asynchronous invocation of functions, as Lambda does it: retries a failed event, then stores it as a dead letter.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,14 +11,15 @@ use crate::{
     state::{State, StateError},
 };
 
-/// AsyncInvoker invocations are tried three times in all.
+/// The maximum number of attempts for one event. The same as Lambda's default.
 const ATTEMPTS_MAX: u32 = 3;
-/// Lambda waits one minute and then two. Whoever waits for it here waits for real, so it is less.
+/// The pause before the second attempt; twice as long before the third. Lambda waits one and two minutes. The laptop
+/// waits in real time, so its pause is shorter.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
-/// How soon to look again while nobody serves the functions.
-const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
+/// The pause before a retry while the function is unreachable.
+const UNREACHABLE_PAUSE: Duration = Duration::from_secs(1);
 
-/// Invokes functions as Lambda does for EventBridge and its Scheduler.
+/// Invokes functions asynchronously, as Lambda does for EventBridge and EventBridge Scheduler.
 #[derive(Clone)]
 pub struct AsyncInvoker {
     functions: Arc<dyn Functions>,
@@ -26,38 +27,44 @@ pub struct AsyncInvoker {
     clock: LocalClock,
 }
 
-/// One event on its way.
+/// One event to deliver to a function.
 pub struct AsyncEvent<'a> {
-    /// The function.
+    /// The function's name.
     pub function: &'a str,
-    /// The event.
-    pub event: &'a Value,
-    /// Where it comes from: `schedule` or `event`.
+    /// The event as JSON.
+    pub payload: &'a Value,
+    /// The kind of source: `schedule` or `event`.
     pub source: &'a str,
-    /// What finds it again.
+    /// Ids for [`DeadLetter::ids`].
     pub ids: Value,
-    /// Its identity among dead letters.
+    /// The event's id among the dead letters of its source.
     pub id: String,
-    /// Whether it waits while nobody serves the functions; else it is dropped then.
-    pub waits: bool,
+    /// Whether to wait while the function is unreachable. If false, the event is dropped.
+    pub wait_until_reachable: bool,
 }
 
 impl AsyncInvoker {
-    /// Invokes `functions`; what is given up is kept in `state`.
+    /// Creates an invoker of `functions` that stores dead letters in `state`.
     #[must_use]
     pub fn new(functions: Arc<dyn Functions>, state: State, clock: LocalClock) -> Self {
         Self { functions, state, clock }
     }
 
-    /// Resolves once the function has managed the event, or it is a dead letter.
-    pub async fn deliver(&self, delivery: AsyncEvent<'_>) -> Result<(), StateError> {
-        let AsyncEvent { function, event, source, ids, id, waits } = delivery;
+    /// Delivers an event. Resolves once the function has processed it, or it is dropped or stored as a dead letter.
+    pub async fn deliver(&self, event: AsyncEvent<'_>) -> Result<(), StateError> {
+        let AsyncEvent { function, payload, source, ids, id, wait_until_reachable } = event;
         let mut reason = String::new();
         for attempt in 1..=ATTEMPTS_MAX {
-            match self.invoke(function, event, waits).await {
+            match self.invoke(function, payload, wait_until_reachable).await {
                 Ok(_) | Err(InvokeError::Unreachable { .. }) => return Ok(()),
                 Err(e) => {
-                    tracing::warn!(function, source, id, attempt, "an event's function failed: {e}");
+                    tracing::warn!(
+                        function,
+                        source,
+                        id,
+                        attempt,
+                        "the function failed to process an event: {e}"
+                    );
                     reason = e.to_string();
                 }
             }
@@ -73,19 +80,24 @@ impl AsyncInvoker {
             attempts: ATTEMPTS_MAX,
             given_up_at: self.clock.now_unix(),
         };
-        dead_letters::keep(&self.state, &format!("{source}/{id}"), &letter)
+        dead_letters::store(&self.state, &format!("{source}/{id}"), &letter)
     }
 
-    /// Invokes the function, if it `waits` once somebody serves it: processes may be started later than the
-    /// laptop, and again.
-    async fn invoke(&self, function: &str, event: &Value, waits: bool) -> Result<Value, InvokeError> {
+    /// Invokes the function. With `wait_until_reachable`, retries while the function is unreachable, because function
+    /// processes may start after the laptop or restart.
+    async fn invoke(
+        &self,
+        function: &str,
+        payload: &Value,
+        wait_until_reachable: bool,
+    ) -> Result<Value, InvokeError> {
         loop {
-            match self.functions.invoke(function, event.clone()).await {
-                Err(error @ InvokeError::Unreachable { .. }) if waits => {
-                    tracing::warn!(function, "an event is held up; trying again: {error}");
-                    tokio::time::sleep(TROUBLE_PAUSE).await;
+            match self.functions.invoke(function, payload.clone()).await {
+                Err(error @ InvokeError::Unreachable { .. }) if wait_until_reachable => {
+                    tracing::warn!(function, "the function is unreachable; retrying the event: {error}");
+                    tokio::time::sleep(UNREACHABLE_PAUSE).await;
                 }
-                answer => return answer,
+                result => return result,
             }
         }
     }

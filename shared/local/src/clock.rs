@@ -11,13 +11,13 @@ use tokio::sync::watch;
 
 use crate::state::{State, StateError};
 
-/// The last second that RFC 3339 can write: 9999-12-31T23:59:59Z.
+/// The last second that RFC 3339 can express: 9999-12-31T23:59:59Z.
 const UNIX_MAX: i64 = 253_402_300_799;
 
 const KIND: &str = "clock";
 const OFFSET_ID: &str = "offset";
 
-/// Real time plus an offset. Clones share the offset.
+/// The machine's time plus an offset. Clones share the offset.
 #[derive(Debug, Clone)]
 pub struct LocalClock {
     inner: Arc<Inner>,
@@ -26,25 +26,25 @@ pub struct LocalClock {
 #[derive(Debug)]
 struct Inner {
     offset: watch::Sender<i64>,
-    /// The second at which the clock stands still.
+    /// The time since the Unix epoch at which the clock is stopped, if it is.
     held: Mutex<Option<Duration>>,
-    mirror: Option<PathBuf>,
-    /// HeldClock while the offset moves, so that the mirror and the memory move in the same order.
-    moving: Mutex<()>,
+    offset_file: Option<PathBuf>,
+    /// Locked while the offset changes, so that the file and the memory get concurrent changes in the same order.
+    changing: Mutex<()>,
 }
 
-/// Why the clock did not move.
+/// Why the clock could not be changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClockError {
-    /// Time would leave the years that timestamps can name.
-    #[error("the clock can't go past the year 9999")]
+    /// The time would be before 1970 or after 9999.
+    #[error("the clock can only be set to the years 1970 to 9999")]
     OutOfRange,
-    /// The file for the other processes could not be written.
+    /// The file with the offset could not be written.
     #[error("the clock's offset could not be written to {path}")]
-    Mirror {
+    OffsetFile {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The I/O error.
         #[source]
         source: io::Error,
     },
@@ -57,23 +57,28 @@ impl Default for LocalClock {
 }
 
 impl LocalClock {
-    /// A clock that starts at the machine's time.
+    /// Creates a clock with offset 0.
     #[must_use]
     pub fn new() -> Self {
-        Self::with(None)
+        Self::build(None)
     }
 
-    /// A clock that also writes its offset (whole seconds, decimal) to `path`, at once and whenever it
-    /// moves: function processes outside the laptop read it there.
-    pub fn mirrored(path: impl Into<PathBuf>) -> Result<Self, ClockError> {
-        let clock = Self::with(Some(path.into()));
+    /// Creates a clock with offset 0 that writes its offset to a file, now and at every change.
+    ///
+    /// The file contains the offset in whole seconds as a decimal number. Function processes read it.
+    pub fn with_offset_file(path: impl Into<PathBuf>) -> Result<Self, ClockError> {
+        let clock = Self::build(Some(path.into()));
         clock.set_offset(0)?;
         Ok(clock)
     }
 
-    fn with(mirror: Option<PathBuf>) -> Self {
-        let inner =
-            Inner { offset: watch::Sender::new(0), held: Mutex::new(None), mirror, moving: Mutex::new(()) };
+    fn build(offset_file: Option<PathBuf>) -> Self {
+        let inner = Inner {
+            offset: watch::Sender::new(0),
+            held: Mutex::new(None),
+            offset_file,
+            changing: Mutex::new(()),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -89,44 +94,46 @@ impl LocalClock {
         i64::try_from(self.since_epoch().as_millis()).unwrap_or(UNIX_MAX)
     }
 
-    /// How far the clock is ahead of the machine's.
+    /// The seconds by which this clock is ahead of the machine's clock.
     #[must_use]
     pub fn offset(&self) -> i64 {
         *self.inner.offset.borrow()
     }
 
-    /// Moves time forward and returns the time it is then.
+    /// Moves the clock forward and returns the new time, in seconds since the Unix epoch.
     pub fn advance(&self, seconds: u64) -> Result<i64, ClockError> {
         let seconds = i64::try_from(seconds).map_err(|_| ClockError::OutOfRange)?;
-        self.move_to(|offset| offset.checked_add(seconds))?;
+        self.change_offset(|offset| offset.checked_add(seconds))?;
         Ok(self.now_unix())
     }
 
-    /// Puts the clock this far ahead of the machine's.
+    /// Sets the seconds by which this clock is ahead of the machine's clock. May be negative.
     pub fn set_offset(&self, seconds: i64) -> Result<(), ClockError> {
-        self.move_to(|_| Some(seconds))
+        self.change_offset(|_| Some(seconds))
     }
 
-    /// Puts the clock to `moment`, in seconds since the Unix epoch, and has it stand still there until what
-    /// this returns is dropped: then it goes on from where it would be by now. Moving it meanwhile shows
-    /// after that, and so does a second hold: the last one counts, and the first drop ends it. A process that
-    /// reads the offset's file sees the clock run.
+    /// Stops the clock at `moment`, in seconds since the Unix epoch, until the returned [`HeldClock`] is dropped.
+    ///
+    /// Then the clock continues as if it had never stopped. A change of the offset takes effect only then. A second
+    /// call replaces the first one, and the first drop ends both. The offset file does not show that the clock is
+    /// stopped, so other processes see a running clock.
     pub fn hold(&self, moment: i64) -> Result<HeldClock, ClockError> {
-        let still = u64::try_from(moment).map_err(|_| ClockError::OutOfRange)?;
-        self.move_to(|_| moment.checked_sub(whole_seconds(machine_time())))?;
-        self.stand_still(Some(Duration::from_secs(still)));
+        let seconds = u64::try_from(moment).map_err(|_| ClockError::OutOfRange)?;
+        self.change_offset(|_| moment.checked_sub(whole_seconds(machine_time())))?;
+        self.set_held(Some(Duration::from_secs(seconds)));
         Ok(HeldClock { clock: self.clone() })
     }
 
-    /// A receiver that changes whenever the offset does, or the clock is held or released: for whoever sleeps
-    /// until a moment of this clock.
+    /// Returns a receiver that is notified when the offset changes and when the clock stops or continues. Tasks that
+    /// sleep until a time of this clock need it.
     #[must_use]
-    pub fn moves(&self) -> watch::Receiver<i64> {
+    pub fn subscribe(&self) -> watch::Receiver<i64> {
         self.inner.offset.subscribe()
     }
 
-    /// Takes up the offset that [`LocalClock::keep`] stored. Separate from opening, because the engine that
-    /// holds the state is itself opened with this clock.
+    /// Restores the offset that [`LocalClock::save`] stored.
+    ///
+    /// This is separate from the constructors, because the engine that holds the state needs this clock first.
     pub fn restore(&self, state: &State) -> Result<(), RestoreError> {
         match state.get::<i64>(KIND, OFFSET_ID)? {
             Some(offset) => Ok(self.set_offset(offset)?),
@@ -134,36 +141,36 @@ impl LocalClock {
         }
     }
 
-    /// Stores the offset for the next start.
-    pub fn keep(&self, state: &State) -> Result<(), StateError> {
+    /// Stores the offset for the next start of the laptop.
+    pub fn save(&self, state: &State) -> Result<(), StateError> {
         state.put(KIND, OFFSET_ID, &self.offset())
     }
 
-    fn move_to(&self, target: impl FnOnce(i64) -> Option<i64>) -> Result<(), ClockError> {
-        let _moving = self.inner.moving.lock().unwrap_or_else(PoisonError::into_inner);
-        let offset = target(self.offset()).ok_or(ClockError::OutOfRange)?;
+    fn change_offset(&self, new_offset: impl FnOnce(i64) -> Option<i64>) -> Result<(), ClockError> {
+        let _changing = self.inner.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let offset = new_offset(self.offset()).ok_or(ClockError::OutOfRange)?;
         if !whole_seconds(machine_time())
             .checked_add(offset)
-            .is_some_and(|then| (0..=UNIX_MAX).contains(&then))
+            .is_some_and(|time| (0..=UNIX_MAX).contains(&time))
         {
             return Err(ClockError::OutOfRange);
         }
-        if let Some(path) = &self.inner.mirror {
-            replace(path, &offset.to_string())
-                .map_err(|source| ClockError::Mirror { path: path.clone(), source })?;
+        if let Some(path) = &self.inner.offset_file {
+            replace_file(path, &offset.to_string())
+                .map_err(|source| ClockError::OffsetFile { path: path.clone(), source })?;
         }
         self.inner.offset.send_replace(offset);
         Ok(())
     }
 
-    fn stand_still(&self, at: Option<Duration>) {
+    fn set_held(&self, at: Option<Duration>) {
         *self.inner.held.lock().unwrap_or_else(PoisonError::into_inner) = at;
         self.inner.offset.send_modify(|_| ());
     }
 
     fn since_epoch(&self) -> Duration {
-        if let Some(still) = *self.inner.held.lock().unwrap_or_else(PoisonError::into_inner) {
-            return still;
+        if let Some(held) = *self.inner.held.lock().unwrap_or_else(PoisonError::into_inner) {
+            return held;
         }
         let offset = self.offset();
         let seconds = Duration::from_secs(offset.unsigned_abs());
@@ -175,26 +182,26 @@ impl LocalClock {
     }
 }
 
-/// A clock that stands still for as long as this lives.
+/// Keeps the clock stopped until it is dropped.
 #[derive(Debug)]
-#[must_use = "the clock goes on once this is dropped"]
+#[must_use = "the clock continues as soon as this is dropped"]
 pub struct HeldClock {
     clock: LocalClock,
 }
 
 impl Drop for HeldClock {
     fn drop(&mut self) {
-        self.clock.stand_still(None);
+        self.clock.set_held(None);
     }
 }
 
-/// Why the kept offset was not taken up.
+/// Why the stored offset could not be restored.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
-    /// The state can't be read.
+    /// The state cannot be read.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The clock refuses the offset.
+    /// The clock rejects the offset.
     #[error(transparent)]
     Clock(#[from] ClockError),
 }
@@ -215,7 +222,7 @@ impl dynoxide::storage_backend::Clock for LocalClock {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the clock: everybody else asks it")]
+#[expect(clippy::disallowed_methods, reason = "all other code reads the time from this clock")]
 fn machine_time() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
@@ -224,12 +231,12 @@ fn whole_seconds(time: Duration) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// A reader sees the old text or the whole of the next one, never a part.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".tmp");
-    std::fs::write(&beside, text)?;
-    std::fs::rename(&beside, path)
+/// Replaces the file's content atomically: a reader sees either the old or the new text.
+fn replace_file(path: &Path, text: &str) -> io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    std::fs::write(&temporary, text)?;
+    std::fs::rename(&temporary, path)
 }
 
 #[cfg(test)]
@@ -237,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clones_move_together() {
+    fn clones_share_the_offset() {
         let clock = LocalClock::new();
         let other = clock.clone();
         let before = other.now_unix();
@@ -248,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn the_engine_sees_the_same_time() {
+    fn gives_the_engine_the_same_time() {
         use dynoxide::storage_backend::Clock as _;
         let clock = LocalClock::new();
         clock.set_offset(-1000).unwrap();
@@ -256,19 +263,19 @@ mod tests {
     }
 
     #[test]
-    fn time_stays_within_what_a_timestamp_can_name() {
+    fn rejects_a_time_outside_the_supported_years() {
         let clock = LocalClock::new();
-        let left = u64::try_from(UNIX_MAX - clock.now_unix()).unwrap();
-        for too_far in [u64::MAX, i64::MAX.unsigned_abs(), left + 10] {
+        let seconds_left = u64::try_from(UNIX_MAX - clock.now_unix()).unwrap();
+        for too_far in [u64::MAX, i64::MAX.unsigned_abs(), seconds_left + 10] {
             assert!(matches!(clock.advance(too_far), Err(ClockError::OutOfRange)), "{too_far}");
         }
         assert!(matches!(clock.set_offset(i64::MIN), Err(ClockError::OutOfRange)));
         assert_eq!(clock.offset(), 0);
-        assert!(clock.advance(left - 10).is_ok());
+        assert!(clock.advance(seconds_left - 10).is_ok());
     }
 
     #[test]
-    fn it_stands_still_while_it_is_held_and_then_goes_on() {
+    fn stops_while_it_is_held_and_then_continues() {
         let (clock, moment) = (LocalClock::new(), 4_000_000_000);
         let held = clock.hold(moment).unwrap();
         assert_eq!(clock.clone().now_unix_millis(), moment * 1_000);
@@ -276,17 +283,17 @@ mod tests {
         assert_eq!(clock.now_unix(), moment);
         drop(held);
         assert!(clock.now_unix() >= moment + 60);
-        for impossible in [-1, UNIX_MAX + 1, i64::MAX] {
-            assert!(matches!(clock.hold(impossible), Err(ClockError::OutOfRange)), "{impossible}");
+        for out_of_range in [-1, UNIX_MAX + 1, i64::MAX] {
+            assert!(matches!(clock.hold(out_of_range), Err(ClockError::OutOfRange)), "{out_of_range}");
         }
-        assert!(clock.now_unix() < moment + 3_600, "what was refused moves nothing");
+        assert!(clock.now_unix() < moment + 3_600, "a rejected hold does not change the clock");
     }
 
     #[test]
-    fn the_offset_is_mirrored_for_other_processes() {
+    fn writes_the_offset_to_the_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("clock");
-        let clock = LocalClock::mirrored(&path).unwrap();
+        let clock = LocalClock::with_offset_file(&path).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "0");
         clock.advance(60).unwrap();
         clock.advance(40).unwrap();
@@ -294,36 +301,36 @@ mod tests {
     }
 
     #[test]
-    fn a_mirror_that_cannot_be_written_moves_nothing() {
+    fn reports_an_offset_file_that_cannot_be_written() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("gone").join("clock");
-        let error = LocalClock::mirrored(&path).unwrap_err();
-        assert!(error.to_string().contains("gone"), "{error}");
+        let path = directory.path().join("missing").join("clock");
+        let error = LocalClock::with_offset_file(&path).unwrap_err();
+        assert!(error.to_string().contains("missing"), "{error}");
     }
 
     #[test]
-    fn the_offset_outlives_the_process() {
+    fn restores_the_saved_offset() {
         let state = State::open(dynoxide::Database::memory().unwrap()).unwrap();
         let clock = LocalClock::new();
         clock.restore(&state).unwrap();
         clock.advance(77).unwrap();
-        clock.keep(&state).unwrap();
+        clock.save(&state).unwrap();
 
-        let next = LocalClock::new();
-        next.restore(&state).unwrap();
-        assert_eq!(next.offset(), 77);
+        let restarted = LocalClock::new();
+        restarted.restore(&state).unwrap();
+        assert_eq!(restarted.offset(), 77);
     }
 
     #[tokio::test]
-    async fn sleepers_hear_of_a_move() {
+    async fn notifies_subscribers_of_changes_and_holds() {
         let clock = LocalClock::new();
-        let mut moves = clock.moves();
+        let mut changes = clock.subscribe();
         clock.advance(1).unwrap();
-        moves.changed().await.unwrap();
-        assert_eq!(*moves.borrow(), 1);
+        changes.changed().await.unwrap();
+        assert_eq!(*changes.borrow(), 1);
         let held = clock.hold(clock.now_unix()).unwrap();
-        moves.changed().await.unwrap();
+        changes.changed().await.unwrap();
         drop(held);
-        moves.changed().await.unwrap();
+        changes.changed().await.unwrap();
     }
 }

@@ -1,5 +1,5 @@
-//! The console on the laptop: whatever `functions/console/web/build.mjs` has made by now, so that work on the pages
-//! needs no Rust build; told how to sign people in at the laptop's own issuer.
+//! The console on the laptop. It serves the pages that `functions/console/web/build.mjs` built last, so that changes of
+//! the pages need no Rust build. The pages sign users in at the laptop's issuer.
 
 use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -15,58 +15,68 @@ use crate::clock::LocalClock;
 use crate::issuer::sign_in;
 use crate::mailbox;
 
-/// Where the pages' sources are.
+/// The folder with the sources of the pages.
 pub const WEB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../functions/console/web");
-/// What is shown of a build that failed.
-const LINES_SHOWN: usize = 30;
-/// Has the page that waits look again. A `<meta>` would not do: with a token behind the address's `#` browsers take a
-/// refresh for a jump within the page.
-const LOOK_AGAIN: (&str, &str) = ("look-again-1.js", "setTimeout(() => location.reload(), 1000);\n");
+/// The number of error lines that the page shows after a failed build.
+const ERROR_LINES_MAX: usize = 30;
+/// The script that reloads the page until the build is done, as (file name, text).
+///
+/// A `<meta http-equiv="refresh">` does not reload if the address has a fragment, such as a token: browsers then only
+/// navigate within the page.
+const RELOAD_SCRIPT: (&str, &str) = ("reload-1.js", "setTimeout(() => location.reload(), 1000);\n");
 
-/// What the function `console` serves here.
+/// The progress line of a build without Node.js.
+const NO_NODE: &str = "console: not built, because Node.js is not installed";
+
+/// The site that the function `console` serves on the laptop.
 pub struct Console {
     config: Config,
     clock: LocalClock,
-    /// The folder of the sources; none if what is embedded is served.
+    /// The folder with the sources. `None` to serve the embedded pages.
     web: Option<PathBuf>,
     build: Mutex<Build>,
-    /// What builds at this moment.
+    /// The build process that is running.
     node: Mutex<Option<Child>>,
 }
 
-/// What there is to say while nothing is built.
+/// The state of the build. The laptop shows it if there are no built pages.
 #[derive(Debug, Clone, Default)]
 enum Build {
+    /// No build is running, and the last one did not fail.
     #[default]
     None,
+    /// A build is running. It printed this line last.
     Running(String),
+    /// The last build failed with these lines.
     Failed(Vec<String>),
 }
 
-/// A page that stands where the console will be.
+/// The page that shows the state of the build.
 #[derive(Template)]
 #[template(path = "console.html")]
-struct Waiting {
+struct BuildPage {
+    /// The last line of a running build. `None` if the build failed.
     progress: Option<String>,
     problem: String,
 }
 
-/// Why there is nothing to serve.
+/// Why the console cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsoleError {
-    /// What was built is not what can be served.
+    /// The built files are not a valid site.
     #[error(transparent)]
     Site(#[from] SiteError),
-    /// The folder cannot be read.
+    /// The built files cannot be read.
     #[error("the built console cannot be read")]
     Read(#[from] io::Error),
-    /// The page that stands for it.
-    #[error("the page cannot be made")]
+    /// The page that shows the state of the build cannot be rendered.
+    #[error("the page that shows the state of the build cannot be rendered")]
     Page(#[from] askama::Error),
 }
 
 impl Console {
-    /// The console of the laptop at `url`, from `web`, or as it is embedded.
+    /// Creates the console of the laptop at `url`. It serves the pages that are built in `web`, or else the embedded
+    /// ones.
     #[must_use]
     pub fn new(url: &str, clock: LocalClock, language: Language, web: Option<PathBuf>) -> Self {
         let config = Config {
@@ -84,7 +94,7 @@ impl Console {
         Self { config, clock, web, build: Mutex::default(), node: Mutex::default() }
     }
 
-    /// What the function works with at this moment.
+    /// Returns the `App` of the function, with the current pages.
     pub fn app(&self) -> Result<App, ConsoleError> {
         Ok(App { clock: Arc::new(self.clock.clone()), site: self.site()? })
     }
@@ -99,8 +109,8 @@ impl Console {
             Build::Running(line) => (Some(line), String::new()),
             Build::Failed(lines) => (None, lines.join("\n")),
         };
-        let scripts = if progress.is_some() { &[LOOK_AGAIN][..] } else { &[] };
-        Ok(Site::of_one_page(&Waiting { progress, problem }.render()?, scripts)?)
+        let scripts = if progress.is_some() { &[RELOAD_SCRIPT][..] } else { &[] };
+        Ok(Site::single_page(&BuildPage { progress, problem }.render()?, scripts)?)
     }
 
     fn embedded(&self) -> Result<Site, ConsoleError> {
@@ -114,19 +124,19 @@ impl Console {
         self.build.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Builds the pages where Node is there, and returns when that is done; `progress` is told what is being done. What
-    /// was built before is served meanwhile.
+    /// Builds the pages if Node.js is installed, and returns when the build has ended. Calls `progress` with each line
+    /// of the build's output. During the build, the console serves the pages of the previous build.
     pub fn build(&self, mut progress: impl FnMut(&str)) {
         let Some(web) = &self.web else { return };
-        *self.state() = Build::Running("console: looked at".to_owned());
-        let built = self.run(web, |line| {
+        *self.state() = Build::Running("console: check whether the pages are up to date".to_owned());
+        let result = self.run_build(web, |line| {
             progress(line);
             *self.state() = Build::Running(line.to_owned());
         });
-        *self.state() = match built {
+        *self.state() = match result {
             Ok(()) => Build::None,
             Err(BuildError::NoNode) => {
-                progress("console: not built, since there is no Node");
+                progress(NO_NODE);
                 Build::None
             }
             Err(BuildError::Failed(lines)) => {
@@ -138,16 +148,16 @@ impl Console {
         };
     }
 
-    /// Ends a build that is under way.
+    /// Ends a running build.
     pub fn stop(&self) {
         if let Some(node) = &mut *self.node.lock().unwrap_or_else(PoisonError::into_inner) {
-            // It may have ended by itself just now.
+            // This fails if the process has just ended by itself.
             let _ = node.kill();
         }
     }
 
-    /// Runs `build.mjs`, which ends at once where there is nothing to do, and waits for another one that runs.
-    fn run(&self, web: &Path, mut tell: impl FnMut(&str)) -> Result<(), BuildError> {
+    /// Runs `build.mjs`. It ends at once if the pages are up to date, and waits if another build is running.
+    fn run_build(&self, web: &Path, mut progress: impl FnMut(&str)) -> Result<(), BuildError> {
         let mut node = Command::new("node");
         node.arg("build.mjs").current_dir(web);
         node.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -157,32 +167,33 @@ impl Console {
             }
             spawned => spawned?,
         };
-        let (said, complained) = (node.stdout.take(), node.stderr.take());
+        let (stdout, stderr) = (node.stdout.take(), node.stderr.take());
         *self.node.lock().unwrap_or_else(PoisonError::into_inner) = Some(node);
-        // Both are read at once, or one that is full would keep it waiting.
-        let mut problems = thread::scope(|scope| {
-            let problems = scope.spawn(|| lines(complained).collect::<Vec<_>>());
-            lines(said).for_each(|line| tell(&line));
-            problems.join().unwrap_or_default()
+        // Both pipes are read at the same time, because a full pipe would block the build.
+        let mut errors = thread::scope(|scope| {
+            let errors = scope.spawn(|| lines(stderr).collect::<Vec<_>>());
+            lines(stdout).for_each(|line| progress(&line));
+            errors.join().unwrap_or_default()
         });
         let node = self.node.lock().unwrap_or_else(PoisonError::into_inner).take();
         if node.map(|mut node| node.wait()).transpose()?.is_some_and(|status| status.success()) {
             return Ok(());
         }
-        let last = problems.len().saturating_sub(LINES_SHOWN);
-        Err(BuildError::Failed(problems.split_off(last)))
+        let first_shown = errors.len().saturating_sub(ERROR_LINES_MAX);
+        Err(BuildError::Failed(errors.split_off(first_shown)))
     }
 }
 
 enum BuildError {
+    /// Node.js is not installed.
     NoNode,
-    /// The last lines of what Node said.
+    /// The last lines of the standard error of the build.
     Failed(Vec<String>),
 }
 
 impl From<io::Error> for BuildError {
     fn from(error: io::Error) -> Self {
-        Self::Failed(vec![format!("console: not built: {error}")])
+        Self::Failed(vec![format!("console: the build failed: {error}")])
     }
 }
 
@@ -204,19 +215,20 @@ mod tests {
     }
 
     fn page(console: &Console) -> String {
-        let answer = console.app().unwrap().site.answer("/accept", &http::HeaderMap::new());
-        assert_eq!(answer.status(), http::StatusCode::OK);
-        String::from_utf8(answer.body().as_ref().to_vec()).unwrap()
+        let response = console.app().unwrap().site.answer("/accept", &http::HeaderMap::new());
+        assert_eq!(response.status(), http::StatusCode::OK);
+        String::from_utf8(response.body().as_ref().to_vec()).unwrap()
     }
 
-    /// A folder whose `build.mjs` is `script`.
-    fn web(script: &str) -> tempfile::TempDir {
+    /// Creates a folder with `script` as its `build.mjs`.
+    fn web_folder(script: &str) -> tempfile::TempDir {
         let web = tempfile::tempdir().unwrap();
         fs::write(web.path().join("build.mjs"), script).unwrap();
         web
     }
 
-    fn make(site: &Path, title: &str) {
+    /// Writes built pages with this title.
+    fn write_pages(site: &Path, title: &str) {
         fs::create_dir_all(site.join("assets")).unwrap();
         for file in ["index.html", "accept.html"] {
             let page = format!("<meta name=\"roster-config\" content=\"\"><title>{title}</title>");
@@ -225,82 +237,82 @@ mod tests {
     }
 
     #[test]
-    fn what_was_built_is_served_as_it_is_at_that_moment_for_this_laptop() {
-        let web = web("");
+    fn serves_the_current_pages_with_the_configuration_of_this_laptop() {
+        let web = web_folder("");
         let console = console(web.path());
         let before = page(&console);
         let site = web.path().join("dist/site");
-        make(&site, "one");
+        write_pages(&site, "one");
         let served = page(&console);
         assert_ne!(served, before);
         assert!(served.contains("<title>one</title>"), "{served}");
-        for told in [
+        for setting in [
             r#""issuer":"http://127.0.0.1:4000""#,
             r#""client_id":"roster-console""#,
             r#""authorize_url":"http://127.0.0.1:4000/_dev/authorize""#,
             r#""token_url":"http://127.0.0.1:4000/_dev/authorize/token""#,
             r#""mailbox":"/_dev/mail""#,
         ] {
-            assert!(served.contains(&told.replace('"', "&quot;")), "{told}: {served}");
+            assert!(served.contains(&setting.replace('"', "&quot;")), "{setting}: {served}");
         }
-        make(&site, "two");
+        write_pages(&site, "two");
         assert!(page(&console).contains("<title>two</title>"));
     }
 
     #[test]
-    fn a_page_that_cannot_be_served_is_an_error_that_says_why() {
-        let web = web("");
-        make(&web.path().join("dist/site"), "one");
+    fn fails_if_a_built_page_is_missing() {
+        let web = web_folder("");
+        write_pages(&web.path().join("dist/site"), "one");
         fs::remove_file(web.path().join("dist/site/accept.html")).unwrap();
         let error = console(web.path()).app().err().unwrap();
         assert_eq!(error.to_string(), "the built console has no accept.html");
     }
 
     #[test]
-    fn until_it_is_built_the_page_says_so_and_looks_again_by_itself() {
-        let web = web("");
+    fn shows_the_state_of_the_build_until_there_are_pages() {
+        let web = web_folder("");
         let console = console(web.path());
         *console.state() = Build::Running("console: <bundle> the pages".to_owned());
-        let waiting = page(&console);
-        let script = r#"<script src="/assets/look-again-1.js" defer></script>"#;
-        assert!(waiting.contains(script), "{waiting}");
-        let answer = console.app().unwrap().site.answer("/assets/look-again-1.js", &http::HeaderMap::new());
-        assert_eq!(answer.body().as_ref(), LOOK_AGAIN.1.as_bytes());
-        assert!(waiting.contains("console: &#60;bundle&#62; the pages"), "{waiting}");
+        let running = page(&console);
+        let script = r#"<script src="/assets/reload-1.js" defer></script>"#;
+        assert!(running.contains(script), "{running}");
+        let response = console.app().unwrap().site.answer("/assets/reload-1.js", &http::HeaderMap::new());
+        assert_eq!(response.body().as_ref(), RELOAD_SCRIPT.1.as_bytes());
+        assert!(running.contains("console: &#60;bundle&#62; the pages"), "{running}");
         *console.state() = Build::Failed(vec!["error: a".to_owned(), "at b".to_owned()]);
         let failed = page(&console);
         assert!(!failed.contains("<script"), "{failed}");
         assert!(failed.contains("error: a\nat b"), "{failed}");
-        // What was built before is better than a page about a build.
-        make(&web.path().join("dist/site"), "before");
+        // Pages of an earlier build are shown instead of the state of the build.
+        write_pages(&web.path().join("dist/site"), "before");
         assert!(page(&console).contains("<title>before</title>"));
     }
 
     #[test]
-    fn a_build_tells_what_it_does_and_why_it_fails() {
-        let told = |script: &str| {
-            let web = web(script);
+    fn build_reports_its_progress_and_its_errors() {
+        let build = |script: &str| {
+            let web = web_folder(script);
             let console = console(web.path());
-            let mut told = Vec::new();
-            console.build(|line| told.push(line.to_owned()));
+            let mut lines = Vec::new();
+            console.build(|line| lines.push(line.to_owned()));
             let state = console.state().clone();
-            (told, state)
+            (lines, state)
         };
-        let (lines, state) = told("console.log('console: one'); console.log('console: two');");
+        let (lines, state) = build("console.log('console: one'); console.log('console: two');");
         assert!(matches!(state, Build::None), "{state:?}");
-        if lines == ["console: not built, since there is no Node"] {
+        if lines == [NO_NODE] {
             return;
         }
         assert_eq!(lines, ["console: one", "console: two"]);
 
-        let (lines, state) = told("console.error('wrong'); process.exit(1);");
+        let (lines, state) = build("console.error('wrong'); process.exit(1);");
         assert_eq!(lines, ["wrong"]);
         assert!(matches!(&state, Build::Failed(lines) if lines == &["wrong"]), "{state:?}");
     }
 
     #[test]
-    fn a_build_ends_with_the_laptop() {
-        let web = web("console.log('console: begun'); setInterval(() => {}, 1000);");
+    fn stop_ends_a_running_build() {
+        let web = web_folder("console.log('console: begun'); setInterval(() => {}, 1000);");
         let console = console(web.path());
         console.build(|line| {
             if line == "console: begun" {
@@ -311,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_embedded_is_served_without_a_folder_and_nothing_is_built() {
+    fn serves_the_embedded_pages_and_builds_nothing_without_a_folder() {
         let console = Console::new(URL, LocalClock::new(), Language::default(), None);
         console.build(|line| panic!("{line}"));
         let served = page(&console);

@@ -1,37 +1,38 @@
-//! What API Gateway's `CorsConfiguration` does, for pages that are developed on another origin.
+//! CORS as API Gateway's `CorsConfiguration` does it, for pages that are developed on another origin.
 
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, Uri, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-/// As in `infra/template.yaml`, which a test compares.
+/// The methods that a page may use. A test compares this configuration with `infra/template.yaml`.
 pub const METHODS: [Method; 4] = [Method::GET, Method::POST, Method::PATCH, Method::DELETE];
-/// The headers that a page may send.
+/// The request headers that a page may send.
 pub const HEADERS: [HeaderName; 3] =
     [header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static("idempotency-key")];
-/// The headers that a page may read, beyond those that any may.
+/// The response headers that a page may read, in addition to those that browsers always expose.
 pub const EXPOSED: [HeaderName; 2] = [header::DATE, header::RETRY_AFTER];
-/// How long a browser may go by an answer, in seconds.
+/// How long a browser may cache the response to a preflight request, in seconds.
 pub const MAX_AGE_SECONDS: u64 = 3600;
 
-/// The text is no origin of a page.
+/// The text is not the origin of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an origin is like http://localhost:5173, without a slash at the end")]
+#[error("an origin looks like http://localhost:5173, without a slash at the end")]
 pub struct InvalidOrigin;
 
-/// The origin that `text` names. `*` is none: whoever may call is on a list.
+/// Parses an origin. Rejects `*`: each allowed origin must be listed.
 pub fn origin(text: &str) -> Result<HeaderValue, InvalidOrigin> {
     let uri: Uri = text.parse().map_err(|_| InvalidOrigin)?;
     let (scheme, authority) = (uri.scheme_str(), uri.authority());
     let (Some(scheme @ ("http" | "https")), Some(authority)) = (scheme, authority) else {
         return Err(InvalidOrigin);
     };
-    let is_whole = text == format!("{scheme}://{authority}") && !text.contains(['*', '@']);
-    HeaderValue::from_str(text).ok().filter(|_| is_whole).ok_or(InvalidOrigin)
+    let has_no_more_parts = text == format!("{scheme}://{authority}") && !text.contains(['*', '@']);
+    HeaderValue::from_str(text).ok().filter(|_| has_no_more_parts).ok_or(InvalidOrigin)
 }
 
-/// Lets pages of these origins call the API. Credentials are no part of it: a token is sent by whoever has it.
+/// Allows pages of these origins to call the API. Does not allow credentials (cookies), because callers send a token in
+/// a header.
 pub fn allow(origins: &[HeaderValue]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins.iter().cloned()))
@@ -46,11 +47,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_scheme_host_and_port() {
-        for fine in ["http://localhost:5173", "https://app.example.com", "http://127.0.0.1:8080"] {
-            assert_eq!(origin(fine), Ok(HeaderValue::from_static(fine)));
+    fn accepts_only_scheme_host_and_port_as_an_origin() {
+        for valid in ["http://localhost:5173", "https://app.example.com", "http://127.0.0.1:8080"] {
+            assert_eq!(origin(valid), Ok(HeaderValue::from_static(valid)));
         }
-        for wrong in [
+        for invalid in [
             "",
             "*",
             "null",
@@ -64,7 +65,7 @@ mod tests {
             "ftp://app.example.com",
             "HTTP://app.example.com",
         ] {
-            assert_eq!(origin(wrong), Err(InvalidOrigin), "{wrong}");
+            assert_eq!(origin(invalid), Err(InvalidOrigin), "{invalid}");
         }
     }
 }

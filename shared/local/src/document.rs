@@ -1,4 +1,4 @@
-//! The contract.
+//! Serves the API contract.
 
 use axum::{
     Router,
@@ -7,10 +7,10 @@ use axum::{
 };
 use http::header;
 
-/// The contract, as `infra/openapi.yaml` has it.
+/// The API contract: the text of `infra/openapi.yaml`.
 pub const OPENAPI: &str = include_str!("../../../infra/openapi.yaml");
 
-/// `GET /v1/openapi.yaml`, which is no route of the functions: an HTTP API has nothing to serve a file with.
+/// Creates the route `GET /v1/openapi.yaml`. It exists only on the laptop, because an HTTP API cannot serve a file.
 pub fn router() -> Router {
     async fn openapi() -> Response {
         ([(header::CONTENT_TYPE, "application/yaml")], OPENAPI).into_response()

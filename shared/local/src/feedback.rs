@@ -1,4 +1,4 @@
-//! `POST /_dev/feedback`: what became of a mail, played as SES would tell it.
+//! `POST /_dev/feedback`: simulates an SES event about a mail, such as a bounce.
 
 use actions::feedback::event::Kind;
 use axum::{
@@ -16,55 +16,61 @@ use crate::{
     mailbox::{Mail, Mailbox},
 };
 
-/// What is told.
+/// The request body.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Told {
+struct FeedbackRequest {
     message_id: String,
     kind: Kind,
-    /// SES's `bounceType` and `bounceSubType`, of a bounce.
+    /// SES's `bounceType`, for a bounce. `Permanent` by default.
     bounce: Option<String>,
+    /// SES's `bounceSubType`, for a bounce. `General` by default.
     reason: Option<String>,
 }
 
-/// The call, about the mails of `mailbox`.
-pub fn router(mailbox: Mailbox, invoking: AsyncInvoker) -> Router {
-    Router::new().route("/_dev/feedback", routing::post(tell)).with_state((mailbox, invoking))
+/// Creates the route for events about the mails in `mailbox`.
+pub fn router(mailbox: Mailbox, invoker: AsyncInvoker) -> Router {
+    Router::new().route("/_dev/feedback", routing::post(post_feedback)).with_state((mailbox, invoker))
 }
 
-/// 202 once `feedback` has dealt with the event, or given it up.
-async fn tell(State((mailbox, invoking)): State<(Mailbox, AsyncInvoker)>, body: bytes::Bytes) -> Response {
-    let told: Told = match serde_json::from_slice(&body) {
-        Ok(told) => told,
+/// Delivers the event to the function `feedback`. Responds with 202 once the event is processed or a dead letter.
+async fn post_feedback(
+    State((mailbox, invoker)): State<(Mailbox, AsyncInvoker)>,
+    body: bytes::Bytes,
+) -> Response {
+    let request: FeedbackRequest = match serde_json::from_slice(&body) {
+        Ok(request) => request,
         Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     };
-    let Some(mail) = mailbox.find(&told.message_id) else {
-        let hint = "No mail has that message_id; GET /_dev/mail lists them.\n";
+    let Some(mail) = mailbox.find(&request.message_id) else {
+        let hint = "No mail has this message_id. GET /_dev/mail lists all mails.\n";
         return (StatusCode::NOT_FOUND, hint).into_response();
     };
-    let delivery = AsyncEvent {
+    let event = AsyncEvent {
         function: "feedback",
-        event: &event(&told, &mail),
+        payload: &event_payload(&request, &mail),
         source: "event",
-        ids: json!({ "message_id": told.message_id }),
-        id: format!("{}/{}", told.message_id, json!(told.kind)),
-        waits: true,
+        ids: json!({ "message_id": request.message_id }),
+        id: format!("{}/{}", request.message_id, json!(request.kind)),
+        wait_until_reachable: true,
     };
-    match invoking.deliver(delivery).await {
+    match invoker.deliver(event).await {
         Ok(()) => StatusCode::ACCEPTED.into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
 }
 
-/// The event as the rules of the template hand it over: SES's message tags are lists, its own names are gone.
-fn event(told: &Told, mail: &Mail) -> Value {
-    let mut event = json!({ "kind": told.kind });
+/// Builds the event in the form that the template's EventBridge rules pass to `feedback`.
+///
+/// Each message tag is a list with one value. Of SES's own fields, only the type and subtype of a bounce are included.
+fn event_payload(request: &FeedbackRequest, mail: &Mail) -> Value {
+    let mut event = json!({ "kind": request.kind });
     for (name, value) in &mail.message.tags {
         event[name] = json!([value]);
     }
-    if told.kind == Kind::Bounce {
-        event["bounce"] = json!(told.bounce.as_deref().unwrap_or("Permanent"));
-        event["reason"] = json!(told.reason.as_deref().unwrap_or("General"));
+    if request.kind == Kind::Bounce {
+        event["bounce"] = json!(request.bounce.as_deref().unwrap_or("Permanent"));
+        event["reason"] = json!(request.reason.as_deref().unwrap_or("General"));
     }
     event
 }

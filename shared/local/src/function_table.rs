@@ -1,5 +1,6 @@
-//! The one table of functions and their routes. The gateway routes by it, and the functions in this process are invoked by
-//! it; a test holds the template, the contract and the routes of `cargo lambda watch` against it.
+//! The table of all functions and their routes. The gateway routes requests with it, and
+//! [`LinkedFunctions`](crate::linked_functions::LinkedFunctions) invokes functions with it. Tests compare the template,
+//! the contract and the routes of `cargo lambda watch` with it.
 
 use std::sync::{Arc, LazyLock};
 
@@ -15,12 +16,11 @@ use serde_json::Value;
 
 use crate::console::Console;
 
-/// A function of the template.
+/// A Lambda function of the template.
 pub struct Function {
-    /// Its name, as in the template, in metrics and in the log.
+    /// The function's name, as in the template, in metrics and in the log.
     pub name: &'static str,
-    /// The routes that lead to it: method, pattern, and whether the caller has to be signed in; none, if it is invoked by
-    /// events.
+    /// The function's routes: method, path pattern and access. Empty if events invoke the function.
     routes: &'static [(Method, &'static str, Access)],
     invoke: Invoke,
 }
@@ -28,38 +28,38 @@ pub struct Function {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
     SignedIn,
-    Open,
+    Public,
 }
 
 /// A route of the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// The name of the function that it leads to.
+    /// The name of the function that handles the route.
     pub function: &'static str,
-    /// The method.
+    /// The HTTP method.
     pub method: Method,
     /// The path, with `{name}` for a parameter.
     pub pattern: &'static str,
-    /// Whether the authorizer has to let the request through.
+    /// Whether the request needs a token that the authorizer accepts.
     pub authorized: bool,
 }
 
-/// What the functions in this process work with.
+/// The `App` values (table, clock, policy and other services) that the functions in this process use.
 #[derive(Clone)]
 pub struct FunctionApps {
-    /// The table alone.
+    /// For functions that use the table only.
     pub app: Arc<lambda_api::App>,
-    /// The table and the link key.
+    /// For functions that use the table and the link key.
     pub links: Arc<lambda_api::LinkApp>,
     /// For `mail`.
     pub mail: Arc<mail::App>,
     /// For `schedule`.
     pub schedule: Arc<schedule::App>,
-    /// For `console`; `None` where the functions run without a laptop.
+    /// For `console`. `None` if the functions run without a laptop, as in the simulator.
     pub console: Option<Arc<Console>>,
 }
 
-use Access::{Open, SignedIn};
+use Access::{Public, SignedIn};
 
 type Invoke = fn(&'static str, FunctionApps, LambdaEvent<Value>) -> BoxFuture<'static, Result<Value, Error>>;
 
@@ -110,7 +110,7 @@ pub const FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "preview",
-        routes: &[(Method::POST, "/v1/invitations/preview", Open)],
+        routes: &[(Method::POST, "/v1/invitations/preview", Public)],
         invoke: |name, apps, event| Box::pin(http::invoke(name, apps.links, preview::handle, event)),
     },
     Function {
@@ -136,13 +136,13 @@ pub const FUNCTIONS: &[Function] = &[
     Function {
         name: "console",
         routes: &[
-            (Method::GET, "/", Open),
-            (Method::GET, "/accept", Open),
-            (Method::GET, "/assets/{file}", Open),
+            (Method::GET, "/", Public),
+            (Method::GET, "/accept", Public),
+            (Method::GET, "/assets/{file}", Public),
         ],
         invoke: |name, apps, event| {
             Box::pin(async move {
-                let console = apps.console.ok_or("there are no pages here")?.app()?;
+                let console = apps.console.ok_or("this process has no console")?.app()?;
                 http::invoke(name, Arc::new(console), console::handle, event).await
             })
         },
@@ -175,32 +175,32 @@ pub const FUNCTIONS: &[Function] = &[
 ];
 
 impl Function {
-    /// The function of that name.
+    /// Returns the function with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
         FUNCTIONS.iter().find(|function| function.name == name)
     }
 
-    /// Invokes it in this process.
+    /// Invokes the function in this process.
     pub async fn invoke(&self, apps: FunctionApps, event: LambdaEvent<Value>) -> Result<Value, Error> {
         (self.invoke)(self.name, apps, event).await
     }
 }
 
 impl Route {
-    /// The name of the route, as in `GET /v1/organizations`.
+    /// Returns the route key, such as `GET /v1/organizations`.
     #[must_use]
     pub fn key(&self) -> String {
         format!("{} {}", self.method, self.pattern)
     }
 }
 
-/// The routes of the contract.
+/// The routes of the API contract.
 pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| routes(|pattern| pattern.starts_with("/v1/")));
-/// The routes of the pages, which are no part of the contract.
+/// The routes of the console's pages, which are not part of the contract.
 pub static PAGES: LazyLock<Vec<Route>> = LazyLock::new(|| routes(|pattern| !pattern.starts_with("/v1/")));
 
-fn routes(wanted: impl Fn(&str) -> bool) -> Vec<Route> {
+fn routes(is_included: impl Fn(&str) -> bool) -> Vec<Route> {
     let routes = FUNCTIONS.iter().flat_map(|function| {
         function.routes.iter().map(|(method, pattern, access)| Route {
             function: function.name,
@@ -209,5 +209,5 @@ fn routes(wanted: impl Fn(&str) -> bool) -> Vec<Route> {
             authorized: *access == SignedIn,
         })
     });
-    routes.filter(|route| wanted(route.pattern)).collect()
+    routes.filter(|route| is_included(route.pattern)).collect()
 }

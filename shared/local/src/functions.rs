@@ -1,5 +1,5 @@
-//! How the laptop reaches the functions: by name, event in, answer out, whether they are linked in or run
-//! as real Lambda processes.
+//! Invocation of functions by name, with an event and a JSON response. The functions are linked in or run as separate
+//! Lambda processes.
 
 use std::time::Duration;
 
@@ -12,17 +12,16 @@ use hyper_util::{
 };
 use serde_json::Value;
 
-/// API Gateway waits no longer for an integration, and no function needs longer.
+/// API Gateway's timeout for an integration. No function needs longer.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Whoever can invoke a function with an event.
+/// Invokes functions.
 pub trait Functions: Send + Sync {
-    /// Invokes the function with the event and gives its answer. `function` is its name in the template, as
-    /// in `functions/<name>`.
+    /// Invokes the function and returns its response. `function` is its name in the template, such as `role-edit`.
     fn invoke<'a>(&'a self, function: &'a str, event: Value) -> BoxFuture<'a, Result<Value, InvokeError>>;
 }
 
-/// Why an invocation has no answer.
+/// Why an invocation returned no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvokeError {
     /// The function ran and failed, as Lambda reports it in `x-amz-function-error`.
@@ -33,31 +32,31 @@ pub enum InvokeError {
         /// Lambda's `errorMessage`.
         message: String,
     },
-    /// There is no function of that name.
+    /// There is no function with this name.
     #[error("there is no function {0}")]
     Unknown(String),
-    /// No answer in time.
-    #[error("the function did not answer within {} s", .0.as_secs())]
+    /// The function did not respond in time.
+    #[error("the function did not respond within {} s", .0.as_secs())]
     TimedOut(Duration),
-    /// Nobody listens there, so that nothing has been tried.
-    #[error("nobody serves functions at {url}: {problem}")]
+    /// The connection was refused, so the event was not sent.
+    #[error("no process serves functions at {url}: {problem}")]
     Unreachable {
-        /// What was called.
+        /// The URL that was called.
         url: String,
-        /// What happened.
+        /// The error.
         problem: String,
     },
-    /// The endpoint did not speak the invoke API.
-    #[error("the invoke API at {url} did not answer as one: {problem}")]
+    /// The endpoint does not behave like the invoke API.
+    #[error("unexpected response of the invoke API at {url}: {problem}")]
     Endpoint {
-        /// What was called.
+        /// The URL that was called.
         url: String,
-        /// What happened.
+        /// The error.
         problem: String,
     },
 }
 
-/// Functions behind Lambda's invoke API, such as `cargo lambda watch` serves.
+/// Functions that are reached through Lambda's invoke API, for example those of `cargo lambda watch`.
 pub struct RemoteFunctions {
     url: String,
     client: Client<HttpConnector, Full<Bytes>>,
@@ -65,7 +64,7 @@ pub struct RemoteFunctions {
 }
 
 impl RemoteFunctions {
-    /// Functions behind the invoke API at `url` (plain HTTP), as in `http://127.0.0.1:9000`.
+    /// Creates a client for the invoke API at `url` (HTTP without TLS), such as `http://127.0.0.1:9000`.
     #[must_use]
     pub fn new(url: &str) -> Self {
         Self::with_timeout(url, TIMEOUT)
@@ -83,23 +82,23 @@ impl RemoteFunctions {
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(Full::from(event.to_string()))
             .map_err(|e| endpoint(e.to_string()))?;
-        let answer = self.client.request(request).await.map_err(|e| {
+        let response = self.client.request(request).await.map_err(|e| {
             if e.is_connect() {
                 InvokeError::Unreachable { url: self.url.clone(), problem: with_causes(&e) }
             } else {
                 endpoint(with_causes(&e))
             }
         })?;
-        let (parts, body) = answer.into_parts();
+        let (parts, body) = response.into_parts();
         let body = body.collect().await.map_err(|e| endpoint(with_causes(&e)))?.to_bytes();
 
         if parts.status == http::StatusCode::NOT_FOUND {
             return Err(InvokeError::Unknown(function.to_owned()));
         }
-        let answer = serde_json::from_slice(&body);
+        let response = serde_json::from_slice(&body);
         if parts.headers.contains_key("x-amz-function-error") || parts.status.is_server_error() {
-            let answer = answer.unwrap_or(Value::Null);
-            return Err(failure(&answer).unwrap_or_else(|| InvokeError::Failed {
+            let response = response.unwrap_or(Value::Null);
+            return Err(parse_failure(&response).unwrap_or_else(|| InvokeError::Failed {
                 kind: parts.status.to_string(),
                 message: String::from_utf8_lossy(&body).into_owned(),
             }));
@@ -107,16 +106,16 @@ impl RemoteFunctions {
         if !parts.status.is_success() {
             return Err(endpoint(format!("{}: {}", parts.status, String::from_utf8_lossy(&body))));
         }
-        let answer = answer.map_err(|e| endpoint(format!("the answer is not JSON: {e}")))?;
-        // cargo-lambda passes a function's error on as an ordinary answer.
-        failure(&answer).map_or(Ok(answer), Err)
+        let response = response.map_err(|e| endpoint(format!("the response is not JSON: {e}")))?;
+        // `cargo lambda watch` returns a function's error like a response, without the error header.
+        parse_failure(&response).map_or(Ok(response), Err)
     }
 }
 
 impl Functions for RemoteFunctions {
     fn invoke<'a>(&'a self, function: &'a str, event: Value) -> BoxFuture<'a, Result<Value, InvokeError>> {
         Box::pin(async move {
-            // A crashed process leaves its call hanging for ever.
+            // A call to a process that crashed never returns by itself.
             tokio::time::timeout(self.timeout, self.call(function, &event))
                 .await
                 .unwrap_or(Err(InvokeError::TimedOut(self.timeout)))
@@ -124,10 +123,10 @@ impl Functions for RemoteFunctions {
     }
 }
 
-/// Lambda's error object, told from an answer that merely has a field of that name.
-fn failure(answer: &Value) -> Option<InvokeError> {
-    let kind = answer.get("errorType")?.as_str()?;
-    let message = answer.get("errorMessage")?.as_str()?;
+/// Parses Lambda's error object. Both fields must be strings, because a response may have a field with the same name.
+fn parse_failure(response: &Value) -> Option<InvokeError> {
+    let kind = response.get("errorType")?.as_str()?;
+    let message = response.get("errorMessage")?.as_str()?;
     Some(InvokeError::Failed { kind: kind.to_owned(), message: message.to_owned() })
 }
 
@@ -150,7 +149,7 @@ pub(crate) mod fake {
 
     type Behaviour = Box<dyn FnMut(&str, &Value) -> Result<Value, InvokeError> + Send>;
 
-    /// Functions that remember how they were called and answer what the test says.
+    /// Fake functions that record their calls and return the results of the given closure.
     pub(crate) struct FakeFunctions {
         behaviour: Mutex<Behaviour>,
         calls: Mutex<Vec<(String, Value)>>,
@@ -175,9 +174,9 @@ pub(crate) mod fake {
             event: Value,
         ) -> BoxFuture<'a, Result<Value, InvokeError>> {
             Box::pin(async move {
-                let answer = (self.behaviour.lock().unwrap())(function, &event);
+                let result = (self.behaviour.lock().unwrap())(function, &event);
                 self.calls.lock().unwrap().push((function.to_owned(), event));
-                answer
+                result
             })
         }
     }
@@ -199,53 +198,53 @@ mod tests {
     use super::*;
 
     async fn invoke_api() -> RemoteFunctions {
-        async fn answer(Path(name): Path<String>, body: String) -> axum::response::Response {
+        async fn respond(Path(name): Path<String>, body: String) -> axum::response::Response {
             match name.as_str() {
                 "echo" => body.into_response(),
                 "broken" => {
                     let error = json!({"errorType": "Broken", "errorMessage": "no luck"}).to_string();
                     ([("x-amz-function-error", "Unhandled")], error).into_response()
                 }
-                "quietly-broken" => {
+                "broken-without-header" => {
                     json!({"errorType": "Broken", "errorMessage": "no luck"}).to_string().into_response()
                 }
                 "hanging" => std::future::pending().await,
                 _ => StatusCode::NOT_FOUND.into_response(),
             }
         }
-        let router = Router::new().route("/2015-03-31/functions/{name}/invocations", post(answer));
+        let router = Router::new().route("/2015-03-31/functions/{name}/invocations", post(respond));
         let url = crate::testing::serve(router).await;
         RemoteFunctions::with_timeout(&format!("{url}/"), Duration::from_millis(500))
     }
 
     #[tokio::test]
-    async fn an_answer_comes_back_as_it_is() {
+    async fn returns_the_response_unchanged() {
         let event = json!({"a": [1, "ü"]});
         assert_eq!(invoke_api().await.invoke("echo", event.clone()).await, Ok(event));
     }
 
     #[tokio::test]
-    async fn a_failed_function_is_an_error_however_it_is_told() {
+    async fn reports_a_failed_function_with_and_without_the_error_header() {
         let remote = invoke_api().await;
         let failed = InvokeError::Failed { kind: "Broken".to_owned(), message: "no luck".to_owned() };
         assert_eq!(remote.invoke("broken", Value::Null).await, Err(failed.clone()));
-        assert_eq!(remote.invoke("quietly-broken", Value::Null).await, Err(failed));
+        assert_eq!(remote.invoke("broken-without-header", Value::Null).await, Err(failed));
     }
 
     #[tokio::test]
-    async fn an_unknown_function_is_named() {
-        let error = invoke_api().await.invoke("nobody", Value::Null).await.unwrap_err();
-        assert_eq!(error, InvokeError::Unknown("nobody".to_owned()));
+    async fn names_an_unknown_function_in_the_error() {
+        let error = invoke_api().await.invoke("missing", Value::Null).await.unwrap_err();
+        assert_eq!(error, InvokeError::Unknown("missing".to_owned()));
     }
 
     #[tokio::test]
-    async fn a_hanging_function_is_not_waited_for_for_ever() {
+    async fn times_out_when_a_function_does_not_respond() {
         let error = invoke_api().await.invoke("hanging", Value::Null).await.unwrap_err();
         assert_eq!(error, InvokeError::TimedOut(Duration::from_millis(500)));
     }
 
     #[tokio::test]
-    async fn nobody_listening_is_told_with_the_address() {
+    async fn names_the_url_when_no_process_listens() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);

@@ -1,4 +1,4 @@
-//! API Gateway's HTTP API: routes, JWT authorizer, and the payload format 2.0 between HTTP and a function.
+//! The laptop's replacement for API Gateway's HTTP API: routes, JWT authorizer, and payload format 2.0.
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
@@ -24,7 +24,7 @@ use crate::{
     random,
 };
 
-/// API Gateway's limit for a body.
+/// API Gateway's maximum size of a request body.
 const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
 
 /// The gateway in front of the functions.
@@ -35,14 +35,14 @@ pub struct Gateway {
     clock: LocalClock,
 }
 
-/// A route that fits a request, with what the path says.
-struct Matched {
+/// The route of a request, and the parameters in its path.
+struct RouteMatch {
     route: &'static Route,
     parameters: BTreeMap<String, String>,
 }
 
 impl Gateway {
-    /// A gateway for [`ROUTES`] and [`PAGES`].
+    /// Creates a gateway for [`ROUTES`] and [`PAGES`].
     pub fn new(
         issuer: Issuer,
         functions: Arc<dyn Functions>,
@@ -59,7 +59,7 @@ impl Gateway {
         Ok(Self { paths, issuer, functions, clock })
     }
 
-    /// A router that answers every path, as the fallback of the laptop's own.
+    /// Returns a router that handles every path, for use as the fallback of the laptop's own routes.
     pub fn router(self) -> Router {
         async fn handle(
             extract::State(gateway): extract::State<Arc<Gateway>>,
@@ -70,59 +70,59 @@ impl Gateway {
         Router::new().fallback(handle).with_state(Arc::new(self))
     }
 
-    /// Answers a request as API Gateway would.
+    /// Handles a request as API Gateway does.
     pub async fn handle(&self, request: Request<Body>) -> Response {
         let id = random::base64::<11>();
-        let mut answer = self.answer(request, &id).await.unwrap_or_else(Refusal::into_response);
+        let mut response = self.respond(request, &id).await.unwrap_or_else(GatewayError::into_response);
         if let Ok(id) = HeaderValue::from_str(&id) {
-            answer.headers_mut().insert("apigw-requestid", id);
+            response.headers_mut().insert("apigw-requestid", id);
         }
-        // What pages count what is left of an invitation from.
+        // Pages compute the remaining time of an invitation from this header.
         if let Ok(date) = HeaderValue::from_str(&http_date(self.clock.now_unix())) {
-            answer.headers_mut().insert(header::DATE, date);
+            response.headers_mut().insert(header::DATE, date);
         }
-        answer
+        response
     }
 
-    async fn answer(&self, request: Request<Body>, request_id: &str) -> Result<Response, Refusal> {
+    async fn respond(&self, request: Request<Body>, request_id: &str) -> Result<Response, GatewayError> {
         let (parts, body) = request.into_parts();
-        let matched = self.find(&parts.method, parts.uri.path()).ok_or(Refusal::NotFound)?;
+        let matched = self.find(&parts.method, parts.uri.path()).ok_or(GatewayError::NotFound)?;
         let claims = if matched.route.authorized {
             let token = parts.headers.get(header::AUTHORIZATION).and_then(|token| token.to_str().ok());
-            Some(self.issuer.authorize(token).await.map_err(Refusal::Unauthorized)?)
+            Some(self.issuer.authorize(token).await.map_err(GatewayError::Unauthorized)?)
         } else {
             None
         };
-        let body = read(body).await?;
+        let body = read_body(body).await?;
         let event = event(&matched, &parts, &body, claims.as_ref(), self.clock.now_unix_millis(), request_id);
         let function = matched.route.function;
-        let answer = self.functions.invoke(function, event).await.map_err(|e| {
+        let result = self.functions.invoke(function, event).await.map_err(|e| {
             tracing::error!(function, request_id, "{e}");
             match e {
-                InvokeError::TimedOut(_) => Refusal::TimedOut,
-                _ => Refusal::Failed,
+                InvokeError::TimedOut(_) => GatewayError::TimedOut,
+                _ => GatewayError::Failed,
             }
         })?;
-        response(&answer).ok_or_else(|| {
-            tracing::error!(function, request_id, %answer, "the function's answer is no response");
-            Refusal::Failed
+        response(&result).ok_or_else(|| {
+            tracing::error!(function, request_id, answer = %result, "the function's response is not valid");
+            GatewayError::Failed
         })
     }
 
-    /// The route for a path as it came, still encoded: an encoded slash doesn't end a segment.
-    fn find(&self, method: &Method, path: &str) -> Option<Matched> {
+    /// Finds the route for a path. The path is still percent-encoded, so an encoded slash does not end a segment.
+    fn find(&self, method: &Method, path: &str) -> Option<RouteMatch> {
         let found = self.paths.at(path).ok()?;
         let route = *found.value.iter().find(|route| route.method == *method)?;
         if found.params.iter().any(|(_, value)| value.is_empty()) {
             return None;
         }
         let parameters = found.params.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect();
-        Some(Matched { route, parameters })
+        Some(RouteMatch { route, parameters })
     }
 }
 
-/// What API Gateway says itself, without a function.
-enum Refusal {
+/// An error response that API Gateway creates itself, without a response of a function.
+enum GatewayError {
     NotFound,
     Unauthorized(Unauthorized),
     BadRequest,
@@ -131,7 +131,7 @@ enum Refusal {
     TimedOut,
 }
 
-impl Refusal {
+impl GatewayError {
     fn into_response(self) -> Response {
         let (status, message) = match self {
             Self::NotFound => (StatusCode::NOT_FOUND, "Not Found"),
@@ -141,30 +141,30 @@ impl Refusal {
             Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
         };
-        let mut answer = Response::new(Body::from(json!({"message": message}).to_string()));
-        *answer.status_mut() = status;
-        let headers = answer.headers_mut();
+        let mut response = Response::new(Body::from(json!({"message": message}).to_string()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Self::Unauthorized(why) = self
-            && let Ok(challenge) = HeaderValue::from_str(&why.challenge())
+        if let Self::Unauthorized(reason) = self
+            && let Ok(challenge) = HeaderValue::from_str(&reason.challenge())
         {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
-        answer
+        response
     }
 }
 
-async fn read(body: Body) -> Result<Bytes, Refusal> {
+async fn read_body(body: Body) -> Result<Bytes, GatewayError> {
     match Limited::new(body, BODY_BYTES_MAX).collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(e) if e.is::<LengthLimitError>() => Err(Refusal::TooLarge),
-        Err(_) => Err(Refusal::BadRequest),
+        Err(e) if e.is::<LengthLimitError>() => Err(GatewayError::TooLarge),
+        Err(_) => Err(GatewayError::BadRequest),
     }
 }
 
-/// The event of payload format 2.0. API Gateway leaves out what is empty, and so does this.
+/// Builds the event in payload format 2.0. Empty members are left out, as in API Gateway.
 fn event(
-    matched: &Matched,
+    matched: &RouteMatch,
     parts: &Parts,
     body: &[u8],
     claims: Option<&BTreeMap<String, String>>,
@@ -189,12 +189,12 @@ fn event(
             "path": path,
             "protocol": format!("{:?}", parts.version),
             "sourceIp": source,
-            "userAgent": parts.headers.get(header::USER_AGENT).map_or_else(String::new, text),
+            "userAgent": parts.headers.get(header::USER_AGENT).map_or_else(String::new, header_text),
         },
         "requestId": request_id,
         "routeKey": route_key,
         "stage": "$default",
-        "time": clock_time(now_millis),
+        "time": access_log_time(now_millis),
         "timeEpoch": now_millis,
     });
     if let Some(claims) = claims {
@@ -210,19 +210,19 @@ fn event(
         "requestContext": context,
         "isBase64Encoded": false,
     });
-    let cookies: Vec<String> = parts.headers.get_all(header::COOKIE).iter().map(text).collect();
+    let cookies: Vec<String> = parts.headers.get_all(header::COOKIE).iter().map(header_text).collect();
     if !cookies.is_empty() {
         event["cookies"] = cookies.iter().flat_map(|line| line.split(';')).map(str::trim).collect();
     }
     let query = query_pairs(query);
     if !query.is_empty() {
-        event["queryStringParameters"] = json!(joined(query));
+        event["queryStringParameters"] = json!(join_repeated(query));
     }
     if !matched.parameters.is_empty() {
         event["pathParameters"] = json!(matched.parameters);
     }
     if !body.is_empty() {
-        let content_type = parts.headers.get(header::CONTENT_TYPE).map(text);
+        let content_type = parts.headers.get(header::CONTENT_TYPE).map(header_text);
         let text = std::str::from_utf8(body).ok().filter(|_| is_text(content_type.as_deref()));
         event["isBase64Encoded"] = json!(text.is_none());
         event["body"] = json!(text.map_or_else(|| STANDARD.encode(body), str::to_owned));
@@ -230,11 +230,12 @@ fn event(
     event
 }
 
-/// The function's answer as a response; none if it isn't one. An answer without a status is the body of a
-/// 200, which is how API Gateway reads it.
-fn response(answer: &Value) -> Option<Response> {
-    let Some(status) = answer.get("statusCode") else {
-        let mut response = Response::new(Body::from(match answer {
+/// Converts the result of a function to a response. Returns `None` if the result is not a valid response.
+///
+/// A result without `statusCode` becomes the body of a response with status 200, as in API Gateway.
+fn response(result: &Value) -> Option<Response> {
+    let Some(status) = result.get("statusCode") else {
+        let mut response = Response::new(Body::from(match result {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         }));
@@ -242,15 +243,15 @@ fn response(answer: &Value) -> Option<Response> {
         return Some(response);
     };
     let status = StatusCode::from_u16(u16::try_from(status.as_u64()?).ok()?).ok()?;
-    let body = match answer.get("body") {
+    let body = match result.get("body") {
         None | Some(Value::Null) => Bytes::new(),
-        Some(Value::String(text)) if answer["isBase64Encoded"] == true => STANDARD.decode(text).ok()?.into(),
+        Some(Value::String(text)) if result["isBase64Encoded"] == true => STANDARD.decode(text).ok()?.into(),
         Some(Value::String(text)) => text.clone().into(),
         Some(_) => return None,
     };
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
-    if let Some(headers) = answer.get("headers").and_then(Value::as_object) {
+    if let Some(headers) = result.get("headers").and_then(Value::as_object) {
         for (name, value) in headers {
             let value = match value {
                 Value::String(text) => text.clone(),
@@ -260,7 +261,7 @@ fn response(answer: &Value) -> Option<Response> {
             response.headers_mut().insert(name, HeaderValue::from_str(&value).ok()?);
         }
     }
-    if let Some(cookies) = answer.get("cookies").and_then(Value::as_array) {
+    if let Some(cookies) = result.get("cookies").and_then(Value::as_array) {
         for cookie in cookies {
             let cookie = HeaderValue::from_str(cookie.as_str()?).ok()?;
             response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -269,33 +270,34 @@ fn response(answer: &Value) -> Option<Response> {
     Some(response)
 }
 
-/// The headers as a function gets them: lower-case, repeated ones joined, cookies elsewhere.
+/// The headers in an event: names in lower case, repeated headers joined, no cookies (the event has a member for them).
 fn headers(parts: &Parts, source: &str) -> BTreeMap<String, String> {
-    let skipped = [header::COOKIE, header::CONNECTION, header::TRANSFER_ENCODING];
-    let sent = parts.headers.iter().filter(|(name, _)| !skipped.contains(name));
-    let sent = sent.map(|(name, value)| (name.as_str().to_owned(), text(value)));
-    let mut headers = joined(sent.chain([("x-forwarded-for".to_owned(), source.to_owned())]));
+    let excluded = [header::COOKIE, header::CONNECTION, header::TRANSFER_ENCODING];
+    let sent = parts.headers.iter().filter(|(name, _)| !excluded.contains(name));
+    let sent = sent.map(|(name, value)| (name.as_str().to_owned(), header_text(value)));
+    let mut headers = join_repeated(sent.chain([("x-forwarded-for".to_owned(), source.to_owned())]));
     let port = authority(parts).and_then(|authority| authority.port_u16()).unwrap_or(80);
     headers.insert("x-forwarded-port".to_owned(), port.to_string());
     headers.insert("x-forwarded-proto".to_owned(), "http".to_owned());
     headers
 }
 
-fn joined(pairs: impl IntoIterator<Item = (String, String)>) -> BTreeMap<String, String> {
+/// Joins the values of a repeated name with commas.
+fn join_repeated(pairs: impl IntoIterator<Item = (String, String)>) -> BTreeMap<String, String> {
     let mut joined = BTreeMap::<String, String>::new();
     for (name, value) in pairs {
         joined
             .entry(name)
-            .and_modify(|so_far| {
-                so_far.push(',');
-                so_far.push_str(&value);
+            .and_modify(|values| {
+                values.push(',');
+                values.push_str(&value);
             })
             .or_insert(value);
     }
     joined
 }
 
-fn text(value: &HeaderValue) -> String {
+fn header_text(value: &HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
@@ -308,7 +310,7 @@ fn domain(parts: &Parts) -> String {
     authority(parts).map_or_else(|| "127.0.0.1".to_owned(), |authority| authority.host().to_owned())
 }
 
-/// What API Gateway passes on as text. A form is not among it.
+/// Whether API Gateway passes a body of this type on as text. It passes a form on in base64.
 fn is_text(content_type: Option<&str>) -> bool {
     let Some(content_type) = content_type else { return true };
     let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -318,15 +320,15 @@ fn is_text(content_type: Option<&str>) -> bool {
         || matches!(kind.as_str(), "application/json" | "application/xml" | "application/javascript")
 }
 
-/// As in an access log: `12/Mar/2026:19:03:58 +0000`.
-fn clock_time(millis: i64) -> String {
+/// Formats a time as in an access log: `12/Mar/2026:19:03:58 +0000`.
+fn access_log_time(millis: i64) -> String {
     let moment = OffsetDateTime::from_unix_timestamp(millis / 1000).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let month = moment.month().to_string();
     let (hour, minute, second) = moment.to_hms();
     format!("{:02}/{}/{}:{hour:02}:{minute:02}:{second:02} +0000", moment.day(), &month[..3], moment.year())
 }
 
-/// As in a `Date`: `Thu, 12 Mar 2026 19:03:58 GMT`.
+/// Formats a time as in a `Date` header: `Thu, 12 Mar 2026 19:03:58 GMT`.
 fn http_date(unix: i64) -> String {
     let moment = OffsetDateTime::from_unix_timestamp(unix).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let form = format_description!(

@@ -1,6 +1,7 @@
-//! Keeps web pages out. The laptop listens on the loopback only, but any page that a browser on this machine
-//! shows can send requests there: under a name of its own that resolves to 127.0.0.1 (DNS rebinding), or
-//! across sites to the parts that need no sign-in.
+//! Refuses requests that a foreign web page sends to the laptop through a browser on this machine.
+//!
+//! The laptop listens on the loopback only, but such a page can reach it in two ways: under a host name of its own that
+//! resolves to 127.0.0.1 (DNS rebinding), or by cross-site requests to the paths that need no sign-in.
 
 use std::sync::Arc;
 
@@ -13,11 +14,11 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, uri::Authori
 
 use crate::issuer::sign_in;
 
-/// The paths that work without a sign-in and change things.
-const PRIVATE: [&str; 2] = ["/_dev", "/_aws"];
+/// The prefixes of the paths that need no sign-in and can read or change data.
+const PROTECTED: [&str; 2] = ["/_dev", "/_aws"];
 
-/// Middleware for everything that the laptop serves: `axum::middleware::from_fn_with_state(origins, guard)`, with the
-/// other origins whose pages may sign people in.
+/// Middleware for all requests to the laptop: `axum::middleware::from_fn_with_state(origins, guard)`. Pages of
+/// `origins` may sign users in.
 pub async fn guard(State(origins): State<Arc<[HeaderValue]>>, request: Request, next: Next) -> Response {
     match refusal(request.method(), request.uri(), request.headers(), &origins) {
         Some(refusal) => refusal.into_response(),
@@ -31,53 +32,58 @@ fn refusal(
     headers: &HeaderMap,
     origins: &[HeaderValue],
 ) -> Option<(StatusCode, &'static str)> {
-    if !is_asked_as_loopback(uri, headers) {
+    if !names_the_loopback(uri, headers) {
         return Some((
             StatusCode::MISDIRECTED_REQUEST,
-            "This is a development server. It answers only to 127.0.0.1, localhost and [::1], not to other \
-             names, so that no web page can reach it through a name of its own.\n",
+            "This is a development server. It accepts requests to 127.0.0.1, localhost and [::1] only, so that \
+             no web page can reach it through another host name (DNS rebinding).\n",
         ));
     }
-    let private = PRIVATE.iter().any(|prefix| {
+    let is_protected = PROTECTED.iter().any(|prefix| {
         uri.path().strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     });
-    (private && is_cross_site(headers) && !signs_in(method, uri.path(), headers, origins)).then_some((
+    let is_refused =
+        is_protected && is_cross_site(headers) && !is_sign_in(method, uri.path(), headers, origins);
+    is_refused.then_some((
         StatusCode::FORBIDDEN,
-        "This part of the development server answers no requests that come from other sites' pages.\n",
+        "This part of the development server refuses requests from pages of other sites.\n",
     ))
 }
 
-/// Whether this is what a page of another site has to do for somebody to sign in and out: go there as a whole, which
-/// only shows the person a page, or brings them back to one of ours; and, from an origin that is allowed, exchange a
-/// code, which does nothing for whoever has none.
-fn signs_in(method: &Method, path: &str, headers: &HeaderMap, origins: &[HeaderValue]) -> bool {
-    let mut from = headers.get_all(header::ORIGIN).iter();
+/// Whether a page of another site needs this request to sign a user in or out:
+///
+/// - a top-level navigation, which only shows the user a page or redirects to an allowed origin;
+/// - from an allowed origin, the exchange of a code for tokens, which needs a valid code.
+fn is_sign_in(method: &Method, path: &str, headers: &HeaderMap, origins: &[HeaderValue]) -> bool {
+    let mut sent_origins = headers.get_all(header::ORIGIN).iter();
     match path {
         sign_in::AUTHORIZE | sign_in::SIGN_OUT => {
-            let goes_there = headers.get("sec-fetch-dest").is_some_and(|it| it == "document");
-            method == Method::GET && goes_there && from.next().is_none()
+            let is_navigation =
+                headers.get("sec-fetch-dest").is_some_and(|destination| destination == "document");
+            method == Method::GET && is_navigation && sent_origins.next().is_none()
         }
         sign_in::TOKEN => {
             let is_allowed = |origin: &HeaderValue| is_loopback_origin(origin) || origins.contains(origin);
-            from.next().is_some_and(is_allowed) && from.next().is_none()
+            sent_origins.next().is_some_and(is_allowed) && sent_origins.next().is_none()
         }
         _ => false,
     }
 }
 
-/// A request can name its host twice, in the target and in the header; neither may be another's.
-fn is_asked_as_loopback(uri: &Uri, headers: &HeaderMap) -> bool {
-    let mut named = uri.authority().is_some();
+/// Whether the request names its host, and only as the loopback. The request target and `Host` headers can both name
+/// it.
+fn names_the_loopback(uri: &Uri, headers: &HeaderMap) -> bool {
+    let mut is_named = uri.authority().is_some();
     if uri.authority().is_some_and(|authority| !is_loopback(authority)) {
         return false;
     }
     for host in headers.get_all(header::HOST) {
-        named = true;
+        is_named = true;
         if !host.to_str().ok().and_then(|host| host.parse().ok()).is_some_and(|host| is_loopback(&host)) {
             return false;
         }
     }
-    named
+    is_named
 }
 
 fn is_cross_site(headers: &HeaderMap) -> bool {
@@ -104,10 +110,10 @@ mod tests {
     use crate::testing::send;
 
     async fn status(path: &str, headers: &[(&str, &str)]) -> StatusCode {
-        called("GET", path, headers).await
+        status_of("GET", path, headers).await
     }
 
-    async fn called(method: &str, path: &str, headers: &[(&str, &str)]) -> StatusCode {
+    async fn status_of(method: &str, path: &str, headers: &[(&str, &str)]) -> StatusCode {
         let origins: Arc<[_]> = [HeaderValue::from_static("https://app.example")].into();
         let guard = axum::middleware::from_fn_with_state(origins, guard);
         let router = Router::new().fallback(|| async { "served" }).layer(guard);
@@ -119,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_loopbacks_names_are_answered() {
+    async fn accepts_loopback_host_names_only() {
         for host in ["127.0.0.1", "127.0.0.1:4000", "localhost:4001", "LOCALHOST", "[::1]:4000", "[::1]"] {
             assert_eq!(status("/v1/organizations", &[("host", host)]).await, StatusCode::OK, "{host}");
         }
@@ -146,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_sites_pages_reach_nothing_that_needs_no_sign_in() {
+    async fn refuses_cross_site_requests_to_paths_without_sign_in() {
         for path in ["/_dev/clock", "/_dev", "/_aws", "/_aws/schedules/a"] {
             for (name, value) in [
                 ("origin", "https://evil.example"),
@@ -167,47 +173,47 @@ mod tests {
                 assert_eq!(got, StatusCode::OK, "{path} {name}: {value}");
             }
         }
-        let elsewhere = [("host", "localhost"), ("origin", "https://app.example")];
-        assert_eq!(status("/v1/organizations", &elsewhere).await, StatusCode::OK);
-        assert_eq!(status("/_developer", &elsewhere).await, StatusCode::OK);
+        let cross_site = [("host", "localhost"), ("origin", "https://app.example")];
+        assert_eq!(status("/v1/organizations", &cross_site).await, StatusCode::OK);
+        assert_eq!(status("/_developer", &cross_site).await, StatusCode::OK);
     }
 
     #[tokio::test]
-    async fn other_sites_send_people_to_sign_in_and_nothing_else() {
+    async fn allows_other_sites_to_sign_users_in_and_nothing_else() {
         const CROSS: (&str, &str) = ("sec-fetch-site", "cross-site");
-        const WHOLE: (&str, &str) = ("sec-fetch-dest", "document");
+        const NAVIGATION: (&str, &str) = ("sec-fetch-dest", "document");
         let host = ("host", "127.0.0.1:4000");
         let (evil, app) = (("origin", "https://evil.example"), ("origin", "https://app.example"));
         for path in [sign_in::AUTHORIZE, sign_in::SIGN_OUT] {
-            assert_eq!(status(path, &[host, CROSS, WHOLE]).await, StatusCode::OK, "{path}");
+            assert_eq!(status(path, &[host, CROSS, NAVIGATION]).await, StatusCode::OK, "{path}");
             for (method, headers) in [
-                // In a frame or as a picture; by a script; by a form.
+                // From a frame, an image, a script and a form.
                 ("GET", &[host, CROSS, ("sec-fetch-dest", "iframe")][..]),
                 ("GET", &[host, CROSS, ("sec-fetch-dest", "image")]),
                 ("GET", &[host, CROSS]),
                 ("GET", &[host, CROSS, app, ("sec-fetch-dest", "empty")]),
-                ("POST", &[host, CROSS, WHOLE, evil]),
-                ("POST", &[host, CROSS, WHOLE, app]),
-                ("POST", &[host, CROSS, WHOLE, ("origin", "null")]),
+                ("POST", &[host, CROSS, NAVIGATION, evil]),
+                ("POST", &[host, CROSS, NAVIGATION, app]),
+                ("POST", &[host, CROSS, NAVIGATION, ("origin", "null")]),
             ] {
                 assert_eq!(
-                    called(method, path, headers).await,
+                    status_of(method, path, headers).await,
                     StatusCode::FORBIDDEN,
                     "{method} {path} {headers:?}"
                 );
             }
         }
         for origin in [app, ("origin", "http://localhost:4000"), ("origin", "http://127.0.0.1:4000")] {
-            let got = called("POST", sign_in::TOKEN, &[host, CROSS, origin]).await;
+            let got = status_of("POST", sign_in::TOKEN, &[host, CROSS, origin]).await;
             assert_eq!(got, StatusCode::OK, "{origin:?}");
         }
         for headers in [&[host, CROSS, evil][..], &[host, CROSS], &[host, CROSS, app, evil], &[host, evil]] {
-            let got = called("POST", sign_in::TOKEN, headers).await;
+            let got = status_of("POST", sign_in::TOKEN, headers).await;
             assert_eq!(got, StatusCode::FORBIDDEN, "{headers:?}");
         }
-        // What an allowed page may beyond the API is this, and no more.
+        // An allowed origin may call no other path under /_dev or /_aws.
         for path in ["/_dev/token", "/_dev/clock", "/_dev/mail", "/_dev/authorize/other", "/_aws/"] {
-            assert_eq!(called("POST", path, &[host, CROSS, app]).await, StatusCode::FORBIDDEN, "{path}");
+            assert_eq!(status_of("POST", path, &[host, CROSS, app]).await, StatusCode::FORBIDDEN, "{path}");
         }
     }
 }

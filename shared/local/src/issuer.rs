@@ -1,6 +1,9 @@
-//! The dev identity provider: signs tokens for any person, and checks them as API Gateway's JWT authorizer
-//! does. Written on `rsa` and `ring` directly: an RS256 token is two lines of base64, and the authorizer's rules differ
-//! from what token libraries check (its clock is the laptop's). People get theirs by [`sign_in`], scripts by a call.
+//! The laptop's identity provider. It signs tokens for any user, and verifies tokens as API Gateway's JWT authorizer
+//! does.
+//!
+//! Users get their tokens by [`sign_in`], scripts by `POST /_dev/token`. The code uses `rsa` and `ring` directly,
+//! because an RS256 token needs little code, and token libraries check other rules than the authorizer. The clock is
+//! the laptop's.
 
 pub mod sign_in;
 
@@ -26,67 +29,67 @@ use crate::{
     state::{State, StateError},
 };
 
-/// The audience of every token, and the one that the authorizer asks for.
+/// The audience of access tokens, which the authorizer requires.
 pub const AUDIENCE: &str = "roster";
 
 const KEY_BITS: usize = 2048;
-const LIFETIME_SECONDS: i64 = 3600;
+const TOKEN_SECONDS: i64 = 3600;
 const KIND: &str = "issuer";
 const KEY_ID: &str = "key";
 
-/// The issuer and the authorizer that trusts it. Clones are the same issuer.
+/// The issuer of tokens, and the authorizer that verifies them. Clones share the same key.
 #[derive(Clone)]
 pub struct Issuer {
     url: Arc<str>,
     clock: LocalClock,
-    /// None until the background thread has made the key.
+    /// `None` until the background thread has generated the key.
     key: watch::Receiver<Option<Result<Arc<Key>, Arc<IssuerError>>>>,
 }
 
-/// Why the issuer can't sign or verify.
+/// Why the issuer cannot sign or verify.
 #[derive(Debug, thiserror::Error)]
 pub enum IssuerError {
-    /// The key could not be kept or read back.
+    /// The key cannot be stored or read.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The key could not be made, or the kept one is broken.
+    /// The key cannot be generated, or the stored key is invalid.
     #[error("the issuer's key is unusable: {0}")]
     Key(String),
 }
 
-/// The authorizer's refusal.
+/// Why the authorizer refuses a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unauthorized {
-    /// No token was sent.
+    /// The request has no token.
     #[error("no token")]
     Missing,
-    /// The token is not to be trusted.
+    /// The token is invalid, for this reason.
     #[error("{0}")]
     Invalid(&'static str),
 }
 
 impl Unauthorized {
-    /// The `www-authenticate` header, in the words that API Gateway uses.
+    /// Returns the value of the `www-authenticate` header, worded as in API Gateway.
     #[must_use]
     pub fn challenge(self) -> String {
         match self {
             Self::Missing => "Bearer".to_owned(),
-            Self::Invalid(why) => {
-                format!(r#"Bearer scope="" error="invalid_token" error_description="{why}""#)
+            Self::Invalid(reason) => {
+                format!(r#"Bearer scope="" error="invalid_token" error_description="{reason}""#)
             }
         }
     }
 }
 
-/// Whom a token is for. Claims left out are left out of the token too.
+/// The user that a token is for. The token has no claim for a field that is `None`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Person {
-    /// The person's id at the issuer.
+    /// The user's id at the issuer.
     pub sub: String,
     /// The e-mail address.
     pub email: Option<String>,
-    /// Whether the person has shown that the address is theirs.
+    /// Whether the address is verified.
     pub email_verified: Option<bool>,
 }
 
@@ -112,34 +115,34 @@ struct Key {
 }
 
 impl Issuer {
-    /// An issuer under that base URL. A first key is made on a thread of its own, so that starting isn't
-    /// held up; whoever needs it before it is there waits.
+    /// Starts an issuer with this base URL. If `state` has no key, a background thread generates one and stores it.
+    /// Calls that need the key wait for it.
     pub fn start(url: &str, clock: LocalClock, state: State) -> Result<Self, IssuerError> {
         let (sender, key) = watch::channel(None);
-        if let Some(kept) = state.get::<String>(KIND, KEY_ID)? {
-            sender.send_replace(Some(Ok(Arc::new(Key::read(&kept)?))));
+        if let Some(stored) = state.get::<String>(KIND, KEY_ID)? {
+            sender.send_replace(Some(Ok(Arc::new(Key::read(&stored)?))));
         } else {
             std::thread::Builder::new()
                 .name("issuer-key".to_owned())
                 .spawn(move || {
-                    let made = make_key().and_then(|text| {
-                        keep_key(&state, &text)?;
+                    let generated = generate_key().and_then(|text| {
+                        store_key(&state, &text)?;
                         Key::read(&text)
                     });
-                    sender.send_replace(Some(made.map(Arc::new).map_err(Arc::new)));
+                    sender.send_replace(Some(generated.map(Arc::new).map_err(Arc::new)));
                 })
                 .map_err(|e| IssuerError::Key(e.to_string()))?;
         }
         Ok(Self { url: url.trim_end_matches('/').into(), clock, key })
     }
 
-    /// An RS256 token for that person, good for an hour of the laptop's clock.
+    /// Signs an access token (RS256) for this user, valid for one hour of the laptop's clock.
     pub async fn token(&self, person: &Person) -> Result<String, Arc<IssuerError>> {
-        self.signed(AUDIENCE, person, None, LIFETIME_SECONDS).await
+        self.sign_token(AUDIENCE, person, None, TOKEN_SECONDS).await
     }
 
-    /// A token about that person for `audience`, good for so many seconds.
-    async fn signed(
+    /// Signs a token for `audience` about this user, valid for this number of seconds.
+    async fn sign_token(
         &self,
         audience: &str,
         person: &Person,
@@ -158,16 +161,16 @@ impl Issuer {
             iat: now,
             exp: now + seconds,
         };
-        let unwritable = |e: serde_json::Error| Arc::new(IssuerError::Key(e.to_string()));
+        let key_error = |e: serde_json::Error| Arc::new(IssuerError::Key(e.to_string()));
         key.sign(
             &json!({"alg": "RS256", "typ": "JWT", "kid": key.id}),
-            &serde_json::to_value(claims).map_err(unwritable)?,
+            &serde_json::to_value(claims).map_err(key_error)?,
         )
         .map_err(Arc::new)
     }
 
-    /// Checks the `Authorization` header as a JWT authorizer of an HTTP API does and gives the claims as it
-    /// passes them on: every one a string. The token may stand alone or after `Bearer `, as there.
+    /// Verifies the `Authorization` header as the JWT authorizer of an HTTP API does. Returns the claims as the
+    /// authorizer passes them on: each one is a string. As there, the prefix `Bearer ` is optional.
     pub async fn authorize(
         &self,
         authorization: Option<&str>,
@@ -180,7 +183,7 @@ impl Issuer {
         Ok(claims.into_iter().map(|(name, value)| (name, flatten(&value))).collect())
     }
 
-    /// The discovery document.
+    /// Returns the OpenID Connect discovery document.
     #[must_use]
     pub fn discovery(&self) -> Value {
         json!({
@@ -203,19 +206,19 @@ impl Issuer {
         })
     }
 
-    /// The public key, as a JSON Web Key Set.
+    /// Returns the public key as a JSON Web Key Set.
     pub async fn key_set(&self) -> Result<Value, Arc<IssuerError>> {
         let key = self.key().await?;
         Ok(json!({"keys": [key.jwk()]}))
     }
 
-    /// Discovery and keys, for whoever is to trust the tokens.
-    pub fn published<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
+    /// Serves the discovery document and the public key to parties that verify tokens.
+    pub fn discovery_router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         async fn discovery(extract::State(issuer): extract::State<Issuer>) -> Json<Value> {
             Json(issuer.discovery())
         }
         async fn keys(extract::State(issuer): extract::State<Issuer>) -> axum::response::Response {
-            answer(issuer.key_set().await)
+            json_response(issuer.key_set().await)
         }
         Router::new()
             .route("/.well-known/openid-configuration", routing::get(discovery))
@@ -223,15 +226,17 @@ impl Issuer {
             .with_state(self)
     }
 
-    /// `POST /_dev/token`: a token for anybody, without any of it.
+    /// Serves `POST /_dev/token`, which returns an access token for any user, without signing in.
     pub fn router(self) -> Router {
         async fn token(
             extract::State(issuer): extract::State<Issuer>,
-            // Not `Json`: it insists on a content type, which a curl line easily leaves out.
+            // Not `Json`, because that requires a content type, and curl commands often have none.
             body: bytes::Bytes,
         ) -> axum::response::Response {
             match serde_json::from_slice(&body) {
-                Ok(person) => answer(issuer.token(&person).await.map(|token| json!({"access_token": token}))),
+                Ok(person) => {
+                    json_response(issuer.token(&person).await.map(|token| json!({"access_token": token})))
+                }
                 Err(e) => (StatusCode::BAD_REQUEST, format!("{e}\n")).into_response(),
             }
         }
@@ -240,10 +245,10 @@ impl Issuer {
 
     async fn key(&self) -> Result<Arc<Key>, Arc<IssuerError>> {
         let mut key = self.key.clone();
-        let gone = || Arc::new(IssuerError::Key("the thread that makes it has died".to_owned()));
-        match &*key.wait_for(Option::is_some).await.map_err(|_| gone())? {
-            Some(outcome) => outcome.clone(),
-            None => Err(gone()),
+        let no_key = || Arc::new(IssuerError::Key("the thread that generates it has ended".to_owned()));
+        match &*key.wait_for(Option::is_some).await.map_err(|_| no_key())? {
+            Some(result) => result.clone(),
+            None => Err(no_key()),
         }
     }
 
@@ -252,59 +257,59 @@ impl Issuer {
         if claims.get("iss").and_then(Value::as_str) != Some(&self.url) {
             return Err(Unauthorized::Invalid("the token does not have a valid issuer"));
         }
-        // `client_id` counts only where there is no `aud`.
-        let ours = match claims.get("aud").or_else(|| claims.get("client_id")) {
+        // `client_id` counts only if there is no `aud`.
+        let is_audience = match claims.get("aud").or_else(|| claims.get("client_id")) {
             Some(Value::String(audience)) => audience == AUDIENCE,
             Some(Value::Array(audiences)) => audiences.iter().any(|audience| audience == AUDIENCE),
             _ => false,
         };
-        if !ours {
+        if !is_audience {
             return Err(Unauthorized::Invalid("the token does not have a valid audience"));
         }
-        if moment(claims, "exp")?.is_none_or(|exp| exp <= now) {
+        if time_claim(claims, "exp")?.is_none_or(|exp| exp <= now) {
             return Err(Unauthorized::Invalid("the token has expired"));
         }
-        if moment(claims, "nbf")?.is_some_and(|nbf| nbf > now) {
+        if time_claim(claims, "nbf")?.is_some_and(|nbf| nbf > now) {
             return Err(Unauthorized::Invalid("the token is not valid yet"));
         }
-        if moment(claims, "iat")?.is_some_and(|iat| iat > now) {
+        if time_claim(claims, "iat")?.is_some_and(|iat| iat > now) {
             return Err(Unauthorized::Invalid("the token was issued in the future"));
         }
         Ok(())
     }
 }
 
-fn answer(outcome: Result<Value, Arc<IssuerError>>) -> axum::response::Response {
-    match outcome {
+fn json_response(result: Result<Value, Arc<IssuerError>>) -> axum::response::Response {
+    match result {
         Ok(value) => Json(value).into_response(),
         Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{e}\n")).into_response(),
     }
 }
 
-/// Makes a signing key: PKCS#8 in base64. It takes a second or two.
-pub fn make_key() -> Result<String, IssuerError> {
+/// Generates a signing key as PKCS#8 in base64. This takes one to two seconds.
+pub fn generate_key() -> Result<String, IssuerError> {
     let private =
         PrivateKey::new(&mut getrandom::SysRng, KEY_BITS).map_err(|e| IssuerError::Key(e.to_string()))?;
     let der = private.to_pkcs8_der().map_err(|e| IssuerError::Key(e.to_string()))?;
     Ok(STANDARD.encode(der.as_bytes()))
 }
 
-/// Keeps a key for the issuer to start with: tests make one and share it.
-pub fn keep_key(state: &State, key: &str) -> Result<(), StateError> {
+/// Stores a signing key. An issuer that starts with this state uses it. Tests share one key in this way.
+pub fn store_key(state: &State, key: &str) -> Result<(), StateError> {
     state.put(KIND, KEY_ID, key)
 }
 
-/// A claim that is a time, if it is there at all.
-fn moment(claims: &serde_json::Map<String, Value>, name: &str) -> Result<Option<i64>, Unauthorized> {
+/// Reads a claim that is a time. Returns `None` if the claim is absent.
+fn time_claim(claims: &serde_json::Map<String, Value>, name: &str) -> Result<Option<i64>, Unauthorized> {
     let Some(value) = claims.get(name) else { return Ok(None) };
-    let whole = value.as_i64().or_else(|| {
-        #[expect(clippy::cast_possible_truncation, reason = "a fraction of a second is cut off, not judged")]
+    let seconds = value.as_i64().or_else(|| {
+        #[expect(clippy::cast_possible_truncation, reason = "cuts off the fraction of a second")]
         value.as_f64().map(|seconds| seconds as i64)
     });
-    whole.map(Some).ok_or(Unauthorized::Invalid("the token has a time that is not a number"))
+    seconds.map(Some).ok_or(Unauthorized::Invalid("the token has a time that is not a number"))
 }
 
-/// A claim as API Gateway hands it to a function.
+/// Converts a claim to a string as API Gateway does in events.
 fn flatten(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -316,31 +321,31 @@ fn flatten(value: &Value) -> String {
 }
 
 impl Key {
-    fn read(kept: &str) -> Result<Self, IssuerError> {
-        let der = STANDARD.decode(kept).map_err(|e| IssuerError::Key(e.to_string()))?;
+    fn read(stored: &str) -> Result<Self, IssuerError> {
+        let der = STANDARD.decode(stored).map_err(|e| IssuerError::Key(e.to_string()))?;
         let private = PrivateKey::from_pkcs8_der(&der).map_err(|e| IssuerError::Key(e.to_string()))?;
         Ok(Self::from(private))
     }
 
     fn sign(&self, header: &Value, claims: &Value) -> Result<String, IssuerError> {
-        let signed = format!(
+        let message = format!(
             "{}.{}",
             URL_SAFE_NO_PAD.encode(header.to_string()),
             URL_SAFE_NO_PAD.encode(claims.to_string())
         );
         let signature =
-            self.signing.try_sign(signed.as_bytes()).map_err(|e| IssuerError::Key(e.to_string()))?;
-        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes())))
+            self.signing.try_sign(message.as_bytes()).map_err(|e| IssuerError::Key(e.to_string()))?;
+        Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes())))
     }
 
-    /// The claims of a token that this key signed.
+    /// Verifies that this key signed the token, and returns the claims.
     fn verify(&self, token: &str) -> Result<serde_json::Map<String, Value>, Unauthorized> {
         const MALFORMED: Unauthorized = Unauthorized::Invalid("the token is malformed");
-        let (signed, signature) = token.rsplit_once('.').ok_or(MALFORMED)?;
-        let (header, claims) = signed.split_once('.').ok_or(MALFORMED)?;
+        let (message, signature) = token.rsplit_once('.').ok_or(MALFORMED)?;
+        let (header, claims) = message.split_once('.').ok_or(MALFORMED)?;
         let header: Value = decode(header).ok_or(MALFORMED)?;
-        // The algorithm is ours to say, never the token's: this refuses `none` and a public key used as an
-        // HMAC secret.
+        // The algorithm is fixed, and never taken from the token. This rejects `none`, and HMAC with the public key as
+        // the secret.
         if header["alg"] != "RS256" {
             return Err(Unauthorized::Invalid("the signing method is invalid"));
         }
@@ -349,13 +354,13 @@ impl Key {
         }
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| MALFORMED)?;
         self.public
-            .verify(&RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), &signature)
+            .verify(&RSA_PKCS1_2048_8192_SHA256, message.as_bytes(), &signature)
             .map_err(|_| Unauthorized::Invalid("the signature is invalid"))?;
         decode(claims).ok_or(MALFORMED)
     }
 
     fn jwk(&self) -> Value {
-        let (n, e) = numbers(&self.public);
+        let (n, e) = encode_public_key(&self.public);
         json!({"kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.id, "n": n, "e": e})
     }
 }
@@ -364,16 +369,16 @@ impl From<PrivateKey> for Key {
     fn from(private: PrivateKey) -> Self {
         let public = private.to_public_key();
         let public = RsaPublicKeyComponents { n: public.n_bytes(), e: public.e_bytes() };
-        // The thumbprint of RFC 7638: members in this order, without blanks.
-        let (n, e) = numbers(&public);
+        // The thumbprint of RFC 7638 requires this order of members, and no whitespace.
+        let (n, e) = encode_public_key(&public);
         let id = URL_SAFE_NO_PAD
             .encode(Sha256::digest(format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#).as_bytes()));
         Self { id, signing: SigningKey::new(private), public }
     }
 }
 
-/// Modulus and exponent as a JSON Web Key writes them.
-fn numbers(public: &RsaPublicKeyComponents<Box<[u8]>>) -> (String, String) {
+/// Encodes modulus and exponent as in a JSON Web Key.
+fn encode_public_key(public: &RsaPublicKeyComponents<Box<[u8]>>) -> (String, String) {
     (URL_SAFE_NO_PAD.encode(&public.n), URL_SAFE_NO_PAD.encode(&public.e))
 }
 
@@ -391,7 +396,7 @@ mod tests {
 
     fn issuer() -> (Issuer, LocalClock, State) {
         let state = State::open(Database::memory().unwrap()).unwrap();
-        keep_key(&state, crate::testing::key()).unwrap();
+        store_key(&state, crate::testing::key()).unwrap();
         let clock = LocalClock::new();
         (Issuer::start(URL, clock.clone(), state.clone()).unwrap(), clock, state)
     }
@@ -400,25 +405,25 @@ mod tests {
         Person { sub: "ada".into(), email: Some("ada@acme.example".into()), email_verified: Some(true) }
     }
 
-    async fn refused(issuer: &Issuer, token: &str) -> String {
+    async fn refusal(issuer: &Issuer, token: &str) -> String {
         issuer.authorize(Some(&format!("Bearer {token}"))).await.unwrap_err().to_string()
     }
 
-    /// A token with any header and claims, signed with the issuer's own key.
-    async fn signed(issuer: &Issuer, header: Value, claims: Value) -> String {
+    /// Signs a token with any header and claims with the issuer's own key.
+    async fn sign(issuer: &Issuer, header: Value, claims: Value) -> String {
         issuer.key().await.unwrap().sign(&header, &claims).unwrap()
     }
 
-    async fn with_claims(issuer: &Issuer, change: impl FnOnce(&mut Value)) -> String {
+    async fn token_with_claims(issuer: &Issuer, change: impl FnOnce(&mut Value)) -> String {
         let key = issuer.key().await.unwrap();
         let now = issuer.clock.now_unix();
         let mut claims = json!({"iss": URL, "aud": AUDIENCE, "sub": "ada", "iat": now, "exp": now + 60});
         change(&mut claims);
-        signed(issuer, json!({"alg": "RS256", "kid": key.id}), claims).await
+        sign(issuer, json!({"alg": "RS256", "kid": key.id}), claims).await
     }
 
     #[tokio::test]
-    async fn claims_arrive_as_strings() {
+    async fn authorizer_returns_claims_as_strings() {
         let (issuer, clock, _) = issuer();
         let token = issuer.token(&ada()).await.unwrap();
         let claims = issuer.authorize(Some(&format!("Bearer {token}"))).await.unwrap();
@@ -428,41 +433,41 @@ mod tests {
         assert_eq!(claims["iss"], URL);
         assert_eq!(claims["aud"], AUDIENCE);
         let exp: i64 = claims["exp"].parse().unwrap();
-        assert!((exp - clock.now_unix() - LIFETIME_SECONDS).abs() <= 1);
-        assert_eq!(issuer.authorize(Some(&token)).await.unwrap(), claims, "Bearer is optional, as on AWS");
+        assert!((exp - clock.now_unix() - TOKEN_SECONDS).abs() <= 1);
+        assert_eq!(issuer.authorize(Some(&token)).await.unwrap(), claims, "`Bearer` is optional, as on AWS");
     }
 
     #[tokio::test]
-    async fn the_boolean_is_a_boolean_in_the_token_and_left_out_claims_are_absent() {
+    async fn token_has_a_boolean_claim_and_no_claims_for_missing_fields() {
         let (issuer, _, _) = issuer();
         let token = issuer.token(&ada()).await.unwrap();
         let claims: Value = decode(token.split('.').nth(1).unwrap()).unwrap();
         assert_eq!(claims["email_verified"], true);
 
-        let nobody = Person { sub: "x".into(), email: None, email_verified: None };
-        let claims = issuer.authorize(Some(&issuer.token(&nobody).await.unwrap())).await.unwrap();
+        let person = Person { sub: "x".into(), email: None, email_verified: None };
+        let claims = issuer.authorize(Some(&issuer.token(&person).await.unwrap())).await.unwrap();
         assert!(!claims.contains_key("email") && !claims.contains_key("email_verified"));
     }
 
     #[tokio::test]
-    async fn arrays_are_flattened_as_api_gateway_does() {
+    async fn authorizer_joins_arrays_as_api_gateway_does() {
         let (issuer, _, _) = issuer();
-        let token = with_claims(&issuer, |c| c["groups"] = json!(["a", "b"])).await;
+        let token = token_with_claims(&issuer, |c| c["groups"] = json!(["a", "b"])).await;
         assert_eq!(issuer.authorize(Some(&token)).await.unwrap()["groups"], "[a b]");
     }
 
     #[tokio::test]
-    async fn a_token_dies_with_the_dev_clock_at_its_expiry_second() {
+    async fn token_expires_when_the_laptops_clock_reaches_its_expiry() {
         let (issuer, clock, _) = issuer();
         let token = issuer.token(&ada()).await.unwrap();
-        clock.advance(LIFETIME_SECONDS.unsigned_abs() - 5).unwrap();
+        clock.advance(TOKEN_SECONDS.unsigned_abs() - 5).unwrap();
         assert!(issuer.authorize(Some(&token)).await.is_ok());
         clock.advance(5).unwrap();
-        assert_eq!(refused(&issuer, &token).await, "the token has expired");
+        assert_eq!(refusal(&issuer, &token).await, "the token has expired");
     }
 
     #[tokio::test]
-    async fn nothing_sent_is_told_from_something_wrong() {
+    async fn challenge_differs_between_a_missing_and_an_invalid_token() {
         let (issuer, _, _) = issuer();
         assert_eq!(issuer.authorize(None).await, Err(Unauthorized::Missing));
         assert_eq!(issuer.authorize(Some(" ")).await, Err(Unauthorized::Missing));
@@ -474,10 +479,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn wrong_claims_are_refused() {
+    async fn refuses_a_token_with_wrong_claims() {
         let (issuer, clock, _) = issuer();
         let now = clock.now_unix();
-        for (claim, value, why) in [
+        for (claim, value, reason) in [
             ("iss", json!("http://127.0.0.1:4001"), "the token does not have a valid issuer"),
             ("iss", Value::Null, "the token does not have a valid issuer"),
             ("aud", json!("other"), "the token does not have a valid audience"),
@@ -488,46 +493,46 @@ mod tests {
             ("nbf", json!(now + 60), "the token is not valid yet"),
             ("iat", json!(now + 60), "the token was issued in the future"),
         ] {
-            let token = with_claims(&issuer, |c| c[claim] = value.clone()).await;
-            assert_eq!(refused(&issuer, &token).await, why, "{claim} {value}");
+            let token = token_with_claims(&issuer, |c| c[claim] = value.clone()).await;
+            assert_eq!(refusal(&issuer, &token).await, reason, "{claim} {value}");
         }
-        let token = with_claims(&issuer, |c| {
+        let token = token_with_claims(&issuer, |c| {
             c.as_object_mut().unwrap().remove("exp");
         });
-        assert_eq!(refused(&issuer, &token.await).await, "the token has expired");
-        let fine = with_claims(&issuer, |c| c["aud"] = json!(["other", AUDIENCE])).await;
-        assert!(issuer.authorize(Some(&fine)).await.is_ok());
+        assert_eq!(refusal(&issuer, &token.await).await, "the token has expired");
+        let valid = token_with_claims(&issuer, |c| c["aud"] = json!(["other", AUDIENCE])).await;
+        assert!(issuer.authorize(Some(&valid)).await.is_ok());
     }
 
     #[tokio::test]
-    async fn forged_tokens_are_refused() {
+    async fn refuses_forged_tokens() {
         let (issuer, _, _) = issuer();
-        let good = issuer.token(&ada()).await.unwrap();
-        let parts: Vec<&str> = good.split('.').collect();
+        let valid = issuer.token(&ada()).await.unwrap();
+        let parts: Vec<&str> = valid.split('.').collect();
         let header: Value = decode(parts[0]).unwrap();
         let claims: Value = decode(parts[1]).unwrap();
 
         let none = URL_SAFE_NO_PAD.encode(json!({"alg": "none", "kid": header["kid"]}).to_string());
-        assert_eq!(refused(&issuer, &format!("{none}.{}.", parts[1])).await, "the signing method is invalid");
-        let hmac = signed(&issuer, json!({"alg": "HS256", "kid": header["kid"]}), claims.clone()).await;
-        assert_eq!(refused(&issuer, &hmac).await, "the signing method is invalid");
+        assert_eq!(refusal(&issuer, &format!("{none}.{}.", parts[1])).await, "the signing method is invalid");
+        let hmac = sign(&issuer, json!({"alg": "HS256", "kid": header["kid"]}), claims.clone()).await;
+        assert_eq!(refusal(&issuer, &hmac).await, "the signing method is invalid");
 
         let state = State::open(Database::memory().unwrap()).unwrap();
         let other = Issuer::start(URL, LocalClock::new(), state).unwrap();
         let foreign = other.token(&ada()).await.unwrap();
-        assert_eq!(refused(&issuer, &foreign).await, "unable to find a key that matches the token's kid");
-        let foreign = signed(&other, header.clone(), claims.clone()).await;
-        assert_eq!(refused(&issuer, &foreign).await, "the signature is invalid");
+        assert_eq!(refusal(&issuer, &foreign).await, "unable to find a key that matches the token's kid");
+        let foreign = sign(&other, header.clone(), claims.clone()).await;
+        assert_eq!(refusal(&issuer, &foreign).await, "the signature is invalid");
 
-        let mut owner = claims.clone();
-        owner["sub"] = json!("somebody else");
-        let swapped = URL_SAFE_NO_PAD.encode(owner.to_string());
-        let swapped = format!("{}.{swapped}.{}", parts[0], parts[2]);
-        assert_eq!(refused(&issuer, &swapped).await, "the signature is invalid");
+        let mut other_claims = claims.clone();
+        other_claims["sub"] = json!("another user");
+        let other_claims = URL_SAFE_NO_PAD.encode(other_claims.to_string());
+        let changed = format!("{}.{other_claims}.{}", parts[0], parts[2]);
+        assert_eq!(refusal(&issuer, &changed).await, "the signature is invalid");
     }
 
     #[tokio::test]
-    async fn a_first_key_is_made_kept_and_published() {
+    async fn generates_stores_and_publishes_a_key_at_the_first_start() {
         let state = State::open(Database::memory().unwrap()).unwrap();
         let clock = LocalClock::new();
         let first = Issuer::start(URL, clock.clone(), state.clone()).unwrap();
@@ -545,13 +550,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tokens_are_had_over_http() {
+    async fn returns_a_token_over_http() {
         let (issuer, _, _) = issuer();
         let router = issuer.clone().router();
-        let body = json!({"sub": "ada", "email": "ada@acme.example", "email_verified": false});
-        let (status, answer) = crate::testing::post_json(router, "/_dev/token", &body).await;
+        let person = json!({"sub": "ada", "email": "ada@acme.example", "email_verified": false});
+        let (status, body) = crate::testing::post_json(router, "/_dev/token", &person).await;
         assert_eq!(status, StatusCode::OK);
-        let claims = issuer.authorize(answer["access_token"].as_str()).await.unwrap();
+        let claims = issuer.authorize(body["access_token"].as_str()).await.unwrap();
         assert_eq!(claims["email_verified"], "false");
     }
 }

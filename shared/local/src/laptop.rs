@@ -1,4 +1,4 @@
-//! The laptop as a whole: started, served, idle, stopped.
+//! Starts all parts of the laptop, serves them, and connects them with each other.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -39,103 +39,104 @@ use crate::mailbox::Mailbox;
 use crate::scheduler::Scheduler;
 use crate::state::{State, StateError};
 use crate::stream::{
-    EventSourceMapping, Filter as StreamFilter, Policy as StreamPolicy, SdkSource, Source as _, SourceError,
-    StreamConsumer, all_idle,
+    EventSourceMapping, SdkSource, Source as _, SourceError, StreamConsumer, StreamFilter, StreamPolicy,
+    all_idle,
 };
 use crate::table::{Table, TableError};
 
-/// The table's name, unless the laptop is told another one.
+/// The name of Roster's table, unless [`Options::dynamodb`] names another one.
 pub const TABLE: &str = "roster";
-/// The id of the link key in tokens.
+/// The id of the link key, as in tokens.
 const LINK_KEY_ID: &str = "dev";
-/// The link key's name in the laptop's KMS.
+/// The alias of the link key in the laptop's KMS.
 const LINK_KEY_ALIAS: &str = "alias/roster-links";
 const REGION: &str = "eu-central-1";
 
-/// How a laptop is to be started. The default: in memory, on any free port, empty.
+/// The options of a laptop. By default it runs in memory, on any free port, and without data.
 #[derive(Clone, Default)]
 pub struct Options {
-    /// The port on the loopback; 0 for any free one.
+    /// The port on the loopback. 0 means any free port.
     pub port: u16,
-    /// The file that keeps everything; in memory if left out.
+    /// The file that stores all data. `None` to store it in memory.
     pub db: Option<PathBuf>,
-    /// Whether to start with the demo organization, if the table is empty.
+    /// Whether to create the demo organization if the table is empty.
     pub demo: bool,
-    /// The configured numbers.
+    /// The policy of the functions in this process: seats, limits and periods.
     pub policy: domain::Policy,
-    /// What mails are written in whose sender has not chosen a language.
+    /// The default language of mails and pages.
     pub language: domain::Language,
-    /// Lambda's invoke API, where the functions run instead of in this process.
+    /// The URL of Lambda's invoke API. `None` to run the functions in this process.
     pub functions: Option<String>,
-    /// The file that function processes read the clock's offset from.
+    /// The file from which function processes read the clock's offset.
     pub clock_file: Option<PathBuf>,
-    /// Another DynamoDB than the embedded one, and the table there.
+    /// A DynamoDB to use instead of the embedded one.
     pub dynamodb: Option<ExternalDynamoDb>,
-    /// Other origins whose pages may call the API.
+    /// Other origins. Their pages may call the API (CORS) and sign users in.
     pub origins: Vec<HeaderValue>,
-    /// The HTTP client of the functions' SDK, for whoever counts or disturbs what they send.
+    /// The HTTP client of the functions' SDK. Tests use it to count requests and to inject faults.
     pub http: Option<SharedHttpClient>,
-    /// Whether the functions in this process make and open links with the key in the laptop's KMS, and not with
-    /// the same key in the process.
+    /// Whether the functions in this process call the laptop's KMS to make and verify links. Otherwise they use the
+    /// same key in the process.
     pub kms: bool,
-    /// The issuer's key, for whoever starts many laptops and has no time to make one for each.
+    /// The issuer's key. Tests that start many laptops set it, because generating a key is slow.
     pub issuer_key: Option<String>,
-    /// How long the functions in this process keep at a transaction whose outcome is not definite.
+    /// How the functions in this process retry a transaction while its outcome is not definite.
     pub retry_policy: store::RetryPolicy,
-    /// Whether they wait for DynamoDB however long it takes: for whoever has one engine serve a thousand of them.
+    /// Whether the functions in this process call DynamoDB without timeouts, for tests in which one engine serves a
+    /// thousand functions at the same time.
     pub waits: bool,
-    /// Batch size and retries of the stream's readers.
+    /// Batch size and retries of the stream consumers.
     pub stream: StreamPolicy,
-    /// Which records of the stream its readers get; none for all.
+    /// Selects the stream records that the consumers pass to their functions. `None` selects all.
     pub stream_filter: Option<StreamFilter>,
-    /// The folder of the pages' sources ([`crate::console::WEB`]), which they are served from as they are built; as they
-    /// are embedded if left out. See [`Laptop::build_console`].
+    /// The folder with the sources of the pages ([`crate::console::WEB`]). The laptop then serves the pages that are
+    /// built there, see [`Laptop::build_console`]. `None` to serve the embedded pages.
     pub console: Option<PathBuf>,
 }
 
-/// A DynamoDB that is not the embedded one.
+/// A DynamoDB outside of the laptop.
 #[derive(Debug, Clone)]
 pub struct ExternalDynamoDb {
-    /// How to reach it.
+    /// The SDK configuration with its endpoint.
     pub config: SdkConfig,
-    /// The table, made if it is not there.
+    /// The name of the table. The laptop creates it if it does not exist.
     pub table: String,
 }
 
-/// Why the laptop does not start.
+/// Why the laptop cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The port is taken.
+    /// Another program uses the port.
     #[error("port {0} is in use by another program: choose another one with --port")]
     PortInUse(u16),
-    /// No socket to listen on.
+    /// The laptop cannot listen on a socket.
     #[error("the laptop cannot listen on the loopback")]
     Listen(#[source] io::Error),
-    /// The file cannot be opened.
+    /// The database cannot be opened.
     #[error("the database cannot be opened: {0}")]
     Engine(String),
-    /// The laptop's own table.
+    /// The laptop's state cannot be read or written.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The clock.
+    /// The clock cannot be set.
     #[error("the clock cannot be set: {0}")]
     Clock(String),
-    /// Roster's table.
+    /// Roster's table cannot be created, read or written.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// The issuer.
+    /// The issuer cannot start.
     #[error(transparent)]
     Issuer(#[from] IssuerError),
-    /// The link key is not one.
-    #[error("the link key in the database is broken")]
+    /// The link key is not valid.
+    #[error("the link key in the database is not valid")]
     LinkKey,
-    /// No randomness.
-    #[error("the system gives no random bytes: {0}")]
+    /// The system provides no random bytes.
+    #[error("the system provides no random bytes: {0}")]
     Random(String),
-    /// The routes exclude each other.
+    /// Two routes conflict.
     #[error(transparent)]
     Routes(#[from] matchit::InsertError),
-    /// The demo organization.
+    /// The demo organization cannot be created.
     #[error(transparent)]
     Demo(#[from] DemoError),
     /// The function `mail` cannot be set up.
@@ -143,17 +144,17 @@ pub enum StartError {
     Mail(String),
 }
 
-/// A running laptop. It stops when this is dropped.
+/// A running laptop. It stops when this value is dropped.
 pub struct Laptop {
     url: String,
     shared: Arc<Shared>,
     router: Router,
     console: Arc<Console>,
-    /// Aborted when dropped.
+    /// The background tasks. They are aborted when this is dropped.
     _tasks: JoinSet<()>,
 }
 
-/// What the laptop's own calls work with.
+/// The parts that the handlers of `/_dev` and the methods of [`Laptop`] use.
 struct Shared {
     clock: LocalClock,
     state: State,
@@ -161,14 +162,14 @@ struct Shared {
     issuer: Issuer,
     mailbox: Mailbox,
     functions: Arc<dyn Functions>,
-    invoking: AsyncInvoker,
+    async_invoker: AsyncInvoker,
     scheduler: Arc<Scheduler>,
     consumers: Vec<StreamConsumer>,
     stream: SdkSource,
 }
 
 impl Laptop {
-    /// Starts everything, telling `progress` what is being done.
+    /// Starts all parts of the laptop. Calls `progress` with the name of each step.
     pub async fn start(options: Options, mut progress: impl FnMut(&str)) -> Result<Self, StartError> {
         let mut tasks = JoinSet::new();
         let listener = listen(options.port).await?;
@@ -177,7 +178,9 @@ impl Laptop {
 
         progress("database");
         let clock = match &options.clock_file {
-            Some(file) => LocalClock::mirrored(file).map_err(|error| StartError::Clock(error.to_string()))?,
+            Some(file) => {
+                LocalClock::with_offset_file(file).map_err(|error| StartError::Clock(error.to_string()))?
+            }
             None => LocalClock::new(),
         };
         let db = open(&options, &clock)?;
@@ -193,23 +196,23 @@ impl Laptop {
             None => (sdk_config(&engine_url, None), TABLE.to_owned()),
         };
         let table = Table::new(aws_sdk_dynamodb::Client::new(&dynamodb), &table_name);
-        let stream_arn = table.make().await?;
+        let stream_arn = table.create().await?;
 
         progress("keys");
         if let Some(key) = &options.issuer_key {
-            issuer::keep_key(&state, key)?;
+            issuer::store_key(&state, key)?;
         }
         let issuer = Issuer::start(&url, clock.clone(), state.clone())?;
         let secret = link_secret(&state)?;
 
         progress("mailbox, schedules, functions");
         let mailbox = Mailbox::open(state.clone(), clock.clone())?;
-        let held = Arc::new(aws::scheduler::Schedules::open(state.clone(), clock.clone())?);
+        let schedules = Arc::new(aws::scheduler::Schedules::open(state.clone(), clock.clone())?);
         let services = Aws {
             dynamodb: aws::dynamodb::DynamoDbProxy::new(&engine_url),
             kms: aws::kms::Kms::new([(LINK_KEY_ALIAS.to_owned(), secret.to_vec())]),
             ses: aws::ses::Ses::new(mailbox.clone()),
-            scheduler: Arc::clone(&held),
+            scheduler: Arc::clone(&schedules),
         };
         let console = Arc::new(Console::new(&url, clock.clone(), options.language, options.console.clone()));
         let functions: Arc<dyn Functions> = if let Some(invoke_api) = &options.functions {
@@ -222,7 +225,7 @@ impl Laptop {
             let app = lambda_api::App { store, clock, policy, services: () };
             let key = if options.kms { kms_key(&endpoint)? } else { process_key(secret)? };
             let accept_url = format!("{url}/accept");
-            let functions = LinkedFunctions::assembled(app, key, &endpoint, &accept_url, options.language);
+            let functions = LinkedFunctions::new(app, key, &endpoint, &accept_url, options.language);
             let functions = functions.map_err(|error| StartError::Mail(error.to_string()))?;
             Arc::new(functions.with_console(Arc::clone(&console)))
         };
@@ -244,10 +247,10 @@ impl Laptop {
             let now = domain::Clock::now(&clock);
             table.fill(&demo::records(&options.policy, now)?).await?;
         }
-        let invoking = AsyncInvoker::new(Arc::clone(&functions), state.clone(), clock.clone());
-        let scheduler = Arc::new(Scheduler::new(held, invoking.clone(), clock.clone()));
-        let firing = Arc::clone(&scheduler);
-        tasks.spawn(async move { firing.run().await });
+        let async_invoker = AsyncInvoker::new(Arc::clone(&functions), state.clone(), clock.clone());
+        let scheduler = Arc::new(Scheduler::new(schedules, async_invoker.clone(), clock.clone()));
+        let running_scheduler = Arc::clone(&scheduler);
+        tasks.spawn(async move { running_scheduler.run().await });
 
         let consumers = vec![consumer("mail"), consumer("schedule")];
         let shared = Arc::new(Shared {
@@ -257,78 +260,78 @@ impl Laptop {
             issuer: issuer.clone(),
             mailbox,
             functions: Arc::clone(&functions),
-            invoking,
+            async_invoker,
             scheduler,
             consumers,
             stream: SdkSource::new(streams, stream_arn),
         });
         let gateway = Gateway::new(issuer, functions, clock)?.router();
         let router = router(&shared, services, gateway, &options);
-        let served = router.clone();
+        let served_router = router.clone();
         tasks.spawn(async move {
-            let service = served.into_make_service_with_connect_info::<SocketAddr>();
+            let service = served_router.into_make_service_with_connect_info::<SocketAddr>();
             if let Err(error) = axum::serve(listener, service).await {
-                tracing::error!(%error, "the laptop serves no more");
+                tracing::error!(%error, "the HTTP server of the laptop stopped");
             }
         });
         Ok(Self { url, shared, router, console, _tasks: tasks })
     }
 
-    /// Where it is served.
+    /// Returns the base URL of the laptop.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Everything that is served there, for whoever is in the same process.
+    /// Returns a router for all requests to the laptop, for callers in the same process.
     pub fn router(&self) -> Router {
         self.router.clone()
     }
 
-    /// Builds the pages, if they are served from their folder, telling `progress` what is being done. Nobody has to
-    /// wait for it: the pages that are not there yet say so.
+    /// Builds the pages in a background thread, unless the laptop serves the embedded ones. Calls `progress` with each
+    /// line of the build's output. Until there are pages, the laptop serves a page that shows the state of the build.
     pub fn build_console(&self, progress: impl FnMut(&str) + Send + 'static) -> io::Result<()> {
         let console = Arc::clone(&self.console);
         let build = move || console.build(progress);
         std::thread::Builder::new().name("console".to_owned()).spawn(build).map(drop)
     }
 
-    /// The clock.
+    /// Returns the clock.
     #[must_use]
     pub fn clock(&self) -> &LocalClock {
         &self.shared.clock
     }
 
-    /// The issuer.
+    /// Returns the issuer.
     #[must_use]
     pub fn issuer(&self) -> &Issuer {
         &self.shared.issuer
     }
 
-    /// The mailbox.
+    /// Returns the mailbox.
     #[must_use]
     pub fn mailbox(&self) -> &Mailbox {
         &self.shared.mailbox
     }
 
-    /// Roster's table.
+    /// Returns Roster's table.
     #[must_use]
     pub fn table(&self) -> &Table {
         &self.shared.table
     }
 
-    /// The functions.
+    /// Returns the functions.
     #[must_use]
     pub fn functions(&self) -> &Arc<dyn Functions> {
         &self.shared.functions
     }
 
-    /// What was given up on.
+    /// Returns all dead letters.
     pub fn dead_letters(&self) -> Result<Vec<dead_letters::DeadLetter>, StateError> {
         dead_letters::list(&self.shared.state)
     }
 
-    /// Every record of the table's stream so far, as its readers are given them.
+    /// Returns all records of the table's stream so far, as the functions receive them.
     pub async fn stream(&self) -> Result<Vec<Value>, SourceError> {
         let mut records = Vec::new();
         for shard in self.shared.stream.shards().await? {
@@ -343,12 +346,12 @@ impl Laptop {
         Ok(records)
     }
 
-    /// Resolves once nothing is left to do at this moment of the clock.
+    /// Resolves when no work is left at the current time of the clock: no stream record and no due schedule.
     pub async fn idle(&self) -> Result<(), StateError> {
         self.shared.idle().await
     }
 
-    /// Moves the clock forward, and resolves once everything that fell due by that has run.
+    /// Advances the clock, and resolves when all work that became due has run. Returns the new time in Unix seconds.
     pub async fn advance(&self, seconds: u64) -> Result<i64, AdvanceError> {
         self.shared.advance(seconds).await
     }
@@ -360,16 +363,16 @@ impl Drop for Laptop {
     }
 }
 
-/// Why the clock could not be moved, or what fell due could not be run.
+/// Why the clock could not be advanced, or due work could not be run.
 #[derive(Debug, thiserror::Error)]
 pub enum AdvanceError {
-    /// The clock.
+    /// The clock cannot be advanced.
     #[error(transparent)]
     Clock(#[from] ClockError),
-    /// The laptop's own table.
+    /// The laptop's state cannot be read or written.
     #[error(transparent)]
     State(#[from] StateError),
-    /// Roster's table.
+    /// Roster's table cannot be read or written.
     #[error(transparent)]
     Table(#[from] TableError),
 }
@@ -377,7 +380,7 @@ pub enum AdvanceError {
 impl Shared {
     async fn idle(&self) -> Result<(), StateError> {
         loop {
-            // Somebody else may be firing: what that has written is to be waited for, too.
+            // Schedules that fire, here or in another task, can write records. Repeat until no schedule has fired.
             let fired = self.scheduler.fired();
             all_idle(&self.consumers).await;
             self.scheduler.fire_due(self.clock.now_unix()).await?;
@@ -388,12 +391,12 @@ impl Shared {
     }
 
     async fn advance(&self, seconds: u64) -> Result<i64, AdvanceError> {
-        // What is in flight belongs to the time before.
+        // Work in progress belongs to the time before, so finish it first.
         self.idle().await?;
         let now = self.clock.advance(seconds)?;
-        self.clock.keep(&self.state)?;
+        self.clock.save(&self.state)?;
         self.idle().await?;
-        self.table.sweep(now).await?;
+        self.table.delete_expired(now).await?;
         self.idle().await?;
         Ok(now)
     }
@@ -412,9 +415,9 @@ fn open(options: &Options, clock: &LocalClock) -> Result<Database, StartError> {
         Some(file) => {
             let path = file.to_str().ok_or_else(|| StartError::Engine("its path is not UTF-8".to_owned()))?;
             Database::new(path).and_then(|db| {
-                // SQLite's `synchronous = NORMAL`, which is all that this sets if nothing was loaded: what was answered
-                // outlives the process, however it ends, without a wait for the disk at every commit. A machine that
-                // loses its power may lose the last moments, and nothing else.
+                // Sets SQLite's `synchronous = NORMAL`. The other settings of this call are SQLite's defaults. A commit
+                // then does not wait for the disk, and committed data survives if the process is killed. If the machine
+                // loses power, only the last commits can be lost.
                 db.disable_bulk_loading()?;
                 index_stream(path).map_err(|error| DynoxideError::InternalServerError(error.to_string()))?;
                 Ok(db)
@@ -424,15 +427,17 @@ fn open(options: &Options, clock: &LocalClock) -> Result<Database, StartError> {
     opened.map_err(|error| StartError::Engine(error.to_string()))
 }
 
-/// Has the engine find the end of the stream, and what a reader has not seen yet, without a look at every record: it asks for
-/// both at every write and every poll, and keeps records for good.
+/// Adds an index to the engine's stream records.
+///
+/// Without it, the engine scans all records at each write (for the last sequence number) and at each poll (for the
+/// records after a position). It never deletes stream records.
 fn index_stream(path: &str) -> rusqlite::Result<()> {
     rusqlite::Connection::open(path)?.execute_batch(
         "CREATE INDEX IF NOT EXISTS roster_stream ON _stream_records (table_name, CAST(sequence_number AS INTEGER))",
     )
 }
 
-/// An SDK configuration for a service on the loopback.
+/// Returns an SDK configuration for a service on the loopback.
 #[must_use]
 pub fn sdk_config(endpoint: &str, http: Option<SharedHttpClient>) -> SdkConfig {
     let http = http.unwrap_or_else(plain_http);
@@ -448,7 +453,7 @@ pub fn sdk_config(endpoint: &str, http: Option<SharedHttpClient>) -> SdkConfig {
         .build()
 }
 
-/// How the functions reach DynamoDB, where that is not how the laptop itself does.
+/// Returns the SDK configuration with which the functions call DynamoDB.
 fn functions_config(dynamodb: &SdkConfig, options: &Options) -> SdkConfig {
     let mut config = dynamodb.to_builder();
     if let Some(http) = &options.http {
@@ -461,13 +466,13 @@ fn functions_config(dynamodb: &SdkConfig, options: &Options) -> SdkConfig {
     config.build()
 }
 
-/// HTTP without TLS, for the loopback.
+/// Returns an HTTP client without TLS, for the loopback.
 #[must_use]
 pub fn plain_http() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().build_http()
 }
 
-/// The link key's secret, made at the first start.
+/// Returns the secret of the link key. The first start generates it.
 fn link_secret(state: &State) -> Result<[u8; 32], StartError> {
     if let Some(secret) = state.get::<Vec<u8>>("links", LINK_KEY_ID)? {
         return secret.try_into().map_err(|_| StartError::LinkKey);
@@ -478,13 +483,13 @@ fn link_secret(state: &State) -> Result<[u8; 32], StartError> {
     Ok(secret)
 }
 
-/// The link key in the laptop's KMS, which `services` are.
+/// Returns the link key in the laptop's KMS. `services` has the endpoint of the KMS.
 fn kms_key(services: &SdkConfig) -> Result<Arc<dyn links::LinkKey>, StartError> {
     let key = links::Kms::new(services, &format!("{LINK_KEY_ID}={LINK_KEY_ALIAS}"));
     Ok(Arc::new(key.map_err(|_| StartError::LinkKey)?))
 }
 
-/// The same key, in this process.
+/// Returns the same link key, held in this process.
 fn process_key(secret: [u8; 32]) -> Result<Arc<dyn links::LinkKey>, StartError> {
     let id = domain::KeyId::parse(LINK_KEY_ID).map_err(|_| StartError::LinkKey)?;
     Ok(Arc::new(links::InProcess::new((id, secret), Vec::new())))
@@ -492,58 +497,60 @@ fn process_key(secret: [u8; 32]) -> Result<Arc<dyn links::LinkKey>, StartError> 
 
 fn router(shared: &Arc<Shared>, services: Aws, gateway: Router, options: &Options) -> Router {
     let origins = options.origins.as_slice();
-    let allowing = |router: Router| {
+    let with_cors = |router: Router| {
         if origins.is_empty() { router } else { router.layer(cors::allow(origins)) }
     };
     let sign_in = SignIn::new(shared.issuer.clone(), origins, options.demo);
-    let own = Router::new()
+    let tools = Router::new()
         .route("/_dev/clock", routing::get(clock).post(advance))
         .route("/_dev/idle", routing::get(idle))
         .route("/_dev/check", routing::get(check))
         .with_state(Arc::clone(shared));
-    // A page that is developed on another port of this machine has somebody to call the API as; the guard lets no other
-    // one through.
-    let tokens = allowing(shared.issuer.clone().router());
+    // With CORS, so that a page that is developed on another port of this machine can get a token for its calls of the
+    // API. The guard refuses such requests from origins that are not on this machine.
+    let tokens = with_cors(shared.issuer.clone().router());
     Router::new()
-        .merge(own)
+        .merge(tools)
         .merge(tokens)
         .merge(sign_in.router())
         .merge(shared.mailbox.clone().router())
-        .merge(feedback::router(shared.mailbox.clone(), shared.invoking.clone()))
+        .merge(feedback::router(shared.mailbox.clone(), shared.async_invoker.clone()))
         .merge(document::router())
-        .layer(middleware::map_response(complete))
+        .layer(middleware::map_response(add_security_headers))
         .merge(aws::router(services))
-        .fallback_service(allowing(gateway))
-        .layer(middleware::from_fn_with_state(Arc::clone(shared), wake))
+        .fallback_service(with_cors(gateway))
+        .layer(middleware::from_fn_with_state(Arc::clone(shared), wake_consumers))
         .layer(middleware::from_fn_with_state(Arc::<[_]>::from(origins), guard))
 }
 
-/// What is served here beyond the contract is no less personal: mails, links, tokens.
-async fn complete(mut response: Response) -> Response {
-    lambda_api::headers::complete(response.headers_mut());
+/// Adds the security headers that functions add to their responses. The laptop's own responses also contain personal
+/// data, links and tokens.
+async fn add_security_headers(mut response: Response) -> Response {
+    lambda_api::headers::add_security_headers(response.headers_mut());
     response
 }
 
-/// What a call may have written is looked at now, not at the next poll.
-async fn wake(Extract(shared): Extract<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let writes = !request.method().is_safe();
+/// Wakes the stream consumers after a request that may have written to the table, so that they do not wait for the next
+/// poll.
+async fn wake_consumers(Extract(shared): Extract<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let may_write = !request.method().is_safe();
     let response = next.run(request).await;
-    if writes {
+    if may_write {
         shared.consumers.iter().for_each(StreamConsumer::wake);
     }
     response
 }
 
-fn failed(error: impl std::error::Error) -> Response {
+fn internal_error(error: impl std::error::Error) -> Response {
     (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response()
 }
 
-fn time(now: i64) -> Json<Value> {
+fn time_response(now: i64) -> Json<Value> {
     Json(json!({ "now": domain::Timestamp::from_unix(now).to_string() }))
 }
 
 async fn clock(Extract(shared): Extract<Arc<Shared>>) -> Json<Value> {
-    time(shared.clock.now_unix())
+    time_response(shared.clock.now_unix())
 }
 
 #[derive(Deserialize)]
@@ -558,18 +565,18 @@ async fn advance(Extract(shared): Extract<Arc<Shared>>, body: bytes::Bytes) -> R
         Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     };
     match shared.advance(advance_seconds).await {
-        Ok(now) => time(now).into_response(),
+        Ok(now) => time_response(now).into_response(),
         Err(AdvanceError::Clock(error @ ClockError::OutOfRange)) => {
             (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response()
         }
-        Err(error) => failed(error),
+        Err(error) => internal_error(error),
     }
 }
 
 async fn idle(Extract(shared): Extract<Arc<Shared>>) -> Response {
     match shared.idle().await {
         Ok(()) => Json(json!({ "idle": true })).into_response(),
-        Err(error) => failed(error),
+        Err(error) => internal_error(error),
     }
 }
 
@@ -579,6 +586,6 @@ async fn check(Extract(shared): Extract<Arc<Shared>>) -> Response {
             let violations: Vec<_> = violations.iter().map(ToString::to_string).collect();
             Json(json!({ "organizations": organizations, "violations": violations })).into_response()
         }
-        Err(error) => failed(error),
+        Err(error) => internal_error(error),
     }
 }

@@ -1,9 +1,15 @@
-//! The laptop: everything that Roster needs from AWS, on one machine, in one process, for development.
+//! The laptop: the local server that `cargo run` starts for development. It runs all of Roster in one process, without
+//! AWS.
 //!
-//! An embedded DynamoDB, the services that the functions call ([`aws`]), API Gateway in front of them
-//! ([`gateway`]) and an identity provider ([`issuer`]), the pages ([`console`]), the stream and the schedules that set functions going
-//! ([`stream`], [`scheduler`]), and what development wants besides: a mailbox, a clock that can be advanced,
-//! and a [`guard`] against web pages. All of it keeps what it must not forget in [`state`].
+//! Its parts:
+//!
+//! - an embedded DynamoDB, and the other AWS services that the functions call ([`aws`]);
+//! - API Gateway's routes and authorizer ([`gateway`]), an identity provider ([`issuer`]) and the pages ([`console`]);
+//! - the consumers of the table's stream ([`stream`]) and the schedules ([`scheduler`]), which invoke functions;
+//! - tools for development: a [`mailbox`], a [`clock`] that can be advanced, and a [`guard`] against requests from web
+//!   pages.
+//!
+//! [`state`] stores the data of all parts except Roster's table.
 
 pub mod async_invoker;
 pub mod aws;

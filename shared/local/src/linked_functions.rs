@@ -1,4 +1,4 @@
-//! The functions, linked into this process: the handlers of the real binaries, fed the same events.
+//! The functions that are linked into this process: the handlers of the real binaries, which receive the same events.
 
 use std::sync::Arc;
 
@@ -14,27 +14,27 @@ use crate::function_table::{Function, FunctionApps};
 use crate::functions::{Functions, InvokeError};
 use crate::random;
 
-/// Where the functions' ARNs point: the last segment is the function's name.
+/// The ARN of `expire` in schedules. The laptop's scheduler reads the function's name from the last segment.
 const EXPIRE_ARN: &str = "arn:aws:lambda:eu-central-1:000000000000:function:expire";
 const MAIL_FROM: &str = "Roster <no-reply@roster.example>";
 
 tokio::task_local! {
-    static RUNNING: String;
+    static CURRENT_FUNCTION: String;
 }
 
-/// The function that the current task runs, for observing what functions send.
+/// Returns the name of the function that the current task runs. Tests use it to assign AWS requests to functions.
 #[must_use]
-pub fn running() -> Option<String> {
-    RUNNING.try_with(Clone::clone).ok()
+pub fn current_function() -> Option<String> {
+    CURRENT_FUNCTION.try_with(Clone::clone).ok()
 }
 
-/// Every function, with what it works with.
+/// All functions, with the `App` values that they use.
 pub struct LinkedFunctions(FunctionApps);
 
 impl LinkedFunctions {
-    /// All functions over `app` and `key`, with SES and EventBridge Scheduler reached as `services` says, and mails in
-    /// `language` where their senders have not chosen one.
-    pub fn assembled(
+    /// Creates all functions but `console`, over `app` and the link key. They reach SES and EventBridge Scheduler
+    /// through `services`. `language` is the default language of mails.
+    pub fn new(
         app: lambda_api::App,
         key: Arc<dyn LinkKey>,
         services: &SdkConfig,
@@ -46,7 +46,7 @@ impl LinkedFunctions {
             template: mail::email::EmailTemplate::new("Roster".to_owned(), accept_url, language)?,
             ses: mail::ses::Ses::new(services, MAIL_FROM, Some("roster".to_owned()))?,
         };
-        let arrangement = schedule::scheduler::Arrangement {
+        let arrangement = schedule::scheduler::ScheduleTarget {
             group: "roster".to_owned(),
             expire_arn: EXPIRE_ARN.to_owned(),
             role_arn: "arn:aws:iam::000000000000:role/roster-scheduler".to_owned(),
@@ -62,7 +62,7 @@ impl LinkedFunctions {
         }))
     }
 
-    /// The same, and the pages.
+    /// Adds the function `console`.
     #[must_use]
     pub fn with_console(self, console: Arc<Console>) -> Self {
         Self(FunctionApps { console: Some(console), ..self.0 })
@@ -72,16 +72,16 @@ impl LinkedFunctions {
         let function = Function::named(function).ok_or_else(|| InvokeError::Unknown(function.to_owned()))?;
         let mut context = Context::default();
         context.request_id = random::hex::<16>();
-        let answer = function.invoke(self.0.clone(), LambdaEvent::new(event, context)).await;
-        answer.map_err(|error| InvokeError::Failed {
+        let result = function.invoke(self.0.clone(), LambdaEvent::new(event, context)).await;
+        result.map_err(|error| InvokeError::Failed {
             kind: "Error".to_owned(),
-            message: lambda_api::observe::chain(&*error),
+            message: lambda_api::observe::error_chain(&*error),
         })
     }
 }
 
 impl Functions for LinkedFunctions {
     fn invoke<'a>(&'a self, function: &'a str, event: Value) -> BoxFuture<'a, Result<Value, InvokeError>> {
-        Box::pin(RUNNING.scope(function.to_owned(), self.call(function, event)))
+        Box::pin(CURRENT_FUNCTION.scope(function.to_owned(), self.call(function, event)))
     }
 }

@@ -1,4 +1,4 @@
-//! The mails that were sent: kept in order, given as JSON or as a page.
+//! The mailbox: stores the mails that were sent and shows them as JSON or as an HTML page.
 
 use std::{
     collections::BTreeMap,
@@ -22,28 +22,31 @@ use crate::{
     state::{State, StateError},
 };
 
-/// Where the mails are shown.
+/// The path of the mailbox.
 pub const PATH: &str = "/_dev/mail";
 
 const KIND: &str = "mail";
 
-/// Mail HTML is shown in a sandboxed frame, which inherits this policy: it may style itself, and that is all.
-static PAGE: LazyLock<HeaderMap> = LazyLock::new(|| {
-    let may = lambda_api::headers::Page {
+/// The headers of the HTML page.
+///
+/// The page shows the mails' HTML in sandboxed frames, which inherit its content security policy. The policy allows
+/// them only inline styles and `data:` images.
+static PAGE_HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let policy = lambda_api::headers::PagePolicy {
         styles: "'unsafe-inline'",
         images: "data:",
         frames: "'self'",
-        ..lambda_api::headers::Page::default()
+        ..lambda_api::headers::PagePolicy::default()
     };
-    may.headers().expect("these are words of a policy")
+    policy.headers().expect("the policy is a valid header value")
 });
 
-/// A mail as it is handed over for sending.
+/// A mail to send.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutgoingMail {
-    /// Every recipient, To, Cc and Bcc alike.
+    /// All recipients: To, Cc and Bcc.
     pub to: Vec<String>,
-    /// The sender, as in the From header.
+    /// The sender, in the form of the From header.
     pub from: String,
     /// The subject.
     pub subject: String,
@@ -53,7 +56,7 @@ pub struct OutgoingMail {
     pub html: Option<String>,
     /// The headers that the sender added.
     pub headers: BTreeMap<String, String>,
-    /// SES's message tags, which come back with its events.
+    /// SES's message tags. SES returns them in its events about the mail.
     pub tags: BTreeMap<String, String>,
     /// SES's configuration set.
     pub configuration_set: Option<String>,
@@ -62,21 +65,21 @@ pub struct OutgoingMail {
 /// A mail that was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mail {
-    /// The id that SES gave for it.
+    /// SES's id of the mail.
     pub message_id: String,
-    /// When it was sent, seconds since the Unix epoch.
+    /// When the mail was sent, in seconds since the Unix epoch.
     pub sent_at: i64,
-    /// What was sent.
+    /// The mail itself.
     #[serde(flatten)]
     pub message: OutgoingMail,
 }
 
-/// A mail as `GET /_dev/mail` shows it.
+/// A mail in the response of `GET /_dev/mail`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Item {
-    /// The id that SES gave for it.
+pub struct MailItem {
+    /// SES's id of the mail.
     pub message_id: String,
-    /// The recipient; several are separated by commas.
+    /// The recipients, separated by commas.
     pub to: String,
     /// The sender.
     pub from: String,
@@ -86,92 +89,98 @@ pub struct Item {
     pub text: Option<String>,
     /// The HTML part.
     pub html: Option<String>,
-    /// The link with a fragment that the text part holds.
+    /// The first link with a fragment in the text part.
     pub link: Option<String>,
-    /// The link's fragment.
+    /// The fragment of `link`.
     pub token: Option<String>,
     /// The headers that the sender added.
     pub headers: BTreeMap<String, String>,
-    /// When it was sent, RFC 3339.
+    /// When the mail was sent, in RFC 3339 format.
     pub sent_at: String,
 }
 
-/// All mails. Clones share them.
+/// The mailbox. Clones share its mails.
 #[derive(Clone)]
 pub struct Mailbox {
     state: State,
     clock: LocalClock,
-    /// In the order of sending: what the state holds is asked for by it, since thousands of mails would fill the memory.
-    sent: Arc<RwLock<Vec<Sent>>>,
+    /// All mails, in the order of sending. Only the state holds their content, because thousands of mails would use too
+    /// much memory.
+    index: Arc<RwLock<Vec<IndexEntry>>>,
 }
 
-/// What is remembered of a mail.
-struct Sent {
+/// The fields of a mail that the mailbox searches by.
+struct IndexEntry {
     message_id: String,
     to: Vec<String>,
 }
 
-impl Sent {
+impl IndexEntry {
     fn of(mail: &Mail) -> Self {
         Self { message_id: mail.message_id.clone(), to: mail.message.to.clone() }
     }
 
     fn is_to(&self, address: &str) -> bool {
-        self.to.iter().any(|to| bare(to).eq_ignore_ascii_case(bare(address)))
+        self.to.iter().any(|to| bare_address(to).eq_ignore_ascii_case(bare_address(address)))
     }
 }
 
 impl Mailbox {
-    /// Opens the mailbox with what the state holds.
+    /// Opens the mailbox with the mails in the state.
     pub fn open(state: State, clock: LocalClock) -> Result<Self, StateError> {
-        let kept = state.list::<Mail>(KIND)?.iter().map(|(_, mail)| Sent::of(mail)).collect();
-        Ok(Self { state, clock, sent: Arc::new(RwLock::new(kept)) })
+        let index = state.list::<Mail>(KIND)?.iter().map(|(_, mail)| IndexEntry::of(mail)).collect();
+        Ok(Self { state, clock, index: Arc::new(RwLock::new(index)) })
     }
 
-    /// Takes a mail in and gives its message id. It is on disk when this returns.
+    /// Stores a mail in the state and returns its message id.
     pub fn deliver(&self, message: OutgoingMail) -> Result<String, StateError> {
-        let mut sent = self.sent.write().unwrap_or_else(PoisonError::into_inner);
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         let mail = Mail { message_id: self.message_id(), sent_at: self.clock.now_unix(), message };
-        // The order is the number's, not the clock's: the clock can be wherever it likes.
-        self.state.put(KIND, &id(sent.len()), &mail)?;
-        sent.push(Sent::of(&mail));
+        // Mails are ordered by number and not by time, because the clock may be set back.
+        self.state.put(KIND, &state_id(index.len()), &mail)?;
+        index.push(IndexEntry::of(&mail));
         Ok(mail.message_id)
     }
 
-    /// The mails to that address, or all of them, newest first.
+    /// Returns the mails to the address `to`, or all mails, newest first.
     #[must_use]
-    pub fn items(&self, to: Option<&str>) -> Vec<Item> {
-        let wanted = self.numbers(|sent| to.is_none_or(|to| sent.is_to(to)));
-        wanted.into_iter().filter_map(|number| Some(self.read(number)?.item())).collect()
+    pub fn items(&self, to: Option<&str>) -> Vec<MailItem> {
+        let numbers = self.numbers(|entry| to.is_none_or(|to| entry.is_to(to)));
+        numbers.into_iter().filter_map(|number| Some(self.read(number)?.item())).collect()
     }
 
-    /// The mail of that message id.
+    /// Returns the mail with this message id.
     #[must_use]
     pub fn find(&self, message_id: &str) -> Option<Mail> {
-        let wanted = self.numbers(|sent| sent.message_id == message_id);
-        self.read(*wanted.first()?)
+        let numbers = self.numbers(|entry| entry.message_id == message_id);
+        self.read(*numbers.first()?)
     }
 
-    /// The numbers of the mails that are wanted, newest first.
-    fn numbers(&self, wanted: impl Fn(&Sent) -> bool) -> Vec<usize> {
-        let sent = self.sent.read().unwrap_or_else(PoisonError::into_inner);
-        (0..sent.len()).rev().filter(|number| wanted(&sent[*number])).collect()
+    /// Returns the numbers of the mails that match, newest first.
+    fn numbers(&self, matches: impl Fn(&IndexEntry) -> bool) -> Vec<usize> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        (0..index.len()).rev().filter(|number| matches(&index[*number])).collect()
     }
 
     fn read(&self, number: usize) -> Option<Mail> {
-        let read = self.state.get(KIND, &id(number));
-        read.unwrap_or_else(|error| {
-            tracing::error!(error = &error as &dyn std::error::Error, "a mail cannot be shown");
+        let result = self.state.get(KIND, &state_id(number));
+        result.unwrap_or_else(|error| {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "a mail could not be read from the state"
+            );
             None
         })
     }
 
-    /// `GET /_dev/mail`, as JSON or as a page.
+    /// Creates the route `GET /_dev/mail`.
+    ///
+    /// The response is an HTML page if the `Accept` header contains `text/html`, and JSON otherwise.
     pub fn router(self) -> Router {
-        Router::new().route(PATH, routing::get(show)).with_state(self)
+        Router::new().route(PATH, routing::get(get_mails)).with_state(self)
     }
 
-    /// Ids of the form that SES gives.
+    /// Makes a message id in the form of SES's ids.
     fn message_id(&self) -> String {
         let hex = random::hex::<16>();
         format!(
@@ -187,13 +196,13 @@ impl Mailbox {
 }
 
 impl Mail {
-    /// The mail as `GET /_dev/mail` shows it.
+    /// Returns the mail in the form of the response of `GET /_dev/mail`.
     #[must_use]
-    pub fn item(&self) -> Item {
+    pub fn item(&self) -> MailItem {
         let OutgoingMail { to, from, subject, text, html, headers, .. } = self.message.clone();
-        let link = text.as_deref().and_then(link_in).map(str::to_owned);
+        let link = text.as_deref().and_then(find_link).map(str::to_owned);
         let token = link.as_deref().and_then(|link| link.split_once('#')).map(|(_, token)| token.to_owned());
-        Item {
+        MailItem {
             message_id: self.message_id.clone(),
             to: to.join(", "),
             from,
@@ -208,21 +217,22 @@ impl Mail {
     }
 }
 
-/// What the state calls the mail of that number.
-fn id(number: usize) -> String {
+/// Returns the id of a mail in the state, by the mail's number.
+fn state_id(number: usize) -> String {
     format!("{number:012}")
 }
 
-/// The address without a display name.
-fn bare(address: &str) -> &str {
+/// Returns the address without a display name.
+fn bare_address(address: &str) -> &str {
     match (address.rfind('<'), address.rfind('>')) {
         (Some(start), Some(end)) if start < end => &address[start + 1..end],
         _ => address.trim(),
     }
 }
 
-/// The first web link with a fragment: no other link in a mail of ours has one.
-fn link_in(text: &str) -> Option<&str> {
+/// Returns the first web link with a fragment. The link with the token is the only one in Roster's mails that has a
+/// fragment.
+fn find_link(text: &str) -> Option<&str> {
     text.split_whitespace()
         .map(|word| word.trim_start_matches(['<', '(', '[']))
         .map(|word| word.trim_end_matches(['>', ')', ']', '.', ',', ';']))
@@ -238,28 +248,28 @@ fn rfc3339(unix: i64) -> String {
 }
 
 #[derive(Deserialize)]
-struct Asked {
+struct MailQuery {
     to: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Items {
-    items: Vec<Item>,
+struct MailItems {
+    items: Vec<MailItem>,
 }
 
 #[derive(Template)]
 #[template(path = "mailbox.html")]
-struct Page<'a> {
+struct MailboxPage<'a> {
     to: Option<&'a str>,
-    items: &'a [Item],
+    items: &'a [MailItem],
 }
 
-async fn show(
+async fn get_mails(
     extract::State(mailbox): extract::State<Mailbox>,
-    Query(Asked { to }): Query<Asked>,
+    Query(MailQuery { to }): Query<MailQuery>,
     headers: HeaderMap,
 ) -> Response {
-    // An empty field is what a form sends for "all".
+    // A form sends an empty field when the user asks for all mails.
     let to = to.filter(|to| !to.is_empty());
     let items = mailbox.items(to.as_deref());
     let wants_page = headers
@@ -267,10 +277,10 @@ async fn show(
         .and_then(|accept| accept.to_str().ok())
         .is_some_and(|accept| accept.contains("text/html"));
     if !wants_page {
-        return Json(Items { items }).into_response();
+        return Json(MailItems { items }).into_response();
     }
-    match (Page { to: to.as_deref(), items: &items }).render() {
-        Ok(page) => (PAGE.clone(), Html(page)).into_response(),
+    match (MailboxPage { to: to.as_deref(), items: &items }).render() {
+        Ok(page) => (PAGE_HEADERS.clone(), Html(page)).into_response(),
         Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{e}\n")).into_response(),
     }
 }
@@ -303,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_comes_first_and_only_to_whom_was_asked_for() {
+    fn lists_only_the_mails_to_the_given_address_newest_first() {
         let (mailbox, _) = mailbox();
         for (to, subject) in [("a@x.example", "1"), ("b@x.example", "2"), ("A <a@X.example>", "3")] {
             mailbox.deliver(message(to, subject)).unwrap();
@@ -315,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_is_what_the_contract_says() {
+    fn an_item_has_the_documented_fields() {
         let (mailbox, _) = mailbox();
         let id = mailbox.deliver(message("a@x.example", "Hello")).unwrap();
         let item = serde_json::to_value(&mailbox.items(None)[0]).unwrap();
@@ -334,28 +344,28 @@ mod tests {
     }
 
     #[test]
-    fn the_link_is_found_without_what_surrounds_it() {
-        assert_eq!(link_in("Go to <https://a.example/x#t>."), Some("https://a.example/x#t"));
-        assert_eq!(link_in("https://a.example/#"), None);
-        assert_eq!(link_in("https://a.example/ and javascript:x#y"), None);
+    fn finds_the_link_without_surrounding_punctuation() {
+        assert_eq!(find_link("Go to <https://a.example/x#t>."), Some("https://a.example/x#t"));
+        assert_eq!(find_link("https://a.example/#"), None);
+        assert_eq!(find_link("https://a.example/ and javascript:x#y"), None);
     }
 
     #[test]
-    fn mails_outlive_the_process_in_order() {
+    fn loads_stored_mails_in_order_after_a_restart() {
         let (mailbox, state) = mailbox();
         for n in 0..12 {
             mailbox.deliver(message("a@x.example", &n.to_string())).unwrap();
         }
-        let again = Mailbox::open(state, LocalClock::new()).unwrap();
-        assert_eq!(again.items(None), mailbox.items(None));
-        let id = again.deliver(message("a@x.example", "12")).unwrap();
-        assert_eq!(again.items(None).len(), 13);
-        assert_eq!(again.find(&id).unwrap().message.subject, "12");
-        assert!(again.find("nobody's").is_none());
+        let reopened = Mailbox::open(state, LocalClock::new()).unwrap();
+        assert_eq!(reopened.items(None), mailbox.items(None));
+        let id = reopened.deliver(message("a@x.example", "12")).unwrap();
+        assert_eq!(reopened.items(None).len(), 13);
+        assert_eq!(reopened.find(&id).unwrap().message.subject, "12");
+        assert!(reopened.find("missing").is_none());
     }
 
     #[tokio::test]
-    async fn without_a_wish_for_a_page_it_is_json() {
+    async fn responds_with_json_without_an_accept_header() {
         let (mailbox, _) = mailbox();
         mailbox.deliver(message("a+b@x.example", "Hello")).unwrap();
         let request = http::Request::get("/_dev/mail?to=a%2Bb@x.example").body(Body::empty()).unwrap();
@@ -366,7 +376,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_page_escapes_everything_and_runs_nothing() {
+    async fn the_page_escapes_mail_content_and_allows_no_scripts() {
         let (mailbox, _) = mailbox();
         mailbox.deliver(message("a@x.example", "<script>alert(2)</script>")).unwrap();
         let request =
@@ -375,7 +385,7 @@ mod tests {
         assert_eq!(status, StatusCode::OK);
         assert!(!body.contains("<script"), "{body}");
         assert!(body.contains("sandbox=\""), "{body}");
-        // Where the links lead shows in no frame, so they open a window as a mail client's do.
+        // The linked pages forbid framing, so links open in a new window, as in a mail client.
         assert!(body.contains("<base target='_blank'>\"></iframe>"), "{body}");
         assert!(body.contains(&format!("href=\"{LINK}\"")), "{body}");
         let policy = headers["content-security-policy"].to_str().unwrap();

@@ -1,4 +1,4 @@
-//! `cargo run`: Roster on this machine, for development.
+//! The binary `roster`, which `cargo run` starts: the laptop.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -12,55 +12,56 @@ use local::laptop::{Laptop, Options};
 use local::{console, cors, demo};
 use tracing_subscriber::EnvFilter;
 
-/// Roster on this machine, for development: the functions, an embedded DynamoDB, a mailbox, an issuer and a
-/// clock that can be advanced. Listens on the loopback only.
+/// Runs Roster on this machine for development: the functions, an embedded DynamoDB, a mailbox, an issuer of tokens
+/// and a clock that can be advanced. Listens on 127.0.0.1 only.
 #[derive(Parser)]
 #[command(name = "roster", version)]
 struct Arguments {
     /// The port on 127.0.0.1
     #[arg(long, default_value_t = 4000)]
     port: u16,
-    /// Keep everything in this file instead of in memory
+    /// Store all data in this file instead of in memory
     #[arg(long, value_name = "FILE")]
     db: Option<PathBuf>,
     /// Start without the demo organization
     #[arg(long)]
     no_demo: bool,
-    /// Lift the limits on how much may be invited and mailed
+    /// Remove the limits on inviting and mailing
     #[arg(long)]
     no_limits: bool,
-    /// Organizations founded from now on have so many seats
+    /// The number of seats of each organization that is created from now on
     #[arg(long, value_name = "N", default_value_t = Policy::default().seats, requires = "no_demo",
           value_parser = clap::value_parser!(u32).range(1..))]
     seats: u32,
-    /// The language of mails whose sender has not chosen one: `en` or `de`
+    /// The language of mails if the sender did not choose one: `en` or `de`
     #[arg(long, value_name = "LANGUAGE", default_value_t)]
     language: Language,
-    /// Run the functions behind Lambda's invoke API at this URL (`cargo lambda watch`), not in this process
+    /// Invoke the functions through Lambda's invoke API at this URL (`cargo lambda watch`) instead of in this process
     #[arg(long, value_name = "URL")]
     functions: Option<String>,
-    /// Let pages of this origin, such as `http://localhost:5173`, call the API (CORS); may be repeated
+    /// Allow pages of this origin, such as `http://localhost:5173`, to call the API (CORS). Can be repeated
     #[arg(long, value_name = "ORIGIN", value_parser = cors::origin)]
     allow_origin: Vec<HeaderValue>,
-    /// Build no pages, and serve those that are embedded
+    /// Do not build the pages. Serve the pages that are embedded in the binary
     #[arg(long)]
     no_console: bool,
 }
 
-/// Where function processes beside the laptop read the clock's offset, as `infra/laptop.env` says too.
+/// The file from which function processes read the offset of the laptop's clock. `infra/laptop.env` names the same
+/// file.
 const CLOCK_FILE: &str = "target/laptop-clock";
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // The engine warns of every refusal, and refused guards are this service's daily bread.
+    // The embedded DynamoDB logs a warning for each failed condition, and failed conditions are normal here.
     let filter = EnvFilter::try_from_default_env();
     let filter = filter.unwrap_or_else(|_| EnvFilter::new("warn,dynoxide::server=error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("roster: {error}"));
+            print(&format!("roster: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -79,7 +80,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         allow_origin: origins,
         no_console,
     } = arguments;
-    let kept = db.as_ref().map_or("in memory".to_owned(), |file| format!("in {}", file.display()));
+    let storage = db.as_ref().map_or("in memory".to_owned(), |file| format!("in {}", file.display()));
     let clock_file = functions.as_ref().map(|_| PathBuf::from(CLOCK_FILE));
     let limits = Policy::default().limits.filter(|_| !no_limits);
     let policy = Policy { seats, limits, ..Policy::default() };
@@ -95,21 +96,21 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         console: (!no_console).then(|| console::WEB.into()),
         ..Options::default()
     };
-    say(&format!(
-        "Roster for development, {kept}. Not for production: anybody on this machine may do anything."
+    print(&format!(
+        "Roster for development, {storage}. Not for production: every user of this machine has full access."
     ));
     let laptop =
-        Laptop::start(options, |step| say(&format!("  {:>4} ms  {step}", started.elapsed().as_millis())))
+        Laptop::start(options, |step| print(&format!("  {:>4} ms  {step}", started.elapsed().as_millis())))
             .await?;
-    say(&welcome(laptop.url(), started.elapsed().as_millis(), !no_demo));
-    laptop.build_console(move |line| say(&format!("  {:>4} ms  {line}", started.elapsed().as_millis())))?;
+    print(&welcome(laptop.url(), started.elapsed().as_millis(), !no_demo));
+    laptop.build_console(move |line| print(&format!("  {:>4} ms  {line}", started.elapsed().as_millis())))?;
     tokio::signal::ctrl_c().await?;
-    say("stopped");
+    print("stopped");
     Ok(())
 }
 
 fn welcome(url: &str, ready_ms: u128, with_demo: bool) -> String {
-    let session = if with_demo { session(url) } else { String::new() };
+    let session = if with_demo { demo_session(url) } else { String::new() };
     format!(
         "  {ready_ms:>4} ms  ready\n
   Console  {url}/
@@ -123,39 +124,40 @@ Stop with Ctrl-C."
     )
 }
 
-/// Lines that work when pasted, with the people of the demo organization.
-fn session(url: &str) -> String {
+/// Shell commands that use the demo organization. They work when pasted into a shell.
+fn demo_session(url: &str) -> String {
     let (owner, owner_email) = demo::OWNER;
     let (invitee, invitee_email) = demo::INVITEE;
     let organization = demo::organization();
     let name = demo::NAME;
     format!(
         r#"
-Organization "{name}" has 2 owners, and 312 of its 1,000 seats are taken. A session to paste:
+Organization "{name}" has 2 owners, and 312 of its 1,000 seats are taken. Commands to paste into a shell:
 
   R={url}; ORG=$R/v1/organizations/{organization}
   c() {{ curl -sw '\n' "$@"; }}
   token() {{ c $R/_dev/token -d "{{\"sub\":\"$1\",\"email\":\"$2\",\"email_verified\":true}}" | sed 's/.*:"\(.*\)".*/\1/'; }}
-  mailed() {{ c $R/_dev/idle >/dev/null; c "$R/_dev/mail?to=$1" | sed 's/.*"token":"\([^"]*\)".*/\1/;1q'; }}
+  mail_token() {{ c $R/_dev/idle >/dev/null; c "$R/_dev/mail?to=$1" | sed 's/.*"token":"\([^"]*\)".*/\1/;1q'; }}
   OWNER="Authorization: Bearer $(token {owner} {owner_email})"
   YOU="Authorization: Bearer $(token you you@example.com)"
   c $ORG -H "$OWNER"                                            # seats
   c $ORG/invitations -H "$OWNER" -d '{{"emails":["you@example.com"],"role":"member"}}'
-  c $R/v1/invitations/accept -H "$YOU" -d "{{\"token\":\"$(mailed you@example.com)\"}}"
+  c $R/v1/invitations/accept -H "$YOU" -d "{{\"token\":\"$(mail_token you@example.com)\"}}"
   c $ORG/members/you -X PATCH -H "$OWNER" -d '{{"role":"owner"}}'
   c "$ORG/members?role=owner" -H "$OWNER"
   c $ORG/members/you -X DELETE -H "$YOU"                        # leave
   c $R/_dev/clock -d '{{"advance_seconds":172800}}'               # 48 hours later
   IVY="Authorization: Bearer $(token {invitee} {invitee_email})"
-  c $R/v1/invitations/accept -H "$IVY" -d "{{\"token\":\"$(mailed {invitee_email})\"}}"
+  c $R/v1/invitations/accept -H "$IVY" -d "{{\"token\":\"$(mail_token {invitee_email})\"}}"
   c $ORG -H "Authorization: Bearer $(token {owner} {owner_email})"  # seats again
 "#
     )
 }
 
-/// Progress and answers of a program for people go to its output.
-fn say(text: &str) {
+/// Prints progress and results to the standard output.
+fn print(text: &str) {
     let mut output = std::io::stdout().lock();
+    // If stdout fails, there is no other place to report it.
     let _ = writeln!(output, "{text}");
     if output.is_terminal() {
         let _ = output.flush();

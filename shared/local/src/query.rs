@@ -1,19 +1,19 @@
-//! Percent-encoded paths and queries.
+//! Decoding of percent-encoded paths and query strings.
 
 use percent_encoding::percent_decode_str;
 
-/// The decoded pairs of a query.
+/// Splits a query string into decoded name-value pairs.
 pub(crate) fn query_pairs(query: &str) -> Vec<(String, String)> {
-    let form = |text: &str| decode(&text.replace('+', " "));
+    let decode_form = |text: &str| decode(&text.replace('+', " "));
     query
         .split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(name, value)| (form(name), form(value)))
+        .map(|(name, value)| (decode_form(name), decode_form(value)))
         .collect()
 }
 
-/// What an encoded text says.
+/// Decodes a percent-encoded text. Replaces invalid UTF-8.
 pub(crate) fn decode(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }

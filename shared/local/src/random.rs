@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-/// N random bytes in lower-case hex.
+/// Returns N random bytes as lower-case hex digits.
 pub(crate) fn hex<const N: usize>() -> String {
     bytes::<N>().iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -12,7 +12,7 @@ pub(crate) fn hex<const N: usize>() -> String {
     })
 }
 
-/// N random bytes in base64.
+/// Returns N random bytes as base64.
 pub(crate) fn base64<const N: usize>() -> String {
     STANDARD.encode(bytes::<N>())
 }
@@ -20,8 +20,8 @@ pub(crate) fn base64<const N: usize>() -> String {
 fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     if getrandom::fill(&mut bytes).is_err() {
-        // Ids of a development server: being unguessable is not asked of them, being there is.
-        tracing::warn!("the system gives no random bytes");
+        // Continue without randomness: the ids of a development server need not be unguessable.
+        tracing::warn!("the system provides no random bytes; ids may repeat");
     }
     bytes
 }

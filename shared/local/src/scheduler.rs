@@ -1,4 +1,4 @@
-//! Fires what fell due, as EventBridge Scheduler and Lambda's asynchronous invocation do together.
+//! Invokes the targets of due schedules, as EventBridge Scheduler does, and `reconcile` every 15 minutes.
 
 use std::{
     sync::{
@@ -18,40 +18,40 @@ use crate::{
     state::StateError,
 };
 
-/// How soon to look again after the state failed.
-const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
-/// Seconds between two runs of `reconcile`, as the template's rule has it.
+/// The pause before a retry after the state could not be read or written.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// Seconds between two runs of `reconcile`, the same as in `infra/template.yaml`.
 const RECONCILE_EVERY: i64 = 15 * 60;
 
-/// Fires the schedules.
+/// Fires schedules: invokes the target of each due schedule.
 pub struct Scheduler {
     schedules: Arc<Schedules>,
-    invoking: AsyncInvoker,
+    invoker: AsyncInvoker,
     clock: LocalClock,
-    /// When `reconcile` runs next.
+    /// When `reconcile` runs next, in seconds since the Unix epoch.
     reconcile_at: AtomicI64,
-    /// How much has been fired so far.
+    /// The number of invocations since the start.
     fired: AtomicU64,
-    /// One firing at a time: two at once would both invoke what is due.
+    /// Allows one call of `fire_due` at a time. Two concurrent calls would both invoke the same schedules.
     firing: Mutex<()>,
 }
 
 impl Scheduler {
-    /// A scheduler of those schedules, and of `reconcile`, which runs for the first time a quarter of an hour
-    /// from now.
+    /// Creates a scheduler for `schedules` and for `reconcile`, which runs for the first time 15 minutes from now.
     #[must_use]
-    pub fn new(schedules: Arc<Schedules>, invoking: AsyncInvoker, clock: LocalClock) -> Self {
+    pub fn new(schedules: Arc<Schedules>, invoker: AsyncInvoker, clock: LocalClock) -> Self {
         let reconcile_at = AtomicI64::new(clock.now_unix().saturating_add(RECONCILE_EVERY));
-        Self { schedules, invoking, clock, reconcile_at, fired: AtomicU64::new(0), firing: Mutex::new(()) }
+        Self { schedules, invoker, clock, reconcile_at, fired: AtomicU64::new(0), firing: Mutex::new(()) }
     }
 
-    /// Invokes everything that is due at `now`, in the order of time, also what falls due by that itself,
-    /// and returns how many there were once they have all run. If another firing is going on, waits for it
-    /// first.
+    /// Fires all schedules that are due at `now`, in order of their due time, and then `reconcile` if it is due.
+    ///
+    /// This includes schedules that the invoked functions create. Returns the number of invocations after all of them
+    /// have ended. If another call is running, waits for it first.
     pub async fn fire_due(&self, now: i64) -> Result<usize, StateError> {
         let _firing = self.firing.lock().await;
         let mut fired = 0;
-        // One at a time: what runs now may delete or move what comes after.
+        // One schedule at a time, because the invoked function may delete or update other schedules.
         while let Some(due) = self.schedules.first_due(now) {
             self.fire(&due).await?;
             self.schedules.complete(&due)?;
@@ -62,66 +62,69 @@ impl Scheduler {
         Ok(fired)
     }
 
-    /// How much has been fired since the start, by whomever.
+    /// The number of invocations since the start, by all calls of [`Scheduler::fire_due`].
     #[must_use]
     pub fn fired(&self) -> u64 {
         self.fired.load(Relaxed)
     }
 
-    /// The next moment at which something falls due.
+    /// Returns the time at which the next schedule or `reconcile` is due.
     fn next_due(&self) -> i64 {
         let reconcile_at = self.reconcile_at.load(Relaxed);
         self.schedules.next_due().map_or(reconcile_at, |schedule| schedule.min(reconcile_at))
     }
 
-    /// Fires what falls due, for ever.
+    /// Fires schedules whenever they are due, until the task is aborted.
     pub async fn run(&self) {
-        let mut offset = self.clock.moves();
+        let mut clock_changes = self.clock.subscribe();
         loop {
             let now = self.clock.now_unix();
             let pause = match self.fire_due(now).await {
                 Ok(_) => Duration::from_secs(self.next_due().saturating_sub(now).max(0).unsigned_abs()),
                 Err(e) => {
-                    tracing::error!(error = &e as &dyn std::error::Error, "schedules could not be fired");
-                    TROUBLE_PAUSE
+                    tracing::error!(
+                        error = &e as &dyn std::error::Error,
+                        "firing schedules failed; retrying"
+                    );
+                    RETRY_PAUSE
                 }
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.schedules.changed() => {}
-                moved = offset.changed() => if moved.is_err() { return },
+                changed = clock_changes.changed() => if changed.is_err() { return },
             }
         }
     }
 
     async fn fire(&self, due: &DueSchedule) -> Result<(), StateError> {
-        let delivery = AsyncEvent {
+        let event = AsyncEvent {
             function: due.target.rsplit(':').next().unwrap_or_default(),
-            event: &due.input,
+            payload: &due.input,
             source: "schedule",
             ids: json!({"group": due.group, "name": due.name, "at": due.at}),
             id: format!("{}/{}/{}", due.group, due.name, due.at),
-            waits: true,
+            wait_until_reachable: true,
         };
-        self.invoking.deliver(delivery).await
+        self.invoker.deliver(event).await
     }
 
-    /// Invokes `reconcile` if that is due at `now`. Whoever advances the clock by hours has it run once.
+    /// Invokes `reconcile` if it is due at `now`. It runs only once, even if the clock was advanced by several periods.
     async fn reconcile_if_due(&self, now: i64) -> Result<bool, StateError> {
         if now < self.reconcile_at.load(Relaxed) {
             return Ok(false);
         }
         self.reconcile_at.store(now.saturating_add(RECONCILE_EVERY), Relaxed);
-        let delivery = AsyncEvent {
+        let event = AsyncEvent {
             function: "reconcile",
-            event: &json!({}),
+            payload: &json!({}),
             source: "schedule",
             ids: json!({"name": "reconcile", "at": now}),
             id: format!("reconcile/{now}"),
-            // The next quarter of an hour comes anyway.
-            waits: false,
+            // `reconcile` runs again in 15 minutes, so there is no need to wait.
+            wait_until_reachable: false,
         };
-        self.invoking.deliver(delivery).await?;
+        self.invoker.deliver(event).await?;
         Ok(true)
     }
 }
@@ -173,7 +176,7 @@ mod tests {
     impl World {
         fn schedule(&self, method: &Method, name: &str, due_in: i64, after: &str) {
             let body = self.body(name, due_in, after);
-            self.schedules.answer(method, name, "", body.as_bytes()).unwrap();
+            self.schedules.handle(method, name, "", body.as_bytes()).unwrap();
         }
 
         fn body(&self, name: &str, due_in: i64, after: &str) -> String {
@@ -191,11 +194,11 @@ mod tests {
         }
 
         fn fired(&self) -> Vec<String> {
-            let name = |(function, event): (String, Value)| match event["name"].as_str() {
+            let describe = |(function, event): (String, Value)| match event["name"].as_str() {
                 Some(name) => format!("{function} {name}"),
                 None => function,
             };
-            self.functions.calls().into_iter().map(name).collect()
+            self.functions.calls().into_iter().map(describe).collect()
         }
 
         async fn fire_in(&self, seconds: i64) -> usize {
@@ -203,12 +206,12 @@ mod tests {
         }
 
         fn exists(&self, name: &str) -> bool {
-            self.schedules.answer(&Method::GET, name, "groupName=default", b"").is_ok()
+            self.schedules.handle(&Method::GET, name, "groupName=default", b"").is_ok()
         }
     }
 
     #[tokio::test]
-    async fn what_is_due_fires_in_the_order_of_time_and_nothing_else() {
+    async fn fires_only_due_schedules_in_order_of_time() {
         let world = world(|_, _| Ok(Value::Null));
         world.schedule(&Method::POST, "a-later", 200, "DELETE");
         world.schedule(&Method::POST, "z-first", 100, "DELETE");
@@ -221,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reconcile_runs_every_quarter_of_an_hour_after_what_is_due_and_once_however_long_it_was() {
+    async fn runs_reconcile_every_15_minutes_after_due_schedules_and_once_after_a_long_pause() {
         let world = world(|_, _| Ok(Value::Null));
         world.schedule(&Method::POST, "due", 900, "DELETE");
         assert_eq!(world.fire_in(899).await, 0);
@@ -232,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_is_to_stay_stays_and_fires_once() {
+    async fn fires_a_schedule_without_deletion_once_and_keeps_it() {
         let world = world(|_, _| Ok(Value::Null));
         world.schedule(&Method::POST, "stays", 10, "NONE");
         assert_eq!(world.fire_in(20).await, 1);
@@ -242,7 +245,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_is_tried_again_and_a_third_is_a_dead_letter() {
+    async fn retries_a_failure_and_writes_a_dead_letter_after_the_third() {
         let mut failures = 2;
         let world = world(move |_, event| {
             if event["name"] == "poison" || failures > 0 {
@@ -251,15 +254,15 @@ mod tests {
             }
             Ok(Value::Null)
         });
-        world.schedule(&Method::POST, "shaky", 10, "DELETE");
+        world.schedule(&Method::POST, "flaky", 10, "DELETE");
         world.schedule(&Method::POST, "poison", 20, "DELETE");
         assert_eq!(world.fire_in(30).await, 2);
         assert_eq!(
             world.fired(),
             [
-                "expire shaky",
-                "expire shaky",
-                "expire shaky",
+                "expire flaky",
+                "expire flaky",
+                "expire flaky",
                 "expire poison",
                 "expire poison",
                 "expire poison"
@@ -273,11 +276,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn functions_that_nobody_serves_yet_are_waited_for() {
-        let mut absent = 20;
+    async fn waits_for_unreachable_functions() {
+        let mut failures = 20;
         let world = world(move |_, _| {
-            if absent > 0 {
-                absent -= 1;
+            if failures > 0 {
+                failures -= 1;
                 return Err(unreachable());
             }
             Ok(Value::Null)
@@ -289,32 +292,32 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_its_own_function_moves_is_not_completed() {
+    async fn does_not_complete_a_schedule_that_its_own_function_updates() {
         let world = world(|_, _| Ok(Value::Null));
         world.schedule(&Method::POST, "moved", 10, "DELETE");
         let World { schedules, state, clock, .. } = &world;
-        let (held, body) = (schedules.clone(), world.body("moved", 500, "DELETE"));
-        let mover = FakeFunctions::new(move |_, _| {
-            held.answer(&Method::PUT, "moved", "", body.as_bytes()).unwrap();
+        let (shared, body) = (schedules.clone(), world.body("moved", 500, "DELETE"));
+        let functions = FakeFunctions::new(move |_, _| {
+            shared.handle(&Method::PUT, "moved", "", body.as_bytes()).unwrap();
             Ok(Value::Null)
         });
-        let invoking = AsyncInvoker::new(Arc::new(mover), state.clone(), clock.clone());
-        let scheduler = Scheduler::new(schedules.clone(), invoking, clock.clone());
+        let invoker = AsyncInvoker::new(Arc::new(functions), state.clone(), clock.clone());
+        let scheduler = Scheduler::new(schedules.clone(), invoker, clock.clone());
         assert_eq!(scheduler.fire_due(clock.now_unix() + 20).await.unwrap(), 1);
         assert!(schedules.first_due(i64::MAX).is_some());
     }
 
     #[tokio::test]
-    async fn schedules_outlive_the_process() {
+    async fn loads_stored_schedules_after_a_restart() {
         let world = world(|_, _| Ok(Value::Null));
         world.schedule(&Method::POST, "kept", 10, "DELETE");
-        let again = Schedules::open(world.state.clone(), world.clock.clone()).unwrap();
-        assert!(again.first_due(i64::MAX).is_some());
-        assert_eq!(again.first_due(i64::MAX), world.schedules.first_due(i64::MAX));
+        let reopened = Schedules::open(world.state.clone(), world.clock.clone()).unwrap();
+        assert!(reopened.first_due(i64::MAX).is_some());
+        assert_eq!(reopened.first_due(i64::MAX), world.schedules.first_due(i64::MAX));
     }
 
     #[tokio::test]
-    async fn the_task_wakes_when_the_clock_is_advanced_and_when_a_schedule_is_made() {
+    async fn run_fires_after_the_clock_advances_and_after_a_schedule_is_created() {
         let world = world(|_, _| Ok(Value::Null));
         let scheduler = world.scheduler.clone();
         let task = tokio::spawn(async move { scheduler.run().await });
@@ -324,12 +327,12 @@ mod tests {
         assert_eq!(world.fired(), [""; 0]);
         world.clock.advance(48 * 3600).unwrap();
         world.schedule(&Method::POST, "near", 1, "DELETE");
-        let both = async {
+        let all_fired = async {
             while world.fired().len() < 3 {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(5), both).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(5), all_fired).await.unwrap();
         task.abort();
         assert_eq!(world.fired(), ["expire far", "reconcile", "expire near"]);
     }

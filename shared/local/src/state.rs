@@ -1,6 +1,7 @@
-//! What the laptop itself has to remember (mailbox, schedules, stream positions, clock, keys): JSON values
-//! in a second table of the same embedded engine, so that memory and `--db FILE` are one code path and a
-//! killed process loses nothing that was acknowledged.
+//! The laptop's own state: mailbox, schedules, stream positions, dead letters, clock and keys.
+//!
+//! Values are stored as JSON in a second table of the embedded engine. So the state uses the same code in memory and
+//! with `--db FILE`. With a file, a killed process loses no acknowledged write.
 
 use std::collections::HashMap;
 
@@ -19,9 +20,9 @@ const KIND: &str = "kind";
 const ID: &str = "id";
 const BODY: &str = "body";
 
-/// Durable values by kind and id. Clones share the engine.
+/// A key-value store, with kind and id as the key. Clones share the engine.
 ///
-/// Calls are synchronous: the engine answers in a millisecond or less, also from a file.
+/// Calls are synchronous, because the engine takes at most a millisecond, also with a file.
 #[derive(Clone)]
 pub struct State {
     db: Database,
@@ -30,35 +31,35 @@ pub struct State {
 /// Why a value could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// The engine refused or failed.
-    #[error("the laptop's own table can't be used")]
+    /// The engine returned an error.
+    #[error("the laptop's own table cannot be used")]
     Engine(#[from] DynoxideError),
-    /// What is stored is not what this version writes.
-    #[error("{kind} {id} in the laptop's own table can't be read")]
-    Broken {
+    /// The stored value does not have the expected form.
+    #[error("{kind} {id} in the laptop's own table cannot be read")]
+    Unreadable {
         /// The kind of the value.
         kind: String,
         /// The id of the value.
         id: String,
-        /// What is wrong with it.
+        /// The JSON error.
         #[source]
         source: serde_json::Error,
     },
-    /// The value has no JSON form.
-    #[error("{kind} {id} can't be written as JSON")]
+    /// The value cannot be serialized.
+    #[error("{kind} {id} cannot be written as JSON")]
     Unwritable {
         /// The kind of the value.
         kind: String,
         /// The id of the value.
         id: String,
-        /// What is wrong with it.
+        /// The JSON error.
         #[source]
         source: serde_json::Error,
     },
 }
 
 impl State {
-    /// Opens the state, making its table if it isn't there.
+    /// Opens the state. Creates its table if it does not exist.
     pub fn open(db: Database) -> Result<Self, StateError> {
         let key = |name: &str, key_type| KeySchemaElement { attribute_name: name.to_owned(), key_type };
         let text = |name: &str| AttributeDefinition {
@@ -74,22 +75,22 @@ impl State {
         });
         match created {
             Ok(_) | Err(DynoxideError::ResourceInUseException(_)) => Ok(Self { db }),
-            Err(failure) => Err(failure.into()),
+            Err(error) => Err(error.into()),
         }
     }
 
-    /// The value of that kind and id, if there is one.
+    /// Returns the value with this kind and id, if it exists.
     pub fn get<T: DeserializeOwned>(&self, kind: &str, id: &str) -> Result<Option<T>, StateError> {
-        let answer = self.db.get_item(GetItemRequest {
+        let response = self.db.get_item(GetItemRequest {
             table_name: TABLE.to_owned(),
             key: key(kind, id),
             consistent_read: Some(true),
             ..GetItemRequest::default()
         })?;
-        answer.item.map(|item| read(kind, id, &item)).transpose()
+        response.item.map(|item| read(kind, id, &item)).transpose()
     }
 
-    /// Stores the value, over whatever was there. It is on disk when this returns.
+    /// Stores the value and replaces an existing one.
     pub fn put<T: Serialize + ?Sized>(&self, kind: &str, id: &str, value: &T) -> Result<(), StateError> {
         let body = serde_json::to_string(value).map_err(|source| StateError::Unwritable {
             kind: kind.to_owned(),
@@ -106,7 +107,7 @@ impl State {
         Ok(())
     }
 
-    /// Forgets the value; nothing happens if there is none.
+    /// Deletes the value. Succeeds if it does not exist.
     pub fn delete(&self, kind: &str, id: &str) -> Result<(), StateError> {
         self.db.delete_item(DeleteItemRequest {
             table_name: TABLE.to_owned(),
@@ -116,9 +117,9 @@ impl State {
         Ok(())
     }
 
-    /// All values of one kind with their ids, in the order of the ids.
+    /// Returns all values of a kind with their ids, in the order of the ids.
     pub fn list<T: DeserializeOwned>(&self, kind: &str) -> Result<Vec<(String, T)>, StateError> {
-        let mut found = Vec::new();
+        let mut values = Vec::new();
         let mut start = None;
         loop {
             let page = self.db.query(QueryRequest {
@@ -128,7 +129,7 @@ impl State {
                 expression_attribute_values: Some(
                     [(":kind".to_owned(), AttributeValue::S(kind.to_owned()))].into(),
                 ),
-                // The engine's default value is false, unlike the protocol's.
+                // The engine's default is `false`, unlike DynamoDB's.
                 scan_index_forward: true,
                 consistent_read: Some(true),
                 exclusive_start_key: start,
@@ -137,11 +138,11 @@ impl State {
             for item in page.items.unwrap_or_default() {
                 let id = text(&item, ID).to_owned();
                 let value = read(kind, &id, &item)?;
-                found.push((id, value));
+                values.push((id, value));
             }
             start = page.last_evaluated_key;
             if start.is_none() {
-                return Ok(found);
+                return Ok(values);
             }
         }
     }
@@ -170,7 +171,7 @@ fn read<T: DeserializeOwned>(
     id: &str,
     item: &HashMap<String, AttributeValue>,
 ) -> Result<T, StateError> {
-    serde_json::from_str(text(item, BODY)).map_err(|source| StateError::Broken {
+    serde_json::from_str(text(item, BODY)).map_err(|source| StateError::Unreadable {
         kind: kind.to_owned(),
         id: id.to_owned(),
         source,
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_kept_replaced_and_forgotten() {
+    fn puts_replaces_and_deletes_a_value() {
         let state = in_memory();
         assert_eq!(state.get::<String>("mail", "a").unwrap(), None);
         state.put("mail", "a", "one").unwrap();
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_one_kind_in_the_order_of_ids() {
+    fn lists_the_values_of_one_kind_in_the_order_of_ids() {
         let state = in_memory();
         for id in ["b", "c", "a"] {
             state.put("mail", id, id).unwrap();
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_longer_than_a_page_is_whole() {
+    fn lists_more_values_than_fit_on_one_page() {
         let state = in_memory();
         let large = "x".repeat(300_000);
         for n in 0..10 {
@@ -220,20 +221,20 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_value_says_which_it_is() {
+    fn names_an_unreadable_value_in_the_error() {
         let state = in_memory();
         state.put("mail", "a", "text").unwrap();
         let error = state.get::<u64>("mail", "a").unwrap_err();
-        assert_eq!(error.to_string(), "mail a in the laptop's own table can't be read");
+        assert_eq!(error.to_string(), "mail a in the laptop's own table cannot be read");
     }
 
     #[test]
-    fn a_file_keeps_it_for_the_next_opening() {
+    fn a_file_keeps_values_after_it_is_closed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("roster.db");
         let path = path.to_str().unwrap();
         State::open(Database::new(path).unwrap()).unwrap().put("mail", "a", "kept").unwrap();
-        let again = State::open(Database::new(path).unwrap()).unwrap();
-        assert_eq!(again.get("mail", "a").unwrap(), Some("kept".to_owned()));
+        let reopened = State::open(Database::new(path).unwrap()).unwrap();
+        assert_eq!(reopened.get("mail", "a").unwrap(), Some("kept".to_owned()));
     }
 }

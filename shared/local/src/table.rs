@@ -1,5 +1,4 @@
-//! The whole table at once: made, checked, filled, and swept of what is past its time to live. No function
-//! ever does that.
+//! Operations on the whole table: create it, check it, fill it, and delete its expired items. No function does these.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,13 +13,13 @@ use domain::{CHANGES_MAX, Record};
 use reference::{ReferenceTable, Violation};
 use store::{record, schema};
 
-/// How long a table may take to be there.
+/// The timeout for a new table to become active.
 const READY_WITHIN: Duration = Duration::from_mins(3);
 
-/// An item, as it is stored.
+/// An item as it is stored in DynamoDB.
 pub type Attributes = HashMap<String, AttributeValue>;
 
-/// What went wrong with the whole table.
+/// An operation on the whole table failed.
 #[derive(Debug, thiserror::Error)]
 #[error("the table cannot be {action}: {problem}")]
 pub struct TableError {
@@ -29,13 +28,13 @@ pub struct TableError {
 }
 
 impl TableError {
-    #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
+    #[expect(clippy::needless_pass_by_value, reason = "`map_err` passes errors by value")]
     fn new(action: &'static str, problem: impl ToString) -> Self {
         Self { action, problem: problem.to_string() }
     }
 }
 
-/// A table, reached through the SDK like every other.
+/// A DynamoDB table that is reached through the SDK.
 #[derive(Debug, Clone)]
 pub struct Table {
     client: Client,
@@ -43,17 +42,18 @@ pub struct Table {
 }
 
 impl Table {
-    /// The table `name`.
+    /// Refers to the table `name`, which need not exist yet.
     #[must_use]
     pub fn new(client: Client, name: impl Into<String>) -> Self {
         Self { client, name: name.into() }
     }
 
-    /// Makes the table unless it is there, and gives its stream's ARN.
-    pub async fn make(&self) -> Result<String, TableError> {
-        let failed = |problem: String| TableError::new("made", problem);
-        let create = schema::create(&self.client, &self.name).map_err(|error| failed(error.to_string()))?;
-        let made = match create.send().await {
+    /// Creates the table if it does not exist. Returns the ARN of its stream.
+    pub async fn create(&self) -> Result<String, TableError> {
+        let failed = |problem: String| TableError::new("created", problem);
+        let request = schema::create_table_request(&self.client, &self.name)
+            .map_err(|error| failed(error.to_string()))?;
+        let created = match request.send().await {
             Ok(_) => true,
             Err(error)
                 if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) =>
@@ -62,23 +62,25 @@ impl Table {
             }
             Err(error) => return Err(failed(DisplayErrorContext(error).to_string())),
         };
-        // An emulator's table is there at once. AWS takes seconds, and changes nothing about it before.
+        // An emulator creates the table at once. AWS takes seconds, and rejects changes of the table until then.
         let table = self.client.wait_until_table_exists().table_name(&self.name).wait(READY_WITHIN).await;
         let table = table.map_err(|error| failed(DisplayErrorContext(error).to_string()))?;
-        if made {
-            self.keep_time_to_live().await?;
+        if created {
+            self.enable_time_to_live().await?;
         }
         let table = table.into_result().ok().and_then(|described| described.table);
-        table.and_then(|table| table.latest_stream_arn).ok_or_else(|| failed("it has no stream".to_owned()))
+        table
+            .and_then(|table| table.latest_stream_arn)
+            .ok_or_else(|| failed("the table has no stream".to_owned()))
     }
 
-    async fn keep_time_to_live(&self) -> Result<(), TableError> {
+    async fn enable_time_to_live(&self) -> Result<(), TableError> {
         let specification =
             TimeToLiveSpecification::builder().enabled(true).attribute_name(schema::TTL).build();
-        let specification = specification.map_err(|error| TableError::new("made", error))?;
+        let specification = specification.map_err(|error| TableError::new("created", error))?;
         let update = self.client.update_time_to_live().table_name(&self.name);
         let update = update.time_to_live_specification(specification).send().await;
-        update.map(drop).map_err(|error| TableError::new("made", DisplayErrorContext(error)))
+        update.map(drop).map_err(|error| TableError::new("created", DisplayErrorContext(error)))
     }
 
     /// Deletes the table.
@@ -87,20 +89,20 @@ impl Table {
         delete.map(drop).map_err(|error| TableError::new("deleted", DisplayErrorContext(error)))
     }
 
-    /// Everything in the table.
+    /// Reads all records of the table.
     pub async fn records(&self) -> Result<ReferenceTable, TableError> {
         let read = |item| record::read(item).map_err(|error| TableError::new("read", error));
         self.items().await?.into_iter().map(read).collect()
     }
 
-    /// Whether there is nothing in the table; one item read tells.
+    /// Whether the table is empty. Reads at most one item.
     pub async fn is_empty(&self) -> Result<bool, TableError> {
         let scan = self.client.scan().table_name(&self.name).consistent_read(true).limit(1).send().await;
         let first = scan.map_err(|error| TableError::new("read", DisplayErrorContext(error)))?;
         Ok(first.items().is_empty())
     }
 
-    /// How many organizations there are, and everything that the rules forbid.
+    /// Returns the number of organizations, and all violations of the rules.
     pub async fn check(&self) -> Result<(usize, Vec<Violation>), TableError> {
         let table = self.records().await?;
         Ok((table.organizations().count(), table.violations()))
@@ -122,14 +124,14 @@ impl Table {
         Ok(())
     }
 
-    /// Puts an item as it is, whatever it says, without a guard: for whoever spoils one and mends it.
+    /// Puts an item without a guard and without validation. Tests use it to corrupt and to repair an item.
     pub async fn put(&self, item: Attributes) -> Result<(), TableError> {
         let put = self.client.put_item().table_name(&self.name).set_item(Some(item)).send().await;
         put.map(drop).map_err(|error| TableError::new("written", DisplayErrorContext(error)))
     }
 
-    /// Deletes what is past its time to live at `now`, as DynamoDB does within a few days.
-    pub async fn sweep(&self, now: i64) -> Result<(), TableError> {
+    /// Deletes the items whose time to live has passed at `now`. DynamoDB does this within a few days.
+    pub async fn delete_expired(&self, now: i64) -> Result<(), TableError> {
         for item in self.items().await? {
             let ttl = item.get(schema::TTL).and_then(|ttl| ttl.as_n().ok()?.parse::<i64>().ok());
             if ttl.is_none_or(|ttl| ttl > now) {
@@ -144,18 +146,20 @@ impl Table {
                 .expression_attribute_values(":now", AttributeValue::N(now.to_string()));
             match delete.send().await {
                 Ok(_) => {}
-                // Somebody has invited the address anew since it was read.
+                // A new invitation to the same address has replaced the item since the scan.
                 Err(error)
                     if error
                         .as_service_error()
                         .is_some_and(DeleteItemError::is_conditional_check_failed_exception) => {}
-                Err(error) => return Err(TableError::new("swept", DisplayErrorContext(error))),
+                Err(error) => {
+                    return Err(TableError::new("cleaned of expired items", DisplayErrorContext(error)));
+                }
             }
         }
         Ok(())
     }
 
-    /// Every item, as it is stored.
+    /// Reads all items as they are stored.
     pub async fn items(&self) -> Result<Vec<Attributes>, TableError> {
         let scan = self.client.scan().table_name(&self.name).consistent_read(true);
         let items = scan.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;

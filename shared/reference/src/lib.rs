@@ -1,9 +1,12 @@
-//! The reference model: a table in memory, and what changes of it mean, without a database.
+//! The reference model: an in-memory table that defines guards, effects and rules without a database.
 //!
-//! [`ReferenceTable::commit`] is the meaning of every [`Guard`] and [`Effect`], in the fewest words; the store has to agree
-//! with it. [`ReferenceTable::run`] runs the first attempt of an action. [`ReferenceTable::violations`] says what the rules
-//! forbid about a whole table, wherever its records came from, and [`ReferenceTable::violation_by`] what they forbid about
-//! a change of it. No function is linked with this crate: the laptop and the tests are.
+//! - [`ReferenceTable::commit`] implements every [`Guard`] and [`Effect`]. The store must behave the same on DynamoDB;
+//!   `tests/scenarios/plans.rs` compares both.
+//! - [`ReferenceTable::run`] runs the first attempt of an action.
+//! - [`ReferenceTable::violations`] lists the rules that a table breaks, regardless of how its records were written.
+//! - [`ReferenceTable::broken_rule`] checks one change: whether the operation was allowed to make it.
+//!
+//! The tests and the laptop (the local server started by `cargo run`) use this crate. The Lambda functions do not.
 
 mod rules;
 #[cfg(test)]
@@ -19,54 +22,54 @@ use domain::{
     Status, Timestamp, UserId,
 };
 
-pub use rules::{Operation, RuleViolation, may_govern, may_grant};
+pub use rules::{Operation, RuleViolation, is_owner_privilege, may_grant};
 
-/// All records of a table.
+/// An in-memory table: all its records by key.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct ReferenceTable {
     records: BTreeMap<ItemKey, Record>,
 }
 
-/// What a table must never show.
+/// A rule that the records of a table break.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
-    /// Seats are lost, or given out twice.
+    /// Free and held seats do not add up to the total: a seat was lost or given out twice.
     #[error("{organization}: {total} seats, but {free} are free and {held} are held")]
-    Seats {
-        /// Where.
+    SeatCount {
+        /// The organization.
         organization: OrganizationId,
-        /// All seats.
+        /// The total number of seats.
         total: u32,
-        /// Those that count as free.
+        /// The organization's counter of free seats.
         free: u32,
-        /// Those that members and pending invitations hold.
+        /// The number of members and pending invitations, which hold one seat each.
         held: usize,
     },
-    /// The count of owners is wrong.
-    #[error("{organization}: {counted} owners counted, but there are {present}")]
-    Owners {
-        /// Where.
+    /// The organization's owner counter differs from the number of owners.
+    #[error("{organization}: the owner counter is {counted}, but there are {present} owners")]
+    OwnerCount {
+        /// The organization.
         organization: OrganizationId,
-        /// As the organization counts.
+        /// The organization's owner counter.
         counted: u32,
-        /// As there are.
+        /// The number of members with the role `owner`.
         present: usize,
     },
-    /// It has no owner.
+    /// The organization has no owner.
     #[error("{0} has no owner")]
     NoOwner(OrganizationId),
-    /// The record stands under a key that is not its address's.
-    #[error("{0}: {1} is not the record of its address")]
-    Misplaced(OrganizationId, InvitationId),
-    /// A member without an accepted record of their own.
+    /// The invitation's id is not the one that follows from its organization and address.
+    #[error("{0}: the id of invitation {1} does not match its address")]
+    WrongInvitationId(OrganizationId, InvitationId),
+    /// The member has no invitation that this user accepted.
     #[error("{0}: member {1} has no accepted invitation")]
-    Uninvited(OrganizationId, UserId),
-    /// An accepted record without its member.
-    #[error("{0}: {1} is accepted, but has no member")]
-    Unused(OrganizationId, InvitationId),
-    /// A record of an organization that does not exist.
-    #[error("{0:?} belongs to no organization")]
-    Stray(ItemKey),
+    MemberWithoutInvitation(OrganizationId, UserId),
+    /// The invitation is accepted, but its member does not exist.
+    #[error("{0}: invitation {1} is accepted, but has no member")]
+    InvitationWithoutMember(OrganizationId, InvitationId),
+    /// The record belongs to an organization that does not exist.
+    #[error("{0:?} belongs to an organization that does not exist")]
+    NoSuchOrganization(ItemKey),
 }
 
 impl FromIterator<Record> for ReferenceTable {
@@ -75,25 +78,27 @@ impl FromIterator<Record> for ReferenceTable {
     }
 }
 
-/// Why an action was not done.
+/// Why an action changed nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunError<Refusal> {
-    /// The rules say no.
+    /// The action refused.
     Refused(Refusal),
-    /// The action planned no transaction.
+    /// The action's changes do not form one transaction.
     Plan(PlanError),
-    /// A guard failed: of an item that the action does not read at its first attempt.
+    /// A guard failed. This happens for an item that the action does not read at its first attempt.
     Guard(GuardFailed),
 }
 
 impl ReferenceTable {
-    /// The items `keys`, as of now.
+    /// Returns a snapshot of the items `keys`.
     #[must_use]
     pub fn snapshot(&self, keys: impl IntoIterator<Item = ItemKey>) -> Snapshot {
         keys.into_iter().map(|key| (key.clone(), self.records.get(&key).cloned())).collect()
     }
 
-    /// The plan of `action` and its answer, decided on this table; `seen` is the snapshot of an attempt that lost a race.
+    /// Decides `action` on this table and returns its plan and its result, without committing.
+    ///
+    /// `seen` is the snapshot of the previous attempt if a guard of that attempt failed.
     pub fn decide<A: Action>(
         &self,
         action: &A,
@@ -107,25 +112,25 @@ impl ReferenceTable {
         Ok((plan, decision.answer))
     }
 
-    /// Runs the first attempt of `action`.
+    /// Runs the first attempt of `action`: decides it and commits its plan.
     pub fn run<A: Action>(
         &mut self,
         action: &A,
         policy: &Policy,
         now: Timestamp,
     ) -> Result<A::Answer, RunError<A::Refusal>> {
-        let (plan, answer) = self.decide(action, None, policy, now)?;
+        let (plan, result) = self.decide(action, None, policy, now)?;
         self.commit(&plan).map_err(RunError::Guard)?;
-        Ok(answer)
+        Ok(result)
     }
 
-    /// An item of any kind.
+    /// Returns the record with this key, of any kind.
     #[must_use]
     pub fn record(&self, key: &ItemKey) -> Option<&Record> {
         self.records.get(key)
     }
 
-    /// An organization.
+    /// Returns the organization `id`.
     #[must_use]
     pub fn organization(&self, id: &OrganizationId) -> Option<&Organization> {
         match self.records.get(&ItemKey::Organization(id.clone())) {
@@ -134,7 +139,7 @@ impl ReferenceTable {
         }
     }
 
-    /// A member.
+    /// Returns the member `user` of the organization.
     #[must_use]
     pub fn member(&self, organization: &OrganizationId, user: &UserId) -> Option<&Member> {
         match self.records.get(&ItemKey::member(organization, user)) {
@@ -143,7 +148,7 @@ impl ReferenceTable {
         }
     }
 
-    /// An invitation.
+    /// Returns the organization's invitation `id`.
     #[must_use]
     pub fn invitation(&self, organization: &OrganizationId, id: &InvitationId) -> Option<&Invitation> {
         match self.records.get(&ItemKey::invitation(organization, id)) {
@@ -152,18 +157,18 @@ impl ReferenceTable {
         }
     }
 
-    /// The invitation of an address.
+    /// Returns the organization's invitation of the address `email`.
     #[must_use]
     pub fn invitation_of(&self, organization: &OrganizationId, email: &EmailAddress) -> Option<&Invitation> {
         self.invitation(organization, &InvitationId::of(organization, email))
     }
 
-    /// Everything that it holds.
+    /// Iterates over all records.
     pub fn records(&self) -> impl Iterator<Item = &Record> {
         self.records.values()
     }
 
-    /// All organizations.
+    /// Iterates over all organizations.
     pub fn organizations(&self) -> impl Iterator<Item = &Organization> {
         self.records.values().filter_map(|record| match record {
             Record::Organization(it) => Some(it),
@@ -171,7 +176,7 @@ impl ReferenceTable {
         })
     }
 
-    /// The members of an organization.
+    /// Iterates over the members of an organization.
     pub fn members(&self, organization: &OrganizationId) -> impl Iterator<Item = &Member> {
         self.records.values().filter_map(move |record| match record {
             Record::Member(it) if it.organization == *organization => Some(it),
@@ -179,7 +184,7 @@ impl ReferenceTable {
         })
     }
 
-    /// The invitations of an organization.
+    /// Iterates over the invitations of an organization, in any status.
     pub fn invitations(&self, organization: &OrganizationId) -> impl Iterator<Item = &Invitation> {
         self.records.values().filter_map(move |record| match record {
             Record::Invitation(it) if it.organization == *organization => Some(it),
@@ -187,12 +192,12 @@ impl ReferenceTable {
         })
     }
 
-    /// Makes all changes of `plan`, or none. All guards look at the table as it was before.
+    /// Commits all changes of `plan`, or none if a guard fails. All guards are checked before the first change.
     pub fn commit(&mut self, plan: &Plan) -> Result<(), GuardFailed> {
         let holds =
             |change: &Change| change.guards.iter().all(|it| holds(it, self.records.get(&change.item)));
         let failed = plan.changes().iter().enumerate().filter(|(_, change)| !holds(change));
-        let failed: Vec<_> = failed.map(|(place, _)| place).collect();
+        let failed: Vec<_> = failed.map(|(index, _)| index).collect();
         if !failed.is_empty() {
             return Err(GuardFailed(failed));
         }
@@ -200,7 +205,7 @@ impl ReferenceTable {
         Ok(())
     }
 
-    /// Applies the effect of a change whose guards hold.
+    /// Applies the effect of a change without checking its guards.
     fn apply(&mut self, Change { item, effect, .. }: &Change) {
         match effect {
             Effect::Check => {}
@@ -241,11 +246,11 @@ impl ReferenceTable {
         }
     }
 
-    /// Everything in the table that the rules forbid.
+    /// Lists every rule that the table breaks.
     #[must_use]
     pub fn violations(&self) -> Vec<Violation> {
         let of_record = |record: &Record| match record {
-            Record::Organization(it) => self.miscounts(it).collect(),
+            Record::Organization(it) => self.organization_violations(it).collect(),
             Record::Member(it) => self.member_violation(it).into_iter().collect(),
             Record::Invitation(it) => self.invitation_violation(it).into_iter().collect(),
             Record::Recipient(_) | Record::Response(_) => Vec::new(),
@@ -253,17 +258,17 @@ impl ReferenceTable {
         self.records.values().flat_map(of_record).collect()
     }
 
-    fn miscounts(&self, organization: &Organization) -> impl Iterator<Item = Violation> {
+    fn organization_violations(&self, organization: &Organization) -> impl Iterator<Item = Violation> {
         let id = &organization.id;
         let pending = self.invitations(id).filter(|it| it.status() == Status::Pending).count();
         let held = pending + self.members(id).count();
         let total = organization.seats.total;
         let free = organization.seats.free;
         let adds_up = u32::try_from(held).ok().and_then(|held| held.checked_add(free)) == Some(total);
-        let seats = Violation::Seats { organization: id.clone(), total, free, held };
+        let seats = Violation::SeatCount { organization: id.clone(), total, free, held };
         let present = self.members(id).filter(|it| it.role == Role::Owner).count();
         let counted = organization.owners;
-        let owners = Violation::Owners { organization: id.clone(), counted, present };
+        let owners = Violation::OwnerCount { organization: id.clone(), counted, present };
         [
             (!adds_up).then_some(seats),
             (usize::try_from(counted) != Ok(present)).then_some(owners),
@@ -276,32 +281,32 @@ impl ReferenceTable {
     fn member_violation(&self, member: &Member) -> Option<Violation> {
         let organization = &member.organization;
         if self.organization(organization).is_none() {
-            return Some(Violation::Stray(ItemKey::member(organization, &member.user)));
+            return Some(Violation::NoSuchOrganization(ItemKey::member(organization, &member.user)));
         }
         let accepted = self.invitation(organization, &member.invitation).is_some_and(
             |invitation| matches!(&invitation.state, State::Accepted { by, .. } if *by == member.user),
         );
-        (!accepted).then(|| Violation::Uninvited(organization.clone(), member.user.clone()))
+        (!accepted).then(|| Violation::MemberWithoutInvitation(organization.clone(), member.user.clone()))
     }
 
     fn invitation_violation(&self, invitation: &Invitation) -> Option<Violation> {
         let organization = &invitation.organization;
         let id = || invitation.id.clone();
         if self.organization(organization).is_none() {
-            return Some(Violation::Stray(ItemKey::Invitation(organization.clone(), id())));
+            return Some(Violation::NoSuchOrganization(ItemKey::Invitation(organization.clone(), id())));
         }
         if InvitationId::of(organization, &invitation.email) != invitation.id {
-            return Some(Violation::Misplaced(organization.clone(), id()));
+            return Some(Violation::WrongInvitationId(organization.clone(), id()));
         }
         let State::Accepted { by, .. } = &invitation.state else {
             return None;
         };
-        let used = self.member(organization, by).is_some_and(|it| it.invitation == invitation.id);
-        (!used).then(|| Violation::Unused(organization.clone(), id()))
+        let has_member = self.member(organization, by).is_some_and(|it| it.invitation == invitation.id);
+        (!has_member).then(|| Violation::InvitationWithoutMember(organization.clone(), id()))
     }
 }
 
-/// Whether `guard` holds of what is stored.
+/// Whether `guard` holds for the stored record; `None` means that the item does not exist.
 fn holds(guard: &Guard, stored: Option<&Record>) -> bool {
     let Some(record) = stored else {
         return matches!(guard, Guard::Absent | Guard::RoomForMail { .. } | Guard::NoResponseAt(_));

@@ -1,4 +1,4 @@
-//! Rules about changes: which operations are forbidden even if the table is sound afterwards.
+//! Rules about changes: what each operation may change, even if the table breaks no rule afterwards.
 
 use super::ReferenceTable;
 use domain::{
@@ -6,97 +6,97 @@ use domain::{
     Status, Timestamp, UserId,
 };
 
-/// An operation, with the facts that the rules look at.
+/// An operation of Roster, with the input that the rules depend on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Operation {
-    /// A member invites.
+    /// A member invites addresses.
     Invite {
-        /// Who.
+        /// The caller.
         by: UserId,
-        /// What they offered.
+        /// The role of the invitations.
         role: Role,
     },
     /// A member resends an invitation.
     Resend {
-        /// Who.
+        /// The caller.
         by: UserId,
-        /// Which.
+        /// The invitation to resend.
         invitation: InvitationId,
     },
     /// A member revokes an invitation.
     Revoke {
-        /// Who.
+        /// The caller.
         by: UserId,
-        /// Which.
+        /// The invitation to revoke.
         invitation: InvitationId,
     },
-    /// An owner edits a role.
+    /// An owner changes the role of a member.
     RoleEdit {
         /// The caller.
         by: UserId,
-        /// The member whose role it is.
+        /// The member who gets the new role.
         member: UserId,
     },
-    /// An owner edits the organization.
+    /// An owner renames the organization.
     OrganizationEdit {
-        /// Who.
+        /// The caller.
         by: UserId,
     },
-    /// A member removes another, or leaves.
+    /// A member removes another member, or leaves.
     Remove {
-        /// Who.
+        /// The caller.
         by: UserId,
-        /// Whom.
+        /// The member to remove.
         member: UserId,
     },
-    /// An invitee accepts by this link.
+    /// An invitee accepts an invitation by this link.
     Accept(Link),
-    /// A caller with this verified address declines the invitation of this link.
+    /// An invitee declines an invitation.
     Decline {
         /// The caller's verified address.
         email: EmailAddress,
-        /// The link.
+        /// The link of the invitation.
         link: Link,
     },
-    /// The timer of this link's deadline fires.
+    /// The timer that was set for the deadline of this link fires.
     Expire(Link),
-    /// Reconcile looks after what is overdue.
+    /// `reconcile` processes an overdue invitation.
     Reconcile,
-    /// `mail` or `feedback` records what became of a mail.
+    /// `mail` or `feedback` records the delivery state of a mail.
     Mail,
-    /// An operation that changes no organization that is there: create, or one that only reads.
+    /// An operation that changes no existing organization: `create`, or an operation that only reads.
     Other,
 }
 
-/// How an operation breaks a rule.
+/// The rule that an operation broke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum RuleViolation {
-    /// The operation takes a permission that the role lacks.
-    #[error("the role does not permit the operation")]
-    BeyondTheirRole,
-    /// An invitation is worth what its sender may grant when it is accepted.
-    #[error("a member joined whose sender may not grant the role")]
-    WithoutAuthority,
-    /// A member joins by an open invitation only.
-    #[error("a member joined without an open invitation for the address and role")]
+    /// The caller's role lacks the permission for the operation.
+    #[error("the caller's role does not permit the operation")]
+    NotPermitted,
+    /// The sender of the invitation may not grant its role at the time of the accept.
+    #[error("a member joined although the sender of the invitation may not grant the role")]
+    SenderWithoutAuthority,
+    /// The new member has no pending invitation for this address and role.
+    #[error("a member joined without a pending invitation for the address and role")]
     NotInvited,
-    /// Only the newest link works.
-    #[error("a member joined, or an invitation was declined, by another link than the newest")]
-    ByAnOldLink,
-    /// An invitation lives until its deadline, and no longer.
-    #[error(
-        "an invitation expired before its deadline, or was answered, revoked or replaced on the wrong side of it"
-    )]
-    OutOfTime,
-    /// Each operation changes what is its own to change.
-    #[error("something changed that is not the operation's to change")]
-    NotItsOwn,
-    /// No mail is lost.
+    /// The link of the accept or decline is not the newest link of the invitation.
+    #[error("a member joined, or an invitation was declined, by a link that is not the newest one")]
+    NotNewestLink,
+    /// The invitation expired or was replaced before its deadline, or was accepted, declined or revoked after it.
+    #[error("an invitation expired before its deadline, or another change came on the wrong side of it")]
+    WrongSideOfDeadline,
+    /// The operation changed a record or an attribute that it may not change.
+    #[error("the operation changed something that it may not change")]
+    UnexpectedChange,
+    /// The invitation expired while its mail was still queued: the mail is lost.
     #[error("an invitation expired before its mail was sent")]
-    NeverMailed,
+    ExpiredBeforeMail,
 }
 
-/// Whether `holder` may invite as `granted`, and resend and revoke such invitations: an owner both, a member `member` only.
+/// Whether the role `holder` may invite as `granted`, and resend and revoke such invitations.
+///
+/// An owner may grant both roles, a member only `member`.
 #[must_use]
 pub fn may_grant(holder: Role, granted: Role) -> bool {
     match holder {
@@ -105,48 +105,53 @@ pub fn may_grant(holder: Role, granted: Role) -> bool {
     }
 }
 
-/// Whether `holder` may do what only owners may.
+/// Whether the role `holder` may edit roles, rename the organization and remove other members: only owners may.
 #[must_use]
-pub fn may_govern(holder: Role) -> bool {
+pub fn is_owner_privilege(holder: Role) -> bool {
     holder == Role::Owner
 }
 
 impl ReferenceTable {
-    /// What is wrong with `operation`, which has made `after` of this table.
+    /// Returns a rule that `operation` broke when it changed this table into `after`; `None` if it broke no rule.
+    ///
+    /// Only the records of `organization` are compared.
     #[must_use]
-    pub fn violation_by(
+    pub fn broken_rule(
         &self,
         organization: &OrganizationId,
         after: &Self,
         operation: &Operation,
     ) -> Option<RuleViolation> {
-        if !self.allows(organization, operation) {
-            return Some(RuleViolation::BeyondTheirRole);
+        if !self.permits(organization, operation) {
+            return Some(RuleViolation::NotPermitted);
         }
-        // An organization that did not exist before has no earlier state to compare with; its founder accepts no invitation.
+        // A new organization has no earlier state to compare with, and its founder joins without an accept.
         self.organization(organization)?;
         let joined = after.members(organization).filter(|it| self.member(organization, &it.user).is_none());
-        let ended = after.invitations(organization).filter(|it| self.was_never_mailed(it));
+        let unmailed = after.invitations(organization).filter(|it| self.expired_before_mail(it));
+        let unexpected = self.has_unexpected_change(organization, after, operation);
         joined
-            .filter_map(|member| self.wrongly_joined(member, operation))
-            .chain(after.invitations(organization).filter_map(|it| self.wrongly_changed(it, operation)))
-            .chain(self.is_not_its_own(organization, after, operation).then_some(RuleViolation::NotItsOwn))
-            .chain(ended.map(|_| RuleViolation::NeverMailed))
+            .filter_map(|member| self.join_violation(member, operation))
+            .chain(after.invitations(organization).filter_map(|it| self.change_violation(it, operation)))
+            .chain(unexpected.then_some(RuleViolation::UnexpectedChange))
+            .chain(unmailed.map(|_| RuleViolation::ExpiredBeforeMail))
             .next()
     }
 
-    /// What each role may do, written out, and not by the table of permissions that the decisions use.
-    fn allows(&self, organization: &OrganizationId, operation: &Operation) -> bool {
+    /// Whether the caller's role permits `operation`.
+    ///
+    /// Deliberately does not use the permission table of `domain`, so that a wrong row there is detected.
+    fn permits(&self, organization: &OrganizationId, operation: &Operation) -> bool {
         let role = |by: &UserId| self.member(organization, by).map(|it| it.role);
         let grants = |by: &UserId, granted: Role| role(by).is_some_and(|it| may_grant(it, granted));
-        let governs = |by: &UserId| role(by).is_some_and(may_govern);
+        let is_owner = |by: &UserId| role(by).is_some_and(is_owner_privilege);
         match operation {
             Operation::Invite { by, role } => grants(by, *role),
             Operation::Resend { by, invitation } | Operation::Revoke { by, invitation } => {
                 self.invitation(organization, invitation).is_some_and(|it| grants(by, it.role))
             }
-            Operation::RoleEdit { by, .. } | Operation::OrganizationEdit { by } => governs(by),
-            Operation::Remove { by, member } => governs(by) || (by == member && role(by).is_some()),
+            Operation::RoleEdit { by, .. } | Operation::OrganizationEdit { by } => is_owner(by),
+            Operation::Remove { by, member } => is_owner(by) || (by == member && role(by).is_some()),
             Operation::Accept(_)
             | Operation::Decline { .. }
             | Operation::Expire(_)
@@ -156,59 +161,68 @@ impl ReferenceTable {
         }
     }
 
-    /// Whether `operation` may have made `after` of the invitation that stood there: each way to change one has an
-    /// operation of its own, and its side of the deadline. The moment that counts is the decision's own, which the record
-    /// shows.
-    fn wrongly_changed(&self, after: &Invitation, operation: &Operation) -> Option<RuleViolation> {
+    /// Checks the change of one invitation: the operation must be allowed to make it, and before or after the deadline.
+    ///
+    /// The time that counts is the time of the decision, which the record stores.
+    fn change_violation(&self, after: &Invitation, operation: &Operation) -> Option<RuleViolation> {
         let Some(before) = self.invitation(&after.organization, &after.id) else {
             let is_new = after.status() == Status::Pending && matches!(operation, Operation::Invite { .. });
-            return (!is_new).then_some(RuleViolation::NotItsOwn);
+            return (!is_new).then_some(RuleViolation::UnexpectedChange);
         };
         if before == after {
             return None;
         }
         if after.generation != before.generation {
-            return wrongly_mailed_again(before, after, operation);
+            return new_mail_violation(before, after, operation);
         }
         if after.status() == before.status() {
-            let marks = matches!(operation, Operation::Mail | Operation::Reconcile);
-            return (!marks || !differ_in_their_mail_only(before, after)).then_some(RuleViolation::NotItsOwn);
+            let may_mark = matches!(operation, Operation::Mail | Operation::Reconcile);
+            let allowed = may_mark && differ_only_in_mail(before, after);
+            return (!allowed).then_some(RuleViolation::UnexpectedChange);
         }
-        let late = |at: Timestamp| (at >= before.expires_at).then_some(RuleViolation::OutOfTime);
-        let early = |at: Timestamp| (at < before.expires_at).then_some(RuleViolation::OutOfTime);
-        let is_its = |id: &InvitationId| *id == before.id;
+        let if_late = |at: Timestamp| (at >= before.expires_at).then_some(RuleViolation::WrongSideOfDeadline);
+        let if_early = |at: Timestamp| (at < before.expires_at).then_some(RuleViolation::WrongSideOfDeadline);
+        let is_same = |id: &InvitationId| *id == before.id;
         match (&before.state, &after.state, operation) {
             (State::Pending { .. }, State::Accepted { at, .. }, Operation::Accept(link))
-                if is_its(&link.invitation) =>
+                if is_same(&link.invitation) =>
             {
-                late(*at)
+                if_late(*at)
             }
             (State::Pending { .. }, State::Closed { how, at, .. }, operation) => match (how, operation) {
-                (CloseReason::Revoked, Operation::Revoke { invitation, .. }) if is_its(invitation) => {
-                    late(*at)
+                (CloseReason::Revoked, Operation::Revoke { invitation, .. }) if is_same(invitation) => {
+                    if_late(*at)
                 }
                 (CloseReason::Declined, Operation::Decline { email, link }) if *email == before.email => {
                     if *link == before.link() {
-                        late(*at)
+                        if_late(*at)
                     } else {
-                        Some(RuleViolation::ByAnOldLink)
+                        Some(RuleViolation::NotNewestLink)
                     }
                 }
-                (CloseReason::Expired, Operation::Reconcile) => early(*at),
-                (CloseReason::Expired, Operation::Expire(timer)) if is_its(&timer.invitation) => early(*at),
-                _ => Some(RuleViolation::NotItsOwn),
+                (CloseReason::Expired, Operation::Reconcile) => if_early(*at),
+                (CloseReason::Expired, Operation::Expire(timer)) if is_same(&timer.invitation) => {
+                    if_early(*at)
+                }
+                _ => Some(RuleViolation::UnexpectedChange),
             },
             (
                 State::Accepted { by, .. },
                 State::Closed { how: CloseReason::Removed, .. },
                 Operation::Remove { member, .. },
             ) if by == member => None,
-            _ => Some(RuleViolation::NotItsOwn),
+            _ => Some(RuleViolation::UnexpectedChange),
         }
     }
 
-    /// Whether a member or the organization itself has changed otherwise than `operation` may change them.
-    fn is_not_its_own(&self, organization: &OrganizationId, after: &Self, operation: &Operation) -> bool {
+    /// Whether a member or the organization's name changed, or an invitation is missing, although `operation` does not
+    /// allow that.
+    fn has_unexpected_change(
+        &self,
+        organization: &OrganizationId,
+        after: &Self,
+        operation: &Operation,
+    ) -> bool {
         let members = self.members(organization).any(|before| {
             let is = |user: &UserId| *user == before.user;
             match after.member(organization, &before.user) {
@@ -224,12 +238,15 @@ impl ReferenceTable {
         });
         let name = |table: &Self| table.organization(organization).map(|it| it.name.clone());
         let renamed = name(self) != name(after) && !matches!(operation, Operation::OrganizationEdit { .. });
-        let gone = self.invitations(organization).any(|it| after.invitation(organization, &it.id).is_none());
-        members || renamed || gone
+        let deleted =
+            self.invitations(organization).any(|it| after.invitation(organization, &it.id).is_none());
+        members || renamed || deleted
     }
 
-    /// The moment that counts is the decision's own, which the member shows.
-    fn wrongly_joined(&self, member: &Member, operation: &Operation) -> Option<RuleViolation> {
+    /// Checks a new member: invitation, deadline, link and the sender's authority.
+    ///
+    /// The time that counts is the time of the decision, which the member stores as `joined_at`.
+    fn join_violation(&self, member: &Member, operation: &Operation) -> Option<RuleViolation> {
         let invitation = self.invitation(&member.organization, &member.invitation);
         let fits = |it: &&Invitation| {
             it.status() == Status::Pending
@@ -238,14 +255,15 @@ impl ReferenceTable {
         };
         let Some(invitation) = invitation.filter(fits) else { return Some(RuleViolation::NotInvited) };
         if !matches!(operation, Operation::Accept(link) if invitation.link() == *link) {
-            return Some(RuleViolation::ByAnOldLink);
+            return Some(RuleViolation::NotNewestLink);
         }
         let sender = self.member(&member.organization, &invitation.sender.user);
         let has_authority = sender.is_some_and(|it| may_grant(it.role, member.role));
-        (!has_authority).then_some(RuleViolation::WithoutAuthority)
+        (!has_authority).then_some(RuleViolation::SenderWithoutAuthority)
     }
 
-    fn was_never_mailed(&self, after: &Invitation) -> bool {
+    /// Whether the invitation expired by this change while its mail was queued.
+    fn expired_before_mail(&self, after: &Invitation) -> bool {
         let before = self.invitation(&after.organization, &after.id);
         let before = before.filter(|it| it.status() == Status::Pending && after.status() == Status::Expired);
         let mail = before.and_then(|it| it.mail.as_ref());
@@ -253,26 +271,32 @@ impl ReferenceTable {
     }
 }
 
-/// Only a resend, or an invite of an address that is not pending any more, makes another mail.
-fn wrongly_mailed_again(
+/// Checks a change of the generation, which queues another mail.
+///
+/// Only a resend, or an invite of an address that has no open invitation, may do that.
+fn new_mail_violation(
     before: &Invitation,
     after: &Invitation,
     operation: &Operation,
 ) -> Option<RuleViolation> {
-    let follows = after.status() == Status::Pending && after.generation == before.generation.next();
+    let is_next = after.status() == Status::Pending && after.generation == before.generation.next();
     match operation {
-        Operation::Resend { invitation, .. } if follows && *invitation == before.id => None,
-        Operation::Invite { .. } if follows => match before.status() {
-            Status::Pending => (after.created_at < before.expires_at).then_some(RuleViolation::OutOfTime),
-            Status::Accepted => Some(RuleViolation::NotItsOwn),
+        Operation::Resend { invitation, .. } if is_next && *invitation == before.id => None,
+        Operation::Invite { .. } if is_next => match before.status() {
+            Status::Pending => {
+                (after.created_at < before.expires_at).then_some(RuleViolation::WrongSideOfDeadline)
+            }
+            Status::Accepted => Some(RuleViolation::UnexpectedChange),
             Status::Revoked | Status::Expired | Status::Declined | Status::Removed => None,
         },
-        _ => Some(RuleViolation::NotItsOwn),
+        _ => Some(RuleViolation::UnexpectedChange),
     }
 }
 
-/// A mark of a mail also counts a write, and moves the time at which `reconcile` looks at a pending invitation.
-fn differ_in_their_mail_only(before: &Invitation, after: &Invitation) -> bool {
+/// Whether only the mail's delivery state changed.
+///
+/// Such a write also increases the revision, and moves the `due_at` of a pending invitation.
+fn differ_only_in_mail(before: &Invitation, after: &Invitation) -> bool {
     let (mail, revision, state) = (after.mail.clone(), after.revision, after.state.clone());
     let same_state = before.state == state || before.status() == Status::Pending;
     same_state && Invitation { mail, revision, state, ..before.clone() } == *after
@@ -286,7 +310,7 @@ mod tests {
     };
     use domain::{Generation, Mail, Record, Timestamp};
 
-    /// Acme, with ada its owner, dan a member, and this invitation.
+    /// A table with the organization Acme, its owner ada, its member dan, and the invitation `invited`.
     fn acme_with(invited: Invitation) -> ReferenceTable {
         let accepted = ["ada", "dan"].map(|name| invitation(name, Status::Accepted));
         let members = [member("ada", Role::Owner), member("dan", Role::Member)];
@@ -295,12 +319,12 @@ mod tests {
         [Record::Organization(organization(1, 1))].into_iter().chain(members).chain(invitations).collect()
     }
 
-    fn ivys() -> Invitation {
+    fn ivy_invitation() -> Invitation {
         invitation("ivy", Status::Pending)
     }
 
-    /// The same table with one more member.
-    fn joined(before: &ReferenceTable, member: Member) -> ReferenceTable {
+    /// Returns a copy of `before` with `member` added or replaced.
+    fn with_member(before: &ReferenceTable, member: Member) -> ReferenceTable {
         before.records().cloned().chain([Record::Member(member)]).collect()
     }
 
@@ -309,13 +333,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_a_role_is_seen() {
+    fn detects_an_operation_that_the_role_does_not_permit() {
         let invite = |by, role| Operation::Invite { by: user(by), role };
         let resend = |by, name| Operation::Resend { by: user(by), invitation: id_of(name) };
         let revoke = |by, name| Operation::Revoke { by: user(by), invitation: id_of(name) };
         let edit = |by| Operation::RoleEdit { by: user(by), member: user("dan") };
         let rename = |by| Operation::OrganizationEdit { by: user(by) };
-        let remove = |by, whom| Operation::Remove { by: user(by), member: user(whom) };
+        let remove = |by, member| Operation::Remove { by: user(by), member: user(member) };
         for (operation, allowed) in [
             (invite("ada", Role::Owner), true),
             (invite("ada", Role::Member), true),
@@ -343,29 +367,29 @@ mod tests {
             (remove("eve", "eve"), false),
             (Operation::Other, true),
         ] {
-            let table = acme_with(ivys());
-            let expected = (!allowed).then_some(RuleViolation::BeyondTheirRole);
-            assert_eq!(table.violation_by(&acme(), &table, &operation), expected, "{operation:?}");
+            let table = acme_with(ivy_invitation());
+            let expected = (!allowed).then_some(RuleViolation::NotPermitted);
+            assert_eq!(table.broken_rule(&acme(), &table, &operation), expected, "{operation:?}");
         }
-        let owners = acme_with(Invitation { role: Role::Owner, ..ivys() });
-        let beyond = Some(RuleViolation::BeyondTheirRole);
-        assert_eq!(owners.violation_by(&acme(), &owners, &revoke("dan", "ivy")), beyond);
+        let owner_invited = acme_with(Invitation { role: Role::Owner, ..ivy_invitation() });
+        let violation = owner_invited.broken_rule(&acme(), &owner_invited, &revoke("dan", "ivy"));
+        assert_eq!(violation, Some(RuleViolation::NotPermitted));
     }
 
     #[test]
-    fn whoever_joins_wrongly_is_seen() {
-        let end = ivys().expires_at;
-        let accept = Operation::Accept(ivys().link());
-        let older = Link { generation: Generation(2), ..ivys().link() };
-        let sent_by = |name: &str, role| Invitation { role, sender: sender(name), ..ivys() };
-        let elsewhere = Member { email: address("eve"), ..ivy(Role::Member, noon()) };
+    fn detects_a_member_who_must_not_join() {
+        let end = ivy_invitation().expires_at;
+        let accept = Operation::Accept(ivy_invitation().link());
+        let older = Link { generation: Generation(2), ..ivy_invitation().link() };
+        let sent_by = |name: &str, role| Invitation { role, sender: sender(name), ..ivy_invitation() };
+        let other_address = Member { email: address("eve"), ..ivy(Role::Member, noon()) };
         let last_second = Timestamp::from_unix(end.unix() - 1);
-        for (invited, member, operation, violation_by) in [
-            (ivys(), ivy(Role::Member, noon()), &accept, None),
-            (ivys(), ivy(Role::Member, last_second), &accept, None),
-            (ivys(), ivy(Role::Member, end), &accept, Some(RuleViolation::NotInvited)),
-            (ivys(), ivy(Role::Owner, noon()), &accept, Some(RuleViolation::NotInvited)),
-            (ivys(), elsewhere, &accept, Some(RuleViolation::NotInvited)),
+        for (invited, member, operation, violation) in [
+            (ivy_invitation(), ivy(Role::Member, noon()), &accept, None),
+            (ivy_invitation(), ivy(Role::Member, last_second), &accept, None),
+            (ivy_invitation(), ivy(Role::Member, end), &accept, Some(RuleViolation::NotInvited)),
+            (ivy_invitation(), ivy(Role::Owner, noon()), &accept, Some(RuleViolation::NotInvited)),
+            (ivy_invitation(), other_address, &accept, Some(RuleViolation::NotInvited)),
             (
                 invitation("ivy", Status::Revoked),
                 ivy(Role::Member, noon()),
@@ -378,66 +402,76 @@ mod tests {
                 &accept,
                 Some(RuleViolation::NotInvited),
             ),
-            (ivys(), ivy(Role::Member, noon()), &Operation::Accept(older), Some(RuleViolation::ByAnOldLink)),
-            (ivys(), ivy(Role::Member, noon()), &Operation::Other, Some(RuleViolation::ByAnOldLink)),
+            (
+                ivy_invitation(),
+                ivy(Role::Member, noon()),
+                &Operation::Accept(older),
+                Some(RuleViolation::NotNewestLink),
+            ),
+            (
+                ivy_invitation(),
+                ivy(Role::Member, noon()),
+                &Operation::Other,
+                Some(RuleViolation::NotNewestLink),
+            ),
             (sent_by("dan", Role::Member), ivy(Role::Member, noon()), &accept, None),
             (sent_by("ada", Role::Owner), ivy(Role::Owner, noon()), &accept, None),
             (
                 sent_by("dan", Role::Owner),
                 ivy(Role::Owner, noon()),
                 &accept,
-                Some(RuleViolation::WithoutAuthority),
+                Some(RuleViolation::SenderWithoutAuthority),
             ),
             (
                 sent_by("eve", Role::Member),
                 ivy(Role::Member, noon()),
                 &accept,
-                Some(RuleViolation::WithoutAuthority),
+                Some(RuleViolation::SenderWithoutAuthority),
             ),
         ] {
             let before = acme_with(invited);
-            let after = joined(&before, member.clone());
+            let after = with_member(&before, member.clone());
             assert_eq!(
-                before.violation_by(&acme(), &after, operation),
-                violation_by,
+                before.broken_rule(&acme(), &after, operation),
+                violation,
                 "{member:?} by {operation:?}"
             );
         }
-        let after = joined(&acme_with(ivys()), ivy(Role::Member, noon() + HOUR + SECOND));
+        let after = with_member(&acme_with(ivy_invitation()), ivy(Role::Member, noon() + HOUR + SECOND));
         assert_eq!(
-            ReferenceTable::default().violation_by(&acme(), &after, &Operation::Other),
+            ReferenceTable::default().broken_rule(&acme(), &after, &Operation::Other),
             None,
-            "a founder has no invitation to accept"
+            "a founder joins without an accept"
         );
     }
 
-    /// Ivy's invitation as `status`, closed or accepted at this moment.
-    fn ivys_at(status: Status, moment: Timestamp) -> Invitation {
+    /// The invitation of ivy in this status, closed or accepted at this time.
+    fn ivy_invitation_at(status: Status, at: Timestamp) -> Invitation {
         let invited = invitation("ivy", status);
         let state = match invited.state.clone() {
-            State::Closed { how, purge_at, .. } => State::Closed { how, at: moment, purge_at },
-            State::Accepted { by, .. } => State::Accepted { by, at: moment },
+            State::Closed { how, purge_at, .. } => State::Closed { how, at, purge_at },
+            State::Accepted { by, .. } => State::Accepted { by, at },
             pending @ State::Pending { .. } => pending,
         };
         Invitation { state, ..invited }
     }
 
     #[test]
-    fn an_expiry_before_the_mail_is_seen() {
+    fn detects_an_expiry_before_the_mail_was_sent() {
         use Delivery::{Queued, Sent};
         use Status::{Expired, Pending, Revoked};
         let with = |status, delivery| {
             let mail = Some(Mail { delivery, detail: None, sent_at: None });
-            let at = if status == Expired { ivys().expires_at } else { noon() };
-            acme_with(Invitation { mail, ..ivys_at(status, at) })
+            let at = if status == Expired { ivy_invitation().expires_at } else { noon() };
+            acme_with(Invitation { mail, ..ivy_invitation_at(status, at) })
         };
         let revoke = Operation::Revoke { by: user("ada"), invitation: id_of("ivy") };
-        for (before, after, operation, violation_by) in [
+        for (before, after, operation, violation) in [
             (
                 with(Pending, Queued),
                 with(Expired, Queued),
                 &Operation::Reconcile,
-                Some(RuleViolation::NeverMailed),
+                Some(RuleViolation::ExpiredBeforeMail),
             ),
             (with(Pending, Sent), with(Expired, Sent), &Operation::Reconcile, None),
             (with(Pending, Queued), with(Revoked, Queued), &revoke, None),
@@ -447,99 +481,95 @@ mod tests {
                 with(Revoked, Queued),
                 with(Expired, Queued),
                 &Operation::Reconcile,
-                Some(RuleViolation::NotItsOwn),
+                Some(RuleViolation::UnexpectedChange),
             ),
         ] {
-            assert_eq!(
-                before.violation_by(&acme(), &after, operation),
-                violation_by,
-                "{before:?} to {after:?}"
-            );
+            assert_eq!(before.broken_rule(&acme(), &after, operation), violation, "{before:?} to {after:?}");
         }
     }
 
     #[test]
-    fn whoever_closes_what_is_not_theirs_or_out_of_time_is_seen() {
-        use RuleViolation::{ByAnOldLink, NotItsOwn, OutOfTime};
+    fn detects_a_close_by_the_wrong_operation_or_on_the_wrong_side_of_the_deadline() {
+        use RuleViolation::{NotNewestLink, UnexpectedChange, WrongSideOfDeadline};
         use Status::{Declined, Expired, Pending, Removed, Revoked};
-        let end = ivys().expires_at;
-        let before_it = Timestamp::from_unix(end.unix() - 1);
-        let of = |name: &str| Operation::Decline { email: address(name), link: ivys().link() };
-        let older = Link { generation: Generation(2), ..ivys().link() };
-        let eves = Link { invitation: id_of("eve"), ..ivys().link() };
-        let by_the_old_link = Operation::Decline { email: address("ivy"), link: older.clone() };
+        let end = ivy_invitation().expires_at;
+        let before_end = Timestamp::from_unix(end.unix() - 1);
+        let decline = |name: &str| Operation::Decline { email: address(name), link: ivy_invitation().link() };
+        let older = Link { generation: Generation(2), ..ivy_invitation().link() };
+        let other = Link { invitation: id_of("eve"), ..ivy_invitation().link() };
+        let decline_by_older = Operation::Decline { email: address("ivy"), link: older.clone() };
         let revoke = |name| Operation::Revoke { by: user("ada"), invitation: id_of(name) };
-        let remove = |whom| Operation::Remove { by: user("ada"), member: user(whom) };
-        let expire = Operation::Expire(ivys().link());
+        let remove = |member| Operation::Remove { by: user("ada"), member: user(member) };
+        let expire = Operation::Expire(ivy_invitation().link());
         for (from, to, at, operation, violation) in [
-            (Pending, Declined, before_it, of("ivy"), None),
-            (Pending, Declined, end, of("ivy"), Some(OutOfTime)),
-            (Pending, Declined, before_it, by_the_old_link, Some(ByAnOldLink)),
-            (Pending, Declined, before_it, of("eve"), Some(NotItsOwn)),
-            (Pending, Declined, before_it, revoke("ivy"), Some(NotItsOwn)),
+            (Pending, Declined, before_end, decline("ivy"), None),
+            (Pending, Declined, end, decline("ivy"), Some(WrongSideOfDeadline)),
+            (Pending, Declined, before_end, decline_by_older, Some(NotNewestLink)),
+            (Pending, Declined, before_end, decline("eve"), Some(UnexpectedChange)),
+            (Pending, Declined, before_end, revoke("ivy"), Some(UnexpectedChange)),
             (Pending, Expired, end, expire.clone(), None),
-            // A timer that was set for another mail closes what is over, too.
+            // A timer that was set for an older mail also closes the invitation after its deadline.
             (Pending, Expired, end, Operation::Expire(older), None),
-            (Pending, Expired, before_it, expire.clone(), Some(OutOfTime)),
-            (Pending, Expired, end, Operation::Expire(eves), Some(NotItsOwn)),
+            (Pending, Expired, before_end, expire.clone(), Some(WrongSideOfDeadline)),
+            (Pending, Expired, end, Operation::Expire(other), Some(UnexpectedChange)),
             (Pending, Expired, end, Operation::Reconcile, None),
-            (Pending, Expired, before_it, Operation::Reconcile, Some(OutOfTime)),
-            (Pending, Expired, end, of("ivy"), Some(NotItsOwn)),
-            (Pending, Revoked, before_it, revoke("ivy"), None),
-            (Pending, Revoked, end, revoke("ivy"), Some(OutOfTime)),
-            (Pending, Revoked, before_it, revoke("dan"), Some(NotItsOwn)),
-            (Pending, Revoked, before_it, expire.clone(), Some(NotItsOwn)),
-            (Pending, Removed, before_it, remove("ivy"), Some(NotItsOwn)),
-            (Declined, Expired, end, Operation::Reconcile, Some(NotItsOwn)),
-            (Revoked, Pending, end, Operation::Reconcile, Some(NotItsOwn)),
+            (Pending, Expired, before_end, Operation::Reconcile, Some(WrongSideOfDeadline)),
+            (Pending, Expired, end, decline("ivy"), Some(UnexpectedChange)),
+            (Pending, Revoked, before_end, revoke("ivy"), None),
+            (Pending, Revoked, end, revoke("ivy"), Some(WrongSideOfDeadline)),
+            (Pending, Revoked, before_end, revoke("dan"), Some(UnexpectedChange)),
+            (Pending, Revoked, before_end, expire.clone(), Some(UnexpectedChange)),
+            (Pending, Removed, before_end, remove("ivy"), Some(UnexpectedChange)),
+            (Declined, Expired, end, Operation::Reconcile, Some(UnexpectedChange)),
+            (Revoked, Pending, end, Operation::Reconcile, Some(UnexpectedChange)),
         ] {
-            let (before, after) = (acme_with(ivys_at(from, noon())), acme_with(ivys_at(to, at)));
-            let seen = before.violation_by(&acme(), &after, &operation);
-            assert_eq!(seen, violation, "{from} to {to} at {at:?} by {operation:?}");
+            let (before, after) =
+                (acme_with(ivy_invitation_at(from, noon())), acme_with(ivy_invitation_at(to, at)));
+            let found = before.broken_rule(&acme(), &after, &operation);
+            assert_eq!(found, violation, "{from} to {to} at {at:?} by {operation:?}");
         }
     }
 
     #[test]
-    fn whoever_mails_again_what_is_not_to_be_mailed_is_seen() {
-        use RuleViolation::{NotItsOwn, OutOfTime};
-        let end = ivys().expires_at;
-        let again = |generation, created_at| {
+    fn detects_another_mail_that_the_operation_must_not_queue() {
+        use RuleViolation::{UnexpectedChange, WrongSideOfDeadline};
+        let end = ivy_invitation().expires_at;
+        let with_mail = |generation, created_at| {
             let generation = Generation(generation);
-            acme_with(Invitation { generation, created_at, expires_at: end + HOUR, ..ivys() })
+            acme_with(Invitation { generation, created_at, expires_at: end + HOUR, ..ivy_invitation() })
         };
         let invite = || Operation::Invite { by: user("ada"), role: Role::Member };
         let resend = |name| Operation::Resend { by: user("ada"), invitation: id_of(name) };
         for (before, after, operation, violation) in [
-            (Status::Pending, again(4, noon()), resend("ivy"), None),
-            (Status::Pending, again(4, noon()), resend("dan"), Some(NotItsOwn)),
-            (Status::Pending, again(5, noon()), resend("ivy"), Some(NotItsOwn)),
-            (Status::Pending, again(4, noon()), invite(), Some(OutOfTime)),
-            (Status::Pending, again(4, end), invite(), None),
-            (Status::Revoked, again(4, noon()), invite(), None),
-            (Status::Accepted, again(4, end), invite(), Some(NotItsOwn)),
-            (Status::Pending, again(4, noon()), Operation::Mail, Some(NotItsOwn)),
+            (Status::Pending, with_mail(4, noon()), resend("ivy"), None),
+            (Status::Pending, with_mail(4, noon()), resend("dan"), Some(UnexpectedChange)),
+            (Status::Pending, with_mail(5, noon()), resend("ivy"), Some(UnexpectedChange)),
+            (Status::Pending, with_mail(4, noon()), invite(), Some(WrongSideOfDeadline)),
+            (Status::Pending, with_mail(4, end), invite(), None),
+            (Status::Revoked, with_mail(4, noon()), invite(), None),
+            (Status::Accepted, with_mail(4, end), invite(), Some(UnexpectedChange)),
+            (Status::Pending, with_mail(4, noon()), Operation::Mail, Some(UnexpectedChange)),
         ] {
             let before = acme_with(invitation("ivy", before));
-            assert_eq!(before.violation_by(&acme(), &after, &operation), violation, "{operation:?}");
+            assert_eq!(before.broken_rule(&acme(), &after, &operation), violation, "{operation:?}");
         }
     }
 
     #[test]
-    fn whoever_changes_a_member_or_the_organization_otherwise_is_seen() {
-        let before = acme_with(ivys());
+    fn detects_an_unexpected_change_of_a_member_or_the_organization() {
+        let before = acme_with(ivy_invitation());
         let without = |name: &str| -> ReferenceTable {
             let key = domain::ItemKey::member(&acme(), &user(name));
             before.records().filter(|record| record.key() != key).cloned().collect()
         };
-        let promoted = joined(&before, member("dan", Role::Owner));
-        let named = organization(1, 1);
+        let promoted = with_member(&before, member("dan", Role::Owner));
         let named = Record::Organization(domain::Organization {
             name: domain::OrganizationName::parse("Umbrella").unwrap(),
-            ..named
+            ..organization(1, 1)
         });
         let renamed: ReferenceTable = before.records().cloned().chain([named]).collect();
         let edit = |name| Operation::RoleEdit { by: user("ada"), member: user(name) };
-        let remove = |whom| Operation::Remove { by: user("ada"), member: user(whom) };
+        let remove = |member| Operation::Remove { by: user("ada"), member: user(member) };
         for (after, operation, allowed) in [
             (&promoted, edit("dan"), true),
             (&promoted, edit("ada"), false),
@@ -550,8 +580,8 @@ mod tests {
             (&renamed, Operation::OrganizationEdit { by: user("ada") }, true),
             (&renamed, edit("dan"), false),
         ] {
-            let violation = (!allowed).then_some(RuleViolation::NotItsOwn);
-            assert_eq!(before.violation_by(&acme(), after, &operation), violation, "{operation:?}");
+            let violation = (!allowed).then_some(RuleViolation::UnexpectedChange);
+            assert_eq!(before.broken_rule(&acme(), after, &operation), violation, "{operation:?}");
         }
     }
 }

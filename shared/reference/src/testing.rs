@@ -1,4 +1,4 @@
-//! What the tests of the reference model are about: Acme, and people by their names.
+//! Fixtures for the tests of the reference model: the organization Acme, and users by their names.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use domain::{
     UserId,
 };
 
-/// A whole number of seconds.
+/// One second, the resolution of a [`Timestamp`].
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
-/// Long enough for a second not to matter.
+/// The time between [`noon`] and the deadline of a fixture invitation.
 pub(crate) const HOUR: Duration = Duration::from_hours(1);
 
-/// A moment: 2026-11-24T12:00:00Z.
+/// The current time of the tests: 2026-11-24T12:00:00Z.
 pub(crate) fn noon() -> Timestamp {
     Timestamp::from_unix(1_795_521_600)
 }
@@ -54,7 +54,7 @@ pub(crate) fn member(name: &str, role: Role) -> Member {
     }
 }
 
-/// Acme, with so many seats free of four, and so many owners.
+/// Acme with four seats, and these counters of free seats and owners.
 pub(crate) fn organization(free: u32, owners: u32) -> Organization {
     Organization {
         id: acme(),
@@ -66,7 +66,7 @@ pub(crate) fn organization(free: u32, owners: u32) -> Organization {
     }
 }
 
-/// The third mail's invitation as a member, sent by ada, until an hour after noon.
+/// An invitation to the role `member`, sent by ada, of generation 3, with a deadline one hour after noon.
 pub(crate) fn invitation(name: &str, status: Status) -> Invitation {
     let closed = |how| State::Closed { how, at: noon(), purge_at: noon() + HOUR };
     Invitation {

@@ -1,4 +1,4 @@
-//! Committing a plan: one transaction, and what its answer means.
+//! Commits a plan as one transaction, and classifies DynamoDB's response.
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
@@ -9,37 +9,37 @@ use domain::{GuardFailed, Plan};
 
 use crate::Store;
 use crate::error::{Cause, Error, ErrorKind, kind};
-use crate::retry::{Backoff, RetryStats, count};
+use crate::retry::{Backoff, RetryStats, update_stats};
 use crate::transaction::transaction_item;
 
-/// What a transaction came to.
+/// The definite outcome of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommitOutcome {
-    /// All of it is done.
+    /// DynamoDB made all changes.
     Committed,
-    /// Nothing of it is done: a rival wrote first. Every change whose guard failed, in the plan's order.
+    /// DynamoDB made no change, because at least one guard failed: a concurrent write came first.
     GuardFailed(GuardFailed),
 }
 
-/// Why it is not known to be done.
+/// The error of a transaction that is not known to be committed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
-    /// Not done: other transactions kept touching the same items.
-    #[error("other transactions kept touching the same items")]
+    /// Not committed: the transaction conflicted with others until the retry budget ended.
+    #[error("the transaction conflicted with others until the retry budget ended")]
     Contended(#[source] Cause),
-    /// Not done: DynamoDB throttles.
-    #[error("DynamoDB throttles")]
+    /// Not committed: DynamoDB throttled the transaction until the retry budget ended.
+    #[error("DynamoDB throttles the transaction")]
     Throttled(#[source] Cause),
-    /// Perhaps done, perhaps not: no answer came.
+    /// Possibly committed: no definite response arrived before the retry budget ended.
     #[error("the transaction's outcome is unknown")]
     Unknown(#[source] Cause),
-    /// Not done, and never will be: a permission, a missing table, a mistake of ours.
+    /// Not committed, and a retry cannot succeed: a missing permission, a missing table or an invalid request.
     #[error("DynamoDB refuses the transaction")]
     Refused(#[source] Cause),
 }
 
 impl CommitError {
-    /// Whether the same may well work later.
+    /// Whether a later retry can succeed.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -49,10 +49,10 @@ impl CommitError {
     }
 }
 
-/// What one answer means.
-enum Answer {
+/// The meaning of one response, or of a missing response.
+enum AttemptResult {
     Outcome(CommitOutcome),
-    /// `TransactionConflict` alone: nobody's guard failed, so what was decided still stands.
+    /// `TransactionConflict` and no other reason. No guard failed, so the decision is still valid.
     Conflict,
     Throttled,
     Unknown,
@@ -60,22 +60,24 @@ enum Answer {
 }
 
 impl Store {
-    /// Commits `plan`, and after a lost race does not decide again: for whoever has a plan and no facts.
+    /// Commits `plan` without an action that could decide again after a failed guard.
     pub async fn commit_once(&self, plan: &Plan) -> Result<CommitOutcome, CommitError> {
         self.commit(plan, &mut Backoff::new(self.retry_policy)).await
     }
 
-    /// Commits `plan` under guard. A retry after a conflict has a fresh token, as long as no earlier attempt can still be carried
-    /// out; every other retry sends the identical request.
+    /// Commits `plan`, and retries until the outcome is definite or the retry budget ends.
+    ///
+    /// A retry after a conflict uses a fresh client request token, unless an earlier attempt can still take effect.
+    /// Every other retry sends the identical request.
     pub(crate) async fn commit(
         &self,
         plan: &Plan,
         backoff: &mut Backoff,
     ) -> Result<CommitOutcome, CommitError> {
         let mut token = fresh_token();
-        let mut answer_lost = false;
+        let mut response_lost = false;
         loop {
-            // Made anew for each attempt: nearly always there is one, and the request takes them.
+            // Built for each attempt, because the request consumes the items and a second attempt is rare.
             let items: Result<Vec<_>, Error> =
                 plan.changes().iter().map(|it| transaction_item(&self.table, it)).collect();
             let items = items.map_err(|error| CommitError::Refused(error.into()))?;
@@ -83,34 +85,34 @@ impl Store {
                 return Ok(CommitOutcome::Committed);
             };
             let reasons = distinct(reasons(&error), error.code());
-            count(|stats| stats.because_of(&reasons));
-            let mut again: fn(&mut RetryStats) = |stats| stats.conflicts += 1;
-            let failure: fn(Cause) -> CommitError = match judge(&error) {
-                Answer::Outcome(outcome) => {
+            update_stats(|stats| stats.add_reasons(&reasons));
+            let mut count_retry: fn(&mut RetryStats) = |stats| stats.conflicts += 1;
+            let to_error: fn(Cause) -> CommitError = match classify(&error) {
+                AttemptResult::Outcome(outcome) => {
                     tracing::debug!(reasons = reasons.join(" "), "a guard failed");
                     return Ok(outcome);
                 }
-                // An earlier attempt may have been carried out.
-                Answer::Refused if answer_lost => return Err(CommitError::Unknown(error.into())),
-                Answer::Refused => return Err(CommitError::Refused(error.into())),
-                Answer::Unknown => {
-                    answer_lost = true;
-                    again = |stats| stats.answers_lost += 1;
+                // An earlier attempt can have taken effect.
+                AttemptResult::Refused if response_lost => return Err(CommitError::Unknown(error.into())),
+                AttemptResult::Refused => return Err(CommitError::Refused(error.into())),
+                AttemptResult::Unknown => {
+                    response_lost = true;
+                    count_retry = |stats| stats.answers_lost += 1;
                     CommitError::Unknown
                 }
-                // While an earlier attempt may still be carried out, only its own token is safe.
-                Answer::Conflict | Answer::Throttled if answer_lost => CommitError::Unknown,
-                Answer::Conflict => {
+                // While an earlier attempt can still take effect, only its token prevents a second effect.
+                AttemptResult::Conflict | AttemptResult::Throttled if response_lost => CommitError::Unknown,
+                AttemptResult::Conflict => {
                     token = fresh_token();
                     CommitError::Contended
                 }
-                Answer::Throttled => CommitError::Throttled,
+                AttemptResult::Throttled => CommitError::Throttled,
             };
             if !backoff.wait().await {
-                return Err(failure(error.into()));
+                return Err(to_error(error.into()));
             }
-            count(again);
-            tracing::debug!(reasons = reasons.join(" "), "the transaction is sent again");
+            update_stats(count_retry);
+            tracing::debug!(reasons = reasons.join(" "), "retrying the transaction");
         }
     }
 
@@ -124,12 +126,12 @@ impl Store {
     }
 }
 
-/// DynamoDB remembers a token for 10 minutes, and takes up to 36 characters.
+/// Makes a client request token. DynamoDB remembers a token for 10 minutes and accepts at most 36 characters.
 fn fresh_token() -> String {
     format!("{:032x}", fastrand::u128(..))
 }
 
-fn judge(error: &SdkError<TransactWriteItemsError, HttpResponse>) -> Answer {
+fn classify(error: &SdkError<TransactWriteItemsError, HttpResponse>) -> AttemptResult {
     match error.as_service_error() {
         Some(TransactWriteItemsError::TransactionCanceledException(_)) => {
             let reasons = reasons(error);
@@ -138,26 +140,26 @@ fn judge(error: &SdkError<TransactWriteItemsError, HttpResponse>) -> Answer {
                 reasons.iter().enumerate().filter(|(_, reason)| **reason == "ConditionalCheckFailed");
             let failed: Vec<_> = failed.map(|(place, _)| place).collect();
             if !failed.is_empty() {
-                Answer::Outcome(CommitOutcome::GuardFailed(GuardFailed(failed)))
+                AttemptResult::Outcome(CommitOutcome::GuardFailed(GuardFailed(failed)))
             } else if has(&["ValidationError", "ItemCollectionSizeLimitExceeded", "DuplicateItem"]) {
-                Answer::Refused
+                AttemptResult::Refused
             } else if has(&["ThrottlingError", "ProvisionedThroughputExceeded"]) {
-                Answer::Throttled
+                AttemptResult::Throttled
             } else if has(&["TransactionConflict"]) {
-                Answer::Conflict
+                AttemptResult::Conflict
             } else {
-                Answer::Refused
+                AttemptResult::Refused
             }
         }
         _ => match kind(error) {
-            ErrorKind::Throttled => Answer::Throttled,
-            ErrorKind::Unknown => Answer::Unknown,
-            ErrorKind::Refused => Answer::Refused,
+            ErrorKind::Throttled => AttemptResult::Throttled,
+            ErrorKind::Unknown => AttemptResult::Unknown,
+            ErrorKind::Refused => AttemptResult::Refused,
         },
     }
 }
 
-/// Why an attempt came to nothing, each reason once: for logs and counts.
+/// Returns each reason of a failed attempt once, for the log and the statistics. `code` replaces missing reasons.
 pub(crate) fn distinct<'a>(reasons: Vec<&'a str>, code: Option<&'a str>) -> Vec<&'a str> {
     let mut distinct: Vec<_> = reasons.into_iter().filter(|reason| *reason != "None").collect();
     distinct.sort_unstable();
@@ -165,15 +167,15 @@ pub(crate) fn distinct<'a>(reasons: Vec<&'a str>, code: Option<&'a str>) -> Vec<
     if distinct.is_empty() { vec![code.unwrap_or("NoAnswer")] } else { distinct }
 }
 
-/// The codes of a cancellation, by position in the plan.
+/// Returns the reason codes of a cancelled transaction, in the order of the plan's changes.
 fn reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> Vec<&str> {
     match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => in_order(cancelled),
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => reason_codes(cancelled),
         _ => Vec::new(),
     }
 }
 
-/// The codes of a cancellation, by position.
-pub(crate) fn in_order(cancelled: &TransactionCanceledException) -> Vec<&str> {
+/// Returns the reason codes of a cancellation, in the order of the request's items.
+pub(crate) fn reason_codes(cancelled: &TransactionCanceledException) -> Vec<&str> {
     cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect()
 }

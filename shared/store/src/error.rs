@@ -1,4 +1,4 @@
-//! What can go wrong between Roster and its table.
+//! Errors of DynamoDB calls, and their classification.
 
 use std::error::Error as StdError;
 
@@ -8,25 +8,25 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 /// The cause, kept for the log.
 pub(crate) type Cause = Box<dyn StdError + Send + Sync>;
 
-/// A read that gave nothing.
+/// The error of a read, or of building a request.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// DynamoDB throttles, or is contended beyond the retry policy.
+    /// DynamoDB throttles, or the read conflicted with transactions until the retry budget ended.
     #[error("DynamoDB throttles")]
     Throttled(#[source] Cause),
-    /// DynamoDB cannot be reached or fails.
+    /// DynamoDB cannot be reached, or fails.
     #[error("DynamoDB cannot be reached")]
     Unavailable(#[source] Cause),
-    /// DynamoDB will never do what was asked: a permission, a missing table, a mistake of ours.
+    /// A retry cannot succeed: a missing permission, a missing table or an invalid request.
     #[error("DynamoDB refuses the request")]
     Refused(#[source] Cause),
-    /// What is stored is not what Roster writes.
+    /// A stored item does not have the form that Roster writes.
     #[error(transparent)]
     Corrupt(#[from] CorruptItem),
 }
 
 impl Error {
-    /// Whether the same may well work later.
+    /// Whether a later retry can succeed.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -36,28 +36,28 @@ impl Error {
     }
 }
 
-/// A stored item that cannot be read, and where: ids only, so that it may be logged.
+/// A stored item that cannot be parsed. The error contains no attribute values, so it may be logged.
 #[derive(Debug, thiserror::Error)]
 #[error("item {key} is corrupt: {what}")]
 pub struct CorruptItem {
-    /// Its key, or as much of it as there is.
+    /// The item's primary key, or the readable part of it.
     pub key: String,
-    /// The attribute and what is wrong with it.
+    /// The invalid attribute, and the reason.
     pub what: String,
 }
 
-/// How a failed call is to be taken.
+/// What a failed call means for a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorKind {
-    /// Certainly not done, for lack of capacity.
+    /// The call had no effect, because the capacity was exceeded.
     Throttled,
-    /// Perhaps done: the answer is lost.
+    /// The call may have had an effect, because no definite response arrived.
     Unknown,
-    /// Certainly not done, and never will be.
+    /// The call had no effect, and a retry cannot succeed.
     Refused,
 }
 
-/// Tells by error code, status and the way the call failed.
+/// Classifies a failed call by its error code, its HTTP status and the kind of SDK error.
 pub(crate) fn kind<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> ErrorKind {
     match error {
         SdkError::ServiceError(service) => match service.err().code() {

@@ -1,11 +1,11 @@
-//! Expressions as values. This file alone spells DynamoDB's expression language.
+//! DynamoDB expressions as Rust values. Only this file contains DynamoDB's expression syntax.
 
 use std::collections::HashMap;
 use std::mem;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-/// Every attribute of the table.
+/// The attributes that keys, expressions and projections name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Attr {
     Pk,
@@ -63,37 +63,37 @@ impl Attr {
     }
 }
 
-/// An item as the SDK has it.
+/// The attributes of an item, in the SDK's representation.
 pub type Attributes = HashMap<String, AttributeValue>;
 
-/// A text value.
+/// Makes a string value.
 pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
-/// A number value.
+/// Makes a number value.
 pub(crate) fn number(value: impl Into<i128>) -> AttributeValue {
     AttributeValue::N(value.into().to_string())
 }
 
-/// A set of texts with one element.
-pub(crate) fn texts(value: impl Into<String>) -> AttributeValue {
+/// Makes a string set with one element.
+pub(crate) fn text_set(value: impl Into<String>) -> AttributeValue {
     AttributeValue::Ss(vec![value.into()])
 }
 
-/// What must hold.
+/// A condition on an item.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub(crate) enum Condition {
-    /// There is no such item.
+    /// The item does not exist.
     Absent,
-    /// There is such an item.
+    /// The item exists.
     Exists,
-    /// The item lacks it.
+    /// The item does not have the attribute.
     Lacks(Attr),
-    /// A set has this element.
+    /// The set contains the element.
     Contains(Attr, AttributeValue),
-    /// A set has fewer elements.
+    /// The set has fewer elements than the number.
     Fewer(Attr, AttributeValue),
     Equals(Attr, AttributeValue),
     AtLeast(Attr, AttributeValue),
@@ -104,18 +104,18 @@ pub(crate) enum Condition {
     Any(Vec<Condition>),
 }
 
-/// What becomes of an item.
+/// One action of an update expression.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub(crate) enum Action {
     Set(Attr, AttributeValue),
-    /// An attribute by its name.
+    /// Sets an attribute by its name.
     SetNamed(String, AttributeValue),
     Add(Attr, AttributeValue),
     Remove(Attr),
 }
 
-/// The names and values that one request's expressions share.
+/// The placeholders of names and values, which all expressions of one request share.
 #[derive(Debug, Default)]
 pub(crate) struct Placeholders {
     names: HashMap<String, String>,
@@ -123,12 +123,12 @@ pub(crate) struct Placeholders {
 }
 
 impl Placeholders {
-    /// Gives the names away, or nothing where there are none: DynamoDB refuses empty maps.
+    /// Takes the names; `None` if there are none, because DynamoDB rejects an empty map.
     pub fn names(&mut self) -> Option<HashMap<String, String>> {
         Some(mem::take(&mut self.names)).filter(|names| !names.is_empty())
     }
 
-    /// Gives the values away, or nothing.
+    /// Takes the values; `None` if there are none.
     pub fn values(&mut self) -> Option<HashMap<String, AttributeValue>> {
         Some(mem::take(&mut self.values)).filter(|values| !values.is_empty())
     }
@@ -149,7 +149,7 @@ impl Placeholders {
         name
     }
 
-    /// `condition` as an expression.
+    /// Writes `condition` as a condition expression.
     pub fn condition(&mut self, condition: Condition) -> String {
         match condition {
             Condition::Absent => format!("attribute_not_exists({})", self.name(Attr::Pk)),
@@ -173,13 +173,13 @@ impl Placeholders {
         }
     }
 
-    /// `attributes` as a projection expression; none is all of them.
+    /// Writes `attributes` as a projection expression; `None` selects all attributes.
     pub fn projection(&mut self, attributes: &[Attr]) -> Option<String> {
         let names: Vec<_> = attributes.iter().map(|attribute| self.name(*attribute)).collect();
         Some(names.join(", ")).filter(|names| !names.is_empty())
     }
 
-    /// `actions` as an update expression.
+    /// Writes `actions` as an update expression.
     pub fn update(&mut self, actions: Vec<Action>) -> String {
         let mut sets = Vec::new();
         let mut adds = Vec::new();
@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_expressions_of_one_request_share_their_placeholders() {
+    fn the_expressions_of_one_request_share_placeholders() {
         let mut placeholders = Placeholders::default();
         let update = placeholders.update(vec![
             Action::Remove(Attr::AcceptedBy),

@@ -1,4 +1,4 @@
-//! Primary keys: built and parsed here, and nowhere else.
+//! Primary keys of the table. Only this module builds and parses them.
 
 use std::fmt;
 
@@ -25,15 +25,15 @@ pub(crate) struct Key {
 
 impl Key {
     pub fn organization(organization: &OrganizationId) -> Self {
-        Self { pk: partition(organization), sk: ORGANIZATION_ITEM.to_owned() }
+        Self { pk: organization_partition(organization), sk: ORGANIZATION_ITEM.to_owned() }
     }
 
     pub fn member(organization: &OrganizationId, user: &UserId) -> Self {
-        Self { pk: partition(organization), sk: format!("{MEMBER}{user}") }
+        Self { pk: organization_partition(organization), sk: format!("{MEMBER}{user}") }
     }
 
     pub fn invitation(organization: &OrganizationId, invitation: &InvitationId) -> Self {
-        Self { pk: partition(organization), sk: format!("{INVITATION}{invitation}") }
+        Self { pk: organization_partition(organization), sk: format!("{INVITATION}{invitation}") }
     }
 
     pub fn recipient_day(recipient: &Recipient, day: Day) -> Self {
@@ -42,20 +42,20 @@ impl Key {
 
     pub fn response(response: &StoredResponseId) -> Self {
         let pk = match &response.scope {
-            Scope::Organization(organization) => partition(organization),
-            Scope::User(user) => person(user),
+            Scope::Organization(organization) => organization_partition(organization),
+            Scope::User(user) => user_partition(user),
         };
         Self { pk, sk: format!("{RESPONSE}{}", response.hash()) }
     }
 
-    /// As a request names it.
+    /// Returns the key as the attributes `pk` and `sk` of a request.
     pub fn attributes(&self) -> Attributes {
         [(Attr::Pk, text(&self.pk)), (Attr::Sk, text(&self.sk))]
             .map(|(attribute, value)| (attribute.as_str().to_owned(), value))
             .into()
     }
 
-    /// Which item this is the key of; `None`: of none that Roster writes.
+    /// Returns the item that the key names, or `None` if Roster writes no item with such a key.
     pub fn item(&self) -> Option<ItemKey> {
         if let Some(recipient) = self.pk.strip_prefix(RECIPIENT) {
             let day = Day::stored(self.sk.strip_prefix(DAY)?)?;
@@ -71,7 +71,7 @@ impl Key {
         let organization = OrganizationId::parse(self.pk.strip_prefix(ORGANIZATION)?).ok()?;
         if self.sk == ORGANIZATION_ITEM {
             Some(ItemKey::Organization(organization))
-        } else if let Some(user) = member_of(&self.sk) {
+        } else if let Some(user) = parse_member(&self.sk) {
             Some(ItemKey::Member(organization, user))
         } else if let Some(invitation) = self.sk.strip_prefix(INVITATION) {
             Some(ItemKey::Invitation(organization, InvitationId::parse(invitation).ok()?))
@@ -80,7 +80,7 @@ impl Key {
         }
     }
 
-    /// Whether the sort key has the form of an invitation's.
+    /// Whether the sort key begins like an invitation's sort key.
     pub fn is_invitation(&self) -> bool {
         self.sk.starts_with(INVITATION)
     }
@@ -105,27 +105,27 @@ impl From<&ItemKey> for Key {
 }
 
 /// The partition that all items of an organization share.
-pub(crate) fn partition(organization: &OrganizationId) -> String {
+pub(crate) fn organization_partition(organization: &OrganizationId) -> String {
     format!("{ORGANIZATION}{organization}")
 }
 
-/// What the sort keys of an organization's members begin with.
-pub(crate) fn members() -> &'static str {
+/// The prefix of the sort keys of an organization's members.
+pub(crate) fn member_prefix() -> &'static str {
     MEMBER
 }
 
-/// Which member of its organization the sort key is of.
-pub(crate) fn member_of(sk: &str) -> Option<UserId> {
+/// Parses a member's sort key and returns the member's user id.
+pub(crate) fn parse_member(sk: &str) -> Option<UserId> {
     UserId::parse(sk.strip_prefix(MEMBER)?).ok()
 }
 
-/// What the sort keys of an organization's invitations begin with.
-pub(crate) fn invitations() -> &'static str {
+/// The prefix of the sort keys of an organization's invitations.
+pub(crate) fn invitation_prefix() -> &'static str {
     INVITATION
 }
 
-/// The partition of a user's memberships in the index by person, and of the responses stored for them.
-pub(crate) fn person(user: &UserId) -> String {
+/// The partition of a user's memberships in the index `by_user`, and of the responses stored for the user.
+pub(crate) fn user_partition(user: &UserId) -> String {
     format!("{USER}{user}")
 }
 
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_reads_back_whatever_a_user_is_called() {
+    fn round_trips_every_key_for_any_user_id() {
         let organization = OrganizationId::from_random([1; 16]);
         let email = EmailAddress::parse("ada@example.com").unwrap();
         let id = InvitationId::of(&organization, &email);
@@ -161,14 +161,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_roster_does_not_write_is_of_no_item() {
-        let of = |pk: &str, sk: &str| Key { pk: pk.to_owned(), sk: sk.to_owned() }.item();
+    fn returns_no_item_for_an_unknown_key() {
+        let item_of = |pk: &str, sk: &str| Key { pk: pk.to_owned(), sk: sk.to_owned() }.item();
         let organization = format!("ORG#{}", OrganizationId::from_random([1; 16]));
         for (pk, sk) in
             [("ORG#x", "ORG"), ("USER#x", "DAY#x"), ("RECIPIENT#x", "DAY#x"), ("", ""), (&*organization, "x")]
         {
-            assert_eq!(of(pk, sk), None, "{pk} {sk}");
+            assert_eq!(item_of(pk, sk), None, "{pk} {sk}");
         }
-        assert_eq!(of(&organization, "INVITATION#x"), None);
+        assert_eq!(item_of(&organization, "INVITATION#x"), None);
     }
 }

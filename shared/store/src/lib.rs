@@ -1,7 +1,7 @@
-//! Roster's DynamoDB table: keys, records, guarded changes, snapshots, pages, and how an action is run.
+//! Access to Roster's DynamoDB table: keys, stored records, changes, snapshots, lists, and running actions.
 //!
-//! [`Store::run`] reads the items that an action names as one snapshot, lets it decide, and commits its plan as one
-//! transaction. The words of DynamoDB (attribute names, expressions, placeholders) stay inside this crate.
+//! [`Store::run`] reads the items that an action names as one snapshot. It then calls the action's `decide` and commits
+//! the plan as one transaction. Other crates do not handle DynamoDB's attribute names, expressions or placeholders.
 
 pub mod record;
 pub mod schema;
@@ -28,31 +28,32 @@ pub use run::{ATTEMPTS_MAX, RunError};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 
-/// The table, reached through the SDK. Cheap to clone.
+/// A client of the table. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
     table: String,
-    /// The SDK may retry reads as it likes.
+    /// For reads. The SDK retries them.
     reads: Client,
-    /// The SDK may not retry a transaction: `commit` decides what is sent again, and under which token.
+    /// For transactions. The SDK's retries are off: `commit` chooses the client request token of each retry.
     writes: Client,
     retry_policy: RetryPolicy,
 }
 
 impl Store {
-    /// The table `table`, reached as `config` says.
+    /// Creates a client of the table `table` with the SDK configuration `config`.
     #[must_use]
     pub fn new(config: &aws_config::SdkConfig, table: impl Into<String>) -> Self {
-        let once = aws_sdk_dynamodb::config::Builder::from(config).retry_config(RetryConfig::disabled());
+        let without_retries =
+            aws_sdk_dynamodb::config::Builder::from(config).retry_config(RetryConfig::disabled());
         Self {
             table: table.into(),
             reads: Client::new(config),
-            writes: Client::from_conf(once.build()),
+            writes: Client::from_conf(without_retries.build()),
             retry_policy: RetryPolicy::default(),
         }
     }
 
-    /// The same table, with another retry policy than a function's.
+    /// Replaces the retry policy. The default is the policy of the functions.
     #[must_use]
     pub fn with_retry_policy(self, retry_policy: RetryPolicy) -> Self {
         Self { retry_policy, ..self }

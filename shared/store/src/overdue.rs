@@ -1,4 +1,4 @@
-//! What is overdue, by the index `by_due`.
+//! Overdue invitations, listed by the index `by_due`.
 
 use domain::{InvitationId, ItemKey, OrganizationId, Timestamp};
 
@@ -8,30 +8,32 @@ use crate::record;
 use crate::schema::BY_DUE;
 use crate::{CorruptItem, Error, Store};
 
-/// An invitation that somebody has to look at, as the index says, which lags by moments.
+/// The ids of an overdue invitation. The index is eventually consistent, so the record may have changed since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overdue {
-    /// Where.
+    /// The organization.
     pub organization: OrganizationId,
-    /// Which.
+    /// The invitation.
     pub invitation: InvitationId,
 }
 
-/// Where a shard's next page begins.
+/// The position at which the next page of a shard begins.
 #[derive(Debug, Clone)]
 pub struct PageToken(Attributes);
 
-/// Some of what is overdue in one shard, the longest overdue first.
+/// One page of a shard's overdue invitations, ordered by `due_at`, the oldest first.
 #[derive(Debug)]
 pub struct OverduePage {
-    /// The invitations; a key that cannot be read keeps no other one out.
+    /// The invitations. An entry with an unreadable key is an error; the other entries are still listed.
     pub items: Vec<Result<Overdue, CorruptItem>>,
-    /// Where it goes on; `None`: there is no more.
+    /// The position of the next page; `None` on the last page.
     pub next: Option<PageToken>,
 }
 
 impl Store {
-    /// What is overdue at `now` in the shard `shard` (below [`record::DUE_SHARDS`]), `limit` at most.
+    /// Lists at most `limit` invitations of the shard `shard` that are overdue at `now`.
+    ///
+    /// `shard` must be below [`record::DUE_SHARDS`].
     pub async fn overdue(
         &self,
         shard: u8,
@@ -51,17 +53,17 @@ impl Store {
             after: after.map(|PageToken(key)| key),
         });
         let (items, more) = items.await?;
-        Ok(OverduePage { items: items.iter().map(overdue).collect(), next: more.map(PageToken) })
+        Ok(OverduePage { items: items.iter().map(parse).collect(), next: more.map(PageToken) })
     }
 }
 
-fn overdue(item: &Attributes) -> Result<Overdue, CorruptItem> {
+fn parse(item: &Attributes) -> Result<Overdue, CorruptItem> {
     let key = record::key_of(item)?;
     match key.item() {
         Some(ItemKey::Invitation(organization, invitation)) => Ok(Overdue { organization, invitation }),
         _ => Err(CorruptItem {
             key: key.to_string(),
-            what: "not an invitation's key, but listed as due".to_owned(),
+            what: "the index by_due lists a key that is not an invitation's".to_owned(),
         }),
     }
 }

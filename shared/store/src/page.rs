@@ -1,4 +1,4 @@
-//! Pages of lists.
+//! Lists, one page at a time: an organization's members and invitations, and a user's organizations.
 
 use std::collections::HashMap;
 
@@ -11,39 +11,39 @@ use domain::{
 use crate::Store;
 use crate::error::{Cause, Error};
 use crate::expr::{Attr, Attributes, Condition, Placeholders, number, text};
-use crate::key::{Key, invitations, members, partition, person};
+use crate::key::{Key, invitation_prefix, member_prefix, organization_partition, user_partition};
 use crate::record::{self, MemberSummary};
 use crate::retry::Backoff;
 use crate::schema::BY_USER;
 
-/// One request reads the names of no more organizations (the limit of `BatchGetItem`).
+/// The most organizations on one page, because `BatchGetItem` reads at most 100 items.
 const ORGANIZATIONS_MAX: usize = 100;
 
-/// Some items of a list, and where it goes on.
+/// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<Entry, Id> {
-    /// The items, in the stable order of their keys.
+    /// The items, in the order of their keys.
     pub items: Vec<Entry>,
-    /// The id to go on after; `None`: there is no more.
+    /// The id after which the next page begins; `None` on the last page.
     pub next: Option<Id>,
 }
 
-/// An organization that a user belongs to.
+/// An organization that a user is a member of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
-    /// Which.
+    /// The organization's id.
     pub organization: OrganizationId,
-    /// Its name.
+    /// The organization's name.
     pub name: OrganizationName,
-    /// The user's role in it.
+    /// The user's role in the organization.
     pub role: Role,
 }
 
-/// What one query reads.
+/// The range of items that one query reads.
 pub(crate) struct Range<'a> {
     pub key: Condition,
     pub filter: Option<Condition>,
-    /// What is wanted of the items; none is all of it.
+    /// The attributes to read; all attributes if empty.
     pub attributes: &'a [Attr],
     pub index: Option<&'a str>,
     pub limit: usize,
@@ -51,7 +51,7 @@ pub(crate) struct Range<'a> {
 }
 
 impl Store {
-    /// Members of an organization, of one role if asked for.
+    /// Lists members of an organization: all of them, or only those with the role `role`.
     pub async fn members(
         &self,
         organization: &OrganizationId,
@@ -60,21 +60,21 @@ impl Store {
         after: Option<&UserId>,
     ) -> Result<Page<MemberSummary, UserId>, Error> {
         let items = self.query(Range {
-            key: within(organization, members()),
+            key: with_prefix(organization, member_prefix()),
             filter: role.map(|role| Condition::Equals(Attr::Role, text(role.as_str()))),
-            // The rest would be more than half of what a thousand members weigh.
+            // Without this selection, a list of 1,000 members is more than twice as large.
             attributes: &record::MEMBER_SUMMARY_ATTRIBUTES,
             index: None,
             limit,
             after: after.map(|user| Key::member(organization, user).attributes()),
         });
         let (items, more) = items.await?;
-        let next = more.as_ref().map(|last| record::member_of(organization, last)).transpose()?;
-        let items = items.into_iter().map(|item| record::listed(organization, item));
+        let next = more.as_ref().map(|last| record::member_user(organization, last)).transpose()?;
+        let items = items.into_iter().map(|item| record::member_summary(organization, item));
         Ok(Page { items: items.collect::<Result<_, _>>()?, next })
     }
 
-    /// Invitations of an organization, of one status at `now` if asked for.
+    /// Lists invitations of an organization: all of them, or only those that have the status `status` at `now`.
     pub async fn invitations(
         &self,
         organization: &OrganizationId,
@@ -84,8 +84,8 @@ impl Store {
         after: Option<&InvitationId>,
     ) -> Result<Page<Invitation, InvitationId>, Error> {
         let items = self.query(Range {
-            key: within(organization, invitations()),
-            filter: status.map(|status| standing_at(status, now)),
+            key: with_prefix(organization, invitation_prefix()),
+            filter: status.map(|status| has_status_at(status, now)),
             attributes: &[],
             index: None,
             limit,
@@ -99,14 +99,14 @@ impl Store {
             }
         }
         let items = invitations;
-        let next = match next_item(more.as_ref())? {
+        let next = match last_item(more.as_ref())? {
             Some(ItemKey::Invitation(_, invitation)) => Some(invitation),
             _ => None,
         };
         Ok(Page { items, next })
     }
 
-    /// The organizations that a user belongs to, by an index that lags by moments; at most 100 a page.
+    /// Lists the organizations that a user is a member of, at most 100 per page. The index is eventually consistent.
     pub async fn organizations(
         &self,
         user: &UserId,
@@ -115,11 +115,11 @@ impl Store {
     ) -> Result<Page<Membership, OrganizationId>, Error> {
         let after = after.map(|organization| {
             let mut key = Key::member(organization, user).attributes();
-            key.insert(Attr::Person.as_str().to_owned(), text(person(user)));
+            key.insert(Attr::Person.as_str().to_owned(), text(user_partition(user)));
             key
         });
         let items = self.query(Range {
-            key: Condition::Equals(Attr::Person, text(person(user))),
+            key: Condition::Equals(Attr::Person, text(user_partition(user))),
             filter: None,
             attributes: &[],
             index: Some(BY_USER),
@@ -128,18 +128,18 @@ impl Store {
         });
         let (items, more) = items.await?;
         let roles = items.into_iter().map(record::membership).collect::<Result<Vec<_>, _>>()?;
-        let next = match next_item(more.as_ref())? {
+        let next = match last_item(more.as_ref())? {
             Some(ItemKey::Member(organization, _)) => Some(organization),
             _ => None,
         };
-        Ok(Page { items: self.named(roles).await?, next })
+        Ok(Page { items: self.with_names(roles).await?, next })
     }
 
-    /// The first `limit` items of `range`, and the key of the last one if there are more.
+    /// Returns the first `limit` items of `range`, and the key of the last one if there are more.
     ///
-    /// Without a filter DynamoDB counts to `limit` itself. With one it would count what the filter drops,
-    /// and pages would come back all but empty; so it reads on (an organization's thousand members fit the
-    /// 1 MB of one request), and the page is cut here.
+    /// Without a filter, DynamoDB applies the limit. With a filter, DynamoDB would count the items before it filters
+    /// them, so a page could be almost empty. Then the request has no limit, and this function cuts the page. One
+    /// request reads up to 1 MB, which is enough for an organization's 1,000 members.
     pub(crate) async fn query(
         &self,
         range: Range<'_>,
@@ -147,7 +147,7 @@ impl Store {
         let mut placeholders = Placeholders::default();
         let key = placeholders.condition(range.key);
         let filter = range.filter.map(|filter| placeholders.condition(filter));
-        let counted = filter.is_none();
+        let unfiltered = filter.is_none();
         let query = self.reads.query().table_name(&self.table);
         let query = query
             .set_index_name(range.index.map(str::to_owned))
@@ -158,7 +158,7 @@ impl Store {
             .set_expression_attribute_names(placeholders.names())
             .set_expression_attribute_values(placeholders.values())
             .set_exclusive_start_key(range.after)
-            .set_limit(counted.then(|| i32::try_from(range.limit).unwrap_or(i32::MAX)));
+            .set_limit(unfiltered.then(|| i32::try_from(range.limit).unwrap_or(i32::MAX)));
         let output = query.send().await?;
         let mut items = output.items.unwrap_or_default();
         let mut more = output.last_evaluated_key.filter(|key| !key.is_empty());
@@ -169,17 +169,18 @@ impl Store {
         Ok((items, more))
     }
 
-    /// Puts names to memberships, in one request. An organization that the index still lists but that is
-    /// gone from the table is left out.
-    async fn named(&self, roles: Vec<(OrganizationId, Role)>) -> Result<Vec<Membership>, Error> {
+    /// Adds the organizations' names to `roles`, with one request unless DynamoDB leaves keys unprocessed.
+    ///
+    /// Skips an organization that the index still lists although the table does not contain it.
+    async fn with_names(&self, roles: Vec<(OrganizationId, Role)>) -> Result<Vec<Membership>, Error> {
         let mut names = HashMap::new();
         let mut keys: Vec<Attributes> =
             roles.iter().map(|(organization, _)| Key::organization(organization).attributes()).collect();
         let mut backoff = Backoff::new(self.retry_policy);
         while !keys.is_empty() {
-            let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-            let wanted = wanted.map_err(|error| Error::Refused(error.into()))?;
-            let output = self.reads.batch_get_item().request_items(&self.table, wanted).send().await?;
+            let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+            let request = request.map_err(|error| Error::Refused(error.into()))?;
+            let output = self.reads.batch_get_item().request_items(&self.table, request).send().await?;
             for item in output.responses.into_iter().flatten().flat_map(|(_, items)| items) {
                 if let Record::Organization(organization) = record::read(item)? {
                     names.insert(organization.id, organization.name);
@@ -199,21 +200,21 @@ impl Store {
     }
 }
 
-/// Which item a page ends with, where there are more.
-fn next_item(last: Option<&Attributes>) -> Result<Option<ItemKey>, Error> {
+/// Returns the last item of a page, or `None` on the last page.
+fn last_item(last: Option<&Attributes>) -> Result<Option<ItemKey>, Error> {
     Ok(last.map(record::key_of).transpose()?.and_then(|key| key.item()))
 }
 
-/// The items of an organization whose sort keys begin with `prefix`.
-fn within(organization: &OrganizationId, prefix: &str) -> Condition {
+/// Selects an organization's items by the prefix of their sort keys.
+fn with_prefix(organization: &OrganizationId, prefix: &str) -> Condition {
     Condition::All(vec![
-        Condition::Equals(Attr::Pk, text(partition(organization))),
+        Condition::Equals(Attr::Pk, text(organization_partition(organization))),
         Condition::BeginsWith(Attr::Sk, text(prefix)),
     ])
 }
 
-/// What [`Invitation::status_at`] says, as a condition: a pending one past its expiry reads as expired.
-fn standing_at(status: Status, now: Timestamp) -> Condition {
+/// [`Invitation::status_at`] as a condition: a pending invitation past its expiry counts as expired.
+fn has_status_at(status: Status, now: Timestamp) -> Condition {
     let is = |status: Status| Condition::Equals(Attr::Status, text(status.as_str()));
     let now = number(now.unix());
     match status {

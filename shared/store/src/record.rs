@@ -1,4 +1,4 @@
-//! Items as they are stored, and back.
+//! Conversion between domain records and the items of the table.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -15,11 +15,11 @@ use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 
 use crate::error::{CorruptItem, Error};
 use crate::expr::{Attr, text};
-use crate::key::{self, Key, partition, person};
+use crate::key::{self, Key, organization_partition, user_partition};
 
 pub use crate::expr::Attributes;
 
-/// Shards of the index of what is due, so that no one partition of it carries all of a table's writes.
+/// The number of shards of the index `by_due`. Each shard is one partition of it, with limited write throughput.
 pub const DUE_SHARDS: u8 = 8;
 
 #[derive(Serialize, Deserialize)]
@@ -100,8 +100,8 @@ struct ResponseRecord {
     ttl: Timestamp,
 }
 
-/// `record` under `key`.
-fn keyed(key: &Key, record: impl Serialize) -> Result<Attributes, Error> {
+/// Converts `record` to an item with the primary key `key`.
+fn item_with_key(key: &Key, record: impl Serialize) -> Result<Attributes, Error> {
     let mut item: Attributes = to_item(record).map_err(|error| corrupt(key, error))?;
     item.insert(Attr::Pk.as_str().to_owned(), text(&key.pk));
     item.insert(Attr::Sk.as_str().to_owned(), text(&key.sk));
@@ -113,7 +113,7 @@ fn corrupt(key: &Key, what: impl Display) -> CorruptItem {
 }
 
 fn organization_item(organization: &Organization) -> Result<Attributes, Error> {
-    keyed(
+    item_with_key(
         &Key::organization(&organization.id),
         OrganizationRecord {
             name: organization.name.clone(),
@@ -128,14 +128,14 @@ fn organization_item(organization: &Organization) -> Result<Attributes, Error> {
 }
 
 fn member_item(member: &Member) -> Result<Attributes, Error> {
-    keyed(
+    item_with_key(
         &Key::member(&member.organization, &member.user),
         MemberRecord {
             role: member.role,
             email: member.email.clone(),
             invitation: member.invitation.clone(),
             joined_at: member.joined_at,
-            person: person(&member.user),
+            person: user_partition(&member.user),
             mailed: member.mailed.map(|it| it.count),
             mailed_since: member.mailed.map(|it| it.since),
         },
@@ -161,7 +161,7 @@ fn invitation_item(invitation: &Invitation) -> Result<Attributes, Error> {
         }
     }
     let mail = invitation.mail.as_ref();
-    keyed(
+    item_with_key(
         &Key::invitation(&invitation.organization, &invitation.id),
         InvitationRecord {
             email: invitation.email.clone(),
@@ -189,19 +189,19 @@ fn invitation_item(invitation: &Invitation) -> Result<Attributes, Error> {
     )
 }
 
-/// The ids are hashes, so their last characters spread evenly.
+/// Returns an invitation's shard. The ids are hashes, so their last characters are evenly distributed.
 fn shard(invitation: &InvitationId) -> u8 {
     let last = invitation.as_str().bytes().rev().take(4);
     last.fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte)) % DUE_SHARDS
 }
 
-/// The primary key of an item.
+/// Reads the primary key of an item.
 pub(crate) fn key_of(item: &Attributes) -> Result<Key, CorruptItem> {
     let part = |attribute: Attr| item.get(attribute.as_str()).and_then(|value| value.as_s().ok()).cloned();
     match (part(Attr::Pk), part(Attr::Sk)) {
         (Some(pk), Some(sk)) => Ok(Key { pk, sk }),
         (pk, sk) => {
-            Err(CorruptItem { key: format!("{pk:?}/{sk:?}"), what: "pk or sk is no text".to_owned() })
+            Err(CorruptItem { key: format!("{pk:?}/{sk:?}"), what: "pk or sk is not a string".to_owned() })
         }
     }
 }
@@ -229,34 +229,35 @@ fn member(organization: &OrganizationId, user: &UserId, record: MemberRecord) ->
     }
 }
 
-/// A member, as much of them as a list shows.
+/// The part of a member's record that a list shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberSummary {
-    /// Who.
+    /// The member's user id.
     pub user: UserId,
-    /// The address that they were invited by.
+    /// The address that was invited.
     pub email: EmailAddress,
-    /// Their role.
+    /// The member's role.
     pub role: Role,
-    /// Since when they are a member.
+    /// When the user became a member.
     pub joined_at: Timestamp,
 }
 
-/// What [`listed`] wants of a member's item.
+/// The attributes that [`member_summary`] reads.
 pub(crate) const MEMBER_SUMMARY_ATTRIBUTES: [Attr; 4] = [Attr::Sk, Attr::Role, Attr::Email, Attr::JoinedAt];
 
-/// A member of `organization`, of an item that may have nothing but [`MEMBER_SUMMARY_ATTRIBUTES`].
+/// Reads a member of `organization` from an item that has at least [`MEMBER_SUMMARY_ATTRIBUTES`].
 ///
-/// Read attribute by attribute: of what a thousand members cost, `from_item` and a second look at each address would be a third.
-pub(crate) fn listed(
+/// Reads each attribute directly and does not validate the stored address again. Otherwise `from_item` and the
+/// validation would take a third of the CPU time of a list of 1,000 members.
+pub(crate) fn member_summary(
     organization: &OrganizationId,
     mut item: Attributes,
 ) -> Result<MemberSummary, CorruptItem> {
-    let user = member_of(organization, &item)?;
-    let lacks = |attribute: Attr| {
-        corrupt(&Key::member(organization, &user), format!("no member's {}", attribute.as_str()))
+    let user = member_user(organization, &item)?;
+    let invalid = |attribute: Attr| {
+        corrupt(&Key::member(organization, &user), format!("missing or invalid {}", attribute.as_str()))
     };
-    let mut take = |attribute: Attr| item.remove(attribute.as_str()).ok_or_else(|| lacks(attribute));
+    let mut take = |attribute: Attr| item.remove(attribute.as_str()).ok_or_else(|| invalid(attribute));
     let (email, role, joined_at) = (take(Attr::Email)?, take(Attr::Role)?, take(Attr::JoinedAt)?);
     let email = match email {
         AttributeValue::S(email) => EmailAddress::stored(email),
@@ -265,25 +266,25 @@ pub(crate) fn listed(
     let role = role.as_s().ok().and_then(|role| role.parse().ok());
     let joined_at = joined_at.as_n().ok().and_then(|seconds| seconds.parse().ok());
     Ok(MemberSummary {
-        email: email.ok_or_else(|| lacks(Attr::Email))?,
-        role: role.ok_or_else(|| lacks(Attr::Role))?,
-        joined_at: Timestamp::from_unix(joined_at.ok_or_else(|| lacks(Attr::JoinedAt))?),
+        email: email.ok_or_else(|| invalid(Attr::Email))?,
+        role: role.ok_or_else(|| invalid(Attr::Role))?,
+        joined_at: Timestamp::from_unix(joined_at.ok_or_else(|| invalid(Attr::JoinedAt))?),
         user,
     })
 }
 
-/// Whose item it is, of those in `organization`.
-pub(crate) fn member_of(organization: &OrganizationId, item: &Attributes) -> Result<UserId, CorruptItem> {
+/// Reads the user id from the sort key of a member's item in `organization`.
+pub(crate) fn member_user(organization: &OrganizationId, item: &Attributes) -> Result<UserId, CorruptItem> {
     let sk = item.get(Attr::Sk.as_str()).and_then(|value| value.as_s().ok());
-    let user = sk.and_then(|sk| key::member_of(sk));
-    let found = || CorruptItem {
-        key: format!("{}/{sk:?}", partition(organization)),
+    let user = sk.and_then(|sk| key::parse_member(sk));
+    let invalid = || CorruptItem {
+        key: format!("{}/{sk:?}", organization_partition(organization)),
         what: "not a member's key".to_owned(),
     };
-    user.ok_or_else(found)
+    user.ok_or_else(invalid)
 }
 
-/// The two halves are always written together.
+/// Combines the two attributes of a window counter, which are always written together.
 fn window_counter(count: Option<u32>, since: Option<Timestamp>) -> Option<WindowCounter> {
     let (count, since) = count.zip(since)?;
     Some(WindowCounter { since, count })
@@ -292,16 +293,16 @@ fn window_counter(count: Option<u32>, since: Option<Timestamp>) -> Option<Window
 fn recipient_day_item(day: &RecipientDay) -> Result<Attributes, Error> {
     let mails = day.mails.iter().map(|mail| mail.as_str().to_owned()).collect();
     let record = RecipientRecord { mails, ttl: day.day.purge_at() };
-    keyed(&Key::recipient_day(&day.recipient, day.day), record)
+    item_with_key(&Key::recipient_day(&day.recipient, day.day), record)
 }
 
 fn response_item(response: &StoredResponse) -> Result<Attributes, Error> {
     let request = response.request.as_str().to_owned();
     let record = ResponseRecord { request, body: response.body.clone(), ttl: response.until };
-    keyed(&Key::response(&response.id), record)
+    item_with_key(&Key::response(&response.id), record)
 }
 
-/// What the index by person says of a member: where they are one, and with which role.
+/// Reads the organization and the role from an item of the index `by_user`.
 pub(crate) fn membership(item: Attributes) -> Result<(OrganizationId, Role), CorruptItem> {
     #[derive(Deserialize)]
     struct IndexRecord {
@@ -315,7 +316,7 @@ pub(crate) fn membership(item: Attributes) -> Result<(OrganizationId, Role), Cor
     Ok((organization, role))
 }
 
-/// An attribute that this kind of item cannot do without.
+/// Returns the value of a required attribute, or an error if it is missing.
 fn required<T>(key: &Key, attribute: &str, value: Option<T>) -> Result<T, CorruptItem> {
     value.ok_or_else(|| corrupt(key, format_args!("{attribute} is missing")))
 }
@@ -364,7 +365,7 @@ fn invitation(
     })
 }
 
-/// The record that `item` is, which was asked for by `key`.
+/// Parses `item`, which was read with the key `key`.
 pub(crate) fn parse(key: &ItemKey, item: Attributes) -> Result<Record, CorruptItem> {
     fn read<T: for<'de> Deserialize<'de>>(key: &ItemKey, item: Attributes) -> Result<T, CorruptItem> {
         from_item(item).map_err(|error| corrupt(&Key::from(key), error))
@@ -388,14 +389,14 @@ pub(crate) fn parse(key: &ItemKey, item: Attributes) -> Result<Record, CorruptIt
     })
 }
 
-/// The record that `item` is, of whatever kind: for reading a whole table.
+/// Parses an item of any kind. The item's own primary key determines the kind.
 pub fn read(item: Attributes) -> Result<Record, CorruptItem> {
     let key = key_of(&item)?;
     let item_key = key.item().ok_or_else(|| corrupt(&key, "not a key that Roster writes"))?;
     parse(&item_key, item)
 }
 
-/// The item that `record` is.
+/// Converts a record to an item.
 pub fn write(record: &Record) -> Result<Attributes, Error> {
     match record {
         Record::Organization(organization) => organization_item(organization),
@@ -406,21 +407,21 @@ pub fn write(record: &Record) -> Result<Attributes, Error> {
     }
 }
 
-/// What a stream record's image says about an invitation: enough to tell whether anybody has to look.
+/// The attributes of an invitation's stream image that show whether the invitation must be processed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct InvitationImage {
-    /// Its status, whatever the time.
+    /// The stored status. A pending invitation past its expiry is still pending here.
     pub status: Status,
-    /// How far its newest mail came.
+    /// The delivery state of the newest mail.
     #[serde(default)]
     pub delivery: Option<Delivery>,
-    /// Which mail that is.
+    /// The generation of the newest mail.
     pub generation: Generation,
-    /// Until when it can be accepted.
+    /// The invitation can be accepted strictly before this time.
     pub expires_at: Timestamp,
 }
 
-/// Which invitation the keys of a stream record name; `None`: another kind of item.
+/// Reads an invitation's ids from the keys of a stream record; `None` for another kind of item.
 pub fn invitation_key(
     keys: &serde_dynamo::Item,
 ) -> Result<Option<(OrganizationId, InvitationId)>, CorruptItem> {
@@ -429,7 +430,10 @@ pub fn invitation_key(
         _ => None,
     };
     let (Some(pk), Some(sk)) = (part(Attr::Pk), part(Attr::Sk)) else {
-        return Err(CorruptItem { key: "stream record".to_owned(), what: "pk or sk is no text".to_owned() });
+        return Err(CorruptItem {
+            key: "stream record".to_owned(),
+            what: "pk or sk is not a string".to_owned(),
+        });
     };
     let key = Key { pk, sk };
     match key.item() {
@@ -439,7 +443,7 @@ pub fn invitation_key(
     }
 }
 
-/// What an image of an invitation says; `None`: there is no image.
+/// Parses an invitation's image of a stream record; `None` if the record has no such image.
 pub fn invitation_image(image: &serde_dynamo::Item) -> Result<Option<InvitationImage>, CorruptItem> {
     if image.is_empty() {
         return Ok(None);
@@ -477,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invitation_reads_back_in_every_state() {
+    fn round_trips_an_invitation_in_every_state() {
         let at = Timestamp::from_unix(1_795_615_501);
         let by = UserId::parse("auth0|2").unwrap();
         let bounced =
@@ -496,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invitation_reads_back_in_every_language_and_an_older_one_names_none() {
+    fn round_trips_an_invitation_in_every_language_and_without_one() {
         let pending = || sample(State::Pending { due_at: Timestamp::MAX }, None);
         for language in Language::ALL {
             let stored = Invitation { language: Some(language), ..pending() };
@@ -510,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_listed_by_four_attributes_and_a_broken_one_says_which() {
+    fn reads_a_member_summary_from_four_attributes_and_names_an_invalid_one() {
         let organization = OrganizationId::from_random([1; 16]);
         let email = EmailAddress::parse("ada@example.com").unwrap();
         let member = Member {
@@ -526,18 +530,18 @@ mod tests {
         item.retain(|name, _| MEMBER_SUMMARY_ATTRIBUTES.iter().any(|attribute| attribute.as_str() == name));
         let Member { user, role, joined_at, .. } = member;
         assert_eq!(
-            listed(&organization, item.clone()).unwrap(),
+            member_summary(&organization, item.clone()).unwrap(),
             MemberSummary { user, email, role, joined_at }
         );
 
         for attribute in MEMBER_SUMMARY_ATTRIBUTES {
-            let wrong = [None, Some(AttributeValue::Bool(true)), Some(text("no such")), Some(number(1))];
-            // A number is what a time is, and a text has the form of nothing here.
-            for value in wrong.into_iter().take(if attribute == Attr::JoinedAt { 3 } else { 4 }) {
+            let invalid = [None, Some(AttributeValue::Bool(true)), Some(text("no such")), Some(number(1))];
+            // The last value, a number, is valid for `joined_at`.
+            for value in invalid.into_iter().take(if attribute == Attr::JoinedAt { 3 } else { 4 }) {
                 let mut item = item.clone();
                 item.remove(attribute.as_str());
                 item.extend(value.map(|value| (attribute.as_str().to_owned(), value)));
-                let error = listed(&organization, item).unwrap_err();
+                let error = member_summary(&organization, item).unwrap_err();
                 let what = if attribute == Attr::Sk { "not a member's key" } else { attribute.as_str() };
                 assert!(error.what.ends_with(what), "{attribute:?}: {error:?}");
             }
@@ -545,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_item_says_where_and_shows_no_value() {
+    fn the_error_of_a_corrupt_item_shows_its_key_and_no_value() {
         let mut item = invitation_item(&sample(State::Pending { due_at: Timestamp::MAX }, None)).unwrap();
         item.insert("email".to_owned(), text("not-an-address-but-private"));
         let error = read(item.clone()).unwrap_err().to_string();
@@ -557,13 +561,13 @@ mod tests {
     }
 
     #[test]
-    fn every_shard_is_used() {
+    fn uses_every_shard() {
         let organization = OrganizationId::from_random([1; 16]);
-        let mut seen = [false; DUE_SHARDS as usize];
+        let mut used = [false; DUE_SHARDS as usize];
         for number in 0..200 {
             let email = EmailAddress::parse(&format!("p{number}@example.com")).unwrap();
-            seen[usize::from(shard(&InvitationId::of(&organization, &email)))] = true;
+            used[usize::from(shard(&InvitationId::of(&organization, &email)))] = true;
         }
-        assert_eq!(seen, [true; DUE_SHARDS as usize]);
+        assert_eq!(used, [true; DUE_SHARDS as usize]);
     }
 }

@@ -1,4 +1,4 @@
-//! Retries: how long the same request is sent again, with which pauses, and how often that happened.
+//! The retry policy, the backoff between attempts, and statistics about retries.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long the same request is sent again, while nothing definite comes back.
+/// The limits for retries of a read or a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// How long it may take in all, pauses included.
+    /// The time after which no further attempt starts.
     pub budget: Duration,
-    /// The first pause is at most this long; each further one at most twice as long as the one before.
+    /// The maximum of the first pause. The maximum doubles with each further pause, up to `pause_max`.
     pub pause_first: Duration,
-    /// No pause is longer.
+    /// The maximum of any pause.
     pub pause_max: Duration,
 }
 
 impl Default for RetryPolicy {
-    /// A function has 10 s, and its caller an answer to get.
+    /// The policy of the functions. A function times out after 10 s and must respond before that.
     fn default() -> Self {
         Self {
             budget: Duration::from_secs(7),
@@ -28,25 +28,25 @@ impl Default for RetryPolicy {
     }
 }
 
-/// Backoff between attempts: exponential, with full jitter, within one budget.
+/// Exponential backoff with full jitter, within one time budget.
 #[derive(Debug)]
 pub struct Backoff {
     until: Instant,
-    longest: Duration,
+    next_pause_max: Duration,
     pause_max: Duration,
 }
 
 impl Backoff {
-    /// The first attempt is made now.
+    /// Starts the time budget.
     #[must_use]
     pub fn new(RetryPolicy { budget, pause_first, pause_max }: RetryPolicy) -> Self {
-        Self { until: Instant::now() + budget, longest: pause_first.min(pause_max), pause_max }
+        Self { until: Instant::now() + budget, next_pause_max: pause_first.min(pause_max), pause_max }
     }
 
-    /// Backoff; false, at once, when the budget does not last.
+    /// Waits before the next attempt. Returns false immediately if the pause would exceed the budget.
     pub async fn wait(&mut self) -> bool {
-        let pause = self.longest.mul_f64(fastrand::f64());
-        self.longest = self.pause_max.min(self.longest * 2);
+        let pause = self.next_pause_max.mul_f64(fastrand::f64());
+        self.next_pause_max = self.pause_max.min(self.next_pause_max * 2);
         if Instant::now() + pause >= self.until {
             return false;
         }
@@ -55,27 +55,27 @@ impl Backoff {
     }
 }
 
-/// How often it took more than one attempt, and why.
+/// The number of retries, and their reasons.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RetryStats {
-    /// How often it was decided again, after a lost race.
+    /// The number of new decisions after a failed guard.
     pub decided_again: u32,
-    /// How often a transaction was sent again because others were at the same items, or DynamoDB throttled.
+    /// The number of retries after a conflict or throttling.
     pub conflicts: u32,
-    /// How often a transaction was sent again because its answer was lost.
+    /// The number of retries after a lost response.
     pub answers_lost: u32,
-    /// The codes that DynamoDB gave, and how many attempts each of them ended.
+    /// DynamoDB's reason codes, each with the number of attempts that failed with it.
     pub reasons: BTreeMap<String, u32>,
 }
 
 impl RetryStats {
-    /// How often a transaction was sent again, for whatever reason.
+    /// The number of retries without a new decision.
     #[must_use]
     pub fn sent_again(&self) -> u32 {
         self.conflicts + self.answers_lost
     }
 
-    pub(crate) fn because_of(&mut self, reasons: &[&str]) {
+    pub(crate) fn add_reasons(&mut self, reasons: &[&str]) {
         for reason in reasons {
             *self.reasons.entry((*reason).to_owned()).or_default() += 1;
         }
@@ -83,11 +83,11 @@ impl RetryStats {
 }
 
 tokio::task_local! {
-    // Of a task and not of a store: a store is shared by all that goes on at the same time.
+    // Per task and not per store, because concurrent tasks share one store.
     static STATS: RefCell<RetryStats>;
 }
 
-/// Does `work`, and tells what it has taken.
+/// Runs `work`, and returns its output and its retry statistics.
 pub async fn with_retry_stats<Output>(work: impl Future<Output = Output>) -> (Output, RetryStats) {
     let work = async {
         let output = work.await;
@@ -96,16 +96,16 @@ pub async fn with_retry_stats<Output>(work: impl Future<Output = Output>) -> (Ou
     STATS.scope(RefCell::default(), work).await
 }
 
-/// Counts, if anybody wants to know.
-pub(crate) fn count(counting: impl FnOnce(&mut RetryStats)) {
-    let _ = STATS.try_with(|stats| counting(&mut stats.borrow_mut()));
+/// Updates the statistics of the task. Does nothing outside of [`with_retry_stats`].
+pub(crate) fn update_stats(update: impl FnOnce(&mut RetryStats)) {
+    let _ = STATS.try_with(|stats| update(&mut stats.borrow_mut()));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Others get their turn: as often as the pauses of the budget let it, and no more.
+    /// A budget of 7 s allows 35 to 69 pauses of at most 320 ms each.
     #[tokio::test(start_paused = true)]
     async fn pauses_grow_until_the_budget_is_used_up() {
         fastrand::seed(7);
@@ -116,21 +116,21 @@ mod tests {
         while backoff.wait().await {
             pauses.push(last.elapsed());
             last = Instant::now();
-            assert!(pauses.len() < 1_000, "it goes on and on");
+            assert!(pauses.len() < 1_000, "the budget does not end");
         }
-        let most = |pauses: &[Duration]| pauses.iter().max().copied().unwrap_or_default();
+        let longest = |pauses: &[Duration]| pauses.iter().max().copied().unwrap_or_default();
         assert!((35..70).contains(&pauses.len()), "{} pauses", pauses.len());
         assert!(pauses[0] <= Duration::from_millis(11), "{:?}", pauses[0]);
-        assert!(most(&pauses[..3]) < most(&pauses), "{pauses:?}");
-        assert!((200..=321).contains(&most(&pauses).as_millis()), "{pauses:?}");
+        assert!(longest(&pauses[..3]) < longest(&pauses), "{pauses:?}");
+        assert!((200..=321).contains(&longest(&pauses).as_millis()), "{pauses:?}");
         assert!((6_600..7_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
     }
 
     #[tokio::test]
-    async fn what_goes_on_at_the_same_time_is_counted_apart() {
+    async fn concurrent_tasks_have_separate_statistics() {
         let work = async |times: u32| {
             for _ in 0..times {
-                count(|stats| stats.conflicts += 1);
+                update_stats(|stats| stats.conflicts += 1);
                 tokio::task::yield_now().await;
             }
             times
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_asks_nothing_is_counted() {
-        count(|_| panic!("there is nothing to count in"));
+    fn updates_nothing_outside_of_with_retry_stats() {
+        update_stats(|_| panic!("there are no statistics to update"));
     }
 }

@@ -1,28 +1,28 @@
-//! Runs an action: read, decide, commit; and after a lost race once more.
+//! Runs an action: read, decide, commit. After a failed guard, runs all three again.
 
 use domain::{Action, Clock, GuardFailed, Plan, PlanError, Policy, Snapshot};
 
 use crate::commit::CommitOutcome;
-use crate::retry::{Backoff, count};
+use crate::retry::{Backoff, update_stats};
 use crate::{CommitError, Error, Store};
 
-/// How often an action is decided at most: the first time, and five times after lost races.
+/// The maximum number of decisions per run: the first one, and five more after failed guards.
 pub const ATTEMPTS_MAX: usize = 6;
 
-/// Why an action has no answer.
+/// The error of running an action.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError<Refusal> {
-    /// The rules say no.
+    /// The action refuses.
     #[error("refused")]
     Refused(Refusal),
-    /// Rivals wrote first, every time.
-    #[error("lost too many races")]
+    /// A guard failed at every attempt, because of concurrent writes.
+    #[error("a guard failed at every attempt")]
     Contended,
     /// The items could not be read.
     #[error("the items could not be read")]
     Read(#[source] Error),
-    /// The action planned changes that are not one transaction.
-    #[error("the action planned no transaction")]
+    /// The action's changes are not a valid plan.
+    #[error("the action's changes are not a valid plan")]
     Plan(#[source] PlanError),
     /// The plan could not be committed.
     #[error(transparent)]
@@ -30,7 +30,7 @@ pub enum RunError<Refusal> {
 }
 
 impl<Refusal> RunError<Refusal> {
-    /// Whether the same may well work later.
+    /// Whether a later retry can succeed.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Refused(_) | Self::Plan(_) => false,
@@ -44,9 +44,9 @@ impl<Refusal> RunError<Refusal> {
 impl Store {
     /// Runs `action`: reads its items as one snapshot, decides, and commits the changes as one transaction.
     ///
-    /// Only the action refuses. A guard that fails says no more than that a rival wrote first: then all of it is done
-    /// again, [`ATTEMPTS_MAX`] times at most. A plan that writes nothing is not committed: the snapshot vouches for its
-    /// answer.
+    /// Only the action refuses. A failed guard means that a concurrent write came first. Then the method reads and
+    /// decides again, at most [`ATTEMPTS_MAX`] times in total. The method does not commit a plan without writes: the
+    /// result is true as of the snapshot.
     pub async fn run<A: Action>(
         &self,
         action: &A,
@@ -59,7 +59,7 @@ impl Store {
         let mut backoff = Backoff::new(self.retry_policy);
         for attempt in 0..ATTEMPTS_MAX {
             if attempt > 0 {
-                count(|stats| stats.decided_again += 1);
+                update_stats(|stats| stats.decided_again += 1);
             }
             let keys = action.reads(seen.as_ref());
             let snapshot = self.snapshot(keys, &mut backoff).await.map_err(RunError::Read)?;
@@ -77,11 +77,11 @@ impl Store {
             }
             seen = Some(snapshot);
         }
-        // A guard that never holds looks the same, so the log names the items.
+        // The log names the items, because a guard that can never hold is a bug and looks like contention here.
         tracing::error!(
             action = A::NAME,
             failed = failed.join(" "),
-            "the guards of these items failed at every attempt"
+            "a guard failed at every attempt; `failed` lists the items of the last attempt"
         );
         Err(RunError::Contended)
     }

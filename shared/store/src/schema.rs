@@ -1,4 +1,6 @@
-//! The table's shape, for whoever makes one outside of the template: the laptop and the tests.
+//! The table's schema, for the laptop (the local server that `cargo run` starts) and the tests.
+//!
+//! In AWS, `infra/template.yaml` creates the table.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::BuildError;
@@ -8,15 +10,15 @@ use aws_sdk_dynamodb::types::{
     ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType,
 };
 
-/// A user's organizations.
+/// The index of a user's organizations.
 pub const BY_USER: &str = "by_user";
-/// What is overdue.
+/// The index of pending invitations by `due_at`.
 pub const BY_DUE: &str = "by_due";
-/// The attribute that DynamoDB deletes closed invitations by.
+/// The attribute for DynamoDB's time to live: closed invitations, stored responses and recipient days have it.
 pub const TTL: &str = "ttl";
 
-/// The request that makes the table; time to live is a request of its own, on [`TTL`].
-pub fn create(client: &Client, table: &str) -> Result<CreateTableFluentBuilder, BuildError> {
+/// Builds the request that creates the table. Time to live on [`TTL`] needs a separate request.
+pub fn create_table_request(client: &Client, table: &str) -> Result<CreateTableFluentBuilder, BuildError> {
     let (text, number) = (ScalarAttributeType::S, ScalarAttributeType::N);
     let mut create = client
         .create_table()

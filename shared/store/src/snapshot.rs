@@ -1,4 +1,4 @@
-//! Snapshots: several items as they were at one moment.
+//! Snapshots: several items, read as of one moment.
 
 use std::collections::HashSet;
 
@@ -11,26 +11,28 @@ use domain::{ItemKey, Snapshot};
 use std::time::Duration;
 
 use crate::Store;
-use crate::commit::{distinct, in_order};
+use crate::commit::{distinct, reason_codes};
 use crate::error::Error;
 use crate::expr::Attributes;
 use crate::key::Key;
 use crate::record;
-use crate::retry::{Backoff, count};
+use crate::retry::{Backoff, update_stats};
 
-/// How long the init phase waits for a connection, which takes a few milliseconds within a Region.
+/// The timeout for the connection in the init phase. Within a Region, connecting takes a few milliseconds.
 const CONNECT_MAX: Duration = Duration::from_secs(1);
 
 impl Store {
-    /// Opens the connection that the first call needs, by reading an item that does not exist. It costs half a read unit in the
-    /// init phase, which has a whole processor where an invocation has a part of one. A failure shows at the first call.
+    /// Opens the connection that the first call needs, by reading an item that does not exist.
+    ///
+    /// Functions call this method in Lambda's init phase, which has a whole CPU, while an invocation has only a part of
+    /// one. The read costs half a read unit. The method ignores errors, since the first call reports them.
     pub async fn connect(&self) {
-        let nothing = Key { pk: "CONNECT".to_owned(), sk: "CONNECT".to_owned() };
-        let get = self.reads.get_item().table_name(&self.table).set_key(Some(nothing.attributes()));
+        let no_item = Key { pk: "CONNECT".to_owned(), sk: "CONNECT".to_owned() };
+        let get = self.reads.get_item().table_name(&self.table).set_key(Some(no_item.attributes()));
         let _ = tokio::time::timeout(CONNECT_MAX, get.send()).await;
     }
 
-    /// Reads `keys` in one request and as of one moment; keys that repeat are read once, and none takes no request.
+    /// Reads `keys` as of one moment, and repeated keys only once. Sends one request, or none if `keys` is empty.
     pub(crate) async fn snapshot(
         &self,
         mut keys: Vec<ItemKey>,
@@ -51,7 +53,7 @@ impl Store {
         parsed.collect()
     }
 
-    /// A single item is a snapshot of itself; a strongly consistent read costs half of a transaction.
+    /// Reads a single item. It needs no transaction: a strongly consistent read costs half as much.
     async fn item(&self, key: &Key) -> Result<Option<Attributes>, Error> {
         let get = self.reads.get_item().table_name(&self.table).consistent_read(true);
         Ok(get.set_key(Some(key.attributes())).send().await?.item)
@@ -59,27 +61,27 @@ impl Store {
 
     async fn items(&self, keys: &[Key], backoff: &mut Backoff) -> Result<Vec<Option<Attributes>>, Error> {
         loop {
-            match self.reading(keys)?.send().await {
+            match self.transact_get(keys)?.send().await {
                 Ok(output) => {
                     let responses = output.responses.unwrap_or_default();
                     return Ok(responses.into_iter().map(|response| response.item).collect());
                 }
-                // A write of one of the items is under way; it is over in a moment.
+                // DynamoDB cancels the read while a transaction writes one of the items. A retry can succeed.
                 Err(error) => {
                     let Some(cancelled) = cancelled(&error) else { return Err(error.into()) };
-                    let reasons = distinct(in_order(cancelled), error.code());
-                    count(|stats| stats.because_of(&reasons));
+                    let reasons = distinct(reason_codes(cancelled), error.code());
+                    update_stats(|stats| stats.add_reasons(&reasons));
                     if !backoff.wait().await {
                         return Err(Error::Throttled(error.into()));
                     }
-                    count(|stats| stats.conflicts += 1);
-                    tracing::debug!(reasons = reasons.join(" "), "the items are read again");
+                    update_stats(|stats| stats.conflicts += 1);
+                    tracing::debug!(reasons = reasons.join(" "), "retrying the read");
                 }
             }
         }
     }
 
-    fn reading(&self, keys: &[Key]) -> Result<TransactGetItemsFluentBuilder, Error> {
+    fn transact_get(&self, keys: &[Key]) -> Result<TransactGetItemsFluentBuilder, Error> {
         let get = |key: &Key| {
             let get = Get::builder().table_name(&self.table).set_key(Some(key.attributes())).build();
             let get = get.map_err(|error| Error::Refused(error.into()))?;
@@ -90,7 +92,7 @@ impl Store {
     }
 }
 
-/// A cancelled read asserts nothing, so its reasons can be conflict or throttling only.
+/// Returns the cancellation of a read. A read has no conditions, so the only reasons are conflict and throttling.
 fn cancelled<R>(error: &SdkError<TransactGetItemsError, R>) -> Option<&TransactionCanceledException> {
     match error.as_service_error() {
         Some(TransactGetItemsError::TransactionCanceledException(cancelled)) => Some(cancelled),

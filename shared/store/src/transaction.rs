@@ -1,4 +1,6 @@
-//! Each change of a plan as one item of a transaction: one exhaustive match for guards, and one for effects.
+//! Converts each change of a plan to one item of a transaction.
+//!
+//! One exhaustive match converts the guards, and another one converts the effects.
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem, Update};
@@ -6,11 +8,11 @@ use domain::{Change, CounterUpdate, Effect, Guard, ItemKey, Role, Status};
 use serde_dynamo::aws_sdk_dynamodb_1::to_item;
 
 use crate::error::Error;
-use crate::expr::{Action, Attr, Attributes, Condition, Placeholders, number, text, texts};
+use crate::expr::{Action, Attr, Attributes, Condition, Placeholders, number, text, text_set};
 use crate::key::Key;
 use crate::record;
 
-/// What DynamoDB does with an item.
+/// The operation of a transaction on one item.
 enum Write {
     Check,
     Put(Attributes),
@@ -18,7 +20,7 @@ enum Write {
     Delete,
 }
 
-/// The item of a transaction for `change`.
+/// Converts `change` to an item of a transaction on the table `table`.
 pub(crate) fn transaction_item(table: &str, change: &Change) -> Result<TransactWriteItem, Error> {
     let mut guards = Vec::with_capacity(change.guards.len());
     for guard in &change.guards {
@@ -38,9 +40,9 @@ fn condition(item: &ItemKey, guard: &Guard) -> Condition {
         Guard::Absent => Condition::Absent,
         Guard::Exists => Condition::Exists,
         Guard::May(permission) => {
-            let able: Vec<_> = Role::ALL.into_iter().filter(|role| role.may(*permission)).collect();
-            match able.as_slice() {
-                // Every member has one of the roles.
+            let permitted: Vec<_> = Role::ALL.into_iter().filter(|role| role.may(*permission)).collect();
+            match permitted.as_slice() {
+                // Every role has the permission, and every member has a role.
                 all if all.len() == Role::ALL.len() => Condition::Exists,
                 [role] => has_role(*role),
                 roles => Condition::Any(roles.iter().copied().map(has_role).collect()),
@@ -59,7 +61,7 @@ fn condition(item: &ItemKey, guard: &Guard) -> Condition {
             Condition::Contains(Attr::Mails, text(mail.as_str())),
             Condition::Fewer(Attr::Mails, number(*limit)),
         ]),
-        // Time to live deletes late.
+        // DynamoDB deletes an expired item late, often after days. So the condition compares `ttl`.
         Guard::NoResponseAt(moment) => {
             Condition::Any(vec![Condition::Absent, Condition::AtMost(Attr::Ttl, number(moment.unix()))])
         }
@@ -93,14 +95,14 @@ fn write(item: &ItemKey, effect: &Effect) -> Result<Write, Error> {
             Action::Remove(Attr::AcceptedAt),
         ]),
         Effect::AddMail { mail, purge_at } => Write::Update(vec![
-            Action::Add(Attr::Mails, texts(mail.as_str())),
+            Action::Add(Attr::Mails, text_set(mail.as_str())),
             Action::Set(Attr::Ttl, number(purge_at.unix())),
         ]),
     })
 }
 
-/// The attributes of an item's window counter: how many, and since when.
-fn counter(item: &ItemKey) -> (Attr, Attr) {
+/// The two attributes of an item's window counter: the count, and the start of the window.
+fn counter_attributes(item: &ItemKey) -> (Attr, Attr) {
     match item {
         ItemKey::Organization(_) => (Attr::Invited, Attr::InvitedSince),
         _ => (Attr::Mailed, Attr::MailedSince),
@@ -108,10 +110,10 @@ fn counter(item: &ItemKey) -> (Attr, Attr) {
 }
 
 fn counter_condition(item: &ItemKey, update: CounterUpdate) -> Condition {
-    let (counted, since) = counter(item);
+    let (counted, since) = counter_attributes(item);
     match update {
-        CounterUpdate::Add { since: begun, more, limit } => Condition::All(vec![
-            Condition::Equals(since, number(begun.unix())),
+        CounterUpdate::Add { since: start, more, limit } => Condition::All(vec![
+            Condition::Equals(since, number(start.unix())),
             Condition::AtMost(counted, number(i64::from(limit) - i64::from(more))),
         ]),
         CounterUpdate::Restart { over: None, .. } => Condition::Lacks(since),
@@ -120,11 +122,11 @@ fn counter_condition(item: &ItemKey, update: CounterUpdate) -> Condition {
 }
 
 fn counter_actions(item: &ItemKey, update: CounterUpdate) -> Vec<Action> {
-    let (counted, since) = counter(item);
+    let (counted, since) = counter_attributes(item);
     match update {
         CounterUpdate::Add { more, .. } => vec![Action::Add(counted, number(more))],
-        CounterUpdate::Restart { since: begun, more, .. } => {
-            vec![Action::Set(since, number(begun.unix())), Action::Set(counted, number(more))]
+        CounterUpdate::Restart { since: start, more, .. } => {
+            vec![Action::Set(since, number(start.unix())), Action::Set(counted, number(more))]
         }
     }
 }

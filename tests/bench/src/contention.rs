@@ -1,6 +1,8 @@
-//! Many at the same items at once, as DynamoDB has it: a transaction that finds an item of its own in another one under way
-//! is cancelled, be it to change the item or only to check it. Simulated, in virtual time: with the real decisions, the plans'
-//! real items, the reference model in the table's place, and the store's own retry policy.
+//! A simulation of contention in DynamoDB, in virtual time.
+//!
+//! DynamoDB cancels a transaction if another open transaction contains one of its items, even if both only check the
+//! item. The simulation uses the real decisions, the items of the real plans, and the store's retry policy. The
+//! reference model replaces the table.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -20,73 +22,81 @@ use tokio::time::{Instant, sleep};
 use crate::page::Bounds;
 use crate::process::percentile;
 
-/// How long a transaction keeps its items to itself. DynamoDB does not say; a whole `TransactWriteItems` within a Region takes
-/// about so long.
-const HOLDS: [Duration; 3] = [Duration::from_millis(5), Duration::from_millis(10), Duration::from_millis(20)];
-/// What a snapshot takes, and half of it the way to DynamoDB and back.
-const READ: Duration = Duration::from_millis(4);
-/// What is asked for arrives within so many seconds.
-const INVITING: u32 = 5;
+/// The times for which a transaction holds its items. DynamoDB does not document this time. A whole
+/// `TransactWriteItems` within a Region takes about as long.
+const HOLD_TIMES: [Duration; 3] =
+    [Duration::from_millis(5), Duration::from_millis(10), Duration::from_millis(20)];
+/// The duration of a snapshot read. Half of it is the network's round trip.
+const READ_TIME: Duration = Duration::from_millis(4);
+/// The number of seconds within which invites and revokes arrive.
+const ARRIVAL_SECONDS: u32 = 5;
 
-/// Simulates.
+/// Runs all simulations. Returns the section as Markdown.
 pub async fn measure() -> Result<String, String> {
     let simulated = tokio::task::spawn_blocking(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.map_err(|error| error.to_string())?;
-        Ok::<_, String>(runtime.block_on(LocalSet::new().run_until(all())))
+        Ok::<_, String>(runtime.block_on(LocalSet::new().run_until(simulate_all())))
     });
     simulated.await.map_err(|error| error.to_string())?
 }
 
-async fn all() -> String {
+async fn simulate_all() -> String {
     let mut text = "\
-Simulated in virtual time (the same figures every time): a read takes 4 ms, and a transaction keeps its items to itself for the time in \
-the first column. *Tries* are transactions sent for one success. Arrivals are spread evenly by chance.\n\n\
-| hold, ms | what arrives | within | done | tries, p50 | p99 | most | answer, p50, ms | p99 | all done after, s |\n\
+Simulated in virtual time, with the same result in every run. A read takes 4 ms. A transaction holds its \
+items for the time in the first column. *Transactions* is the number of transactions sent until one \
+succeeds. Requests arrive at random times within the given seconds. *Time* is the time from the arrival to \
+the response of a successful request. *End* is the time of the last response.\n\n\
+| hold, ms | requests | within | succeeded | transactions, p50 | p99 | max | time, p50, ms | p99 | end, s |\n\
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
         .to_owned();
-    let mut stampede = None;
-    for hold in HOLDS {
+    let mut one_sender = None;
+    for hold in HOLD_TIMES {
         for (count, senders) in [(200, 1), (1000, 1), (1000, 10)] {
             let outcome = accepts(hold, count, senders).await;
             outcome.row(&mut text, hold, &format!("{count} accepts, {senders} senders"), 1);
-            if hold == HOLDS[1] && (count, senders) == (200, 1) {
-                stampede = Some(outcome);
+            if hold == HOLD_TIMES[1] && (count, senders) == (200, 1) {
+                one_sender = Some(outcome);
             }
         }
         for rate in [10, 50, 100, 200] {
             for senders in [1, 20] {
-                let count = (rate * INVITING).min(990);
+                let count = (rate * ARRIVAL_SECONDS).min(990);
                 let outcome = invites(hold, count, senders).await;
-                outcome.row(&mut text, hold, &format!("{count} invites of 1, {senders} senders"), INVITING);
+                outcome.row(
+                    &mut text,
+                    hold,
+                    &format!("{count} invites of 1, {senders} senders"),
+                    ARRIVAL_SECONDS,
+                );
             }
         }
         let outcome = revokes(hold, 250).await;
-        outcome.row(&mut text, hold, "250 revokes, 250 invites", INVITING);
+        outcome.row(&mut text, hold, "250 revokes, 250 invites", ARRIVAL_SECONDS);
     }
-    if let Some(outcome) = stampede {
-        let mut took: Vec<_> = outcome.answers.iter().map(|(_, took)| *took).collect();
-        took.sort_unstable();
-        let slow = percentile(&took, 990).unwrap_or_default();
-        let kept = outcome.failed == 0 && slow <= Duration::from_secs(4);
+    if let Some(outcome) = one_sender {
+        let mut durations: Vec<_> = outcome.successes.iter().map(|(_, duration)| *duration).collect();
+        durations.sort_unstable();
+        let slow = percentile(&durations, 990).unwrap_or_default();
+        let is_met = outcome.failed == 0 && slow <= Duration::from_secs(4);
         let mut bounds = Bounds::new();
         bounds.add(
-            "200 accepts of one sender's invitations within a second: all succeed, at most 4 s at p99",
+            "200 accepts of one sender's invitations within a second: all succeed, p99 at most 4 s",
             format!(
-                "{} done, {:.1} s at p99, {} tries at p99, all done after {:.1} s",
-                outcome.answers.len(),
+                "{} succeeded, p99 {:.1} s, {} transactions at p99, end after {:.1} s",
+                outcome.successes.len(),
                 slow.as_secs_f64(),
-                outcome.tries(990),
+                outcome.transactions(990),
                 outcome.end.as_secs_f64()
             ),
-            kept,
+            is_met,
         );
         let _ = write!(text, "{bounds}");
     }
     text
 }
 
-/// The table, and the items of the transactions under way.
+/// The table, and the items that open transactions hold.
 #[derive(Default)]
 struct Table {
     stored: RefCell<ReferenceTable>,
@@ -94,33 +104,33 @@ struct Table {
     hold: Duration,
 }
 
-/// What came of everything that arrived.
+/// The result of a simulation.
 struct Outcome {
-    /// Tries and duration of each success.
-    answers: Vec<(usize, Duration)>,
+    /// The number of transactions and the duration of each successful request.
+    successes: Vec<(usize, Duration)>,
     failed: usize,
     end: Duration,
 }
 
 impl Outcome {
-    fn tries(&self, share: usize) -> usize {
-        let mut tries: Vec<_> = self.answers.iter().map(|(tries, _)| *tries).collect();
-        tries.sort_unstable();
-        percentile(&tries, share).unwrap_or_default()
+    fn transactions(&self, share: usize) -> usize {
+        let mut transactions: Vec<_> = self.successes.iter().map(|(transactions, _)| *transactions).collect();
+        transactions.sort_unstable();
+        percentile(&transactions, share).unwrap_or_default()
     }
 
     fn row(&self, text: &mut String, hold: Duration, what: &str, within: u32) {
-        let mut took: Vec<_> = self.answers.iter().map(|(_, took)| *took).collect();
-        took.sort_unstable();
-        let at = |share| percentile(&took, share).unwrap_or_default().as_millis();
-        let (done, all) = (self.answers.len(), self.answers.len() + self.failed);
+        let mut durations: Vec<_> = self.successes.iter().map(|(_, duration)| *duration).collect();
+        durations.sort_unstable();
+        let at = |share| percentile(&durations, share).unwrap_or_default().as_millis();
+        let (done, all) = (self.successes.len(), self.successes.len() + self.failed);
         let _ = writeln!(
             text,
             "| {} | {what} | {within} s | {done} of {all} | {} | {} | {} | {} | {} | {:.1} |",
             hold.as_millis(),
-            self.tries(500),
-            self.tries(990),
-            self.tries(1000),
+            self.transactions(500),
+            self.transactions(990),
+            self.transactions(1000),
             at(500),
             at(990),
             self.end.as_secs_f64(),
@@ -129,21 +139,21 @@ impl Outcome {
 }
 
 impl Table {
-    fn touches(&self, items: &[ItemKey]) -> bool {
+    fn is_held(&self, items: &[ItemKey]) -> bool {
         let held = self.held.borrow();
         items.iter().any(|item| held.contains(item))
     }
 
-    /// Reads, decides and commits, as `Store::run` does; the transactions that it took, if it was done.
-    async fn run(&self, decide: Deciding) -> Option<usize> {
+    /// Reads, decides and commits like `Store::run`. Returns the number of transactions sent, or `None` if it gave up.
+    async fn run(&self, decide: DecideFn) -> Option<usize> {
         let mut backoff = Backoff::new(RetryPolicy::default());
-        let mut tries = 0;
+        let mut transactions = 0;
         let mut seen = None;
         for _ in 0..ATTEMPTS_MAX {
             let decided = loop {
-                sleep(READ).await;
+                sleep(READ_TIME).await;
                 let decided = decide(&self.stored.borrow(), seen.as_ref());
-                if !self.touches(&decided.reads) {
+                if !self.is_held(&decided.reads) {
                     break decided;
                 }
                 if !backoff.wait().await {
@@ -152,9 +162,9 @@ impl Table {
             };
             let items: Vec<_> = decided.plan.changes().iter().map(|change| change.item.clone()).collect();
             loop {
-                tries += 1;
-                sleep(READ / 2).await;
-                if !self.touches(&items) {
+                transactions += 1;
+                sleep(READ_TIME / 2).await;
+                if !self.is_held(&items) {
                     break;
                 }
                 if !backoff.wait().await {
@@ -166,7 +176,7 @@ impl Table {
             let committed = self.stored.borrow_mut().commit(&decided.plan);
             self.held.borrow_mut().retain(|item| !items.contains(item));
             if committed.is_ok() {
-                return Some(tries);
+                return Some(transactions);
             }
             seen = Some(decided.snapshot);
         }
@@ -174,17 +184,17 @@ impl Table {
     }
 }
 
-/// What an attempt has read and decided.
+/// The reads of an attempt and its decision.
 struct Decided {
     reads: Vec<ItemKey>,
     snapshot: Snapshot,
     plan: Plan,
 }
 
-/// An attempt on a table, after one that has lost a race with what it had seen.
-type Deciding = Box<dyn Fn(&ReferenceTable, Option<&Snapshot>) -> Decided>;
+/// Reads and decides. The second argument is the snapshot of the previous attempt, if there was one. Its guards failed.
+type DecideFn = Box<dyn Fn(&ReferenceTable, Option<&Snapshot>) -> Decided>;
 
-fn deciding<A: Action<Refusal: Debug> + 'static>(action: A) -> Deciding {
+fn decide_fn<A: Action<Refusal: Debug> + 'static>(action: A) -> DecideFn {
     Box::new(move |stored, seen| {
         let reads = action.reads(seen);
         let snapshot = stored.snapshot(reads.clone());
@@ -194,41 +204,41 @@ fn deciding<A: Action<Refusal: Debug> + 'static>(action: A) -> Deciding {
     })
 }
 
-/// Everything arrives within `within`, and is waited for.
-async fn play(table: Table, calls: Vec<Deciding>, within: Duration) -> Outcome {
+/// Runs all requests, which arrive within `within`, and waits for their responses.
+async fn run_all(table: Table, calls: Vec<DecideFn>, within: Duration) -> Outcome {
     let table = Rc::new(table);
-    let began = Instant::now();
+    let started_at = Instant::now();
     let mut callers = JoinSet::new();
-    // Every run is the same one.
+    // The fixed seed makes all runs equal.
     fastrand::seed(7);
     for decide in calls {
         let (table, arrival) = (Rc::clone(&table), within.mul_f64(fastrand::f64()));
         callers.spawn_local(async move {
             sleep(arrival).await;
             let arrived = Instant::now();
-            table.run(decide).await.map(|tries| (tries, arrived.elapsed()))
+            table.run(decide).await.map(|transactions| (transactions, arrived.elapsed()))
         });
     }
     let outcomes = callers.join_all().await;
-    let answers: Vec<_> = outcomes.iter().copied().flatten().collect();
-    Outcome { failed: outcomes.len() - answers.len(), answers, end: began.elapsed() }
+    let successes: Vec<_> = outcomes.iter().copied().flatten().collect();
+    Outcome { failed: outcomes.len() - successes.len(), successes, end: started_at.elapsed() }
 }
 
-/// An organization with so many owners more than its founder, on paper; who they are.
+/// Creates an organization with this number of owners, including the founder. Returns the table, the id and the owners.
 fn organization(hold: Duration, owners: u32) -> (Table, OrganizationId, Vec<Sender>) {
     let id = OrganizationId::from_random([7; 16]);
     let mut stored = ReferenceTable::default();
-    let name = OrganizationName::parse("Acme").expect("a name");
+    let name = OrganizationName::parse("Acme").expect("the name is valid");
     let create = Create { founder: person("owner-0"), id: id.clone(), name };
-    stored.run(&create, &policy(), now()).expect("anybody founds");
-    let mut people = vec![person("owner-0")];
+    stored.run(&create, &policy(), now()).expect("every user may create an organization");
+    let mut owners_so_far = vec![person("owner-0")];
     for number in 1..owners {
         let owner = person(&format!("owner-{number}"));
-        let link = invited(&mut stored, &id, &people[0], &owner, Role::Owner);
-        stored.run(&accept(&owner, link), &policy(), now()).expect("the invitation is open");
-        people.push(owner);
+        let link = create_invitation(&mut stored, &id, &owners_so_far[0], &owner, Role::Owner);
+        stored.run(&accept(&owner, link), &policy(), now()).expect("the invitation is pending");
+        owners_so_far.push(owner);
     }
-    (Table { stored: RefCell::new(stored), held: RefCell::default(), hold }, id, people)
+    (Table { stored: RefCell::new(stored), held: RefCell::default(), hold }, id, owners_so_far)
 }
 
 fn policy() -> Policy {
@@ -240,67 +250,67 @@ fn now() -> Timestamp {
 }
 
 fn person(name: &str) -> Sender {
-    let email = EmailAddress::parse(&format!("{name}@example.com")).expect("an address");
-    Sender { user: UserId::parse(name).expect("a user"), email }
+    let email = EmailAddress::parse(&format!("{name}@example.com")).expect("the address is valid");
+    Sender { user: UserId::parse(name).expect("the user id is valid"), email }
 }
 
 fn accept(guest: &Sender, link: Link) -> Accept {
     Accept { caller: Caller { user: guest.user.clone(), email: Some(guest.email.clone()) }, link }
 }
 
-fn invite(id: &OrganizationId, sender: &Sender, whom: &Sender, role: Role) -> Invite {
-    let invitees = [whom.email.clone()].into_iter().collect();
+fn invite(id: &OrganizationId, sender: &Sender, invitee: &Sender, role: Role) -> Invite {
+    let invitees = [invitee.email.clone()].into_iter().collect();
     Invite { sender: sender.clone(), organization: id.clone(), invitees, role, language: None }
 }
 
-fn invited(
+fn create_invitation(
     stored: &mut ReferenceTable,
     id: &OrganizationId,
     sender: &Sender,
-    whom: &Sender,
+    invitee: &Sender,
     role: Role,
 ) -> Link {
-    stored.run(&invite(id, sender, whom, role), &policy(), now()).expect("the sender may invite");
-    stored.invitation_of(id, &whom.email).expect("they are invited").link()
+    stored.run(&invite(id, sender, invitee, role), &policy(), now()).expect("the sender may invite");
+    stored.invitation_of(id, &invitee.email).expect("the invitation exists").link()
 }
 
-/// Accepts of invitations by so many senders.
+/// Simulates accepts. The invitations are from this number of senders.
 async fn accepts(hold: Duration, count: u32, senders: u32) -> Outcome {
     let (table, id, owners) = organization(hold, senders);
     let count = count.min(1000 - senders);
     let calls = (0..count).map(|number| {
         let guest = person(&format!("guest-{number}"));
         let sender = &owners[(number % senders) as usize];
-        let link = invited(&mut table.stored.borrow_mut(), &id, sender, &guest, Role::Member);
-        deciding(accept(&guest, link))
+        let link = create_invitation(&mut table.stored.borrow_mut(), &id, sender, &guest, Role::Member);
+        decide_fn(accept(&guest, link))
     });
     let calls = calls.collect();
-    play(table, calls, Duration::from_secs(1)).await
+    run_all(table, calls, Duration::from_secs(1)).await
 }
 
-fn inviting(id: &OrganizationId, sender: &Sender, name: &str) -> Deciding {
-    deciding(invite(id, sender, &person(name), Role::Member))
+fn invite_fn(id: &OrganizationId, sender: &Sender, name: &str) -> DecideFn {
+    decide_fn(invite(id, sender, &person(name), Role::Member))
 }
 
-/// Invites of one address each, by so many senders.
+/// Simulates invites of one address each, by this number of senders.
 async fn invites(hold: Duration, count: u32, senders: u32) -> Outcome {
     let (table, id, owners) = organization(hold, senders);
     let calls = (0..count.min(1000 - senders))
-        .map(|number| inviting(&id, &owners[(number % senders) as usize], &format!("guest-{number}")));
+        .map(|number| invite_fn(&id, &owners[(number % senders) as usize], &format!("guest-{number}")));
     let calls = calls.collect();
-    play(table, calls, Duration::from_secs(u64::from(INVITING))).await
+    run_all(table, calls, Duration::from_secs(u64::from(ARRIVAL_SECONDS))).await
 }
 
-/// As many revokes as invites.
+/// Simulates this number of revokes and as many invites.
 async fn revokes(hold: Duration, count: u32) -> Outcome {
     let (table, id, owners) = organization(hold, 20);
     let calls = (0..count).flat_map(|number| {
-        let (guest, owner) = (person(&format!("gone-{number}")), &owners[(number % 20) as usize]);
-        let link = invited(&mut table.stored.borrow_mut(), &id, owner, &guest, Role::Member);
+        let (guest, owner) = (person(&format!("revoked-{number}")), &owners[(number % 20) as usize]);
+        let link = create_invitation(&mut table.stored.borrow_mut(), &id, owner, &guest, Role::Member);
         let (caller, organization) = (owner.user.clone(), id.clone());
         let revoke = Revoke { caller, organization, invitation: Some(link.invitation) };
-        [deciding(revoke), inviting(&id, owner, &format!("guest-{number}"))]
+        [decide_fn(revoke), invite_fn(&id, owner, &format!("guest-{number}"))]
     });
     let calls = calls.collect();
-    play(table, calls, Duration::from_secs(u64::from(INVITING))).await
+    run_all(table, calls, Duration::from_secs(u64::from(ARRIVAL_SECONDS))).await
 }

@@ -1,5 +1,7 @@
-//! Lambda on this machine: it starts functions' processes, hands them events by the Runtime API, and stands between
-//! them and AWS, so that it knows what each invocation takes, and how much of that is not the function's own.
+//! A local Lambda service. It starts the functions' processes and sends them events by the Lambda Runtime API.
+//!
+//! It also forwards the functions' requests to AWS, which is the laptop (the local server started by `cargo run`). So
+//! it measures the time of each invocation, and the part of it in which the function waits for AWS.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -22,128 +24,131 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tower::ServiceExt as _;
 
-use crate::page::target;
+use crate::page::target_directory;
 use crate::process::{self, Memory};
 
-/// How long a process may take to ask for its first event, under valgrind too.
+/// The maximum time from a process' start to its first request for an event, also under valgrind.
 const START_MAX: Duration = Duration::from_mins(1);
 
-/// What a start takes: from the process' first instruction to its asking for an event.
+/// The time of a start: from the process' first instruction to its first request for an event.
 #[derive(Debug, Clone, Copy)]
 pub struct Start {
-    /// Processor time of all of its threads.
+    /// CPU time of all threads.
     pub cpu: Duration,
-    /// By the clock.
+    /// Elapsed time.
     pub wall: Duration,
 }
 
-/// What one invocation takes: from the event's being handed out to the answer's being there.
+/// The time of an invocation: from sending the event to receiving the function's result.
 #[derive(Debug, Clone, Copy)]
 pub struct Invocation {
-    /// Processor time of all threads.
+    /// CPU time of all threads.
     pub cpu: Duration,
-    /// By the clock.
+    /// Elapsed time.
     pub wall: Duration,
-    /// The part of it in which a request to AWS was being answered.
+    /// The part of the elapsed time in which at least one request to AWS was open.
     pub in_aws: Duration,
 }
 
 impl Invocation {
-    /// What AWS does not answer for.
+    /// The elapsed time without the time in AWS.
     pub fn outside(&self) -> Duration {
         self.wall.saturating_sub(self.in_aws)
     }
 }
 
-/// What a function says: its answer, or that it has failed.
-type Answer = Result<Bytes, String>;
+/// The result of a function: its response, or its error.
+type FunctionResult = Result<Bytes, String>;
 
-/// An event, and whom its answer goes to.
+/// An event, and the channel for its result.
 struct Event {
     body: Bytes,
-    answer: oneshot::Sender<Answer>,
+    result: oneshot::Sender<FunctionResult>,
 }
 
-/// What AWS has answered.
+/// A response of AWS.
 #[derive(Debug, Clone)]
-struct Reply {
+struct AwsResponse {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
 }
 
-impl Reply {
-    /// There is none: a refusal that nobody tries again.
-    fn missing() -> Self {
+impl AwsResponse {
+    /// The response to a request that was not recorded: status 400, which the SDK does not retry.
+    fn not_recorded() -> Self {
         Self { status: StatusCode::BAD_REQUEST, headers: HeaderMap::new(), body: Bytes::new() }
     }
 }
 
-/// One invocation: its event, and what AWS answered to its requests, one after the other.
+/// A recorded invocation: its event, its requests to AWS with the responses in order, and its result.
 #[derive(Debug, Clone, Default)]
-pub struct Tape {
+pub struct Recording {
     event: Bytes,
-    /// The operations, and the bodies.
+    /// The operations and the bodies.
     requests: Vec<(String, Bytes)>,
-    replies: Vec<Reply>,
-    answer: Bytes,
+    responses: Vec<AwsResponse>,
+    result: Bytes,
 }
 
-impl Tape {
-    /// The invocation as `floor` reads it.
-    fn of_floor(&self) -> Result<String, String> {
+impl Recording {
+    /// The recording in the format that the program `baseline` reads.
+    fn to_baseline_json(&self) -> Result<String, String> {
         let json = |bytes: &Bytes| serde_json::from_slice::<Value>(bytes).map_err(|error| error.to_string());
         let requests = self
             .requests
             .iter()
             .map(|(operation, body)| Ok(json!({ "operation": operation, "body": json(body)? })));
         let requests = requests.collect::<Result<Vec<_>, String>>()?;
-        Ok(json!({ "requests": requests, "answer": json(&self.answer)? }).to_string())
+        Ok(json!({ "requests": requests, "result": json(&self.result)? }).to_string())
     }
 
-    /// From now on `floor` sends what this invocation has sent, once it is started.
-    pub fn lay_floor(&self) -> Result<(), String> {
-        let path = floor_tape();
+    /// Saves the recording for the program `baseline`, which reads it at its start and then sends the same requests.
+    pub fn save_for_baseline(&self) -> Result<(), String> {
+        let path = baseline_recording();
         std::fs::create_dir_all(path.parent().unwrap_or(&path)).map_err(|error| error.to_string())?;
-        std::fs::write(&path, self.of_floor()?).map_err(|error| format!("{}: {error}", path.display()))
+        std::fs::write(&path, self.to_baseline_json()?)
+            .map_err(|error| format!("{}: {error}", path.display()))
     }
 }
 
-/// Where `floor` finds what it sends.
-fn floor_tape() -> PathBuf {
-    target().join("bench/floor.json")
+/// The file from which the program `baseline` reads its requests.
+fn baseline_recording() -> PathBuf {
+    target_directory().join("bench/baseline.json")
 }
 
-/// Whether a function's invocations are taken down, or happen once more.
-enum Taping {
+/// Whether the invocations of a function are recorded or replayed.
+enum RecordingMode {
     Off,
-    Recording(Tape),
-    /// The replies that are left, the last one first.
-    Playing(Vec<Reply>),
+    /// Contains the newest invocation.
+    Recording(Recording),
+    /// Contains the responses of AWS that were not replayed yet, in reverse order.
+    Replaying(Vec<AwsResponse>),
 }
 
 /// A function's process.
 struct Function {
-    /// Which of the processes that Lambda has started it is: a question of the one before may still be on its way.
+    /// The number of the process. Requests with another number are from an earlier process and are refused.
     number: u64,
     child: Child,
     spawned: Instant,
-    /// Whom its first question for an event is told.
+    /// Receives the time of the start at the first request for an event.
     started: Option<oneshot::Sender<Start>>,
     events: mpsc::UnboundedSender<Event>,
     waiting: Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>>,
     running: Option<Running>,
     invocations: Vec<Invocation>,
-    taping: Taping,
+    recording_mode: RecordingMode,
 }
 
 struct Running {
-    answer: oneshot::Sender<Answer>,
-    begun: Instant,
+    result: oneshot::Sender<FunctionResult>,
+    started_at: Instant,
     cpu: Duration,
     in_aws: Duration,
-    /// Requests to AWS under way, and since when there is one.
+    /// The number of open requests to AWS.
     open: u32,
+    /// The time at which `open` changed from 0 to 1.
     since: Instant,
 }
 
@@ -157,11 +162,11 @@ impl Drop for Function {
 /// How functions are started.
 #[derive(Debug, Clone)]
 pub struct Launch {
-    /// Where the binaries are.
+    /// The directory of the functions' binaries.
     pub binaries: PathBuf,
-    /// A function, and what runs its binary instead of the system: a tool and its arguments.
+    /// A function, and the tool with its arguments that runs the function's binary (valgrind).
     pub under: Option<(String, Vec<OsString>)>,
-    /// Programs that are no binaries of Roster, by the name of their function.
+    /// The command lines of functions that are not Roster's, by name.
     pub others: BTreeMap<String, Vec<OsString>>,
 }
 
@@ -170,16 +175,16 @@ struct Shared {
     laptop: OnceLock<(String, Router)>,
     launch: Mutex<Launch>,
     functions: Mutex<BTreeMap<String, Function>>,
-    /// How many processes have been started.
+    /// The number of processes that were started.
     processes: AtomicU64,
 }
 
-/// The service; its processes end with it.
+/// The Lambda service. Its processes end with it.
 #[derive(Clone)]
 pub struct Lambda(Arc<Shared>);
 
 impl Lambda {
-    /// Starts the service; nothing of it runs yet.
+    /// Starts the service, without any function process.
     pub async fn start(launch: Launch) -> Result<Self, String> {
         let listener =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| error.to_string())?;
@@ -194,9 +199,9 @@ impl Lambda {
         let _ = shared.url.set(address.to_string());
         let lambda = Self(shared);
         let router = Router::new()
-            .route("/2015-03-31/functions/{function}/invocations", post(invoke))
-            .route("/.rt/{function}/{number}/2018-06-01/runtime/invocation/next", get(next))
-            .route("/.rt/{function}/{number}/2018-06-01/runtime/invocation/{id}/{what}", post(answered))
+            .route("/2015-03-31/functions/{function}/invocations", post(handle_invoke))
+            .route("/.rt/{function}/{number}/2018-06-01/runtime/invocation/next", get(handle_next))
+            .route("/.rt/{function}/{number}/2018-06-01/runtime/invocation/{id}/{what}", post(handle_result))
             .route(
                 "/.rt/{function}/{number}/2018-06-01/runtime/init/error",
                 post(|| async { StatusCode::ACCEPTED }),
@@ -212,7 +217,7 @@ impl Lambda {
         Ok(lambda)
     }
 
-    /// Where functions are invoked.
+    /// The endpoint of Lambda's `Invoke` API.
     pub fn url(&self) -> String {
         format!("http://{}", self.address())
     }
@@ -221,22 +226,22 @@ impl Lambda {
         self.0.url.get().map_or("", String::as_str)
     }
 
-    /// AWS, as functions know it, is at this laptop.
-    pub fn is_beside(&self, laptop: &local::laptop::Laptop) {
+    /// Forwards the functions' requests to the AWS emulation of this laptop.
+    pub fn connect_aws(&self, laptop: &local::laptop::Laptop) {
         let _ = self.0.laptop.set((laptop.url().to_owned(), laptop.router()));
     }
 
-    /// From now on `function` is started under this.
-    pub fn launches_under(&self, under: Vec<OsString>, function: &str) {
+    /// Runs later processes of `function` under this tool. No arguments: runs them directly.
+    pub fn run_under(&self, under: Vec<OsString>, function: &str) {
         let under = (function.to_owned(), under);
         self.0.launch.lock().unwrap_or_else(PoisonError::into_inner).under = Some(under);
     }
 
-    /// Starts the function's process anew, and tells what that took.
-    pub async fn restarts(&self, function: &str) -> Result<Start, String> {
+    /// Restarts the function's process and returns the time of the start.
+    pub async fn restart(&self, function: &str) -> Result<Start, String> {
         let (sender, receiver) = oneshot::channel();
-        self.ends(function);
-        // All at once: it may ask before it is known otherwise.
+        self.stop(function);
+        // Spawn and insert under one lock, because the process may request an event immediately.
         self.with(|functions| {
             let started = self.spawn(function, sender)?;
             functions.insert(function.to_owned(), started);
@@ -246,63 +251,66 @@ impl Lambda {
         start.ok().and_then(Result::ok).ok_or_else(|| format!("{function} asks for no event"))
     }
 
-    /// Ends the function's process.
-    pub fn ends(&self, function: &str) {
+    /// Kills the function's process.
+    pub fn stop(&self, function: &str) {
         self.with(|functions| functions.remove(function));
     }
 
-    /// Asks the function's process to end by itself, so that a tool around it can write down what it has seen.
-    pub fn leaves(&self, function: &str) {
+    /// Sends SIGTERM to the function's process and waits for its end, so a tool such as valgrind can write its output.
+    pub fn terminate(&self, function: &str) {
         if let Some(mut function) = self.with(|functions| functions.remove(function)) {
             let _ = Command::new("kill").arg(function.child.id().to_string()).status();
             let _ = function.child.wait();
         }
     }
 
-    /// Invokes a function; its answer.
-    pub async fn invokes(&self, function: &str, event: Bytes) -> Answer {
+    /// Invokes a function and returns its result. Starts a process if none runs.
+    pub async fn invoke(&self, function: &str, event: Bytes) -> FunctionResult {
         if !self.with(|functions| functions.contains_key(function)) {
-            self.restarts(function).await?;
+            self.restart(function).await?;
         }
-        let (answer, answered) = oneshot::channel();
+        let (result, receiver) = oneshot::channel();
         let queue = self.with(|functions| functions.get(function).map(|function| function.events.clone()));
-        let queue = queue.ok_or_else(|| format!("{function} is gone"))?;
-        queue.send(Event { body: event, answer }).map_err(|_| format!("{function} is gone"))?;
-        answered.await.map_err(|_| format!("{function} has ended without an answer"))?
+        let queue = queue.ok_or_else(|| format!("{function} does not run"))?;
+        queue.send(Event { body: event, result }).map_err(|_| format!("{function} does not run"))?;
+        receiver.await.map_err(|_| format!("{function} ended without a result"))?
     }
 
-    /// From now on the function's invocations are taken down, the last one of them for good.
-    pub fn records(&self, function: &str) {
+    /// Starts to record the function's invocations. Each invocation replaces the recording of the previous one.
+    pub fn start_recording(&self, function: &str) {
         self.with(|functions| {
             if let Some(function) = functions.get_mut(function) {
-                function.taping = Taping::Recording(Tape::default());
+                function.recording_mode = RecordingMode::Recording(Recording::default());
             }
         });
     }
 
-    /// The last invocation that was taken down.
-    pub fn tape(&self, function: &str) -> Result<Tape, String> {
-        let taping = self.with(|functions| {
-            functions.get_mut(function).map(|function| std::mem::replace(&mut function.taping, Taping::Off))
+    /// Stops recording, and returns the recording of the last invocation.
+    pub fn take_recording(&self, function: &str) -> Result<Recording, String> {
+        let recording_mode = self.with(|functions| {
+            functions
+                .get_mut(function)
+                .map(|function| std::mem::replace(&mut function.recording_mode, RecordingMode::Off))
         });
-        match taping {
-            Some(Taping::Recording(tape)) if !tape.replies.is_empty() => Ok(tape),
-            _ => Err(format!("nothing of {function} was taken down")),
+        match recording_mode {
+            Some(RecordingMode::Recording(recording)) if !recording.responses.is_empty() => Ok(recording),
+            _ => Err(format!("no invocation of {function} was recorded")),
         }
     }
 
-    /// Has the invocation happen once more, with the same answers from AWS, which nobody has to work out again.
-    pub async fn replays(&self, function: &str, tape: &Tape) -> Result<(), String> {
+    /// Repeats a recorded invocation. The requests to AWS get the recorded responses, so the laptop does no work.
+    pub async fn replay(&self, function: &str, recording: &Recording) -> Result<(), String> {
         self.with(|functions| {
             if let Some(function) = functions.get_mut(function) {
-                function.taping = Taping::Playing(tape.replies.iter().rev().cloned().collect());
+                function.recording_mode =
+                    RecordingMode::Replaying(recording.responses.iter().rev().cloned().collect());
             }
         });
-        self.invokes(function, tape.event.clone()).await.map(drop)
+        self.invoke(function, recording.event.clone()).await.map(drop)
     }
 
-    /// What the function's invocations have taken since the last time.
-    pub fn takes(&self, function: &str) -> Vec<Invocation> {
+    /// Returns the measured invocations of the function since the last call.
+    pub fn take_invocations(&self, function: &str) -> Vec<Invocation> {
         let taken = self.with(|functions| {
             functions.get_mut(function).map(|function| std::mem::take(&mut function.invocations))
         });
@@ -325,29 +333,29 @@ impl Lambda {
         let own = [binaries.join(name).into_os_string()];
         let program = others.get(name).map_or(&own[..], Vec::as_slice);
         let under = under.filter(|(function, _)| function == name).map(|(_, under)| under);
-        let whole: Vec<_> = under.iter().flatten().chain(program).collect();
-        let (laptop, _) = self.0.laptop.get().ok_or("no laptop stands behind Lambda")?;
+        let words: Vec<_> = under.iter().flatten().chain(program).collect();
+        let (laptop, _) = self.0.laptop.get().ok_or("no laptop is connected")?;
         let address = self.address();
-        let mut command = Command::new(whole[0]);
-        command.args(&whole[1..]).env_clear().envs(environment()?);
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).env_clear().envs(environment()?);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("AWS_ENDPOINT_URL", format!("http://{address}/aws/{name}"));
         let number = self.0.processes.fetch_add(1, Ordering::Relaxed);
         command.env("AWS_LAMBDA_RUNTIME_API", format!("http://{address}/.rt/{name}/{number}"));
         command.env("AWS_LAMBDA_FUNCTION_NAME", name).env("AWS_LAMBDA_FUNCTION_VERSION", "1");
         command.env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256");
-        // Lambda sets both, and boto3 reads this one alone.
+        // Lambda sets `AWS_REGION` and `AWS_DEFAULT_REGION`. boto3 reads only the second one.
         command.env("AWS_DEFAULT_REGION", "eu-central-1");
         command.env("ACCEPT_URL", format!("{laptop}/accept")).env("CONSOLE_ISSUER", laptop);
-        // Hundreds of calls are to be let through in a minute.
+        // The benchmark makes hundreds of calls per minute.
         for limit in ["INVITEES_PER_DAY", "MAILS_PER_HOUR", "MAILS_PER_INVITATION", "MAILS_PER_RECIPIENT"] {
             command.env(limit, "1000000");
         }
-        command.env("MAIL_PAUSE_SECONDS", "1").env("FLOOR_TAPE", floor_tape());
+        command.env("MAIL_PAUSE_SECONDS", "1").env("BASELINE_RECORDING", baseline_recording());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let spawned = Instant::now();
         let child =
-            command.spawn().map_err(|error| format!("{} does not start: {error}", whole[0].display()))?;
+            command.spawn().map_err(|error| format!("{} does not start: {error}", words[0].display()))?;
         let (events, waiting) = mpsc::unbounded_channel();
         let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
         Ok(Function {
@@ -359,55 +367,58 @@ impl Lambda {
             waiting,
             running: None,
             invocations: Vec::new(),
-            taping: Taping::Off,
+            recording_mode: RecordingMode::Off,
         })
     }
 }
 
-/// What `infra/laptop.env` sets.
+/// The environment variables in `infra/laptop.env`.
 fn environment() -> Result<Vec<(String, String)>, String> {
-    let path: &Path = &harness::top().join("infra/laptop.env");
+    let path: &Path = &harness::repository_root().join("infra/laptop.env");
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let lines = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
     Ok(lines.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect())
 }
 
-async fn invoke(
+async fn handle_invoke(
     State(lambda): State<Lambda>,
     Segments(function): Segments<String>,
     event: Bytes,
 ) -> Response {
-    match lambda.invokes(&function, event).await {
-        Ok(answer) => answer.into_response(),
-        Err(why) => {
-            println!("{why}");
-            (StatusCode::BAD_GATEWAY, why).into_response()
+    match lambda.invoke(&function, event).await {
+        Ok(response) => response.into_response(),
+        Err(error) => {
+            println!("{error}");
+            (StatusCode::BAD_GATEWAY, error).into_response()
         }
     }
 }
 
-async fn next(State(lambda): State<Lambda>, Segments((name, number)): Segments<(String, u64)>) -> Response {
+async fn handle_next(
+    State(lambda): State<Lambda>,
+    Segments((name, number)): Segments<(String, u64)>,
+) -> Response {
     let waiting = lambda.with(|functions| {
         let function = functions.get_mut(&name).filter(|function| function.number == number)?;
-        if let Some(told) = function.started.take() {
+        if let Some(sender) = function.started.take() {
             let cpu = process::cpu(function.child.id()).unwrap_or_default();
-            let _ = told.send(Start { cpu, wall: function.spawned.elapsed() });
+            let _ = sender.send(Start { cpu, wall: function.spawned.elapsed() });
         }
         Some(Arc::clone(&function.waiting))
     });
     let Some(waiting) = waiting else { return StatusCode::GONE.into_response() };
-    let Some(Event { body, answer }) = waiting.lock().await.recv().await else {
+    let Some(Event { body, result }) = waiting.lock().await.recv().await else {
         return StatusCode::GONE.into_response();
     };
     lambda.with(|functions| {
         let Some(function) = functions.get_mut(&name) else { return };
         let cpu = process::cpu(function.child.id()).unwrap_or_default();
-        let begun = Instant::now();
+        let started_at = Instant::now();
         let in_aws = Duration::ZERO;
-        if let Taping::Recording(tape) = &mut function.taping {
-            *tape = Tape { event: body.clone(), ..Tape::default() };
+        if let RecordingMode::Recording(recording) = &mut function.recording_mode {
+            *recording = Recording { event: body.clone(), ..Recording::default() };
         }
-        function.running = Some(Running { answer, begun, cpu, in_aws, open: 0, since: begun });
+        function.running = Some(Running { result, started_at, cpu, in_aws, open: 0, since: started_at });
     });
     let headers = [
         ("lambda-runtime-aws-request-id", "00000000-0000-4000-8000-000000000000"),
@@ -417,7 +428,7 @@ async fn next(State(lambda): State<Lambda>, Segments((name, number)): Segments<(
     (headers, body).into_response()
 }
 
-async fn answered(
+async fn handle_result(
     State(lambda): State<Lambda>,
     Segments((name, number, _, what)): Segments<(String, u64, String, String)>,
     body: Bytes,
@@ -426,14 +437,14 @@ async fn answered(
         let function = functions.get_mut(&name).filter(|function| function.number == number);
         let Some(function) = function else { return };
         let Some(running) = function.running.take() else { return };
-        let wall = running.begun.elapsed();
+        let wall = running.started_at.elapsed();
         let cpu = process::cpu(function.child.id()).unwrap_or_default().saturating_sub(running.cpu);
         function.invocations.push(Invocation { cpu, wall, in_aws: running.in_aws });
-        if let Taping::Recording(tape) = &mut function.taping {
-            tape.answer = body.clone();
+        if let RecordingMode::Recording(recording) = &mut function.recording_mode {
+            recording.result = body.clone();
         }
-        let failed = || format!("{name} has failed: {}", String::from_utf8_lossy(&body));
-        let _ = running.answer.send(if what == "error" { Err(failed()) } else { Ok(body) });
+        let failed = || format!("{name} failed: {}", String::from_utf8_lossy(&body));
+        let _ = running.result.send(if what == "error" { Err(failed()) } else { Ok(body) });
     });
     StatusCode::ACCEPTED
 }
@@ -459,7 +470,7 @@ async fn forward(
     let operation = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let operation = operation.and_then(|target| target.split('.').next_back()).unwrap_or_default();
     let request = (operation.to_owned(), body.clone());
-    let played = lambda.with(|functions| {
+    let recorded = lambda.with(|functions| {
         let function = functions.get_mut(&name)?;
         if let Some(running) = &mut function.running {
             if running.open == 0 {
@@ -467,15 +478,17 @@ async fn forward(
             }
             running.open += 1;
         }
-        match &mut function.taping {
-            // Another request than was taken down: then it is another invocation, and not to be measured as this one.
-            Taping::Playing(replies) => Some(replies.pop().unwrap_or_else(Reply::missing)),
-            Taping::Off | Taping::Recording(_) => None,
+        match &mut function.recording_mode {
+            // More requests than were recorded: this is another invocation, which must fail instead of being measured.
+            RecordingMode::Replaying(responses) => {
+                Some(responses.pop().unwrap_or_else(AwsResponse::not_recorded))
+            }
+            RecordingMode::Off | RecordingMode::Recording(_) => None,
         }
     });
-    let reply = match played {
-        Some(reply) => reply,
-        None => ask(router, parts, &path, body).await,
+    let response = match recorded {
+        Some(response) => response,
+        None => send_to_aws(router, parts, &path, body).await,
     };
     lambda.with(|functions| {
         let Some(function) = functions.get_mut(&name) else { return };
@@ -484,23 +497,23 @@ async fn forward(
         if running.open == 0 {
             running.in_aws += running.since.elapsed();
         }
-        if let Taping::Recording(tape) = &mut function.taping {
-            tape.requests.push(request);
-            tape.replies.push(reply.clone());
+        if let RecordingMode::Recording(recording) = &mut function.recording_mode {
+            recording.requests.push(request);
+            recording.responses.push(response.clone());
         }
     });
-    (reply.status, reply.headers, reply.body).into_response()
+    (response.status, response.headers, response.body).into_response()
 }
 
-/// Asks what stands for AWS.
-async fn ask(router: &Router, mut parts: Parts, path: &str, body: Bytes) -> Reply {
-    // What this router knows of the request is not for the next one.
+/// Sends a request to the AWS emulation.
+async fn send_to_aws(router: &Router, mut parts: Parts, path: &str, body: Bytes) -> AwsResponse {
+    // The laptop's router must not see the extensions (path parameters) of this router.
     parts.extensions.clear();
     let query = parts.uri.query().map_or_else(String::new, |query| format!("?{query}"));
     parts.uri = format!("/_aws/{path}{query}").parse().unwrap_or_else(|_| Uri::from_static("/"));
-    let answer = router.clone().oneshot(Request::from_parts(parts, Body::from(body))).await;
-    let answer = answer.unwrap_or_else(|never| match never {});
-    let (parts, body) = answer.into_parts();
+    let response = router.clone().oneshot(Request::from_parts(parts, Body::from(body))).await;
+    let response = response.unwrap_or_else(|never| match never {});
+    let (parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
-    Reply { status: parts.status, headers: parts.headers, body }
+    AwsResponse { status: parts.status, headers: parts.headers, body }
 }

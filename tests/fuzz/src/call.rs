@@ -1,7 +1,7 @@
-//! Calls, as API Gateway hands them over: path, query, headers, claims and body are anybody's.
+//! Calls of the API, as events of API Gateway. Path, query, headers, claims and body are arbitrary.
 //!
-//! An input is the route's key on the first line, then `name: value` lines (a path parameter, `query`, a claim, or else a
-//! header; percent-encoded where need be), then an empty line and the body:
+//! The first line of an input is the route's key. Each of the next lines sets a path parameter, the query, a claim or a
+//! header, as `name: value`; values may be percent-encoded. The body follows after an empty line:
 //!
 //! ```text
 //! PATCH /v1/organizations/{organization_id}/members/{user_id}
@@ -17,20 +17,20 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::{EmailAddress, InvitationId, Role, Token, UserId};
-use harness::document::knows;
+use harness::openapi::check_documented;
 use http::{HeaderName, HeaderValue};
 use local::function_table::{ROUTES, Route};
 use percent_encoding::percent_decode_str;
 use reference::Operation;
 use serde_json::{Value, json};
 
-use crate::site::{HIDDEN, Invoked, at_the_site, named};
+use crate::site::{HIDDEN, InvocationResult, replace_placeholders, with_site};
 
-/// Claims that the functions read; API Gateway hands over whatever else stands in a token, too.
+/// The claims that the functions read. API Gateway passes all claims of a token.
 const CLAIMS: [&str; 3] = ["sub", "email", "email_verified"];
 const PARAMETERS: [&str; 3] = ["organization_id", "invitation_id", "user_id"];
 
-/// A call.
+/// A call, parsed from an input.
 struct Call {
     route: &'static Route,
     path: BTreeMap<String, String>,
@@ -40,55 +40,60 @@ struct Call {
     body: Vec<u8>,
 }
 
-/// A call of any route, with anything in it: the answer is one that `infra/openapi.yaml` knows for that route, a refusal
-/// changes nothing, and nobody learns of, or gets at, another organization.
+/// Makes a call of any route.
+///
+/// `infra/openapi.yaml` must document the response for the route, a refusal must change nothing, and the call must
+/// neither show nor change another organization.
 pub fn call(bytes: &[u8]) {
-    let _ = answered(bytes);
+    let _ = route_and_status(bytes);
 }
 
-/// As [`call`]; the route that the call is of, and the status of the answer.
+/// Makes a call like [`call`]. Returns its route and the status of the response.
 #[must_use]
-pub fn answered(bytes: &[u8]) -> (&'static Route, u16) {
+pub fn route_and_status(bytes: &[u8]) -> (&'static Route, u16) {
     let call = Call::read(bytes);
-    let mut answered = 0;
-    at_the_site(async |site| {
-        let invoked = site.invoke(call.route.function, call.event()).await;
-        let status = call.check_answer(&invoked);
-        answered = status;
-        call.check_reach(&invoked);
+    let mut status_of_call = 0;
+    with_site(async |site| {
+        let result = site.invoke(call.route.function, call.event()).await;
+        let status = call.check_response(&result);
+        status_of_call = status;
+        call.check_reach(&result);
         assert!(
-            invoked.sent.commits <= usize::from(status < 300),
+            result.sent.commits <= usize::from(status < 300),
             "{status} after {} commits",
-            invoked.sent.commits
+            result.sent.commits
         );
-        let Some(after) = invoked.after else { return true };
-        assert_ne!(call.route.method, http::Method::GET, "looking has changed something");
+        let Some(after) = result.after else { return true };
+        assert_ne!(call.route.method, http::Method::GET, "a GET changed the table");
         let operation = call.operation();
         for organization in site.before.organizations() {
-            let violation = site.before.violation_by(&organization.id, &after, &operation);
+            let violation = site.before.broken_rule(&organization.id, &after, &operation);
             let untouched = site.before.members(&organization.id).eq(after.members(&organization.id))
                 && site.before.invitations(&organization.id).eq(after.invitations(&organization.id));
             assert!(untouched || violation.is_none(), "{violation:?}");
-            assert!(untouched || call.concerns(organization.id.as_str()), "another organization was changed");
+            assert!(
+                untouched || call.concerns(organization.id.as_str()),
+                "the call changed another organization"
+            );
         }
         false
     });
-    (call.route, answered)
+    (call.route, status_of_call)
 }
 
 impl Call {
     fn read(bytes: &[u8]) -> Self {
         let split = bytes.windows(2).position(|pair| pair == b"\n\n");
         let (head, body) = split.map_or((bytes, &[][..]), |at| (&bytes[..at], &bytes[at + 2..]));
-        let head = named(&String::from_utf8_lossy(head));
+        let head = replace_placeholders(&String::from_utf8_lossy(head));
         let body = match std::str::from_utf8(body) {
-            Ok(text) => named(text).into_bytes(),
+            Ok(text) => replace_placeholders(text).into_bytes(),
             Err(_) => body.to_vec(),
         };
         let mut lines = head.lines();
         let first = lines.next().unwrap_or_default();
         let route = ROUTES.iter().find(|route| route.key() == first).unwrap_or_else(|| {
-            // Whatever else stands there names one, too.
+            // Any other first line selects a route as well.
             let sum: usize = first.bytes().map(usize::from).sum();
             &ROUTES[sum % ROUTES.len()]
         });
@@ -105,7 +110,7 @@ impl Call {
             if name == "query" {
                 value.clone_into(&mut call.query);
             } else if PARAMETERS.contains(&name) {
-                // The gateway matches no route where a parameter would be empty.
+                // The gateway matches no route if a parameter is empty.
                 if !decoded().is_empty() && route.pattern.contains(&format!("{{{name}}}")) {
                     call.path.insert(name.to_owned(), decoded());
                 }
@@ -121,13 +126,13 @@ impl Call {
         call
     }
 
-    /// The path, decoded, as the gateway hands it over.
+    /// Returns the decoded path, as API Gateway passes it.
     fn raw_path(&self) -> String {
         let pattern = self.route.pattern.to_owned();
         self.path.iter().fold(pattern, |path, (name, value)| path.replace(&format!("{{{name}}}"), value))
     }
 
-    /// The event of payload format 2.0.
+    /// Returns the event, in API Gateway's payload format 2.0.
     fn event(&self) -> Value {
         let path = self.raw_path();
         let mut context = json!({
@@ -185,24 +190,24 @@ impl Call {
         event
     }
 
-    /// The status, if it and all that goes with it is what the contract says.
-    fn check_answer(&self, invoked: &Invoked) -> u16 {
-        let answer = invoked.answer.as_ref().expect("a call is answered, whatever it is");
-        let status = answer["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
-        let status = status.expect("an answer has a status");
-        assert!(status < 500, "{answer}");
-        let headers = &answer["headers"];
+    /// Asserts that the response is as the contract requires. Returns its status.
+    fn check_response(&self, result: &InvocationResult) -> u16 {
+        let response = result.response.as_ref().expect("every call gets a response");
+        let status = response["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
+        let status = status.expect("a response has a status");
+        assert!(status < 500, "{response}");
+        let headers = &response["headers"];
         assert_eq!(
             (&headers["cache-control"], &headers["x-content-type-options"]),
             (&json!("no-store"), &json!("nosniff"))
         );
-        let text = answer["body"].as_str().unwrap_or_default();
+        let text = response["body"].as_str().unwrap_or_default();
         let shows = |text: &str| text.to_lowercase().contains(HIDDEN);
-        // Whoever says it hears it again.
-        assert!(!shows(text) || shows(&self.event().to_string()), "another organization shows: {answer}");
+        // The response may repeat the call.
+        assert!(!shows(text) || shows(&self.event().to_string()), "shows another organization: {response}");
         if status == 401 {
             let user = self.claims.get("sub").is_some_and(|sub| UserId::parse(sub).is_ok());
-            assert!(self.route.authorized && !user, "{answer}");
+            assert!(self.route.authorized && !user, "{response}");
             return status;
         }
         if status == 204 {
@@ -222,22 +227,25 @@ impl Call {
                 assert!(pointer.is_empty() || pointer.starts_with('/'), "{pointer}");
             }
         }
-        if let Err(unknown) = knows(&self.route.method, self.route.pattern, status, code) {
-            panic!("{unknown}: {answer}");
+        if let Err(undocumented) = check_documented(&self.route.method, self.route.pattern, status, code) {
+            panic!("{undocumented}: {response}");
         }
         status
     }
 
-    /// Nothing but what the call names was looked at; the caller's own organizations are whatever they are in.
-    fn check_reach(&self, invoked: &Invoked) {
+    /// Asserts that the function read only the organization that the call names.
+    ///
+    /// Some routes name no organization, but list the caller's own. Their reads are not checked.
+    fn check_reach(&self, result: &InvocationResult) {
         if !self.route.pattern.contains('{') && self.route.function != "preview" && self.token().is_none() {
             return;
         }
-        for partition in &invoked.sent.partitions {
-            assert!(self.concerns(partition), "{} looked at {partition}", self.route.key());
+        for partition in &result.sent.partitions {
+            assert!(self.concerns(partition), "{} read {partition}", self.route.key());
         }
     }
 
+    /// Whether the call names this organization, in its path or by its token.
     fn concerns(&self, organization: &str) -> bool {
         let in_path = self.path.get("organization_id").is_some_and(|id| id == organization);
         in_path || self.token().is_some_and(|token| token.link.organization.as_str() == organization)
@@ -252,7 +260,7 @@ impl Call {
     }
 
     fn operation(&self) -> Operation {
-        let by = || UserId::parse(&self.claims["sub"]).expect("whoever changes something is somebody");
+        let by = || UserId::parse(&self.claims["sub"]).expect("the caller of a change has a `sub`");
         let invitation = || InvitationId::parse(&self.path["invitation_id"]).expect("an invitation");
         let member = || UserId::parse(&self.path["user_id"]).expect("a member");
         match self.route.function {
@@ -266,7 +274,8 @@ impl Call {
             "role-edit" => Operation::RoleEdit { by: by(), member: member() },
             "remove" => Operation::Remove { by: by(), member: member() },
             "decline" => {
-                let email = EmailAddress::parse(&self.claims["email"]).expect("who declines has an address");
+                let email = EmailAddress::parse(&self.claims["email"])
+                    .expect("the caller of a decline has an address");
                 Operation::Decline { email, link: self.token().expect("a token").link }
             }
             "accept" => Operation::Accept(self.token().expect("a token").link),

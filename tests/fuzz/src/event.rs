@@ -1,4 +1,4 @@
-//! Events that are no calls: records of the table's stream, what SES tells, and the payload of a timer.
+//! Events other than calls: records of the table's stream, SES events, and the payload of a timer.
 
 use std::collections::BTreeSet;
 
@@ -8,130 +8,142 @@ use local::functions::InvokeError;
 use reference::ReferenceTable;
 use serde_json::{Value, json};
 
-use crate::site::{at_the_site, named, noon};
+use crate::site::{noon, replace_placeholders, with_site};
 
-/// Records of the stream, between two that are in order: only what cannot be read fails, and keeps nothing else waiting.
+/// Invokes `mail` and `schedule` with the stream records of the input, between two valid records.
+///
+/// Only unreadable records may fail, and they must not fail other records.
 pub fn stream(bytes: &[u8]) {
-    let Some(foreign) = read(bytes) else { return };
-    let foreign = match foreign {
+    let Some(input) = read(bytes) else { return };
+    let input = match input {
         Value::Array(records) => records,
         record => vec![record],
     };
-    // What is no record of a stream at all does not come from one.
-    if !foreign.iter().all(|record| serde_json::from_value::<EventRecord>(record.clone()).is_ok()) {
+    // A stream delivers only values of this type.
+    if !input.iter().all(|record| serde_json::from_value::<EventRecord>(record.clone()).is_ok()) {
         return;
     }
-    let numbers: Vec<&str> = foreign.iter().map(number).collect();
-    if numbers.iter().any(|number| number.starts_with("ours-")) {
+    let numbers: Vec<&str> = input.iter().map(sequence_number).collect();
+    if numbers.iter().any(|number| number.starts_with("valid-")) {
         return;
     }
-    let records = [&[ours("$ivy", "ours-1")], &foreign[..], &[ours("$otto", "ours-2")]].concat();
+    let records =
+        [&[valid_record("$ivy", "valid-1")], &input[..], &[valid_record("$otto", "valid-2")]].concat();
     for function in ["mail", "schedule"] {
-        at_the_site(async |site| {
-            let invoked = site.invoke(function, json!({ "Records": records })).await;
-            let answer = invoked.answer.expect("a batch is answered, whatever stands in it");
-            let failures = answer["batchItemFailures"].as_array().expect("what has failed is listed");
+        with_site(async |site| {
+            let result = site.invoke(function, json!({ "Records": records })).await;
+            let response = result.response.expect("every batch gets a response");
+            let failures = response["batchItemFailures"].as_array().expect("the response lists failures");
             let failed: BTreeSet<&str> =
                 failures.iter().map(|it| it["itemIdentifier"].as_str().unwrap_or_default()).collect();
             for failed in &failed {
-                assert!(numbers.contains(failed), "{function} fails at {failed:?}, which is in order");
+                assert!(numbers.contains(failed), "{function} reports the valid record {failed:?}");
             }
-            for record in foreign.iter().filter(|record| is_of_something_else(record)) {
-                let alone = numbers.iter().filter(|other| **other == number(record)).count() == 1;
+            for record in input.iter().filter(|record| is_of_another_item(record)) {
+                let is_unique =
+                    numbers.iter().filter(|other| **other == sequence_number(record)).count() == 1;
                 assert!(
-                    !alone || !failed.contains(number(record)),
-                    "{function} fails at what it need not read"
+                    !is_unique || !failed.contains(sequence_number(record)),
+                    "{function} reports a record of another item"
                 );
             }
             for (mail, times) in site.mails() {
-                assert_eq!(times, 1, "a mail went out more than once: {mail:?}");
+                assert_eq!(times, 1, "a mail was sent more than once: {mail:?}");
             }
-            let untouched = invoked.after.is_none() && site.mails().is_empty();
-            if let Some(after) = invoked.after {
-                only_mail_differs(&site.before, &after);
+            let untouched = result.after.is_none() && site.mails().is_empty();
+            if let Some(after) = result.after {
+                assert_only_deliveries_differ(&site.before, &after);
             }
             untouched
         });
     }
 }
 
-/// An event of SES, as EventBridge hands it over: it leaves a mark on the mail that it names, or it is refused without a
-/// word of what stood in it.
+/// Invokes `feedback` with an SES event, as EventBridge passes it.
+///
+/// The function must update the delivery of the named mail only, or fail with an error that contains no address of the
+/// event.
 pub fn feedback_event(bytes: &[u8]) {
     let Some(event) = read(bytes) else { return };
-    at_the_site(async |site| {
-        let invoked = site.invoke("feedback", event.clone()).await;
-        if let Err(error) = &invoked.answer {
-            let said = words(error);
-            let known = ["the event cannot be read at ", "the event is not one that this function takes"];
-            assert!(known.iter().any(|known| said.starts_with(known)), "{said}");
+    with_site(async |site| {
+        let result = site.invoke("feedback", event.clone()).await;
+        if let Err(error) = &result.response {
+            let message = error_message(error);
+            let known = ["the event cannot be read at ", "the event is not valid for this function"];
+            assert!(known.iter().any(|known| message.starts_with(known)), "{message}");
             let mut addresses = Vec::new();
-            texts(&event, &mut addresses);
-            // A field's name is repeated; the names are the template's own.
+            strings(&event, &mut addresses);
+            // The error may contain the name of a field. Names come from the rule in the template, not from SES.
             let is_name =
                 |text: &str| event.as_object().is_some_and(|it| it.keys().any(|key| key.contains(text)));
             addresses.retain(|text| text.contains('@') && !is_name(text));
-            assert!(!addresses.iter().any(|text| said.contains(text)), "{said}");
+            assert!(!addresses.iter().any(|text| message.contains(text)), "{message}");
         }
-        let Some(after) = invoked.after else { return true };
-        only_mail_differs(&site.before, &after);
-        let link = changed(&site.before, &after).map(|it| it.id.to_string());
-        assert_eq!(link.as_deref(), event["invitation"][0].as_str(), "another invitation has the mark");
+        let Some(after) = result.after else { return true };
+        assert_only_deliveries_differ(&site.before, &after);
+        let invitation = changed(&site.before, &after).map(|it| it.id.to_string());
+        assert_eq!(invitation.as_deref(), event["invitation"][0].as_str(), "another invitation was updated");
         false
     });
 }
 
-/// The payload of a timer: what is due is closed, and nothing else.
+/// Invokes `expire` with the payload of a timer.
+///
+/// The function must close the named invitation only, and only if it is due.
 pub fn timer(bytes: &[u8]) {
     let Some(event) = read(bytes) else { return };
-    at_the_site(async |site| {
-        let invoked = site.invoke("expire", event.clone()).await;
-        if let Err(error) = &invoked.answer {
-            let said = words(error);
-            let known =
-                ["the event is not one that this function takes", "the invitation can be accepted until "];
-            assert!(known.iter().any(|known| said.starts_with(known)), "{said}");
-            assert!(invoked.after.is_none(), "it has failed, and changed something");
+    with_site(async |site| {
+        let result = site.invoke("expire", event.clone()).await;
+        if let Err(error) = &result.response {
+            let message = error_message(error);
+            let known = ["the event is not valid for this function", "the invitation can be accepted until "];
+            assert!(known.iter().any(|known| message.starts_with(known)), "{message}");
+            assert!(result.after.is_none(), "the function failed, but changed the table");
         }
-        let Some(after) = invoked.after else { return true };
-        let closed = changed(&site.before, &after).expect("something was changed");
+        let Some(after) = result.after else { return true };
+        let closed = changed(&site.before, &after).expect("a commit changes an invitation");
         assert_eq!(closed.status(), Status::Expired);
-        assert_eq!(Some(closed.id.as_str()), event["invitation_id"].as_str(), "another invitation is closed");
-        assert!(closed.expires_at <= noon(), "it was not due");
+        assert_eq!(
+            Some(closed.id.as_str()),
+            event["invitation_id"].as_str(),
+            "another invitation was closed"
+        );
+        assert!(closed.expires_at <= noon(), "the invitation was not due");
         false
     });
 }
 
-/// JSON with what it names put in.
+/// Parses the input as JSON, after replacing its placeholders.
 fn read(bytes: &[u8]) -> Option<Value> {
-    serde_json::from_str(&named(std::str::from_utf8(bytes).ok()?)).ok()
+    serde_json::from_str(&replace_placeholders(std::str::from_utf8(bytes).ok()?)).ok()
 }
 
-/// What a function says that has failed.
-fn words(error: &InvokeError) -> &str {
+/// Returns the message of a function that failed.
+fn error_message(error: &InvokeError) -> &str {
     match error {
         InvokeError::Failed { message, .. } => message,
         other => panic!("{other}"),
     }
 }
 
-fn number(record: &Value) -> &str {
+/// Returns the sequence number of a record.
+fn sequence_number(record: &Value) -> &str {
     record["dynamodb"]["SequenceNumber"].as_str().unwrap_or_default()
 }
 
-/// Whether a record's key says that it is about no invitation.
-fn is_of_something_else(record: &Value) -> bool {
+/// Whether the record's key is valid, and is not the key of an invitation.
+fn is_of_another_item(record: &Value) -> bool {
     let key = |name: &str| record["dynamodb"]["Keys"][name]["S"].as_str();
     key("pk").is_some() && key("sk").is_some_and(|sk| !sk.starts_with("INVITATION#"))
 }
 
-/// A record in order, of an invitation that owes no mail.
-fn ours(invitation: &str, number: &str) -> Value {
+/// Returns a valid record of an invitation that has no unsent mail in the table.
+fn valid_record(invitation: &str, number: &str) -> Value {
     let image = json!({
         "status": { "S": "pending" },
         "delivery": { "S": "queued" },
         "generation": { "N": "1" },
-        "expires_at": { "N": named("$expires") },
+        "expires_at": { "N": replace_placeholders("$expires") },
     });
     json!({
         "eventID": number,
@@ -141,42 +153,44 @@ fn ours(invitation: &str, number: &str) -> Value {
             "SequenceNumber": number,
             "SizeBytes": 1,
             "Keys": {
-                "pk": { "S": named("ORG#$organization") },
-                "sk": { "S": named(&format!("INVITATION#{invitation}")) },
+                "pk": { "S": replace_placeholders("ORG#$organization") },
+                "sk": { "S": replace_placeholders(&format!("INVITATION#{invitation}")) },
             },
             "NewImage": image,
         },
     })
 }
 
-fn all(stored: &ReferenceTable) -> impl Iterator<Item = &Invitation> {
+fn invitations(stored: &ReferenceTable) -> impl Iterator<Item = &Invitation> {
     stored.organizations().flat_map(|organization| stored.invitations(&organization.id))
 }
 
-/// The one invitation that is not as it was.
+/// Returns the only invitation that differs between the tables, if there is one.
 fn changed<'a>(before: &ReferenceTable, after: &'a ReferenceTable) -> Option<&'a Invitation> {
-    let mut changed = all(after).filter(|it| before.invitation(&it.organization, &it.id) != Some(it));
+    let mut changed = invitations(after).filter(|it| before.invitation(&it.organization, &it.id) != Some(it));
     let first = changed.next();
-    assert_eq!(changed.next(), None, "more than one invitation was changed");
+    assert_eq!(changed.next(), None, "more than one invitation differs");
     first
 }
 
-/// Nothing has become of anything, but of mails.
-fn only_mail_differs(before: &ReferenceTable, after: &ReferenceTable) {
+/// Asserts that the tables differ in nothing but the delivery of mails.
+fn assert_only_deliveries_differ(before: &ReferenceTable, after: &ReferenceTable) {
     assert!(before.organizations().eq(after.organizations()));
     for organization in before.organizations() {
         assert!(before.members(&organization.id).eq(after.members(&organization.id)));
     }
-    let standing =
-        |stored| all(stored).map(|it| (it.id.clone(), it.status(), it.role, it.link())).collect::<Vec<_>>();
-    assert_eq!(standing(before), standing(after));
+    let essentials = |stored| {
+        invitations(stored).map(|it| (it.id.clone(), it.status(), it.role, it.link())).collect::<Vec<_>>()
+    };
+    assert_eq!(essentials(before), essentials(after));
 }
 
-fn texts(value: &Value, found: &mut Vec<String>) {
+/// Collects all strings in `value`.
+fn strings(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::String(text) => found.push(text.clone()),
-        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
-        Value::Object(fields) => fields.values().for_each(|field| texts(field, found)),
+        Value::Array(items) => items.iter().for_each(|item| strings(item, found)),
+        Value::Object(fields) => fields.values().for_each(|field| strings(field, found)),
         _ => {}
     }
 }

@@ -1,23 +1,23 @@
-//! What reads foreign bytes, and what must hold whatever they are.
+//! Fuzz targets for everything in Roster that reads untrusted bytes.
 //!
-//! Every target takes bytes and panics if something is not so. `tests/targets.rs` runs all of them on the corpora and
-//! on what mutations make of those; `fuzz_targets` hands them to libFuzzer, which is guided by coverage.
+//! Every target takes bytes, and panics if a property does not hold. `tests/targets.rs` runs all targets on the corpora
+//! and on mutations of them. `fuzz_targets` contains the binaries for libFuzzer, which is guided by coverage.
 
-#![expect(clippy::missing_panics_doc, reason = "a panic is what a target has to say")]
+#![expect(clippy::missing_panics_doc, reason = "a target reports a failure by a panic")]
 
 mod call;
 mod event;
 mod site;
 mod value;
 
-pub use call::{answered, call};
+pub use call::{call, route_and_status};
 pub use event::{feedback_event, stream, timer};
 pub use value::{address, id, name, token};
 
-/// A target, by the name that its corpus has.
+/// A target, with the name of its corpus.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All of them.
+/// All targets.
 pub const TARGETS: [Target; 8] = [
     ("address", address),
     ("call", call),

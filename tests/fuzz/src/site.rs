@@ -1,5 +1,6 @@
-//! Where foreign bytes arrive: the real handlers over the embedded DynamoDB, in this thread, with nothing that takes
-//! time. One organization has a bit of everything; another one is nobody's business.
+//! The environment of the targets: the real handlers over the embedded DynamoDB, in this thread, without any waiting.
+//!
+//! The table has two organizations. One contains invitations and members in several states. The other must stay hidden.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -28,29 +29,31 @@ use local::table::Table;
 use reference::ReferenceTable;
 use serde_json::{Value, json};
 use simulator::engine::{Engine, TABLE};
-use simulator::network::{Answer, response};
-use simulator::services::{Mailbox, Scheduled, Schedules};
+use simulator::network::{AwsResponse, http_response};
+use simulator::services::{Mailbox, ScheduleResult, Schedules};
 use store::Store;
 use tokio::runtime::Runtime;
 
-/// When everything happens: 2026-11-24T12:00:00Z.
+/// The time of all inputs: 2026-11-24T12:00:00Z.
 pub fn noon() -> Timestamp {
     Timestamp::from_unix(1_795_521_600)
 }
 
-/// What must never be read in an answer about another organization: nothing else has these letters.
+/// Part of all user ids and addresses in the hidden organization, and of no other text. No response may contain it.
 pub const HIDDEN: &str = "kraken";
 
-/// People of the organization: two who are members, and some who are invited.
+/// The owner of the organization.
 const OWNER: &str = "olga";
+/// A member of the organization.
 const MEMBER: &str = "mia";
-/// Their mail is out.
+/// An invited user. The mail was sent.
 const SENT: &str = "ivy";
-/// Theirs is owed.
+/// An invited user. The mail is queued.
 const QUEUED: &str = "quinn";
-/// Theirs is past its expiry, and nobody has closed it.
+/// An invited user. The invitation's expiry has passed, but its record is still pending.
 const OVERDUE: &str = "otto";
 
+/// A clock that always shows [`noon`].
 struct Noon;
 
 impl Clock for Noon {
@@ -59,15 +62,15 @@ impl Clock for Noon {
     }
 }
 
-/// Both organizations, on paper.
-pub struct Furnished {
+/// The records of both organizations.
+pub struct SiteFixtures {
     fixtures: Fixtures,
     organization: Organization,
     hidden: Organization,
 }
 
-/// The same ones in every run.
-pub fn furnished() -> Furnished {
+/// Creates both organizations, with the same ids in every run.
+pub fn site_fixtures() -> SiteFixtures {
     fastrand::seed(7);
     let policy = Policy { seats: 12, ..Policy::default() };
     let mut fixtures = Fixtures::new(policy, Timestamp::from_unix(noon().unix() - 49 * 60 * 60));
@@ -79,11 +82,11 @@ pub fn furnished() -> Furnished {
     fixtures.at(noon());
     fixtures.invites(&organization, OWNER, SENT, Role::Owner);
     fixtures.invites(&organization, MEMBER, QUEUED, Role::Member);
-    Furnished { fixtures, organization, hidden }
+    SiteFixtures { fixtures, organization, hidden }
 }
 
-impl Furnished {
-    /// An open invitation.
+impl SiteFixtures {
+    /// Returns Ivy's pending invitation.
     pub fn ivy(&self) -> Invitation {
         self.invitation(&self.organization, SENT)
     }
@@ -91,32 +94,32 @@ impl Furnished {
     fn invitation(&self, organization: &Organization, name: &str) -> Invitation {
         let id = OrganizationId::parse(&organization.id).expect("an organization has an id");
         let email = EmailAddress::parse(&format!("{name}@example.com")).expect("an address");
-        self.fixtures.table().invitation_of(&id, &email).expect("they are invited").clone()
+        self.fixtures.table().invitation_of(&id, &email).expect("the user is invited").clone()
     }
 
-    /// What inputs may name without knowing it: `$organization` and so on.
-    fn words(&self) -> Vec<(&'static str, String)> {
+    /// Returns the placeholders of inputs, such as `$organization`, with their values.
+    fn placeholders(&self) -> Vec<(&'static str, String)> {
         let id = |name| self.invitation(&self.organization, name).id.to_string();
         let ivy = self.ivy().link();
         let stale = Link { generation: Generation(0), ..ivy.clone() };
         let cursor = |list: &str, owner: &str, id: &str| {
             BASE64URL_NOPAD.encode(format!("{list}\0{owner}\0{id}").as_bytes())
         };
-        let own = &self.organization.id;
+        let organization = &self.organization.id;
         vec![
-            ("$organization", own.clone()),
+            ("$organization", organization.clone()),
             ("$hidden", self.hidden.id.clone()),
             ("$ivy", id(SENT)),
             ("$quinn", id(QUEUED)),
             ("$otto", id(OVERDUE)),
             ("$guest", self.invitation(&self.hidden, &format!("{HIDDEN}-guest")).id.to_string()),
-            ("$token", minted(&ivy).reveal()),
-            ("$stale", minted(&stale).reveal()),
+            ("$token", mint(&ivy).reveal()),
+            ("$stale", mint(&stale).reveal()),
             ("$expires", ivy.expires_at.unix().to_string()),
             ("$due", self.invitation(&self.organization, OVERDUE).expires_at.to_string()),
-            ("$organizations", cursor("organizations", OWNER, own)),
-            ("$members", cursor("members", own, MEMBER)),
-            ("$invitations", cursor("invitations", own, &id(SENT))),
+            ("$organizations", cursor("organizations", OWNER, organization)),
+            ("$members", cursor("members", organization, MEMBER)),
+            ("$invitations", cursor("invitations", organization, &id(SENT))),
         ]
     }
 }
@@ -125,7 +128,7 @@ fn key() -> InProcess {
     InProcess::new((KeyId::parse("fuzz").expect("a key's id"), [7; 32]), Vec::new())
 }
 
-fn minted(link: &Link) -> Token {
+fn mint(link: &Link) -> Token {
     Token {
         key: KeyId::parse("fuzz").expect("a key's id"),
         mac: key().mac(&link.message()),
@@ -133,34 +136,35 @@ fn minted(link: &Link) -> Token {
     }
 }
 
-/// `text` with what it names put in, the longest names first.
-pub fn named(text: &str) -> String {
-    thread_local!(static WORDS: Vec<(&'static str, String)> = {
-        let mut words = furnished().words();
-        words.sort_by_key(|(word, _)| std::cmp::Reverse(word.len()));
-        words
+/// Replaces all placeholders in `text` by their values, the longest placeholders first.
+pub fn replace_placeholders(text: &str) -> String {
+    thread_local!(static PLACEHOLDERS: Vec<(&'static str, String)> = {
+        let mut placeholders = site_fixtures().placeholders();
+        placeholders.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+        placeholders
     });
     if !text.contains('$') {
         return text.to_owned();
     }
-    WORDS
-        .with(|words| words.iter().fold(text.to_owned(), |text, (word, meaning)| text.replace(word, meaning)))
+    PLACEHOLDERS.with(|placeholders| {
+        placeholders.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
+    })
 }
 
-/// What functions reach.
+/// The services that the functions send requests to.
 struct Services {
     engine: Engine,
     mailbox: Mutex<Mailbox>,
     schedules: Mutex<Schedules>,
-    sent: Mutex<Sent>,
+    sent: Mutex<SentRequests>,
 }
 
-/// What was sent during one invocation.
+/// The requests to DynamoDB during one invocation.
 #[derive(Debug, Default)]
-pub struct Sent {
-    /// The partitions that DynamoDB was asked about.
+pub struct SentRequests {
+    /// The organizations in the keys of the requests.
     pub partitions: Vec<String>,
-    /// Transactions that were carried out.
+    /// The number of committed transactions.
     pub commits: usize,
 }
 
@@ -168,7 +172,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The way to them.
+/// The HTTP client of the functions. It passes requests to the [`Services`].
 #[derive(Clone)]
 struct Network(Weak<Services>);
 
@@ -187,38 +191,38 @@ impl HttpClient for Network {
 impl HttpConnector for Network {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let services = self.0.upgrade().expect("a site outlives its functions");
-        HttpConnectorFuture::ready(Ok(response(services.answer(&request))))
+        HttpConnectorFuture::ready(Ok(http_response(services.respond(&request))))
     }
 }
 
 impl Services {
-    fn answer(&self, request: &HttpRequest) -> Answer {
+    fn respond(&self, request: &HttpRequest) -> AwsResponse {
         let body = request.body().bytes().unwrap_or_default();
         let target = request.headers().get("x-amz-target").and_then(|target| target.split_once('.'));
         if let Some((_, operation)) = target {
-            let (status, answer) = self.engine.answer(operation, body);
+            let (status, response) = self.engine.execute(operation, body);
             let mut sent = lock(&self.sent);
             partitions(&serde_json::from_slice(body).expect("a request is JSON"), &mut sent.partitions);
             sent.commits += usize::from(operation == "TransactWriteItems" && status == 200);
-            return (status, None, answer);
+            return (status, None, response);
         }
         let json: Value = serde_json::from_slice(body).unwrap_or_default();
         let path = request.uri().split('?').next().unwrap_or_default();
         if !path.contains("/schedules/") {
-            lock(&self.mailbox).take(&json);
+            lock(&self.mailbox).accept(&json);
             return (200, None, json!({ "MessageId": "0" }).to_string());
         }
         let name = path.rsplit('/').next().unwrap_or_default();
         assert!(name.len() <= 64, "a schedule's name is too long: {name}");
-        match lock(&self.schedules).answer(request.method(), name, &json, noon()) {
-            Scheduled::Refused(status, code) => (status, Some(code), "{}".to_owned()),
-            Scheduled::Deleted => (200, None, "{}".to_owned()),
-            Scheduled::Set(..) => (200, None, json!({ "ScheduleArn": "arn" }).to_string()),
+        match lock(&self.schedules).execute(request.method(), name, &json, noon()) {
+            ScheduleResult::Rejected(status, code) => (status, Some(code), "{}".to_owned()),
+            ScheduleResult::Deleted => (200, None, "{}".to_owned()),
+            ScheduleResult::Set(..) => (200, None, json!({ "ScheduleArn": "arn" }).to_string()),
         }
     }
 }
 
-/// Every organization's partition in a request.
+/// Collects the organizations in all keys of a request.
 fn partitions(request: &Value, found: &mut Vec<String>) {
     match request {
         Value::String(text) if text.starts_with("ORG#") => found.push(text[4..].to_owned()),
@@ -228,21 +232,21 @@ fn partitions(request: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// A table with both organizations, and the functions over it.
+/// A table with both organizations, and the functions that use it.
 pub struct Site {
     services: Arc<Services>,
     functions: LinkedFunctions,
-    /// The table, as it is in the beginning.
+    /// The table before the first invocation.
     pub before: ReferenceTable,
 }
 
-/// What an invocation came to.
-pub struct Invoked {
-    /// What it answered.
-    pub answer: Result<Value, InvokeError>,
-    /// What it sent.
-    pub sent: Sent,
-    /// The table after it; none: nothing was changed.
+/// The result of an invocation.
+pub struct InvocationResult {
+    /// The function's response.
+    pub response: Result<Value, InvokeError>,
+    /// The requests that the function sent.
+    pub sent: SentRequests,
+    /// The table after the invocation. `None` if it did not change.
     pub after: Option<ReferenceTable>,
 }
 
@@ -257,42 +261,44 @@ impl Site {
         let http = SharedHttpClient::new(Network(Arc::downgrade(&services)));
         let config: SdkConfig = sdk_config("http://aws.example", Some(http));
         let table = Table::new(aws_sdk_dynamodb::Client::new(&config), TABLE);
-        table.make().await.expect("the table can be made");
-        let furnished = furnished();
-        table.fill(&furnished.fixtures.records()).await.expect("the table can be filled");
+        table.create().await.expect("the table can be made");
+        let fixtures = site_fixtures();
+        table.fill(&fixtures.fixtures.records()).await.expect("the table can be filled");
         let store = Store::new(&config, TABLE);
         let policy = Policy { seats: 12, ..Policy::default() };
-        let mark = UpdateDelivery { link: furnished.ivy().link(), mark: DeliveryUpdate::Sent };
-        store.run(&mark, &policy, &Noon).await.expect("a mail can be marked");
+        let update = UpdateDelivery { link: fixtures.ivy().link(), update: DeliveryUpdate::Sent };
+        store.run(&update, &policy, &Noon).await.expect("the delivery can be updated");
         let app = lambda_api::App { store, clock: Arc::new(Noon), policy, services: () };
         let accept_url = "https://product.example/accept";
-        let functions = LinkedFunctions::assembled(app, Arc::new(key()), &config, accept_url, Language::En);
+        let functions = LinkedFunctions::new(app, Arc::new(key()), &config, accept_url, Language::En);
         let functions = functions.expect("the functions can be set up");
         let before = services.engine.table().expect("the table can be read");
         Self { services, functions, before }
     }
 
-    /// Invokes a function. Whatever it was handed, the table is what it has to be afterwards.
-    pub async fn invoke(&self, function: &str, event: Value) -> Invoked {
-        *lock(&self.services.sent) = Sent::default();
-        let answer = self.functions.invoke(function, event).await;
+    /// Invokes a function, and asserts that the table violates no rule afterwards.
+    pub async fn invoke(&self, function: &str, event: Value) -> InvocationResult {
+        *lock(&self.services.sent) = SentRequests::default();
+        let response = self.functions.invoke(function, event).await;
         let sent = std::mem::take(&mut *lock(&self.services.sent));
         let after = (sent.commits > 0).then(|| {
             let after = self.services.engine.table().expect("the table can be read");
             assert_eq!(after.violations(), [], "after {function}");
             after
         });
-        Invoked { answer, sent, after }
+        InvocationResult { response, sent, after }
     }
 
-    /// How often the mail of each invitation went out.
-    pub fn mails(&self) -> BTreeMap<simulator::services::MailId, u32> {
-        lock(&self.services.mailbox).taken.clone()
+    /// Returns how often each mail was sent.
+    pub fn mails(&self) -> BTreeMap<simulator::services::MailKey, u32> {
+        lock(&self.services.mailbox).accepted.clone()
     }
 }
 
-/// Does something at the site. One that was changed is torn down, so that every input meets the same one.
-pub fn at_the_site(work: impl AsyncFnOnce(&Site) -> bool) {
+/// Runs `work` with the site of this thread. `work` returns whether the site is unchanged.
+///
+/// The site is kept for the next input only if it is unchanged, so that every input meets the same site.
+pub fn with_site(work: impl AsyncFnOnce(&Site) -> bool) {
     thread_local! {
         static RUNTIME: Runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -301,7 +307,7 @@ pub fn at_the_site(work: impl AsyncFnOnce(&Site) -> bool) {
             .expect("a runtime");
         static SITE: RefCell<Option<Site>> = const { RefCell::new(None) };
     }
-    // Whoever panics keeps it, and the next one has another.
+    // After a panic, the next call creates a new site.
     let site = SITE.take();
     RUNTIME.with(|runtime| {
         runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! Values that are parsed once: whatever is let through is what it says, and the same when it is read again.
+//! Parsed values. An accepted value must be canonical, and parsing its text again must return the same value.
 
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
@@ -9,39 +9,43 @@ use domain::{
 };
 use mail::email::{Email, EmailTemplate};
 
-use crate::site::{furnished, noon};
+use crate::site::{noon, site_fixtures};
 
-/// An address of somebody to invite, or of a claim.
+/// Parses an address, as in the body of an invite or in a claim.
 pub fn address(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(address) = EmailAddress::parse(text) else { return };
     let kept = address.as_str();
     assert!(kept.len() <= 254 && kept.is_ascii(), "{kept:?}");
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"<>()[],;:\\\"".contains(&byte);
-    assert!(kept.bytes().all(is_plain), "it would not be one bare address in a mail's header: {kept:?}");
+    assert!(kept.bytes().all(is_plain), "not one bare address in a mail's header: {kept:?}");
     assert_eq!(kept, kept.to_ascii_lowercase());
     let (local, domain) = kept.rsplit_once('@').expect("an address has an @");
     assert!(!local.is_empty() && !local.contains('@') && domain.contains('.'), "{kept:?}");
     assert!(domain.split('.').all(|label| (1..=63).contains(&label.len())), "{kept:?}");
     if text.is_ascii() {
-        // Nothing is folded but the case of ASCII: nobody else gets the mail.
+        // Only ASCII case may change, or the mail would reach another recipient.
         assert_eq!(kept, text.to_ascii_lowercase());
     } else {
         let (written, labels) = text.rsplit_once('@').expect("an address has an @");
         assert_eq!(local, written.to_ascii_lowercase());
-        assert_eq!(domain.split('.').count(), labels.split('.').count(), "{text:?} has become {kept:?}");
+        assert_eq!(domain.split('.').count(), labels.split('.').count(), "{text:?} became {kept:?}");
         for (kept, written) in domain.split('.').zip(labels.split('.')) {
             let punycode = kept.starts_with("xn--") && !written.is_ascii();
-            assert!(punycode || kept == written.to_ascii_lowercase(), "{written:?} was folded into {kept:?}");
+            assert!(punycode || kept == written.to_ascii_lowercase(), "{written:?} became {kept:?}");
         }
     }
-    assert_eq!(EmailAddress::parse(kept).as_ref(), Ok(&address), "it is another one when it is read again");
+    assert_eq!(
+        EmailAddress::parse(kept).as_ref(),
+        Ok(&address),
+        "parsing the text again returns another value"
+    );
     assert_eq!(EmailAddress::parse(&kept.to_ascii_uppercase()).as_ref(), Ok(&address), "case matters");
     let json = serde_json::to_string(&address).expect("an address is JSON");
     assert_eq!(serde_json::from_str::<EmailAddress>(&json).ok(), Some(address));
 }
 
-/// An organization's name, and the letter that shows it.
+/// Parses an organization's name, and renders the mail that shows it.
 pub fn name(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(name) = OrganizationName::parse(text) else { return };
@@ -53,33 +57,38 @@ pub fn name(bytes: &[u8]) {
         "{kept:?}"
     );
     assert!(!kept.starts_with(char::is_whitespace) && !kept.ends_with(char::is_whitespace), "{kept:?}");
-    assert_eq!(OrganizationName::parse(kept).as_ref(), Ok(&name), "it is another one when it is read again");
+    assert_eq!(
+        OrganizationName::parse(kept).as_ref(),
+        Ok(&name),
+        "parsing the text again returns another value"
+    );
 
-    let (plain, letter) = (letter("Acme"), letter(kept));
-    assert_eq!(letter.subject, plain.subject, "a name stands in the subject");
+    let (plain, email) = (render("Acme"), render(kept));
+    assert_eq!(email.subject, plain.subject, "the subject contains the name");
     let lines = |text: &str| text.lines().count();
-    assert_eq!(lines(&letter.text), lines(&plain.text), "a name makes lines");
+    assert_eq!(lines(&email.text), lines(&plain.text), "the name adds lines");
     for mark in ['<', '>', '"'] {
-        let count = |letter: &Email| letter.html.matches(mark).count();
-        assert_eq!(count(&letter), count(&plain), "a name makes markup: {kept:?}");
+        let count = |email: &Email| email.html.matches(mark).count();
+        assert_eq!(count(&email), count(&plain), "the name adds markup: {kept:?}");
     }
-    let bare = |text: &str| text.matches("://").count();
-    assert_eq!(bare(&letter.text), bare(&plain.text), "a name makes a link: {kept:?}");
+    let links = |text: &str| text.matches("://").count();
+    assert_eq!(links(&email.text), links(&plain.text), "the name adds a link: {kept:?}");
 }
 
-fn letter(name: &str) -> Email {
-    thread_local!(static IVY: Invitation = furnished().ivy());
+/// Renders the mail of Ivy's invitation, with this name of the organization.
+fn render(name: &str) -> Email {
+    thread_local!(static IVY: Invitation = site_fixtures().ivy());
     IVY.with(|invitation| {
         let key = KeyId::parse("fuzz").expect("a key's id");
         let token = Token { key, link: invitation.link(), mac: Mac([7; 32]) };
         let template =
-            EmailTemplate::new("Example", "https://product.example/accept", Language::En).expect("a page");
+            EmailTemplate::new("Example", "https://product.example/accept", Language::En).expect("a URL");
         let name = OrganizationName::parse(name).expect("a name");
-        template.write(&name, invitation, &token, noon()).expect("a letter can be written")
+        template.write(&name, invitation, &token, noon()).expect("the mail can be rendered")
     })
 }
 
-/// A link's token.
+/// Parses a link's token.
 pub fn token(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(token) = Token::parse(text) else { return };
@@ -88,41 +97,40 @@ pub fn token(bytes: &[u8]) {
     assert!(!format!("{token:?}").contains(secret), "Debug shows the MAC");
     let Link { generation, expires_at, .. } = token.link.clone();
     assert!(expires_at <= Timestamp::MAX && expires_at.unix() >= 0);
-    // What the MAC is made over tells every part from the next.
-    let next = |it: u32| Generation(it.wrapping_add(1));
-    let other = Link { generation: next(generation.0), ..token.link.clone() };
+    // Another generation has another signed message.
+    let other = Link { generation: Generation(generation.0.wrapping_add(1)), ..token.link.clone() };
     assert_ne!(other.message(), token.link.message());
-    assert!(token.link.message().len() < 4_096, "KMS takes no more");
+    assert!(token.link.message().len() < 4_096, "KMS accepts 4,096 bytes at most");
 }
 
-/// Ids, and other words of paths and queries.
+/// Parses ids and other values of paths and queries.
 pub fn id(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     for prefix in ["org_", "inv_"] {
-        let read = match prefix {
-            "org_" => again::<OrganizationId>(text).map(|id| id.to_string()),
-            _ => again::<InvitationId>(text).map(|id| id.to_string()),
+        let id = match prefix {
+            "org_" => parse_canonical::<OrganizationId>(text).map(|id| id.to_string()),
+            _ => parse_canonical::<InvitationId>(text).map(|id| id.to_string()),
         };
-        // A key of the table is made of it, and a schedule's name, and a tag of SES.
+        // Table keys, the names of schedules and SES tags contain the id.
         let is_plain = |id: &str| id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-        assert!(read.is_none_or(|id| id.len() == 30 && id.strip_prefix(prefix).is_some_and(is_plain)));
+        assert!(id.is_none_or(|id| id.len() == 30 && id.strip_prefix(prefix).is_some_and(is_plain)));
     }
-    if let Some(user) = again::<UserId>(text) {
+    if let Some(user) = parse_canonical::<UserId>(text) {
         assert!(!user.as_str().chars().any(char::is_control) && user.as_str().len() <= UserId::BYTES_MAX);
     }
-    again::<Role>(text);
-    again::<Language>(text);
-    again::<Status>(text);
+    parse_canonical::<Role>(text);
+    parse_canonical::<Language>(text);
+    parse_canonical::<Status>(text);
     if let Ok(key) = KeyId::parse(text) {
         assert_eq!(key.as_str(), text);
     }
-    if let Ok(moment) = text.parse::<Timestamp>() {
-        assert_eq!(moment.to_string().parse(), Ok(moment), "a moment is another one when it is read again");
+    if let Ok(time) = text.parse::<Timestamp>() {
+        assert_eq!(time.to_string().parse(), Ok(time), "parsing the text again returns another time");
     }
 }
 
-/// What is read, if it is read: the text that was given says it again.
-fn again<T: FromStr + Display + PartialEq + Debug>(text: &str) -> Option<T> {
+/// Parses `text`, and asserts that a parsed value has the same text again.
+fn parse_canonical<T: FromStr + Display + PartialEq + Debug>(text: &str) -> Option<T> {
     let value: T = text.parse().ok()?;
     assert_eq!(value.to_string(), text, "one value has two texts");
     Some(value)

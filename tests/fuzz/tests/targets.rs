@@ -1,5 +1,7 @@
-//! Every target, on its corpus and on what mutations make of it: the short run, on any toolchain. The same inputs each
-//! time, unless `ROSTER_FUZZ_SEED` says otherwise; `ROSTER_FUZZ_RUNS` says how many.
+//! The short run: every target, on mutations of its corpus. It needs no special toolchain.
+//!
+//! `ROSTER_FUZZ_SEED` selects the inputs. Without it, they are the same in each run. `ROSTER_FUZZ_RUNS` sets the number
+//! of inputs per target.
 
 use std::path::PathBuf;
 use std::{env, fs};
@@ -10,10 +12,10 @@ use mutatis::check::{Check, CheckError};
 use mutatis::mutators as m;
 use mutatis::{Candidates, Mutate};
 
-/// Mutations of each corpus, unless something else is asked for.
+/// The default number of mutated inputs per target.
 const RUNS: u64 = 400;
 
-/// Bytes, one at a time, and words.
+/// Mutates bytes, removes ranges, and inserts words of the dictionary.
 struct Text {
     words: Vec<Vec<u8>>,
 }
@@ -46,14 +48,16 @@ impl Mutate<Vec<u8>> for Text {
     }
 }
 
-/// The dictionary that libFuzzer has, too: what formats consist of, so that mutations get past their first byte.
+/// Returns the words of the dictionary, which libFuzzer uses as well.
+///
+/// The words are fragments of the formats. With them, more mutations can be parsed.
 fn words() -> Vec<Vec<u8>> {
     let lines = include_str!("../words.dict").lines().filter(|line| line.starts_with('"'));
-    lines.map(|line| unescaped(line[1..].strip_suffix('"').expect("a word ends"))).collect()
+    lines.map(|line| unescape(line[1..].strip_suffix('"').expect("a word ends"))).collect()
 }
 
-/// A word without libFuzzer's escapes: `\\`, `\"` and `\xAB`.
-fn unescaped(word: &str) -> Vec<u8> {
+/// Resolves libFuzzer's escapes in a word: `\\`, `\"` and `\xAB`.
+fn unescape(word: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = word;
     while let Some((before, after)) = rest.split_once('\\') {
@@ -79,16 +83,16 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
     files.iter().map(|file| fs::read(file).expect("a file can be read")).collect()
 }
 
-fn number(name: &str, default: u64) -> u64 {
+fn number_from_env(name: &str, default: u64) -> u64 {
     env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
 fn run(target: &str) {
     let (_, check) = TARGETS.into_iter().find(|(name, _)| *name == target).expect("there is a target");
-    let (runs, seed) = (number("ROSTER_FUZZ_RUNS", RUNS), number("ROSTER_FUZZ_SEED", 1));
+    let (runs, seed) = (number_from_env("ROSTER_FUZZ_RUNS", RUNS), number_from_env("ROSTER_FUZZ_SEED", 1));
     let corpus = corpus(target);
     let words = words();
-    // A check changes the same few inputs on and on; so that they stay near what they were, it is begun anew.
+    // A check mutates the same few inputs again and again. Restarting it keeps inputs close to the corpus.
     let round = 5 * corpus.len();
     for seed in (seed..).take(usize::try_from(runs).expect("not too many").div_ceil(round)) {
         let found = Check::new().iters(round).seed(seed).run_with(
@@ -107,48 +111,48 @@ fn run(target: &str) {
 }
 
 macro_rules! targets {
-    ($($sentence:ident: $target:literal),* $(,)?) => {
+    ($($test:ident: $target:literal),* $(,)?) => {
         $(
             #[test]
-            fn $sentence() {
+            fn $test() {
                 run($target);
             }
         )*
 
         #[test]
-        fn every_target_is_run() {
+        fn runs_every_target() {
             assert_eq!(TARGETS.map(|(name, _)| name), [$($target),*]);
         }
     };
 }
 
 targets! {
-    an_address_that_is_taken_is_one_bare_address: "address",
-    a_call_is_answered_as_the_contract_says_whatever_it_holds: "call",
-    what_ses_tells_leaves_a_mark_on_the_mail_it_names_or_none: "feedback_event",
+    an_accepted_address_is_one_bare_address: "address",
+    every_call_gets_a_response_of_the_contract: "call",
+    an_ses_event_updates_at_most_the_delivery_of_the_mail_it_names: "feedback_event",
     an_id_has_one_text: "id",
-    a_name_that_is_taken_makes_no_markup_and_no_link: "name",
-    a_record_that_cannot_be_read_fails_alone: "stream",
-    a_timer_closes_what_is_due_and_nothing_else: "timer",
+    an_accepted_name_adds_no_markup_and_no_link: "name",
+    an_unreadable_record_does_not_fail_other_records: "stream",
+    a_timer_closes_only_a_due_invitation: "timer",
     a_token_has_one_text: "token",
 }
 
-/// What mutations begin with has to get through, else they never get far; nobody sees it when a format has changed.
+/// Mutations reach little code if the corpus itself is refused, for example after a change of a format.
 #[test]
-fn the_corpus_has_a_call_of_every_route_that_works_and_most_refusals() {
-    let answers: Vec<_> = corpus("call").iter().map(|bytes| fuzz::answered(bytes)).collect();
+fn the_corpus_contains_a_successful_call_of_every_route_and_most_refusals() {
+    let responses: Vec<_> = corpus("call").iter().map(|bytes| fuzz::route_and_status(bytes)).collect();
     for route in &*ROUTES {
-        let works = answers.iter().any(|(of, status)| *of == route && *status < 300);
-        assert!(works, "{} is answered {answers:?}", route.key());
+        let succeeds = responses.iter().any(|(of, status)| *of == route && *status < 300);
+        assert!(succeeds, "no call of {} succeeds: {responses:?}", route.key());
     }
     for refusal in [400, 401, 403, 404, 409, 410, 422] {
-        assert!(answers.iter().any(|(_, status)| *status == refusal), "nothing is answered {refusal}");
+        assert!(responses.iter().any(|(_, status)| *status == refusal), "no call has the status {refusal}");
     }
 }
 
 #[test]
-fn words_are_read_as_libfuzzer_reads_them() {
-    assert_eq!(unescaped(r#"{\"S\": \\x00}"#), br#"{"S": \x00}"#);
-    assert_eq!(unescaped(r"\x00a\xFF"), b"\0a\xff");
+fn parses_words_like_libfuzzer() {
+    assert_eq!(unescape(r#"{\"S\": \\x00}"#), br#"{"S": \x00}"#);
+    assert_eq!(unescape(r"\x00a\xFF"), b"\0a\xff");
     assert!(words().len() > 60);
 }

@@ -1,10 +1,10 @@
-//! `cargo run -p mjml`: writes the mail's HTML.
+//! `cargo run -p mjml` writes the HTML of the mail.
 
 use std::fs;
 
-use mjml::{Error, compiled, template};
+use mjml::{Error, compile, template};
 
 fn main() -> Result<(), Error> {
     let path = template("invitation.html");
-    fs::write(&path, compiled()?).map_err(|error| Error::File(path, error))
+    fs::write(&path, compile()?).map_err(|error| Error::File(path, error))
 }

@@ -1,142 +1,142 @@
-//! How much may happen.
+//! Bounds: which calls and faults happen, and how often at most.
 
 use domain::Role;
 
-use crate::{ADA, BOB, CYD, Call, DAN, Person, ROLES};
+use crate::{ADA, BOB, CYD, Call, DAN, ROLES, User};
 
-/// What may go wrong, and how often.
+/// How often each kind of fault happens at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Faults {
-    /// A function dies between two of its steps, and its stream record or timer comes again.
+    /// A function crashes between two of its steps, and gets its stream record again.
     pub crashes: u8,
-    /// A stream record or a timer comes although somebody is at it already, or was.
+    /// A stream record is read, or a timer fires, a second time: during the first invocation or after it.
     pub duplicates: u8,
-    /// A stream record is given up for good.
-    pub given_up: u8,
-    /// A schedule is gone before it fires, or what it invoked is given up.
+    /// A stream record becomes a dead letter before its function reads it.
+    pub dead_letters: u8,
+    /// A schedule is lost before it fires, or the invocation of `expire` becomes a dead letter.
     pub lost_timers: u8,
-    /// A timer fires a step too early.
+    /// A timer fires one time step too early.
     pub early_timers: u8,
-    /// SES refuses a mail for good.
-    pub refusals: u8,
-    /// Time passes while something is left to be done.
+    /// SES rejects a mail for good.
+    pub rejections: u8,
+    /// Time passes although work is left.
     pub delays: u8,
-    /// SES tells something of a mail: no fault, but as arbitrary as one.
+    /// SES reports a bounce. This is no fault, but it happens at any time, as faults do.
     pub feedback: u8,
 }
 
 impl Faults {
-    /// How many more mails with one link may have gone out than one, when this is left of `all`.
-    pub(crate) fn repeats_of(self, all: Self) -> u8 {
+    /// How many additional mails with one link the faults so far can explain: `all` were allowed, `self` are left.
+    pub(crate) fn repeats_since(self, all: Self) -> u8 {
         (all.crashes - self.crashes) + (all.duplicates - self.duplicates)
     }
 }
 
-/// What happens at most.
+/// The limits of one exhaustive search.
 #[derive(Debug, Clone)]
 pub struct Bounds {
-    /// What is looked at.
+    /// The name, for the report and for `--only`.
     pub name: &'static str,
-    /// Seats of the organization.
+    /// The seats of the organization.
     pub seats: u32,
-    /// So many of the people take part.
-    pub people: Person,
-    /// Who is a member from the beginning, besides the founder.
-    pub members: &'static [(Person, Role)],
-    /// How many steps of time an invitation lives.
+    /// The number of users who take part.
+    pub users: User,
+    /// The members at the beginning, without the founder.
+    pub members: &'static [(User, Role)],
+    /// The number of time steps until an invitation expires.
     pub lifetime: u8,
-    /// How many calls people make.
+    /// The number of calls that users make.
     pub calls: u8,
-    /// How many calls are under way at the same time.
-    pub at_once: usize,
-    /// The calls that they choose from. Whoever is invited besides accepts and declines by every link they get.
-    pub menu: Vec<Call>,
-    /// Whether invitees decline.
+    /// The number of users' calls in progress at the same time.
+    pub concurrent_calls: usize,
+    /// The calls that users choose from. In addition, invitees accept by every link that they receive.
+    pub available_calls: Vec<Call>,
+    /// Whether invitees also decline by every link that they receive.
     pub declines: bool,
-    /// Whether schedules are made and timers fire; if not, reconcile alone closes.
+    /// Whether `schedule` makes schedules and timers fire; if false, only `reconcile` expires invitations.
     pub timers: bool,
-    /// Whether mail and schedules are seen to in single steps, each a state of its own; if not, what the stream
-    /// brings is done at once.
-    pub machinery: bool,
-    /// What goes wrong.
+    /// Whether `mail` and `schedule` run in single steps, which interleave with all other steps.
+    ///
+    /// If false, each stream record is processed completely in the step that wrote it.
+    pub functions_in_steps: bool,
+    /// The faults.
     pub faults: Faults,
 }
 
-/// All that is checked: `more` calls and faults than in the least bounds that mean something.
+/// Returns all bounds, with `more` calls and faults than in the smallest useful bounds.
 #[must_use]
 pub fn all(more: u8) -> Vec<Bounds> {
     vec![people(more), seats(more), outbox(more), timers(more)]
 }
 
-/// Two owners and a member change roles, remove each other, leave, and invite meanwhile.
+/// Two owners and a member change roles, remove each other, leave, and invite at the same time.
 fn people(more: u8) -> Bounds {
-    let people = [ADA, BOB, CYD];
-    let mut menu = Vec::new();
+    let mut calls = Vec::new();
     for by in [ADA, BOB] {
-        for whom in people {
-            menu.extend(ROLES.map(|role| Call::RoleEdit(by, whom, role)));
-            menu.push(Call::Remove(by, whom));
+        for member in [ADA, BOB, CYD] {
+            calls.extend(ROLES.map(|role| Call::RoleEdit(by, member, role)));
+            calls.push(Call::Remove(by, member));
         }
-        menu.push(Call::Invite(by, vec![DAN], Role::Owner));
-        menu.push(Call::Resend(by, DAN));
-        menu.push(Call::Revoke(by, DAN));
+        calls.push(Call::Invite(by, vec![DAN], Role::Owner));
+        calls.push(Call::Resend(by, DAN));
+        calls.push(Call::Revoke(by, DAN));
     }
-    menu.push(Call::Rename(BOB));
-    menu.push(Call::Remove(CYD, CYD));
-    menu.push(Call::Invite(CYD, vec![DAN], Role::Member));
-    menu.push(Call::Resend(CYD, DAN));
+    calls.push(Call::OrganizationEdit(BOB));
+    calls.push(Call::Remove(CYD, CYD));
+    calls.push(Call::Invite(CYD, vec![DAN], Role::Member));
+    calls.push(Call::Resend(CYD, DAN));
     Bounds {
         name: "people",
         seats: 4,
-        people: 4,
+        users: 4,
         members: &[(BOB, Role::Owner), (CYD, Role::Member)],
         lifetime: 2,
         calls: 4 + more,
-        at_once: 2,
-        menu,
+        concurrent_calls: 2,
+        available_calls: calls,
         declines: false,
         timers: false,
-        machinery: false,
+        functions_in_steps: false,
         faults: Faults::default(),
     }
 }
 
-/// Two owners invite two people, together and one by one, to the last seats; those accept, decline, are removed and
-/// invited anew; invitations expire.
+/// Two owners invite two users to the last seat. The invitees accept, decline, are removed and invited again, and
+/// invitations expire.
 fn seats(more: u8) -> Bounds {
-    let mut menu = Vec::new();
+    let mut calls = Vec::new();
     for by in [ADA, BOB] {
-        menu.push(Call::Invite(by, vec![CYD, DAN], Role::Member));
-        for whom in [CYD, DAN] {
-            menu.push(Call::Invite(by, vec![whom], Role::Member));
-            menu.push(Call::Resend(by, whom));
-            menu.push(Call::Revoke(by, whom));
-            menu.push(Call::Remove(by, whom));
+        calls.push(Call::Invite(by, vec![CYD, DAN], Role::Member));
+        for invitee in [CYD, DAN] {
+            calls.push(Call::Invite(by, vec![invitee], Role::Member));
+            calls.push(Call::Resend(by, invitee));
+            calls.push(Call::Revoke(by, invitee));
+            calls.push(Call::Remove(by, invitee));
         }
     }
     Bounds {
         name: "seats",
         seats: 3,
-        people: 4,
+        users: 4,
         members: &[(BOB, Role::Owner)],
         lifetime: 2,
         calls: 4 + more,
-        at_once: 2,
-        menu,
+        concurrent_calls: 2,
+        available_calls: calls,
         declines: true,
         timers: false,
-        machinery: false,
+        functions_in_steps: false,
         faults: Faults { delays: 1, ..Faults::default() },
     }
 }
 
-/// One invitation, and all that can go wrong on its way to the invitee.
+/// One invitation, and all faults between its commit and the delivery of its mail.
 fn outbox(more: u8) -> Bounds {
     let faults = Faults {
         crashes: 1 + more.min(1),
         duplicates: 1,
-        given_up: 1,
-        refusals: 1,
+        dead_letters: 1,
+        rejections: 1,
         delays: 1,
         feedback: 1,
         ..Faults::default()
@@ -144,12 +144,12 @@ fn outbox(more: u8) -> Bounds {
     Bounds { name: "outbox", declines: true, ..one_invitation(more, faults) }
 }
 
-/// One invitation, and all that can go wrong about its expiry.
+/// One invitation, and all faults of its schedule and its expiry.
 fn timers(more: u8) -> Bounds {
     let faults = Faults {
         crashes: more.min(1),
         duplicates: 1,
-        given_up: 1,
+        dead_letters: 1,
         lost_timers: 1,
         early_timers: 1,
         delays: 1,
@@ -158,20 +158,24 @@ fn timers(more: u8) -> Bounds {
     Bounds { name: "timers", timers: true, ..one_invitation(more, faults) }
 }
 
-/// An owner and somebody whom they invite, with every step of the machinery between them.
+/// The common part of [`outbox`] and [`timers`]: an owner, one invitee, and all functions in single steps.
 fn one_invitation(more: u8, faults: Faults) -> Bounds {
     Bounds {
         name: "one invitation",
         seats: 2,
-        people: 2,
+        users: 2,
         members: &[],
         lifetime: 3,
         calls: 2 + more,
-        at_once: 2,
-        menu: vec![Call::Invite(ADA, vec![BOB], Role::Owner), Call::Resend(ADA, BOB), Call::Revoke(ADA, BOB)],
+        concurrent_calls: 2,
+        available_calls: vec![
+            Call::Invite(ADA, vec![BOB], Role::Owner),
+            Call::Resend(ADA, BOB),
+            Call::Revoke(ADA, BOB),
+        ],
         declines: false,
         timers: false,
-        machinery: true,
+        functions_in_steps: true,
         faults,
     }
 }

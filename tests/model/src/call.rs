@@ -1,4 +1,4 @@
-//! What people call and timers invoke, as the real decisions see it.
+//! Calls of users and invocations of functions, run by the real decisions.
 
 use domain::delivery::{DeliveryUpdate, UpdateDelivery};
 use domain::{
@@ -7,145 +7,157 @@ use domain::{
 };
 use reference::{Operation, ReferenceTable, RunError};
 
-use crate::{Person, Roster};
+use crate::{RosterModel, User};
 
-/// A call of a person, or an invocation.
+/// A call of a user, or an invocation of a function. Where there are two users, the first one is the caller.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Call {
-    /// Who invites whom to which role.
-    Invite(Person, Vec<Person>, Role),
-    /// Who resends whose invitation.
-    Resend(Person, Person),
-    /// Who revokes whose invitation.
-    Revoke(Person, Person),
+    /// The user invites the others with this role.
+    Invite(User, Vec<User>, Role),
+    /// The user resends the invitation of the other.
+    Resend(User, User),
+    /// The user revokes the invitation of the other.
+    Revoke(User, User),
     /// The invitee accepts by this link.
     Accept(Link),
     /// The invitee declines by this link.
     Decline(Link),
-    /// Who gives whom which role.
-    RoleEdit(Person, Person, Role),
-    /// Who renames the organization.
-    Rename(Person),
-    /// Who removes whom; oneself to leave.
-    Remove(Person, Person),
-    /// The timer of this link's deadline.
+    /// The user gives the other this role.
+    RoleEdit(User, User, Role),
+    /// The user renames the organization.
+    OrganizationEdit(User),
+    /// The user removes the other, or leaves if both are the same.
+    Remove(User, User),
+    /// The timer that was set for the deadline of this link invokes `expire`.
     Expire(Link),
-    /// Reconcile looks at this person's invitation.
-    Reconcile(Person),
-    /// SES tells something of the mail with this link.
-    Feedback(Link, DeliveryUpdate),
+    /// `reconcile` processes the invitation of this user.
+    Reconcile(User),
+    /// `mail` or `feedback` records the delivery state of the mail with this link.
+    UpdateDelivery(Link, DeliveryUpdate),
 }
 
 impl Call {
-    /// The plan of the call, decided on this table at this moment, or why people are refused it. `lost` is the plan of the
-    /// attempt before, which lost a race.
+    /// Decides the call on this table at this tick and returns its plan, or the refusal if a user made the call.
+    ///
+    /// `failed` is the plan of the previous attempt, if one of its guards failed.
     pub(crate) fn decide(
         &self,
-        model: &Roster,
+        model: &RosterModel,
         table: &ReferenceTable,
         tick: u8,
-        lost: Option<&Plan>,
+        failed: Option<&Plan>,
     ) -> Result<Plan, Option<Refusal>> {
-        let decide = Decide { model, table, tick, lost };
+        let context = DecisionContext { model, table, tick, failed };
         let organization = model.organization.clone();
-        let user = |person: &Person| model.user(*person).clone();
-        let id = |person: &Person| model.id(*person).clone();
+        let user_id = |user: &User| model.user_id(*user).clone();
+        let invitation_id = |user: &User| model.invitation_id(*user).clone();
         match self {
-            Self::Invite(by, whom, role) => {
-                let invitees = whom.iter().filter_map(|&it| model.email(it)).collect();
+            Self::Invite(by, invitees, role) => {
+                let invitees = invitees.iter().filter_map(|&it| model.email(it)).collect();
                 let sender = model.sender(*by).ok_or(None)?;
-                decide.plan(&Invite { sender, organization, invitees, role: *role, language: None })
+                let invite = Invite { sender, organization, invitees, role: *role, language: None };
+                context.decide_user_call(&invite)
             }
-            Self::Resend(by, whom) => decide.plan(&Resend {
+            Self::Resend(by, invitee) => context.decide_user_call(&Resend {
                 sender: model.sender(*by).ok_or(None)?,
                 organization,
-                invitation: Some(id(whom)),
+                invitation: Some(invitation_id(invitee)),
             }),
-            Self::Revoke(by, whom) => {
-                decide.plan(&Revoke { caller: user(by), organization, invitation: Some(id(whom)) })
+            Self::Revoke(by, invitee) => {
+                let invitation = Some(invitation_id(invitee));
+                context.decide_user_call(&Revoke { caller: user_id(by), organization, invitation })
             }
             Self::Accept(link) => {
-                let caller = model.caller(model.person(&link.invitation).ok_or(None)?).clone();
-                decide.plan(&Accept { caller, link: link.clone() })
+                let caller = model.caller(model.invitee(&link.invitation).ok_or(None)?).clone();
+                context.decide_user_call(&Accept { caller, link: link.clone() })
             }
             Self::Decline(link) => {
-                let caller = model.caller(model.person(&link.invitation).ok_or(None)?).clone();
-                decide.plan(&Decline { caller, link: link.clone() })
+                let caller = model.caller(model.invitee(&link.invitation).ok_or(None)?).clone();
+                context.decide_user_call(&Decline { caller, link: link.clone() })
             }
-            Self::RoleEdit(by, whom, role) => {
-                let member = Some(user(whom));
-                decide.plan(&RoleEdit { caller: user(by), organization, member, role: *role })
+            Self::RoleEdit(by, member, role) => {
+                let (caller, member) = (user_id(by), Some(user_id(member)));
+                context.decide_user_call(&RoleEdit { caller, organization, member, role: *role })
             }
-            Self::Rename(by) => {
+            Self::OrganizationEdit(by) => {
                 let name = OrganizationName::parse("Acme Works").map_err(|_| None)?;
-                decide.plan(&OrganizationEdit { caller: user(by), organization, name })
+                context.decide_user_call(&OrganizationEdit { caller: user_id(by), organization, name })
             }
-            Self::Remove(by, whom) => {
-                decide.plan(&Remove { caller: user(by), organization, member: Some(user(whom)) })
+            Self::Remove(by, member) => {
+                let (caller, member) = (user_id(by), Some(user_id(member)));
+                context.decide_user_call(&Remove { caller, organization, member })
             }
-            Self::Expire(link) => decide.works(&Expire { timer: link.clone() }),
-            Self::Reconcile(person) => decide.works(&Reconcile { organization, invitation: id(person) }),
-            Self::Feedback(link, mark) => {
-                decide.works(&UpdateDelivery { link: link.clone(), mark: mark.clone() })
+            Self::Expire(link) => context.decide_invocation(&Expire { timer: link.clone() }),
+            Self::Reconcile(user) => {
+                context.decide_invocation(&Reconcile { organization, invitation: invitation_id(user) })
+            }
+            Self::UpdateDelivery(link, update) => {
+                context.decide_invocation(&UpdateDelivery { link: link.clone(), update: update.clone() })
             }
         }
     }
 
-    /// What it is, as far as the rules ask.
-    pub(crate) fn operation(&self, model: &Roster) -> Operation {
-        let user = |person: &Person| model.user(*person).clone();
+    /// Converts the call into the operation that [`ReferenceTable::broken_rule`] checks.
+    pub(crate) fn operation(&self, model: &RosterModel) -> Operation {
+        let user_id = |user: &User| model.user_id(*user).clone();
+        let invitation_id = |user: &User| model.invitation_id(*user).clone();
         match self {
-            Self::Invite(by, _, role) => Operation::Invite { by: user(by), role: *role },
-            Self::Resend(by, whom) => Operation::Resend { by: user(by), invitation: model.id(*whom).clone() },
-            Self::Revoke(by, whom) => Operation::Revoke { by: user(by), invitation: model.id(*whom).clone() },
-            Self::RoleEdit(by, whom, _) => Operation::RoleEdit { by: user(by), member: user(whom) },
-            Self::Rename(by) => Operation::OrganizationEdit { by: user(by) },
-            Self::Remove(by, whom) => Operation::Remove { by: user(by), member: user(whom) },
+            Self::Invite(by, _, role) => Operation::Invite { by: user_id(by), role: *role },
+            Self::Resend(by, invitee) => {
+                Operation::Resend { by: user_id(by), invitation: invitation_id(invitee) }
+            }
+            Self::Revoke(by, invitee) => {
+                Operation::Revoke { by: user_id(by), invitation: invitation_id(invitee) }
+            }
+            Self::RoleEdit(by, member, _) => Operation::RoleEdit { by: user_id(by), member: user_id(member) },
+            Self::OrganizationEdit(by) => Operation::OrganizationEdit { by: user_id(by) },
+            Self::Remove(by, member) => Operation::Remove { by: user_id(by), member: user_id(member) },
             Self::Accept(link) => Operation::Accept(link.clone()),
             Self::Decline(link) => {
-                let email = model.person(&link.invitation).and_then(|person| model.email(person));
+                let email = model.invitee(&link.invitation).and_then(|user| model.email(user));
                 email.map_or(Operation::Other, |email| Operation::Decline { email, link: link.clone() })
             }
             Self::Expire(link) => Operation::Expire(link.clone()),
             Self::Reconcile(_) => Operation::Reconcile,
-            Self::Feedback(..) => Operation::Mail,
+            Self::UpdateDelivery(..) => Operation::Mail,
         }
     }
 
-    /// Whether a person makes it.
-    pub(crate) fn is_a_persons(&self) -> bool {
-        !matches!(self, Self::Expire(_) | Self::Reconcile(_) | Self::Feedback(..))
+    /// Whether a user makes this call.
+    pub(crate) fn is_user_call(&self) -> bool {
+        !matches!(self, Self::Expire(_) | Self::Reconcile(_) | Self::UpdateDelivery(..))
     }
 }
 
-/// What a call is decided on.
-struct Decide<'a> {
-    model: &'a Roster,
+/// The input of a decision besides the action itself.
+struct DecisionContext<'a> {
+    model: &'a RosterModel,
     table: &'a ReferenceTable,
     tick: u8,
-    lost: Option<&'a Plan>,
+    failed: Option<&'a Plan>,
 }
 
-impl Decide<'_> {
-    /// What people are refused is told.
-    fn plan(&self, action: &impl Action<Refusal = Refusal>) -> Result<Plan, Option<Refusal>> {
-        self.decided(action).map_err(|error| match error {
+impl DecisionContext<'_> {
+    fn decide_user_call(&self, action: &impl Action<Refusal = Refusal>) -> Result<Plan, Option<Refusal>> {
+        self.decide(action).map_err(|error| match error {
             RunError::Refused(refusal) => Some(refusal),
             RunError::Plan(_) | RunError::Guard(_) => None,
         })
     }
 
-    fn works(&self, action: &impl Action) -> Result<Plan, Option<Refusal>> {
-        self.decided(action).map_err(|_| None)
+    fn decide_invocation(&self, action: &impl Action) -> Result<Plan, Option<Refusal>> {
+        self.decide(action).map_err(|_| None)
     }
 
-    fn decided<A: Action>(&self, action: &A) -> Result<Plan, RunError<A::Refusal>> {
-        // A plan that lost a race wanted to write an invitation whose sender is that of the one that was read.
-        let seen = self.lost.map(|lost| {
-            let puts = lost.puts().map(|record| (record.key(), Some(record.clone())));
+    fn decide<A: Action>(&self, action: &A) -> Result<Plan, RunError<A::Refusal>> {
+        // Only `Accept` uses the snapshot of the failed attempt: to find the sender of the invitation. The invitation
+        // that the failed plan writes has the same sender as the one that the attempt read.
+        let seen = self.failed.map(|failed| {
+            let puts = failed.puts().map(|record| (record.key(), Some(record.clone())));
             puts.collect::<Snapshot>()
         });
-        let decided = self.table.decide(action, seen.as_ref(), &self.model.policy, Roster::now(self.tick));
+        let now = RosterModel::now(self.tick);
+        let decided = self.table.decide(action, seen.as_ref(), &self.model.policy, now);
         decided.map(|(plan, _)| plan)
     }
 }

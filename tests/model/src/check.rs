@@ -1,4 +1,4 @@
-//! Every state within the bounds.
+//! Explores every state within the bounds.
 
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
@@ -6,26 +6,26 @@ use std::thread::available_parallelism;
 
 use stateright::{Checker as _, Expectation, HasDiscoveries, Model as _};
 
-use crate::{Bounds, Roster, Step};
+use crate::{Bounds, RosterModel, Step};
 
-/// What a check came to.
+/// The result of a check.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// Steps from one state to another.
+    /// The number of steps from one state to another.
     pub transitions: usize,
-    /// States that differ.
+    /// The number of distinct states.
     pub states: usize,
-    /// Steps of the longest of the shortest ways to a state.
+    /// The largest number of steps that a state needs by its shortest path.
     pub depth: usize,
-    /// Each property that does not hold, and a shortest way to where it does not.
+    /// Each property that does not hold, with a shortest path to a state where it does not.
     pub broken: Vec<(&'static str, String)>,
 }
 
-/// Looks at every state within the bounds, or until one breaks a rule.
+/// Explores every state within the bounds, or stops at the first state that breaks a rule.
 #[must_use]
 pub fn check(bounds: Bounds) -> Report {
     let threads = available_parallelism().map_or(1, NonZeroUsize::get);
-    let checker = Roster::new(bounds).checker().threads(threads);
+    let checker = RosterModel::new(bounds).checker().threads(threads);
     let checker = checker.finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     let discoveries = checker.discoveries();
     let has_failed = checker.model().properties().iter().any(|property| {
@@ -36,12 +36,12 @@ pub fn check(bounds: Bounds) -> Report {
         match property.expectation {
             Expectation::Always | Expectation::Eventually => {
                 let steps = found?.clone().into_actions();
-                Some((property.name, written(&steps)))
+                Some((property.name, format_path(&steps)))
             }
-            // What never happens has not been looked at: the bounds are too tight to mean anything.
+            // A search that stopped at a broken rule is incomplete, so missing coverage means nothing then.
             Expectation::Sometimes => {
-                let silent = found.is_none() && !has_failed;
-                silent.then(|| (property.name, "it never happens within the bounds".to_owned()))
+                let missing = found.is_none() && !has_failed;
+                missing.then(|| (property.name, "it never happens within the bounds".to_owned()))
             }
         }
     });
@@ -53,9 +53,9 @@ pub fn check(bounds: Bounds) -> Report {
     }
 }
 
-fn written(steps: &[Step]) -> String {
-    steps.iter().enumerate().fold(String::new(), |mut text, (place, step)| {
-        let _ = writeln!(text, "{:3}. {step:?}", place + 1);
+fn format_path(steps: &[Step]) -> String {
+    steps.iter().enumerate().fold(String::new(), |mut text, (index, step)| {
+        let _ = writeln!(text, "{:3}. {step:?}", index + 1);
         text
     })
 }

@@ -1,6 +1,6 @@
-//! Checks the model, and says how much of it there is.
+//! Checks the model within all bounds and prints the number of states.
 
-#![expect(clippy::print_stdout, reason = "this is what it is for")]
+#![expect(clippy::print_stdout, reason = "a command-line program prints its report")]
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -8,23 +8,23 @@ use std::time::Instant;
 use clap::Parser;
 use model::{Report, all, check};
 
-/// Checks every state of the model: a few calls, functions and faults, interleaved in every possible way.
+/// Checks every state of the model: all interleavings of a few calls, functions and faults.
 #[derive(Parser)]
 struct Arguments {
-    /// So many more calls and faults than `cargo test` looks at; each makes it several times as many states.
+    /// Number of calls and faults in addition to those of `cargo test`; each one multiplies the number of states.
     #[arg(long, default_value_t = 0)]
     more: u8,
-    /// Only the bounds of this name: people, seats, outbox or timers.
+    /// Checks only the bounds with this name: people, seats, outbox or timers.
     #[arg(long)]
     only: Option<String>,
-    /// Looks no further once something is broken.
+    /// Stops after the first bounds in which a property does not hold.
     #[arg(long)]
     fail_fast: bool,
 }
 
 fn main() -> ExitCode {
     let Arguments { more, only, fail_fast } = Arguments::parse();
-    let mut sound = true;
+    let mut holds = true;
     println!("{:8} {:>12} {:>12} {:>6} {:>8}", "bounds", "transitions", "states", "depth", "seconds");
     for bounds in all(more).into_iter().filter(|it| only.as_ref().is_none_or(|only| it.name == only)) {
         let (name, began) = (bounds.name, Instant::now());
@@ -32,12 +32,12 @@ fn main() -> ExitCode {
         let seconds = began.elapsed().as_secs_f64();
         println!("{name:8} {transitions:>12} {states:>12} {depth:>6} {seconds:>8.1}");
         for (property, path) in broken {
-            sound = false;
+            holds = false;
             println!("\nBROKEN {property}\n{path}");
         }
-        if fail_fast && !sound {
+        if fail_fast && !holds {
             break;
         }
     }
-    if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

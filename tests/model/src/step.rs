@@ -1,13 +1,13 @@
-//! What can happen next.
+//! The steps: what can happen next in a state, and the state that follows.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use domain::delivery::{self, DeliveryUpdate};
 use domain::{Link, Plan, expire};
 
-use crate::{Call, Mailed, Person, Roster, State, Work};
+use crate::{Call, Mailed, RosterModel, State, User, Work};
 
-/// Who reads the stream.
+/// A function that reads the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reader {
     /// `mail`.
@@ -16,107 +16,110 @@ pub enum Reader {
     Schedule,
 }
 
-/// One step.
+/// One step. Indexes refer to [`State::in_progress`], users to the invitation of that user.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// Somebody calls: the facts are read, and it is decided.
+    /// A user calls or a function is invoked: it reads and decides.
     Begin(Call),
-    /// What is under way at this place does what it does next: commits, sends, marks, sets.
+    /// The work at this index takes its next step.
     Proceed(usize),
-    /// SES refuses the mail at this place for good.
-    Refuse(usize),
-    /// The function at this place dies.
+    /// SES rejects the mail at this index for good.
+    Reject(usize),
+    /// The function at this index crashes.
     Crash(usize),
-    /// A reader is given the record of somebody's invitation, and reads the table.
-    Read(Reader, Person),
-    /// A reader is given a record once more, while somebody is at it or after it was done.
-    ReadTwice(Reader, Person),
-    /// The record of somebody's invitation is given up, and goes to the dead letters.
-    GiveUp(Reader, Person),
-    /// Somebody's schedule fires.
-    Fire(Person),
-    /// It fires a step too early.
-    FireEarly(Person),
-    /// It fires, and will fire again.
-    FireTwice(Person),
-    /// It is lost.
-    LoseSchedule(Person),
-    /// What a timer has invoked at this place is given up.
-    LoseTimer(usize),
+    /// A function gets a stream record and reads the table.
+    Read(Reader, User),
+    /// A function gets a stream record again, while it is processed or afterwards.
+    ReadDuplicate(Reader, User),
+    /// A stream record becomes a dead letter.
+    DeadLetter(Reader, User),
+    /// The schedule fires.
+    Fire(User),
+    /// The schedule fires one time step too early.
+    FireEarly(User),
+    /// The schedule fires and will fire again.
+    FireDuplicate(User),
+    /// The schedule is lost.
+    LoseSchedule(User),
+    /// The invocation of `expire` at this index becomes a dead letter.
+    LoseInvocation(usize),
     /// Time passes.
     Tick,
 }
 
-/// One less of something, if there is any.
+/// Uses up one of `left`; `None` if nothing is left.
 fn spend(left: &mut u8) -> Option<()> {
     *left = left.checked_sub(1)?;
     Some(())
 }
 
-impl Roster {
+impl RosterModel {
+    /// Adds all steps that may be possible in `state`. [`Self::take`] returns `None` for the impossible ones.
     pub(crate) fn steps(&self, state: &State, steps: &mut Vec<Step>) {
         self.calls(state, steps);
-        let faults = &state.faults;
-        for (place, work) in state.under_way.iter().enumerate() {
-            steps.push(Step::Proceed(place));
+        let faults = &state.faults_left;
+        for (index, work) in state.in_progress.iter().enumerate() {
+            steps.push(Step::Proceed(index));
             match work {
-                Work::OwedMail(..) => {
-                    steps.extend((faults.refusals > 0).then_some(Step::Refuse(place)));
-                    steps.extend((faults.crashes > 0).then_some(Step::Crash(place)));
+                Work::SendMail(..) => {
+                    steps.extend((faults.rejections > 0).then_some(Step::Reject(index)));
+                    steps.extend((faults.crashes > 0).then_some(Step::Crash(index)));
                 }
-                Work::Taken(..) | Work::Refused(..) | Work::Arranging(..) => {
-                    steps.extend((faults.crashes > 0).then_some(Step::Crash(place)));
+                Work::MarkSent(..) | Work::MarkFailed(..) | Work::UpdateSchedule(..) => {
+                    steps.extend((faults.crashes > 0).then_some(Step::Crash(index)));
                 }
-                Work::Fired(_) => {
-                    steps.extend((faults.lost_timers > 0).then_some(Step::LoseTimer(place)));
+                Work::Expire(_) => {
+                    steps.extend((faults.lost_timers > 0).then_some(Step::LoseInvocation(index)));
                 }
-                Work::Decided(..) => {}
+                Work::Commit(..) => {}
             }
         }
-        for &(reader, person) in &state.records {
-            steps.push(Step::Read(reader, person));
-            steps.extend((faults.given_up > 0).then_some(Step::GiveUp(reader, person)));
+        for &(reader, user) in &state.stream_records {
+            steps.push(Step::Read(reader, user));
+            steps.extend((faults.dead_letters > 0).then_some(Step::DeadLetter(reader, user)));
         }
-        for person in self.people() {
-            steps.push(Step::Begin(Call::Reconcile(person)));
-            if self.bounds.machinery && faults.duplicates > 0 {
-                steps.push(Step::ReadTwice(Reader::Mail, person));
+        for user in self.users() {
+            steps.push(Step::Begin(Call::Reconcile(user)));
+            if self.bounds.functions_in_steps && faults.duplicates > 0 {
+                steps.push(Step::ReadDuplicate(Reader::Mail, user));
                 if self.bounds.timers {
-                    steps.push(Step::ReadTwice(Reader::Schedule, person));
+                    steps.push(Step::ReadDuplicate(Reader::Schedule, user));
                 }
             }
         }
-        for &person in state.schedules.keys() {
-            steps.push(Step::Fire(person));
-            steps.extend((faults.early_timers > 0).then_some(Step::FireEarly(person)));
-            steps.extend((faults.duplicates > 0).then_some(Step::FireTwice(person)));
-            steps.extend((faults.lost_timers > 0).then_some(Step::LoseSchedule(person)));
+        for &user in state.schedules.keys() {
+            steps.push(Step::Fire(user));
+            steps.extend((faults.early_timers > 0).then_some(Step::FireEarly(user)));
+            steps.extend((faults.duplicates > 0).then_some(Step::FireDuplicate(user)));
+            steps.extend((faults.lost_timers > 0).then_some(Step::LoseSchedule(user)));
         }
         if faults.feedback > 0 {
             for mailed in state.mailed.values() {
-                let mark = DeliveryUpdate::Bounced("unknown".to_owned());
-                steps.push(Step::Begin(Call::Feedback(mailed.link.clone(), mark)));
+                let bounce = DeliveryUpdate::Bounced("unknown".to_owned());
+                steps.push(Step::Begin(Call::UpdateDelivery(mailed.link.clone(), bounce)));
             }
         }
         steps.push(Step::Tick);
     }
 
-    /// What people call next.
+    /// Adds the calls that users may make in `state`.
     fn calls(&self, state: &State, steps: &mut Vec<Step>) {
-        let a_persons = |work: &&Work| matches!(work, Work::Decided(call, _) if call.is_a_persons());
-        if state.calls == 0 || state.under_way.iter().filter(a_persons).count() >= self.bounds.at_once {
+        let is_user_call = |work: &&Work| matches!(work, Work::Commit(call, _) if call.is_user_call());
+        let concurrent = state.in_progress.iter().filter(is_user_call).count();
+        if state.calls_left == 0 || concurrent >= self.bounds.concurrent_calls {
             return;
         }
-        steps.extend(self.menu(state).map(Step::Begin));
+        steps.extend(self.available_calls(state).map(Step::Begin));
     }
 
-    /// What is on the menu, and whatever the links that people were mailed are good for.
-    pub(crate) fn menu(&self, state: &State) -> impl Iterator<Item = Call> {
+    /// The calls of the bounds, and an accept and a decline for every link that was mailed.
+    pub(crate) fn available_calls(&self, state: &State) -> impl Iterator<Item = Call> {
         let links = || state.mailed.values().map(|mailed| mailed.link.clone());
         let declines = links().filter(|_| self.bounds.declines).map(Call::Decline);
-        self.bounds.menu.iter().cloned().chain(links().map(Call::Accept)).chain(declines)
+        self.bounds.available_calls.iter().cloned().chain(links().map(Call::Accept)).chain(declines)
     }
 
+    /// Returns the state after `step`; `None` if the step is impossible in `state` or changes nothing.
     pub(crate) fn take(&self, state: &State, step: &Step) -> Option<State> {
         let mut next = match step {
             Step::Begin(call) => self.begin(state, call)?,
@@ -124,92 +127,92 @@ impl Roster {
         };
         match *step {
             Step::Begin(_) => {}
-            Step::Proceed(place) => {
-                let work = next.under_way.remove(place);
-                if matches!(&work, Work::Fired(link) if self.is_early(state, link)) {
+            Step::Proceed(index) => {
+                let work = next.in_progress.remove(index);
+                if matches!(&work, Work::Expire(link) if self.is_early(state, link)) {
                     return None;
                 }
                 self.proceed(&mut next, work);
             }
-            Step::Refuse(place) => {
-                spend(&mut next.faults.refusals)?;
-                let Work::OwedMail(person, link) = next.under_way.remove(place) else { return None };
-                next.under_way.push(Work::Refused(person, link));
+            Step::Reject(index) => {
+                spend(&mut next.faults_left.rejections)?;
+                let Work::SendMail(user, link) = next.in_progress.remove(index) else { return None };
+                next.in_progress.push(Work::MarkFailed(user, link));
             }
-            Step::Crash(place) => {
-                spend(&mut next.faults.crashes)?;
-                let record = match next.under_way.remove(place) {
-                    Work::OwedMail(person, _) | Work::Taken(person, _) | Work::Refused(person, _) => {
-                        (Reader::Mail, person)
+            Step::Crash(index) => {
+                spend(&mut next.faults_left.crashes)?;
+                let record = match next.in_progress.remove(index) {
+                    Work::SendMail(user, _) | Work::MarkSent(user, _) | Work::MarkFailed(user, _) => {
+                        (Reader::Mail, user)
                     }
-                    Work::Arranging(person, _) => (Reader::Schedule, person),
-                    Work::Decided(..) | Work::Fired(_) => return None,
+                    Work::UpdateSchedule(user, _) => (Reader::Schedule, user),
+                    Work::Commit(..) | Work::Expire(_) => return None,
                 };
-                next.records.insert(record);
+                next.stream_records.insert(record);
             }
-            Step::Read(reader, person) => {
-                // The records of one item come one after the other.
-                if next.under_way.iter().any(|work| work.is_read_by(reader, person)) {
+            Step::Read(reader, user) => {
+                // Lambda processes the records of one item one after the other.
+                if next.in_progress.iter().any(|work| work.belongs_to(reader, user)) {
                     return None;
                 }
-                next.records.remove(&(reader, person)).then_some(())?;
-                self.read(&mut next, reader, person);
+                next.stream_records.remove(&(reader, user)).then_some(())?;
+                self.read(&mut next, reader, user);
             }
-            Step::ReadTwice(reader, person) => {
-                spend(&mut next.faults.duplicates)?;
-                self.record(&next, person)?;
-                self.read(&mut next, reader, person);
+            Step::ReadDuplicate(reader, user) => {
+                spend(&mut next.faults_left.duplicates)?;
+                self.invitation(&next, user)?;
+                self.read(&mut next, reader, user);
             }
-            Step::GiveUp(reader, person) => {
-                spend(&mut next.faults.given_up)?;
-                next.records.remove(&(reader, person)).then_some(())?;
+            Step::DeadLetter(reader, user) => {
+                spend(&mut next.faults_left.dead_letters)?;
+                next.stream_records.remove(&(reader, user)).then_some(())?;
             }
-            Step::Fire(person) => {
-                let link = next.schedules.remove(&person)?;
+            Step::Fire(user) => {
+                let link = next.schedules.remove(&user)?;
                 if Self::now(next.tick) < link.expires_at {
                     return None;
                 }
-                next.under_way.push(Work::Fired(link));
+                next.in_progress.push(Work::Expire(link));
             }
-            Step::FireEarly(person) => {
-                spend(&mut next.faults.early_timers)?;
-                let link = next.schedules.remove(&person)?;
+            Step::FireEarly(user) => {
+                spend(&mut next.faults_left.early_timers)?;
+                let link = next.schedules.remove(&user)?;
                 if Self::now(next.tick + 1) != link.expires_at {
                     return None;
                 }
-                next.under_way.push(Work::Fired(link));
+                next.in_progress.push(Work::Expire(link));
             }
-            Step::FireTwice(person) => {
-                spend(&mut next.faults.duplicates)?;
-                let link = next.schedules.get(&person)?.clone();
+            Step::FireDuplicate(user) => {
+                spend(&mut next.faults_left.duplicates)?;
+                let link = next.schedules.get(&user)?.clone();
                 if Self::now(next.tick) < link.expires_at {
                     return None;
                 }
-                next.under_way.push(Work::Fired(link));
+                next.in_progress.push(Work::Expire(link));
             }
-            Step::LoseSchedule(person) => {
-                spend(&mut next.faults.lost_timers)?;
-                next.schedules.remove(&person)?;
+            Step::LoseSchedule(user) => {
+                spend(&mut next.faults_left.lost_timers)?;
+                next.schedules.remove(&user)?;
             }
-            Step::LoseTimer(place) => {
-                spend(&mut next.faults.lost_timers)?;
-                next.under_way.remove(place);
+            Step::LoseInvocation(index) => {
+                spend(&mut next.faults_left.lost_timers)?;
+                next.in_progress.remove(index);
             }
             Step::Tick => {
                 if !self.has_pending(&next) || next.tick >= self.horizon() {
                     return None;
                 }
-                if !self.is_quiet(&next) {
-                    spend(&mut next.faults.delays)?;
+                if !self.is_idle(&next) {
+                    spend(&mut next.faults_left.delays)?;
                 }
                 next.tick += 1;
             }
         }
-        if !self.bounds.machinery {
-            self.settle_machinery(&mut next);
+        if !self.bounds.functions_in_steps {
+            self.process_stream(&mut next);
         }
-        // One order for the same things under way, whichever was begun first.
-        next.under_way.sort_by_cached_key(|work| {
+        // A fixed order, so that states with the same work in progress are equal.
+        next.in_progress.sort_by_cached_key(|work| {
             let mut hasher = DefaultHasher::new();
             work.hash(&mut hasher);
             hasher.finish()
@@ -218,46 +221,47 @@ impl Roster {
     }
 
     fn begin(&self, state: &State, call: &Call) -> Option<State> {
-        if matches!(call, Call::Reconcile(_)) && state.under_way.iter().any(|work| is_of(work, call)) {
+        let is_same = |work: &Work| matches!(work, Work::Commit(begun, _) if begun == call);
+        if matches!(call, Call::Reconcile(_)) && state.in_progress.iter().any(is_same) {
             return None;
         }
         let plan = call.decide(self, &state.table, state.tick, None).ok().filter(Plan::writes)?;
         let mut next = state.clone();
         match call {
-            Call::Feedback(..) => spend(&mut next.faults.feedback)?,
-            call if call.is_a_persons() => spend(&mut next.calls)?,
+            Call::UpdateDelivery(..) => spend(&mut next.faults_left.feedback)?,
+            call if call.is_user_call() => spend(&mut next.calls_left)?,
             _ => {}
         }
-        next.under_way.push(Work::Decided(call.clone(), plan));
+        next.in_progress.push(Work::Commit(call.clone(), plan));
         Some(next)
     }
 
-    /// Mail goes out at once, and schedules do not matter.
-    fn settle_machinery(&self, state: &mut State) {
-        while let Some((reader, person)) = state.records.pop_first() {
-            self.read(state, reader, person);
-            while let Some(place) =
-                state.under_way.iter().position(|work| work.is_read_by(Reader::Mail, person))
+    /// Processes all stream records at once: sends and marks the mails, and ignores schedules.
+    fn process_stream(&self, state: &mut State) {
+        while let Some((reader, user)) = state.stream_records.pop_first() {
+            self.read(state, reader, user);
+            while let Some(index) =
+                state.in_progress.iter().position(|work| work.belongs_to(Reader::Mail, user))
             {
-                let work = state.under_way.remove(place);
+                let work = state.in_progress.remove(index);
                 self.proceed(state, work);
             }
         }
     }
 
-    fn read(&self, state: &mut State, reader: Reader, person: Person) {
-        let Some(record) = self.record(state, person) else { return };
+    fn read(&self, state: &mut State, reader: Reader, user: User) {
+        let Some(invitation) = self.invitation(state, user) else { return };
         match reader {
             Reader::Mail => {
-                if delivery::owed(record, Self::now(state.tick)).is_some() {
-                    let owed = Work::OwedMail(person, record.link());
-                    state.under_way.push(owed);
+                if delivery::unsent_mail(invitation, Self::now(state.tick)).is_some() {
+                    let send = Work::SendMail(user, invitation.link());
+                    state.in_progress.push(send);
                 }
             }
             Reader::Schedule => {
-                let arranging = Work::Arranging(person, expire::timer(record));
+                let update = Work::UpdateSchedule(user, expire::timer(invitation));
                 if self.bounds.timers {
-                    state.under_way.push(arranging);
+                    state.in_progress.push(update);
                 }
             }
         }
@@ -265,42 +269,46 @@ impl Roster {
 
     fn proceed(&self, state: &mut State, work: Work) {
         match work {
-            Work::Decided(call, plan) => {
+            Work::Commit(call, plan) => {
                 if !self.commit(state, &call, &plan) {
-                    // A rival wrote first: read and decided again. It may be refused now.
+                    // A guard failed, so the call reads and decides again. This attempt may be refused.
                     let again = call.decide(self, &state.table, state.tick, Some(&plan));
                     if let Some(plan) = again.ok().filter(Plan::writes) {
-                        state.under_way.push(Work::Decided(call, plan));
+                        state.in_progress.push(Work::Commit(call, plan));
                     }
                 }
             }
-            Work::OwedMail(person, link) => {
+            Work::SendMail(user, link) => {
                 let mailed = Mailed { link: link.clone(), times: 0 };
-                state.mailed.entry((person, link.generation.0)).or_insert(mailed).times += 1;
-                state.under_way.push(Work::Taken(person, link));
+                state.mailed.entry((user, link.generation.0)).or_insert(mailed).times += 1;
+                state.in_progress.push(Work::MarkSent(user, link));
             }
-            Work::Taken(_, link) => self.mark(state, link, DeliveryUpdate::Sent),
-            Work::Refused(_, link) => self.mark(state, link, DeliveryUpdate::Failed("refused".to_owned())),
-            Work::Arranging(person, timer) => {
+            Work::MarkSent(_, link) => self.update_delivery(state, link, DeliveryUpdate::Sent),
+            Work::MarkFailed(_, link) => {
+                self.update_delivery(state, link, DeliveryUpdate::Failed("refused".to_owned()));
+            }
+            Work::UpdateSchedule(user, timer) => {
                 match timer {
-                    Some(link) => state.schedules.insert(person, link),
-                    None => state.schedules.remove(&person),
+                    Some(link) => state.schedules.insert(user, link),
+                    None => state.schedules.remove(&user),
                 };
             }
-            Work::Fired(link) => {
+            Work::Expire(link) => {
                 let call = Call::Expire(link);
                 let plan = call.decide(self, &state.table, state.tick, None);
                 if let Some(plan) = plan.ok().filter(Plan::writes) {
-                    state.under_way.push(Work::Decided(call, plan));
+                    state.in_progress.push(Work::Commit(call, plan));
                 }
             }
         }
     }
 
-    /// Read, decide and commit in one: whoever marks tries until it is done, and a mark minds nobody but its own
-    /// mail.
-    fn mark(&self, state: &mut State, link: Link, mark: DeliveryUpdate) {
-        let call = Call::Feedback(link, mark);
+    /// Reads, decides and commits in one step.
+    ///
+    /// `mail` retries a mark until it is committed, and a mark depends on its own mail only. So splitting it into
+    /// two steps would reach no other results.
+    fn update_delivery(&self, state: &mut State, link: Link, update: DeliveryUpdate) {
+        let call = Call::UpdateDelivery(link, update);
         if let Some(plan) = call.decide(self, &state.table, state.tick, None).ok().filter(Plan::writes) {
             self.commit(state, &call, &plan);
         }
@@ -308,17 +316,14 @@ impl Roster {
 }
 
 impl Work {
-    fn is_read_by(&self, reader: Reader, person: Person) -> bool {
+    /// Whether this reader is processing a stream record of this user's invitation.
+    fn belongs_to(&self, reader: Reader, user: User) -> bool {
         match self {
-            Self::OwedMail(whose, _) | Self::Taken(whose, _) | Self::Refused(whose, _) => {
-                reader == Reader::Mail && *whose == person
+            Self::SendMail(invitee, _) | Self::MarkSent(invitee, _) | Self::MarkFailed(invitee, _) => {
+                reader == Reader::Mail && *invitee == user
             }
-            Self::Arranging(whose, _) => reader == Reader::Schedule && *whose == person,
-            Self::Decided(..) | Self::Fired(_) => false,
+            Self::UpdateSchedule(invitee, _) => reader == Reader::Schedule && *invitee == user,
+            Self::Commit(..) | Self::Expire(_) => false,
         }
     }
-}
-
-fn is_of(work: &Work, call: &Call) -> bool {
-    matches!(work, Work::Decided(begun, _) if begun == call)
 }

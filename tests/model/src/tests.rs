@@ -1,32 +1,31 @@
 use super::*;
 
-fn assert_sound(name: &str) {
-    let bounds =
-        all(0).into_iter().find(|bounds| bounds.name == name).expect("there are bounds of that name");
+fn assert_all_properties_hold(name: &str) {
+    let bounds = all(0).into_iter().find(|bounds| bounds.name == name).expect("the bounds exist");
     let Report { states, broken, .. } = check(bounds);
-    assert!(states > 100_000, "{states} states are too few to mean anything");
+    assert!(states > 100_000, "{states} states are too few for a useful check");
     let broken: Vec<_> = broken.iter().map(|(property, path)| format!("BROKEN {property}\n{path}")).collect();
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
 #[test]
-fn owners_edit_roles_and_remove_each_other() {
-    assert_sound("people");
+fn holds_while_owners_edit_roles_and_remove_each_other() {
+    assert_all_properties_hold("people");
 }
 
 #[test]
-#[ignore = "takes half a minute: .ci/run"]
-fn two_owners_invite_to_the_last_seats() {
-    assert_sound("seats");
+#[ignore = "takes half a minute; .ci/run runs it"]
+fn holds_while_two_owners_invite_to_the_last_seats() {
+    assert_all_properties_hold("seats");
 }
 
 #[test]
-#[ignore = "takes half a minute: .ci/run"]
-fn everything_goes_wrong_on_the_way_to_the_invitee() {
-    assert_sound("outbox");
+#[ignore = "takes half a minute; .ci/run runs it"]
+fn holds_with_every_fault_between_invite_and_mail() {
+    assert_all_properties_hold("outbox");
 }
 
 #[test]
-fn everything_goes_wrong_about_the_expiry() {
-    assert_sound("timers");
+fn holds_with_every_fault_of_schedule_and_expiry() {
+    assert_all_properties_hold("timers");
 }

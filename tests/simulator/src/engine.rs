@@ -1,4 +1,4 @@
-//! The embedded DynamoDB, called in this thread: what it does takes no time, so that a simulated clock can tell it.
+//! The embedded DynamoDB, called synchronously, so that a request takes no simulated time inside the engine.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,10 +10,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use store::{CorruptItem, record};
 
-/// The one table.
+/// The name of the table.
 pub const TABLE: &str = "roster";
 
-/// The engine with its table, and what the table's stream has told.
+/// The engine with its table, and the records of the table's stream.
 pub struct Engine {
     db: Database,
     stream: Mutex<Stream>,
@@ -21,22 +21,22 @@ pub struct Engine {
 
 #[derive(Default)]
 struct Stream {
-    /// Where the next records are.
+    /// The shard iterator for the next records; `None` before the first read.
     iterator: Option<String>,
     records: Vec<Record>,
 }
 
 impl Engine {
-    /// An engine without a table.
+    /// Creates an engine without a table.
     pub fn in_memory() -> Self {
         let db = Database::memory().expect("the engine opens in memory");
         Self { db, stream: Mutex::default() }
     }
 
-    /// Status and body of the answer to a request.
-    pub fn answer(&self, operation: &str, body: &[u8]) -> (u16, String) {
+    /// Executes a request and returns status and body of the response.
+    pub fn execute(&self, operation: &str, body: &[u8]) -> (u16, String) {
         let db = &self.db;
-        let answer = match operation {
+        let response = match operation {
             "BatchGetItem" => call(body, |request| db.batch_get_item(request)),
             "GetItem" => call(body, |request| db.get_item(request)),
             "Query" => call(body, |request| db.query(request)),
@@ -45,28 +45,32 @@ impl Engine {
             "CreateTable" => call(body, |request| db.create_table(request)),
             "DescribeTable" => call(body, |request| db.describe_table(request)),
             "UpdateTimeToLive" => call(body, |request| db.update_time_to_live(request)),
-            other => panic!("no function of Roster has any use for {other}"),
+            other => panic!("Roster's functions do not use {other}"),
         };
-        answer.map_or_else(|error| (error.status_code(), error.to_json()), |body| (200, body))
+        response.map_or_else(|error| (error.status_code(), error.to_json()), |body| (200, body))
     }
 
-    /// Everything in the table, if it is what Roster writes.
+    /// Reads the whole table; an error means that an item is not in the format that Roster writes.
     pub fn table(&self) -> Result<ReferenceTable, CorruptItem> {
-        let scanned = ask(&json!({ "TableName": TABLE }), |request| self.db.scan(request));
+        let scanned = call_json(&json!({ "TableName": TABLE }), |request| self.db.scan(request));
         let items = scanned["Items"].as_array().into_iter().flatten();
         let read = |item: &Value| {
-            let item: serde_dynamo::Item = serde_json::from_value(item.clone()).expect("an item");
+            let item: serde_dynamo::Item =
+                serde_json::from_value(item.clone()).expect("the engine returns valid items");
             record::read(item.into())
         };
         items.map(read).collect()
     }
 
-    /// The stream's records from the `from`th on; AWS has none for writes that change nothing.
-    pub fn records(&self, from: usize) -> Vec<Record> {
+    /// Returns the stream records from index `from` on.
+    ///
+    /// Drops the records of writes that change nothing: the engine emits them, AWS does not.
+    pub fn stream_records(&self, from: usize) -> Vec<Record> {
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut iterator = stream.iterator.take().unwrap_or_else(|| self.beginning());
+        let mut iterator = stream.iterator.take().unwrap_or_else(|| self.first_iterator());
         loop {
-            let page = ask(&json!({ "ShardIterator": iterator }), |request| self.db.get_records(request));
+            let page =
+                call_json(&json!({ "ShardIterator": iterator }), |request| self.db.get_records(request));
             page["NextShardIterator"].as_str().expect("the shard is open").clone_into(&mut iterator);
             let records = page["Records"].as_array().cloned().unwrap_or_default();
             if records.is_empty() {
@@ -82,10 +86,10 @@ impl Engine {
         stream.records.get(from..).unwrap_or_default().to_vec()
     }
 
-    fn beginning(&self) -> String {
-        let streams = ask(&json!({ "TableName": TABLE }), |request| self.db.list_streams(request));
+    fn first_iterator(&self) -> String {
+        let streams = call_json(&json!({ "TableName": TABLE }), |request| self.db.list_streams(request));
         let arn = &streams["Streams"][0]["StreamArn"];
-        let described = ask(&json!({ "StreamArn": arn }), |request| self.db.describe_stream(request));
+        let described = call_json(&json!({ "StreamArn": arn }), |request| self.db.describe_stream(request));
         let shards = described["StreamDescription"]["Shards"].as_array().cloned().unwrap_or_default();
         assert_eq!(shards.len(), 1, "the engine's stream has one shard");
         let request = json!({
@@ -93,21 +97,26 @@ impl Engine {
             "ShardId": shards[0]["ShardId"],
             "ShardIteratorType": "TRIM_HORIZON",
         });
-        let iterator = ask(&request, |request| self.db.get_shard_iterator(request));
-        iterator["ShardIterator"].as_str().expect("the shard is there").to_owned()
+        let iterator = call_json(&request, |request| self.db.get_shard_iterator(request));
+        iterator["ShardIterator"].as_str().expect("the response has an iterator").to_owned()
     }
 }
 
-fn ask<Request, Response>(request: &Value, call: impl FnOnce(Request) -> dynoxide::Result<Response>) -> Value
+/// Calls the engine with a request that must succeed.
+fn call_json<Request, Response>(
+    request: &Value,
+    call: impl FnOnce(Request) -> dynoxide::Result<Response>,
+) -> Value
 where
     Request: DeserializeOwned,
     Response: Serialize,
 {
-    let request = serde_json::from_value(request.clone()).expect("a request");
-    let response = call(request).expect("the engine answers");
-    serde_json::to_value(response).expect("an answer is JSON")
+    let request = serde_json::from_value(request.clone()).expect("the request is valid");
+    let response = call(request).expect("the engine accepts the request");
+    serde_json::to_value(response).expect("a response is JSON")
 }
 
+/// Calls the engine with the body of an HTTP request and returns the body of the response.
 fn call<Request, Response>(
     body: &[u8],
     call: impl FnOnce(Request) -> dynoxide::Result<Response>,
@@ -116,7 +125,7 @@ where
     Request: DeserializeOwned,
     Response: Serialize,
 {
-    let request = serde_json::from_slice(body).expect("the SDK writes requests that can be read");
+    let request = serde_json::from_slice(body).expect("the SDK writes valid requests");
     let response = call(request)?;
-    Ok(serde_json::to_string(&response).expect("an answer is JSON"))
+    Ok(serde_json::to_string(&response).expect("a response is JSON"))
 }

@@ -1,66 +1,67 @@
-//! What goes wrong in a run, drawn from its seed.
+//! The faults of a run, drawn from its seed.
 
 use std::time::Duration;
 
 use fastrand::Rng;
 
-/// How often each thing goes wrong, from 0 to 1. In each run some kinds do not happen at all: a fault that is always
-/// there hides what another one would show.
+/// The probability of each kind of fault, from 0 to 1.
+///
+/// In each run some kinds never happen, because a fault that is always present can hide the effect of another one.
 #[derive(Debug, Clone)]
 pub struct Faults {
-    /// A request never arrives.
-    pub lost_before: f64,
-    /// A request is done, and its answer is lost.
-    pub lost_after: f64,
-    /// A request is done, and its answer comes when nobody waits any more.
-    pub hangs: f64,
+    /// A request is lost before it reaches the service.
+    pub lost_requests: f64,
+    /// The service executes a request, and its response is lost.
+    pub lost_responses: f64,
+    /// The service executes a request, and its response arrives after the client's timeout.
+    pub late_responses: f64,
     /// The service throttles.
-    pub throttles: f64,
-    /// The service fails, and has done nothing, or all of it.
-    pub fails: f64,
+    pub throttling: f64,
+    /// The service responds with a 5xx error, before or after it executes the request.
+    pub errors: f64,
     /// DynamoDB reports `TransactionConflict`.
     pub conflicts: f64,
     /// A function is killed between two of its awaits.
     pub kills: f64,
-    /// A batch of the stream, a timer or an event comes twice.
+    /// A stream batch, a timer or an event is delivered twice.
     pub duplicates: f64,
-    /// A batch of the stream waits for minutes, or up to three hours.
+    /// A stream batch is delayed by up to 20 minutes, in one of five cases by up to three hours.
     pub delays: f64,
-    /// SES refuses a mail for good.
-    pub refuses: f64,
+    /// SES rejects a mail for good.
+    pub rejections: f64,
     /// A timer never fires.
-    pub timers_lost: f64,
-    /// A timer fires seconds too early, or hours too late.
-    pub timers_off: f64,
-    /// An index answers as it did before.
-    pub stale: f64,
-    /// SES is away, or sending is paused: from when, and how long.
+    pub lost_timers: f64,
+    /// A timer fires seconds too early, or up to three hours too late.
+    pub inexact_timers: f64,
+    /// A read of an index returns an older result.
+    pub stale_reads: f64,
+    /// SES accepts no mail: when this begins, and how long it lasts.
     pub outage: Option<(Duration, Duration)>,
-    /// The furthest that the clocks of two functions are apart.
+    /// The largest difference between the clocks of two execution environments.
     pub skew: Duration,
-    /// After this long nothing goes wrong any more.
+    /// The time after which no fault happens.
     pub end: Duration,
 }
 
 impl Faults {
-    /// What goes wrong in a run of up to four days: longer than an invitation lives.
+    /// Draws the faults of a run. They happen for up to four days, which is longer than an invitation is valid.
     pub fn draw(rng: &mut Rng) -> Self {
         let end = Duration::from_secs(rng.u64(1..96) * 3_600);
-        let mut rate = |most: f64| if rng.bool() { 0.0 } else { most * rng.f64() * rng.f64() };
+        let mut rate = |max: f64| if rng.bool() { 0.0 } else { max * rng.f64() * rng.f64() };
         let mut faults = Self {
-            lost_before: rate(0.4),
-            lost_after: rate(0.4),
-            hangs: rate(0.2),
-            throttles: rate(0.4),
-            fails: rate(0.4),
+            lost_requests: rate(0.4),
+            lost_responses: rate(0.4),
+            late_responses: rate(0.2),
+            throttling: rate(0.4),
+            errors: rate(0.4),
             conflicts: rate(0.5),
             kills: rate(0.5),
             duplicates: rate(0.5),
             delays: rate(0.2),
-            refuses: rate(0.2),
-            timers_lost: rate(1.0),
-            timers_off: rate(0.8),
-            stale: rate(1.0),
+            rejections: rate(0.2),
+            lost_timers: rate(1.0),
+            inexact_timers: rate(0.8),
+            stale_reads: rate(1.0),
             outage: None,
             skew: Duration::ZERO,
             end,

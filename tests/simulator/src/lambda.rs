@@ -1,4 +1,4 @@
-//! Lambda: functions that are invoked, killed and tried again.
+//! Lambda: invokes functions, kills them and retries.
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -9,118 +9,119 @@ use std::time::Duration;
 
 use domain::{InvitationId, OrganizationId};
 use local::functions::{Functions as _, InvokeError};
-use local::stream::{BatchQueue, Outcome, Policy, Record};
+use local::stream::{BatchOutcome, BatchQueue, Record, StreamPolicy};
 use reference::Operation;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
-use crate::services::MailId;
-use crate::world::World;
+use crate::services::MailKey;
+use crate::simulation::Simulation;
 
-/// As in the template.
+/// The functions' timeout, as in the template.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How often Lambda tries an event that nobody waits for, and how long it waits before.
-const ATTEMPTS: [Duration; 3] = [Duration::ZERO, Duration::from_mins(1), Duration::from_mins(2)];
-/// As in the template: twenty attempts, and then a dead letter.
+/// The delays before Lambda's attempts at an asynchronous event.
+const ATTEMPT_DELAYS: [Duration; 3] = [Duration::ZERO, Duration::from_mins(1), Duration::from_mins(2)];
+/// Attempts at a stream record before it becomes a dead letter, as in the template.
 const STREAM_ATTEMPTS_MAX: u32 = 20;
-/// A function seldom awaits more often than this, for each record that it is handed.
-const AWAITS_MAX: u32 = 14;
+/// The largest number of polls per record before a kill. Few invocations need more polls than this.
+const POLLS_MAX: u32 = 14;
 
 tokio::task_local! {
     static INVOCATION: Arc<Invocation>;
 }
 
-/// The invocation that the current task works for.
-pub fn invocation() -> Option<Arc<Invocation>> {
+/// Returns the invocation that the current task belongs to.
+pub fn current_invocation() -> Option<Arc<Invocation>> {
     INVOCATION.try_with(Arc::clone).ok()
 }
 
-/// One invocation of a function, and what came of it.
+/// One invocation of a function, with its commits and faults.
 #[derive(Debug)]
 pub struct Invocation {
     number: usize,
-    /// Which function.
+    /// The name of the function.
     pub function: String,
-    /// What it does, as far as the rules ask.
+    /// The operation that the rules of the reference model check.
     pub operation: Operation,
-    /// The invitations that a batch is about.
-    pub about: BTreeSet<(OrganizationId, InvitationId)>,
-    /// Whether somebody else may be at the same batch.
+    /// The invitations with a record in the stream batch.
+    pub invitations: BTreeSet<(OrganizationId, InvitationId)>,
+    /// Whether a second invocation gets the same batch.
     pub duplicate: bool,
     commits: AtomicU32,
-    lost_races: AtomicU32,
+    failed_guards: AtomicU32,
     faults: AtomicU32,
-    /// Mails that it has sent, or is sending, and that are not marked yet.
-    unmarked: Mutex<BTreeSet<MailId>>,
+    /// Mails that this invocation sends or has sent, and that are still stored as queued.
+    unmarked_mails: Mutex<BTreeSet<MailKey>>,
 }
 
 impl Invocation {
-    /// Its name in the trace.
+    /// The name of the invocation in the trace.
     pub fn name(&self) -> String {
         format!("{}#{}", self.function, self.number)
     }
 
-    /// It has changed the table.
-    pub fn commits(&self) {
+    /// Records that a transaction of this invocation changed the table.
+    pub fn record_commit(&self) {
         self.commits.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often it has changed the table.
-    pub fn committed(&self) -> u32 {
+    /// Returns how many transactions of this invocation changed the table.
+    pub fn commits(&self) -> u32 {
         self.commits.load(Ordering::Relaxed)
     }
 
-    /// A guard of its transaction has failed.
-    pub fn loses_a_race(&self) {
-        self.lost_races.fetch_add(1, Ordering::Relaxed);
+    /// Records that a guard of a transaction failed.
+    pub fn record_failed_guard(&self) {
+        self.failed_guards.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often a guard has failed.
-    pub fn lost_races(&self) -> u32 {
-        self.lost_races.load(Ordering::Relaxed)
+    /// Returns how many transactions failed because of a guard.
+    pub fn failed_guards(&self) -> u32 {
+        self.failed_guards.load(Ordering::Relaxed)
     }
 
-    /// It sends that mail.
-    pub fn sends(&self, mail: MailId) {
-        self.unmarked().insert(mail);
+    /// Records that the invocation sends this mail.
+    pub fn record_mail(&self, mail: MailKey) {
+        self.unmarked_mails().insert(mail);
     }
 
-    /// Mails that it has sent, or is sending, and that are not marked yet.
-    pub fn unmarked(&self) -> MutexGuard<'_, BTreeSet<MailId>> {
-        self.unmarked.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns the mails that this invocation sends or has sent, and that are still stored as queued.
+    pub fn unmarked_mails(&self) -> MutexGuard<'_, BTreeSet<MailKey>> {
+        self.unmarked_mails.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Something went wrong with it.
-    pub fn suffers(&self) {
+    /// Records a fault that hit this invocation.
+    pub fn record_fault(&self) {
         self.faults.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How much went wrong with it.
-    pub fn suffered(&self) -> u32 {
+    /// Returns the number of faults that hit this invocation.
+    pub fn faults(&self) -> u32 {
         self.faults.load(Ordering::Relaxed)
     }
 }
 
-/// Why an invocation has no answer.
+/// Why an invocation has no response.
 #[derive(Debug)]
-pub enum Failed {
-    /// It was killed, or ran out of time: whatever it had begun may be done.
+pub enum InvocationError {
+    /// The function was killed or timed out. Requests that it has sent may still be executed.
     Killed,
-    /// It failed, and says so.
-    Error(InvokeError),
+    /// The function failed and reported an error.
+    Failed(InvokeError),
 }
 
-/// A future that is dropped after so many polls: between any two of its awaits.
-struct Mortal<F> {
+/// A future that is killed after a number of polls: it then returns `None`, as if killed between two awaits.
+struct KilledAfter<F> {
     future: Pin<Box<F>>,
-    polls: Option<u32>,
+    /// The polls left; `None` if the future is not killed.
+    polls_left: Option<u32>,
 }
 
-impl<F: Future> Future for Mortal<F> {
+impl<F: Future> Future for KilledAfter<F> {
     type Output = Option<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.polls {
+        match &mut self.polls_left {
             Some(0) => return Poll::Ready(None),
             Some(polls) => *polls -= 1,
             None => {}
@@ -129,152 +130,154 @@ impl<F: Future> Future for Mortal<F> {
     }
 }
 
-/// What is invoked with what.
+/// An event for a function.
 pub struct Event {
-    /// The function.
+    /// The name of the function.
     pub function: &'static str,
-    /// What it is handed.
+    /// The event's JSON.
     pub payload: Value,
-    /// What it does, as far as the rules ask.
+    /// The operation that the rules of the reference model check.
     pub operation: Operation,
-    /// The invitations that a batch is about.
-    pub about: BTreeSet<(OrganizationId, InvitationId)>,
-    /// Whether somebody else may be at the same batch.
+    /// The invitations with a record in the stream batch.
+    pub invitations: BTreeSet<(OrganizationId, InvitationId)>,
+    /// Whether a second invocation gets the same batch.
     pub duplicate: bool,
 }
 
 impl Event {
-    /// An event of nobody in particular.
+    /// Creates an event that no user caused: its operation follows from the function.
     pub fn new(function: &'static str, payload: Value) -> Self {
         let operation = match function {
             "expire" => {
-                let timer: lambda_api::Timer = serde_json::from_value(payload.clone()).expect("a timer");
+                let timer: lambda_api::Timer =
+                    serde_json::from_value(payload.clone()).expect("the payload is a timer");
                 Operation::Expire(timer.into())
             }
             "reconcile" => Operation::Reconcile,
             "mail" | "feedback" => Operation::Mail,
             _ => Operation::Other,
         };
-        Self { function, payload, operation, about: BTreeSet::new(), duplicate: false }
+        Self { function, payload, operation, invitations: BTreeSet::new(), duplicate: false }
     }
 }
 
-impl World {
-    /// Invokes a function once, in one of the places where it runs.
-    pub async fn invoke(self: &Arc<Self>, event: Event) -> (Arc<Invocation>, Result<Value, Failed>) {
-        let Event { function, payload, operation, about, duplicate } = event;
+impl Simulation {
+    /// Invokes a function once, in one of the execution environments.
+    pub async fn invoke(self: &Arc<Self>, event: Event) -> (Arc<Invocation>, Result<Value, InvocationError>) {
+        let Event { function, payload, operation, invitations, duplicate } = event;
         let records = payload["Records"].as_array().map_or(1, |records| records.len().max(1));
         let records = u32::try_from(records).unwrap_or(1);
         let invocation = Arc::new(Invocation {
             number: self.next_number(),
             function: function.to_owned(),
             operation,
-            about,
+            invitations,
             duplicate,
             commits: AtomicU32::new(0),
-            lost_races: AtomicU32::new(0),
+            failed_guards: AtomicU32::new(0),
             faults: AtomicU32::new(0),
-            unmarked: Mutex::default(),
+            unmarked_mails: Mutex::default(),
         });
-        self.remember(&invocation);
+        self.record_invocation(&invocation);
         self.count(format!("invocations of {function}"));
-        let polls = self.strikes(self.faults.kills).then(|| self.up_to(AWAITS_MAX * records));
-        if polls.is_some_and(|polls| polls > AWAITS_MAX) {
+        let is_killed = self.fault_happens(self.faults.kills);
+        let polls_left = is_killed.then(|| self.random_up_to(POLLS_MAX * records));
+        if polls_left.is_some_and(|polls| polls > POLLS_MAX) {
             self.count("kills, late in a batch");
         }
-        self.note(format_args!("{} begins", invocation.name()));
-        let functions = self.any_functions();
+        self.log(format_args!("{} begins", invocation.name()));
+        let functions = self.random_environment();
         let work = INVOCATION.scope(Arc::clone(&invocation), functions.invoke(function, payload));
-        let work = timeout(TIMEOUT, Mortal { future: Box::pin(work), polls });
-        let answer = match work.await {
-            Ok(Some(Ok(answer))) => Ok(answer),
-            Ok(Some(Err(error))) => Err(Failed::Error(error)),
+        let work = timeout(TIMEOUT, KilledAfter { future: Box::pin(work), polls_left });
+        let result = match work.await {
+            Ok(Some(Ok(response))) => Ok(response),
+            Ok(Some(Err(error))) => Err(InvocationError::Failed(error)),
             Ok(None) | Err(_) => {
                 self.count("kills");
-                invocation.suffers();
-                self.excuses_mails_of(&invocation);
-                Err(Failed::Killed)
+                invocation.record_fault();
+                self.allow_duplicates_of_mails(&invocation);
+                Err(InvocationError::Killed)
             }
         };
-        let told = match &answer {
-            Ok(answer) => {
-                answer["statusCode"].as_u64().map_or_else(|| "done".to_owned(), |it| it.to_string())
+        let outcome = match &result {
+            Ok(response) => {
+                response["statusCode"].as_u64().map_or_else(|| "done".to_owned(), |it| it.to_string())
             }
-            Err(Failed::Killed) => "killed".to_owned(),
-            Err(Failed::Error(error)) => error.to_string(),
+            Err(InvocationError::Killed) => "killed".to_owned(),
+            Err(InvocationError::Failed(error)) => error.to_string(),
         };
-        self.note(format_args!("{} ends: {told}", invocation.name()));
-        (invocation, answer)
+        self.log(format_args!("{} ends: {outcome}", invocation.name()));
+        (invocation, result)
     }
 
-    /// Hands an event that nobody waits for to a function, until it takes it or Lambda gives up.
-    pub async fn deliver(self: Arc<Self>, function: &'static str, event: Value) {
-        if self.strikes(self.faults.duplicates) {
+    /// Invokes a function asynchronously, as EventBridge and its Scheduler do: with retries, and sometimes twice.
+    pub async fn invoke_async(self: Arc<Self>, function: &'static str, event: Value) {
+        if self.fault_happens(self.faults.duplicates) {
             self.count("duplicates");
-            let again = self.clone().attempt(function, event.clone());
-            self.spawn(again);
+            let duplicate = self.clone().invoke_with_retries(function, event.clone());
+            self.spawn(duplicate);
         }
-        self.attempt(function, event).await;
+        self.invoke_with_retries(function, event).await;
     }
 
-    async fn attempt(self: Arc<Self>, function: &'static str, event: Value) {
-        for pause in ATTEMPTS {
-            sleep(pause).await;
-            let (_, answer) = self.invoke(Event::new(function, event.clone())).await;
-            if answer.is_ok() {
+    async fn invoke_with_retries(self: Arc<Self>, function: &'static str, event: Value) {
+        for delay in ATTEMPT_DELAYS {
+            sleep(delay).await;
+            let (_, result) = self.invoke(Event::new(function, event.clone())).await;
+            if result.is_ok() {
                 return;
             }
         }
-        self.note(format_args!("an event for {function} is given up"));
+        self.log(format_args!("an event for {function} becomes a dead letter"));
         self.count(format!("dead letters of {function}"));
     }
 
-    /// Feeds the table's stream to one of its readers, as an event source mapping does.
-    pub async fn feed(self: Arc<Self>, function: &'static str) {
+    /// Invokes a function with the table's stream in batches, as an event source mapping does. Never returns.
+    pub async fn run_event_source(self: Arc<Self>, function: &'static str) {
         let mut position = 0;
         loop {
-            self.until_stream_has(position).await;
-            if self.strikes(self.faults.delays) {
-                let delay = self.delay();
-                self.note(format_args!("the stream of {function} waits for {} s", delay.as_secs()));
+            self.wait_for_stream_records(position).await;
+            if self.fault_happens(self.faults.delays) {
+                let delay = self.long_delay();
+                self.log(format_args!("the stream of {function} is delayed by {} s", delay.as_secs()));
                 self.count("delays");
                 sleep(delay).await;
             }
             let batch_max =
-                usize::try_from(self.up_to(if self.by_chance(0.5) { 100 } else { 4 })).unwrap_or(1);
-            let records = self.engine.records(position);
+                usize::try_from(self.random_up_to(if self.chance(0.5) { 100 } else { 4 })).unwrap_or(1);
+            let records = self.engine.stream_records(position);
             position += records.len();
-            let policy = Policy {
+            let policy = StreamPolicy {
                 batch_max,
                 attempts_max: STREAM_ATTEMPTS_MAX,
                 pause_min: Duration::from_secs(1),
                 pause_max: Duration::from_mins(2),
-                ..Policy::default()
+                ..StreamPolicy::default()
             };
-            let mut work = BatchQueue::new(records, policy);
-            while let Some(batch) = work.batch() {
+            let mut queue = BatchQueue::new(records, policy);
+            while let Some(batch) = queue.batch() {
                 let batch = batch.to_vec();
-                let duplicate = self.strikes(self.faults.duplicates);
+                let duplicate = self.fault_happens(self.faults.duplicates);
                 if duplicate {
                     self.count("duplicates");
-                    let world = Arc::clone(&self);
-                    let again = batch.clone();
+                    let simulation = Arc::clone(&self);
+                    let same_batch = batch.clone();
                     self.spawn(async move {
-                        sleep(world.latency() * world.up_to(20)).await;
-                        drop(world.invoke(stream_event(function, &again, true)).await);
+                        sleep(simulation.latency() * simulation.random_up_to(20)).await;
+                        drop(simulation.invoke(stream_event(function, &same_batch, true)).await);
                     });
                 }
-                let (_, answer) = self.invoke(stream_event(function, &batch, duplicate)).await;
-                let answer = answer.map_err(|failed| match failed {
-                    Failed::Killed => InvokeError::TimedOut(TIMEOUT),
-                    Failed::Error(error) => error,
+                let (_, result) = self.invoke(stream_event(function, &batch, duplicate)).await;
+                let result = result.map_err(|error| match error {
+                    InvocationError::Killed => InvokeError::TimedOut(TIMEOUT),
+                    InvocationError::Failed(error) => error,
                 });
-                let settled = work.settle(&Outcome::read(answer, &batch));
-                if settled.dead.is_some() {
-                    self.note(format_args!("a record for {function} is given up"));
+                let applied = queue.apply(&BatchOutcome::read(result, &batch));
+                if applied.dead.is_some() {
+                    self.log(format_args!("a record for {function} becomes a dead letter"));
                     self.count(format!("dead letters of {function}"));
                 }
-                if let Some(pause) = settled.pause {
+                if let Some(pause) = applied.pause {
                     sleep(pause).await;
                 }
             }
@@ -282,6 +285,7 @@ impl World {
     }
 }
 
+/// Creates the event for a stream batch.
 fn stream_event(function: &'static str, batch: &[Record], duplicate: bool) -> Event {
     let key = |record: &Record, name: &str| {
         let text = record.event["dynamodb"]["Keys"][name]["S"].as_str()?;
@@ -292,5 +296,5 @@ fn stream_event(function: &'static str, batch: &[Record], duplicate: bool) -> Ev
         Some((organization, InvitationId::parse(&key(record, "sk")?).ok()?))
     });
     let records: Vec<_> = batch.iter().map(|record| &record.event).collect();
-    Event { about: ids.collect(), duplicate, ..Event::new(function, json!({ "Records": records })) }
+    Event { invitations: ids.collect(), duplicate, ..Event::new(function, json!({ "Records": records })) }
 }

@@ -1,27 +1,31 @@
-//! Roster's functions in a world where everything goes wrong, and whose every moment follows from one number.
+//! A deterministic simulator: runs Roster's functions under faults, and every event of a run follows from its seed.
 //!
-//! The handlers are the real ones, with the real SDK, over the embedded DynamoDB. What is simulated is what surrounds
-//! them: time, which passes only when nothing is left to be done at the moment; the network, on which requests and
-//! answers are late or lost; DynamoDB's throttling and conflicts; Lambda, which kills, repeats and gives up; the stream
-//! and its readers; SES; EventBridge Scheduler; clocks that are apart. People call what they like meanwhile.
+//! The handlers and the SDK are the real ones, over the embedded DynamoDB. Everything else is simulated:
 //!
-//! After every commit the whole table is held against the rules. When nothing goes wrong any more, an hour is enough for
-//! every mail that is owed to go out; and when two days have passed, no seat is held in vain. See [`run`].
+//! - time, which passes only when no task can continue, and clocks with skew;
+//! - the network, which delays and loses requests and responses;
+//! - throttling and conflicts of DynamoDB, and stale reads of its indexes;
+//! - Lambda, which kills functions, retries, delivers events twice and gives up;
+//! - the stream, SES, KMS and EventBridge Scheduler;
+//! - users, who make random calls at the same time.
+//!
+//! After every commit the whole table and its changes are checked against the rules. One hour after the faults end, no
+//! mail may be queued. Two days after that, no invitation may be pending. See [`run`].
 
 #![expect(
     clippy::missing_panics_doc,
     clippy::must_use_candidate,
-    reason = "whatever does not go as it should fails the run"
+    reason = "a panic fails the run, and only the simulator's binary and tests use this crate"
 )]
 
-mod answers;
 pub mod engine;
 mod faults;
 mod lambda;
 pub mod network;
-mod people;
+mod responses;
 pub mod services;
-mod world;
+mod simulation;
+mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,30 +36,32 @@ use domain::{Delivery, MailId, Status};
 use reference::ReferenceTable;
 use tokio::time::sleep;
 
-use answers::{Answered, Answers, lies_of_one_key};
-use people::NAMES;
-use world::{World, caller};
+use responses::{CallLog, CompletedCall, idempotency_errors};
+use simulation::{Simulation, caller};
+use workload::USERS;
 
-/// Within this time everything that is owed is done: the longest wait for a redriven mail is 10 minutes and
-/// reconcile's 15, twice.
-const CATCHES_UP: Duration = Duration::from_hours(1);
-/// Every invitation has expired by then, and was closed.
-const EXPIRES: Duration = Duration::from_hours(49);
-/// People who call at the same time.
-const CALLERS: usize = 4;
+/// The time within which all queued mails are sent after the faults end.
+///
+/// A queued mail is overdue after 10 minutes, and `reconcile` finds it within 15. Two such rounds take 50 minutes.
+const RECOVERY: Duration = Duration::from_hours(1);
+/// The time after which every invitation has expired and is closed: an invitation is valid for 48 hours.
+const EXPIRY: Duration = Duration::from_hours(49);
+/// The number of users' tasks that make calls at the same time.
+const CONCURRENT_USERS: usize = 4;
 
-/// What has to happen at least so often in a hundred worlds, lest they say nothing: a third of what does. Faults of each kind,
-/// what they bring about, and for each action what it does and what it refuses.
-const FLOORS: [(&str, u64); 46] = [
-    ("Conflicts", 150),
-    ("Fails", 200),
-    ("FailsAfter", 200),
-    ("Hangs", 150),
-    ("LostAfter", 400),
-    ("LostBefore", 400),
-    ("Outage", 20),
-    ("Refuses", 4),
-    ("Throttles", 400),
+/// How often each event must happen in 100 runs, so that the runs test something: a third of the usual number.
+///
+/// The events are faults of each kind, their consequences, and for each action its successes and refusals.
+const MIN_COUNTS: [(&str, u64); 46] = [
+    ("Conflict", 150),
+    ("ErrorAfterExecution", 200),
+    ("ErrorBeforeExecution", 200),
+    ("LateResponse", 150),
+    ("LostRequest", 400),
+    ("LostResponse", 400),
+    ("MailRejected", 4),
+    ("SendingPaused", 20),
+    ("Throttled", 400),
     ("accept: 200 done", 200),
     ("accept: 409 sender_lost_authority", 6),
     ("accept: 410 invitation_accepted", 8),
@@ -70,6 +76,7 @@ const FLOORS: [(&str, u64); 46] = [
     ("decline: 204 done", 30),
     ("delays", 30),
     ("duplicates", 200),
+    ("failed guards", 70),
     ("faults of KMS", 200),
     ("invite: 200 done", 450),
     ("invite: 403 role_not_grantable", 40),
@@ -77,7 +84,6 @@ const FLOORS: [(&str, u64); 46] = [
     ("invite: 429 too_many_invitations", 25),
     ("kills", 120),
     ("kills, late in a batch", 40),
-    ("lost races", 70),
     ("mails", 350),
     ("organization-edit: 200 done", 40),
     ("organization-edit: 403 owner_required", 5),
@@ -89,158 +95,166 @@ const FLOORS: [(&str, u64); 46] = [
     ("role-edit: 200 done", 100),
     ("role-edit: 403 owner_required", 30),
     ("role-edit: 409 last_owner", 40),
-    ("stale answers", 5),
+    ("runs with clock skew", 12),
+    ("stale index reads", 5),
     ("timers early", 12),
     ("timers late", 7),
-    ("worlds with clocks that are apart", 12),
 ];
 
-/// What has happened too seldom in so many worlds for them to say much: what, how often, and how often it has to.
+/// Returns the events that happened too seldom in this number of runs: name, count and required count.
 #[must_use]
-pub fn too_seldom(counts: &BTreeMap<String, u64>, worlds: u64) -> Vec<(&'static str, u64, u64)> {
-    let counted = |(what, floor): (&'static str, u64)| {
-        (what, counts.get(what).copied().unwrap_or(0), floor * worlds / 100)
+pub fn too_seldom(counts: &BTreeMap<String, u64>, runs: u64) -> Vec<(&'static str, u64, u64)> {
+    let counted = |(event, min): (&'static str, u64)| {
+        (event, counts.get(event).copied().unwrap_or(0), min * runs / 100)
     };
-    FLOORS.into_iter().map(counted).filter(|(_, times, least)| times < least).collect()
+    MIN_COUNTS.into_iter().map(counted).filter(|(_, count, min)| count < min).collect()
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// The number that it follows from.
+    /// The seed of the run.
     pub seed: u64,
-    /// What was wrong; nothing, if Roster is right.
+    /// The failed checks; empty if Roster is correct.
     pub failures: Vec<String>,
-    /// What has happened, and how often.
+    /// How often each event happened.
     pub counts: BTreeMap<String, u64>,
-    /// Everything that has happened, in one number: equal runs have equal ones.
+    /// A hash of the trace, equal for equal runs.
     pub digest: u64,
-    /// What has happened, line by line, if that was asked for.
+    /// The lines of the trace, if they were requested.
     pub trace: Vec<String>,
-    /// Seconds that have passed in the world.
+    /// The simulated duration in seconds.
     pub seconds: u64,
 }
 
-/// Runs the world of `seed` to its end.
-pub fn run(seed: u64, traces: bool) -> Report {
+/// Runs the simulation of `seed` to its end.
+pub fn run(seed: u64, keep_trace: bool) -> Report {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
+    let runtime = runtime.enable_time().start_paused(true).build().expect("the runtime starts");
     runtime.block_on(async {
-        let world = World::begin(seed, traces).await;
-        let began = world.now();
-        let whole = Arc::clone(&world);
-        let whole = tokio::spawn(async move {
-            let answers = live(&whole).await;
-            settle(&whole, &answers).await;
-            whole.reap();
+        let simulation = Simulation::start(seed, keep_trace).await;
+        let began = simulation.now();
+        let task = Arc::clone(&simulation);
+        let task = tokio::spawn(async move {
+            let calls = run_with_faults(&task).await;
+            check_after_faults(&task, &calls).await;
+            task.join_finished();
         });
-        if let Err(error) = whole.await {
+        if let Err(error) = task.await {
             let panic = error.into_panic();
             let message = panic.downcast_ref::<String>().map(String::as_str);
             let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
-            world.fails(format!("panic: {}", message.unwrap_or("without words")));
+            simulation.report_failure(format!("panic: {}", message.unwrap_or("no message")));
         }
         Report {
             seed,
-            failures: world.failures(),
-            counts: world.counts(),
-            digest: world.digest(),
-            trace: world.lines(),
-            seconds: u64::try_from(world.now().unix() - began.unix()).unwrap_or(0),
+            failures: simulation.failures(),
+            counts: simulation.counts(),
+            digest: simulation.digest(),
+            trace: simulation.trace_lines(),
+            seconds: u64::try_from(simulation.now().unix() - began.unix()).unwrap_or(0),
         }
     })
 }
 
-/// Things go wrong, and people call.
-async fn live(world: &Arc<World>) -> Answers {
+/// Runs users, event sources and `reconcile` until the faults end. Returns the users' calls.
+async fn run_with_faults(simulation: &Arc<Simulation>) -> CallLog {
     let mut organizations = Vec::new();
-    for founder in &NAMES[..2] {
-        organizations.push(world.founds(&caller(founder)).await);
+    for founder in &USERS[..2] {
+        organizations.push(simulation.create_organization(&caller(founder)).await);
     }
-    for reader in ["mail", "schedule"] {
-        world.spawn(Arc::clone(world).feed(reader));
+    for function in ["mail", "schedule"] {
+        simulation.spawn(Arc::clone(simulation).run_event_source(function));
     }
-    world.spawn(Arc::clone(world).reconciles());
-    let answers = Answers::default();
-    for _ in 0..CALLERS {
-        world.spawn(Arc::clone(world).lives(organizations.clone(), Arc::clone(&answers)));
+    simulation.spawn(Arc::clone(simulation).run_reconcile());
+    let calls = CallLog::default();
+    for _ in 0..CONCURRENT_USERS {
+        simulation.spawn(Arc::clone(simulation).run_user(organizations.clone(), Arc::clone(&calls)));
     }
-    world.until_calm().await;
-    answers
+    simulation.wait_until_faults_end().await;
+    calls
 }
 
-/// Nothing goes wrong any more: what is owed is done, what is over is closed, and every answer was true.
-async fn settle(world: &World, answers: &Answers) {
-    sleep(CATCHES_UP).await;
-    let stored = world.records();
-    for invitation in all(&stored) {
+/// Waits without faults, and checks that all mails are sent, all invitations are closed and all responses were true.
+async fn check_after_faults(simulation: &Simulation, calls: &CallLog) {
+    sleep(RECOVERY).await;
+    let table = simulation.latest_table();
+    for invitation in all_invitations(&table) {
         let queued = invitation.mail.as_ref().is_some_and(|mail| mail.delivery == Delivery::Queued);
-        if queued && invitation.status_at(world.now()) == Status::Pending {
-            world.fails(format!("{} is owed its mail", invitation.id));
+        if queued && invitation.status_at(simulation.now()) == Status::Pending {
+            simulation.report_failure(format!("the mail of {} is still queued", invitation.id));
         }
     }
-    sleep(EXPIRES).await;
-    let stored = world.records();
-    for invitation in all(&stored).filter(|it| it.status() == Status::Pending) {
-        world.fails(format!("{} is pending two days later", invitation.id));
+    sleep(EXPIRY).await;
+    let table = simulation.latest_table();
+    for invitation in all_invitations(&table).filter(|it| it.status() == Status::Pending) {
+        simulation.report_failure(format!("{} is still pending two days after the faults", invitation.id));
     }
-    if world.schedules().count() > 0 {
-        world.fails(format!("{} schedules are left", world.schedules().count()));
+    if simulation.schedules().count() > 0 {
+        simulation.report_failure(format!("{} schedules are left", simulation.schedules().count()));
     }
-    match world.engine.table() {
-        Ok(table) if table == *stored => {}
-        Ok(_) => world.fails("the table has changed without a transaction".to_owned()),
-        Err(broken) => world.fails(broken.to_string()),
+    match simulation.engine.table() {
+        Ok(stored) if stored == *table => {}
+        Ok(_) => simulation.report_failure("the table changed without a transaction".to_owned()),
+        Err(corrupt) => simulation.report_failure(corrupt.to_string()),
     }
-    let answers = answers.lock().expect("nobody panics with the answers");
-    let lies = answers.iter().filter_map(|answered: &Answered| answered.lie(world));
-    for lie in lies.chain(lies_of_one_key(&answers)) {
-        world.fails(lie);
+    let calls = calls.lock().expect("no panic while the log is locked");
+    let errors = calls.iter().filter_map(|completed: &CompletedCall| completed.error(simulation));
+    for error in errors.chain(idempotency_errors(&calls)) {
+        simulation.report_failure(error);
     }
-    count_mails(world);
-    count_to_recipients(world, &stored);
+    check_duplicate_mails(simulation);
+    check_recipient_limits(simulation, &table);
 }
 
-fn all(stored: &ReferenceTable) -> impl Iterator<Item = &domain::Invitation> {
-    stored.organizations().flat_map(|organization| stored.invitations(&organization.id))
+fn all_invitations(table: &ReferenceTable) -> impl Iterator<Item = &domain::Invitation> {
+    table.organizations().flat_map(|organization| table.invitations(&organization.id))
 }
 
-/// One mail, and at most one more for each thing that went wrong between its sending and its mark, and for each time that
-/// two were at it at once.
-fn count_mails(world: &World) {
-    let invocations = world.invocations();
-    let excuses = world.excuses();
-    for (mail, taken) in &world.mailbox().taken {
+/// Checks how often each mail was sent: once, and once more for each fault and each duplicate invocation.
+///
+/// Only faults between the sending and the mark of the mail count.
+fn check_duplicate_mails(simulation: &Simulation) {
+    let invocations = simulation.invocations();
+    let allowed_duplicates = simulation.allowed_duplicates();
+    for (mail, sent) in &simulation.mailbox().accepted {
         let (organization, invitation, generation) = mail;
         let id = (organization.clone(), invitation.clone());
-        let twins =
-            invocations.iter().filter(|it| it.function == "mail" && it.duplicate && it.about.contains(&id));
-        let twins = u32::try_from(twins.count()).unwrap_or(u32::MAX);
-        let struck = excuses.get(mail).copied().unwrap_or(0);
-        if *taken > 1 + struck + twins {
-            world.fails(format!(
-                "mail {generation} of {invitation} went out {taken} times, though only {struck} things went wrong between \
-                 its sending and its mark, and {twins} were at it beside others"
+        let duplicates = invocations
+            .iter()
+            .filter(|it| it.function == "mail" && it.duplicate && it.invitations.contains(&id));
+        let duplicates = u32::try_from(duplicates.count()).unwrap_or(u32::MAX);
+        let faults = allowed_duplicates.get(mail).copied().unwrap_or(0);
+        if *sent > 1 + faults + duplicates {
+            simulation.report_failure(format!(
+                "mail {generation} of {invitation} was sent {sent} times, but only {faults} faults between sending and \
+                 mark and {duplicates} duplicate invocations explain that"
             ));
         }
     }
 }
 
-/// Every mail that SES took was counted to its recipient, and no recipient's day has more than it may.
-fn count_to_recipients(world: &World, stored: &ReferenceTable) {
-    let Some(limits) = world.limits else { return };
+/// Checks that every sent mail was counted for its recipient, and that no recipient got too many mails in a day.
+fn check_recipient_limits(simulation: &Simulation, table: &ReferenceTable) {
+    let Some(limits) = simulation.limits else { return };
     let mut counted = BTreeSet::new();
-    for record in stored.records() {
+    for record in table.records() {
         if let Record::Recipient(day) = record {
             if u32::try_from(day.mails.len()).is_ok_and(|count| count > limits.mails_per_recipient) {
-                world.fails(format!("{} mails to one recipient on {}", day.mails.len(), day.day));
+                simulation.report_failure(format!(
+                    "{} mails to one recipient on {}",
+                    day.mails.len(),
+                    day.day
+                ));
             }
             counted.extend(day.mails.iter().cloned());
         }
     }
-    for (_, invitation, generation) in world.mailbox().taken.keys() {
+    for (_, invitation, generation) in simulation.mailbox().accepted.keys() {
         if !counted.contains(&MailId::stored(format!("{invitation}.{generation}"))) {
-            world.fails(format!("mail {generation} of {invitation} was counted to nobody"));
+            simulation.report_failure(format!(
+                "mail {generation} of {invitation} was not counted for its recipient"
+            ));
         }
     }
 }

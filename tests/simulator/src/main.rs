@@ -1,6 +1,6 @@
-//! Runs many worlds, and says what happened in them.
+//! Makes many runs of the simulator and prints how often each event happened.
 
-#![expect(clippy::print_stdout, reason = "this is what it is for")]
+#![expect(clippy::print_stdout, reason = "a command-line program prints its report")]
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -13,25 +13,25 @@ use std::time::Instant;
 use clap::Parser;
 use simulator::{Report, run, too_seldom};
 
-/// Lines of the trace that are shown of a run that failed.
+/// The number of trace lines that are printed for a failed run.
 const LINES_SHOWN: usize = 60;
 
-/// Fewer worlds than these are not held to have seen everything.
-const WORLDS_MIN: u64 = 100;
+/// The smallest number of runs that must contain each event often enough.
+const RUNS_MIN: u64 = 100;
 
-/// Runs Roster's functions in worlds where everything goes wrong; each follows from one number.
+/// Runs Roster's functions under simulated faults. Every event of a run follows from its seed.
 #[derive(Parser)]
 struct Arguments {
-    /// How many worlds.
+    /// Number of runs.
     #[arg(long, default_value_t = 300)]
     runs: u64,
-    /// The first one's number: from 1 on always the same worlds, from another number others.
+    /// Seed of the first run; each further run has the next seed.
     #[arg(long, default_value_t = 1)]
     from: u64,
-    /// Replays one world, and shows everything that happens in it.
+    /// Replays the run with this seed and prints its whole trace.
     #[arg(long)]
     replay: Option<u64>,
-    /// Runs no more worlds once one has failed.
+    /// Stops after the first failed run.
     #[arg(long)]
     fail_fast: bool,
 }
@@ -46,15 +46,15 @@ fn main() -> ExitCode {
         println!("digest {:016x}", report.digest);
         return show(&report);
     }
-    println!("worlds {from} to {}", from + runs - 1);
+    println!("runs {from} to {}", from + runs - 1);
     let began = Instant::now();
     let mut totals = BTreeMap::<String, u64>::new();
-    let (mut worlds, mut days, mut failed) = (0, 0.0, Vec::new());
+    let (mut done, mut days, mut failed) = (0, 0.0, Vec::new());
     for report in all(from, runs) {
-        worlds += 1;
+        done += 1;
         days += f64::from(u32::try_from(report.seconds).unwrap_or(u32::MAX)) / 86_400.0;
-        for (what, times) in &report.counts {
-            *totals.entry(what.clone()).or_default() += times;
+        for (event, count) in &report.counts {
+            *totals.entry(event.clone()).or_default() += count;
         }
         if !report.failures.is_empty() {
             failed.push(report);
@@ -63,22 +63,22 @@ fn main() -> ExitCode {
             }
         }
     }
-    for (what, times) in &totals {
-        println!("{times:>10} {what}");
+    for (event, count) in &totals {
+        println!("{count:>10} {event}");
     }
     println!(
-        "{worlds} worlds, {days:.0} days in {:.0} s; {} failed",
+        "{done} runs, {days:.0} days in {:.0} s; {} failed",
         began.elapsed().as_secs_f64(),
         failed.len()
     );
     failed.sort_by_key(|report| report.seed);
     let Some(first) = failed.first() else {
-        if worlds < WORLDS_MIN {
+        if done < RUNS_MIN {
             return ExitCode::SUCCESS;
         }
-        let seldom = too_seldom(&totals, worlds);
-        for (what, times, least) in &seldom {
-            println!("TOO SELDOM: {what}, {times} times of {least}");
+        let seldom = too_seldom(&totals, done);
+        for (event, count, min) in &seldom {
+            println!("TOO SELDOM: {event}, {count} times instead of {min}");
         }
         return if seldom.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     };
@@ -87,24 +87,25 @@ fn main() -> ExitCode {
     show(&run(first.seed, true))
 }
 
-/// The reports of `runs` worlds, in any order, as they come.
+/// Makes the runs on all processors and returns their reports in the order in which they end.
 fn all(from: u64, runs: u64) -> impl Iterator<Item = Report> {
-    let (reports, reported) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let next = std::sync::Arc::new(AtomicU64::new(from));
     for _ in 0..thread::available_parallelism().map_or(1, NonZeroUsize::get) {
-        let (next, reports) = (std::sync::Arc::clone(&next), reports.clone());
+        let (next, sender) = (std::sync::Arc::clone(&next), sender.clone());
         thread::spawn(move || {
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
-                if seed >= from + runs || reports.send(run(seed, false)).is_err() {
+                if seed >= from + runs || sender.send(run(seed, false)).is_err() {
                     return;
                 }
             }
         });
     }
-    reported.into_iter()
+    receiver.into_iter()
 }
 
+/// Prints the end of the trace and the failures of a run.
 fn show(report: &Report) -> ExitCode {
     if report.failures.is_empty() {
         return ExitCode::SUCCESS;

@@ -1,4 +1,4 @@
-//! What is between the functions and AWS: every request takes its time, and some never arrive.
+//! The network between the functions and AWS: requests take time, and faults hit some of them.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -15,16 +15,18 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use crate::lambda::{Invocation, invocation};
-use crate::services::{MailId, Scheduled, link_and_recipient};
-use crate::world::World;
+use crate::lambda::{Invocation, current_invocation};
+use crate::services::{MailKey, ScheduleResult, mail_key, token_and_recipient};
+use crate::simulation::Simulation;
 
-/// Longer than anybody waits for an answer.
-const TOO_LONG: Duration = Duration::from_mins(1);
+/// A delay that is longer than every timeout of the SDK.
+const LATE: Duration = Duration::from_mins(1);
 
-/// The way to AWS of one world, which holds the functions that hold this.
+/// The HTTP client of all functions in one simulation.
+///
+/// The reference is weak, because the simulation owns the functions, and the functions own this client.
 #[derive(Clone)]
-pub struct Network(pub Weak<World>);
+pub struct Network(pub Weak<Simulation>);
 
 impl fmt::Debug for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,93 +40,96 @@ impl HttpClient for Network {
     }
 }
 
-/// What a request wants.
+/// A parsed request to an AWS service.
 #[derive(Debug)]
-struct Wanted {
+struct AwsRequest {
     operation: String,
     method: String,
-    /// The last part of the path.
+    /// The last segment of the path: the name of a schedule.
     name: String,
     body: Vec<u8>,
 }
 
-/// An answer on its way: status, error code of a REST service, body.
-pub type Answer = (u16, Option<&'static str>, String);
+/// A response of an AWS service: status, error code of a REST service, body.
+pub type AwsResponse = (u16, Option<&'static str>, String);
 
-/// What happens to a request instead of what should.
+/// A fault of one request; [`Faults`](crate::faults::Faults) explains them.
+///
+/// The report counts the variants by their names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    LostBefore,
-    LostAfter,
-    Hangs,
-    Throttles,
-    Fails,
-    FailsAfter,
-    Conflicts,
-    Refuses,
-    Outage,
+    LostRequest,
+    LostResponse,
+    LateResponse,
+    Throttled,
+    ErrorBeforeExecution,
+    ErrorAfterExecution,
+    Conflict,
+    MailRejected,
+    SendingPaused,
 }
 
 impl Fault {
-    /// Whether the service does what is asked for, whatever it answers.
-    fn lets_it_be_done(self) -> bool {
-        matches!(self, Self::LostAfter | Self::Hangs | Self::FailsAfter)
+    /// Whether the service executes the request in spite of the fault.
+    fn executes(self) -> bool {
+        matches!(self, Self::LostResponse | Self::LateResponse | Self::ErrorAfterExecution)
     }
 }
 
 impl HttpConnector for Network {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let world = self.0.upgrade().expect("a world outlives its functions");
-        let invocation = invocation();
-        let wanted = Wanted::of(&request);
-        let (answer, answered) = oneshot::channel();
-        // What was sent is on its way, whether or not its sender lives to see the answer.
-        world.clone().spawn(async move {
-            let fault = invocation.as_ref().and_then(|_| world.meets(&wanted));
-            let takes = fault.is_none_or(Fault::lets_it_be_done);
-            if let (Some(invocation), Some(mail), true) = (&invocation, wanted.mail(), takes) {
-                invocation.sends(mail);
+        let simulation = self.0.upgrade().expect("the simulation outlives its functions");
+        let invocation = current_invocation();
+        let request = AwsRequest::parse(&request);
+        let (sender, receiver) = oneshot::channel();
+        // A separate task, because a request that was sent arrives even if its function is killed.
+        simulation.clone().spawn(async move {
+            let fault = invocation.as_ref().and_then(|_| simulation.draw_fault(&request));
+            let is_executed = fault.is_none_or(Fault::executes);
+            if let (Some(invocation), Some(mail), true) = (&invocation, request.mail(), is_executed) {
+                invocation.record_mail(mail);
             }
             if let (Some(fault), Some(invocation)) = (fault, &invocation) {
-                world.note(format_args!("{} meets {fault:?} at {}", invocation.name(), wanted.operation));
-                world.count(format!("{fault:?}"));
-                if wanted.is_kms() {
-                    world.count("faults of KMS");
+                simulation.log(format_args!("{}: {fault:?} at {}", invocation.name(), request.operation));
+                simulation.count(format!("{fault:?}"));
+                if request.is_kms() {
+                    simulation.count("faults of KMS");
                 }
-                invocation.suffers();
-                if takes || wanted.operation != "SendEmail" {
-                    world.excuses_mails_of(invocation);
+                invocation.record_fault();
+                if is_executed || request.operation != "SendEmail" {
+                    simulation.allow_duplicates_of_mails(invocation);
                 }
             }
-            sleep(world.latency()).await;
-            if fault == Some(Fault::LostBefore) {
+            sleep(simulation.latency()).await;
+            if fault == Some(Fault::LostRequest) {
                 return;
             }
-            let refused = fault.and_then(|fault| wanted.refused(fault));
-            let given = match refused {
-                Some(refused) => refused,
-                None => world.serve(&wanted, invocation.as_deref()),
+            let error = fault.and_then(|fault| request.error_instead(fault));
+            let response = match error {
+                Some(error) => error,
+                None => simulation.execute(&request, invocation.as_deref()),
             };
-            sleep(world.latency()).await;
+            sleep(simulation.latency()).await;
             match fault {
-                Some(Fault::LostAfter) => return,
-                Some(Fault::Hangs) => sleep(TOO_LONG).await,
+                Some(Fault::LostResponse) => return,
+                Some(Fault::LateResponse) => sleep(LATE).await,
                 _ => {}
             }
-            let given = if fault == Some(Fault::FailsAfter) { wanted.failed() } else { given };
-            // Whoever died does not listen.
-            let _ = answer.send(given);
+            let is_error = fault == Some(Fault::ErrorAfterExecution);
+            let response = if is_error { request.server_error() } else { response };
+            // The receiver is gone if the function was killed or its client timed out.
+            let _ = sender.send(response);
         });
         HttpConnectorFuture::new(async move {
             let lost = |_| ConnectorError::io("the connection was lost".into());
-            Ok(response(answered.await.map_err(lost)?))
+            Ok(http_response(receiver.await.map_err(lost)?))
         })
     }
 }
 
-/// An answer as the SDK receives it.
-pub fn response((status, code, body): Answer) -> HttpResponse {
-    let status = StatusCode::try_from(status).expect("a status");
+/// Converts a response into the form that the SDK receives.
+pub fn http_response((status, code, body): AwsResponse) -> HttpResponse {
+    let status = StatusCode::try_from(status).expect("the status is valid");
     let mut response = HttpResponse::new(status, body.into());
     response.headers_mut().insert("content-type", "application/json");
     if let Some(code) = code {
@@ -133,8 +138,8 @@ pub fn response((status, code, body): Answer) -> HttpResponse {
     response
 }
 
-impl Wanted {
-    fn of(request: &HttpRequest) -> Self {
+impl AwsRequest {
+    fn parse(request: &HttpRequest) -> Self {
         let path = request.uri().split('?').next().unwrap_or_default();
         let target = request.headers().get("x-amz-target").and_then(|target| target.split_once('.'));
         let operation = match (target, request.method()) {
@@ -152,10 +157,9 @@ impl Wanted {
         }
     }
 
-    /// The mail that it sends, if it sends one.
-    fn mail(&self) -> Option<MailId> {
-        (self.operation == "SendEmail")
-            .then(|| crate::services::mail_of(&link_and_recipient(&self.json()).0.link))
+    /// Returns the key of the mail if this is a `SendEmail` request.
+    fn mail(&self) -> Option<MailKey> {
+        (self.operation == "SendEmail").then(|| mail_key(&token_and_recipient(&self.json()).0.link))
     }
 
     fn is_kms(&self) -> bool {
@@ -174,112 +178,116 @@ impl Wanted {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// The answer that a fault gives instead of the service.
-    fn refused(&self, fault: Fault) -> Option<Answer> {
+    /// Returns the error response of a fault that prevents the execution; `None` for the other faults.
+    fn error_instead(&self, fault: Fault) -> Option<AwsResponse> {
         Some(match fault {
-            Fault::LostBefore | Fault::LostAfter | Fault::Hangs | Fault::FailsAfter => return None,
-            Fault::Fails => self.failed(),
-            Fault::Throttles if self.is_transaction() => self.cancelled("ThrottlingError"),
-            Fault::Throttles if self.operation == "SendEmail" => rest(429, "TooManyRequestsException"),
-            Fault::Throttles if self.is_schedule() => rest(429, "ThrottlingException"),
-            Fault::Throttles if self.is_kms() => rest(400, "ThrottlingException"),
-            Fault::Throttles => dynamodb(400, "ThrottlingException", json!({})),
-            Fault::Conflicts => self.cancelled("TransactionConflict"),
-            Fault::Refuses => rest(400, "MessageRejected"),
-            Fault::Outage => rest(400, "SendingPausedException"),
+            Fault::LostRequest | Fault::LostResponse | Fault::LateResponse | Fault::ErrorAfterExecution => {
+                return None;
+            }
+            Fault::ErrorBeforeExecution => self.server_error(),
+            Fault::Throttled if self.is_transaction() => self.cancellation("ThrottlingError"),
+            Fault::Throttled if self.operation == "SendEmail" => rest_error(429, "TooManyRequestsException"),
+            Fault::Throttled if self.is_schedule() => rest_error(429, "ThrottlingException"),
+            Fault::Throttled if self.is_kms() => rest_error(400, "ThrottlingException"),
+            Fault::Throttled => dynamodb_error(400, "ThrottlingException", json!({})),
+            Fault::Conflict => self.cancellation("TransactionConflict"),
+            Fault::MailRejected => rest_error(400, "MessageRejected"),
+            Fault::SendingPaused => rest_error(400, "SendingPausedException"),
         })
     }
 
-    fn failed(&self) -> Answer {
+    /// Returns the service's 5xx response.
+    fn server_error(&self) -> AwsResponse {
         match self.operation.as_str() {
-            "SendEmail" => rest(500, "InternalServiceErrorException"),
-            _ if self.is_schedule() => rest(500, "InternalServerException"),
-            _ if self.is_kms() => rest(500, "KMSInternalException"),
-            _ => dynamodb(500, "InternalServerError", json!({})),
+            "SendEmail" => rest_error(500, "InternalServiceErrorException"),
+            _ if self.is_schedule() => rest_error(500, "InternalServerException"),
+            _ if self.is_kms() => rest_error(500, "KMSInternalException"),
+            _ => dynamodb_error(500, "InternalServerError", json!({})),
         }
     }
 
-    fn cancelled(&self, code: &str) -> Answer {
+    /// Returns the response of a transaction that is cancelled with this reason for its first item.
+    fn cancellation(&self, code: &str) -> AwsResponse {
         let items = self.json()["TransactItems"].as_array().map_or(1, Vec::len);
         let reasons: Vec<_> =
-            (0..items).map(|place| json!({ "Code": if place == 0 { code } else { "None" } })).collect();
-        dynamodb(400, "TransactionCanceledException", json!({ "CancellationReasons": reasons }))
+            (0..items).map(|index| json!({ "Code": if index == 0 { code } else { "None" } })).collect();
+        dynamodb_error(400, "TransactionCanceledException", json!({ "CancellationReasons": reasons }))
     }
 }
 
-fn dynamodb(status: u16, code: &str, mut body: Value) -> Answer {
+fn dynamodb_error(status: u16, code: &str, mut body: Value) -> AwsResponse {
     body["__type"] = json!(format!("com.amazonaws.dynamodb.v20120810#{code}"));
     (status, None, body.to_string())
 }
 
-fn rest(status: u16, code: &'static str) -> Answer {
-    (status, Some(code), json!({ "message": "refused on purpose" }).to_string())
+fn rest_error(status: u16, code: &'static str) -> AwsResponse {
+    (status, Some(code), json!({ "message": "an injected fault" }).to_string())
 }
 
-impl World {
-    /// What happens to a request, by chance.
-    fn meets(&self, wanted: &Wanted) -> Option<Fault> {
-        if self.is_calm() {
+impl Simulation {
+    /// Draws the fault of a request; `None` if the request succeeds.
+    fn draw_fault(&self, request: &AwsRequest) -> Option<Fault> {
+        if self.faults_are_over() {
             return None;
         }
         let faults = &self.faults;
-        let is_mail = wanted.operation == "SendEmail";
-        if is_mail && self.is_outage() {
-            return Some(Fault::Outage);
+        let is_mail = request.operation == "SendEmail";
+        if is_mail && self.is_ses_outage() {
+            return Some(Fault::SendingPaused);
         }
-        let fails = if self.by_chance(0.5) { Fault::Fails } else { Fault::FailsAfter };
-        let draws = [
-            (faults.lost_before, Fault::LostBefore),
-            (faults.lost_after, Fault::LostAfter),
-            (faults.hangs, Fault::Hangs),
-            (faults.throttles, Fault::Throttles),
-            (faults.fails, fails),
-            (if wanted.is_transaction() { faults.conflicts } else { 0.0 }, Fault::Conflicts),
-            (if is_mail { faults.refuses } else { 0.0 }, Fault::Refuses),
+        let error = if self.chance(0.5) { Fault::ErrorBeforeExecution } else { Fault::ErrorAfterExecution };
+        let rates = [
+            (faults.lost_requests, Fault::LostRequest),
+            (faults.lost_responses, Fault::LostResponse),
+            (faults.late_responses, Fault::LateResponse),
+            (faults.throttling, Fault::Throttled),
+            (faults.errors, error),
+            (if request.is_transaction() { faults.conflicts } else { 0.0 }, Fault::Conflict),
+            (if is_mail { faults.rejections } else { 0.0 }, Fault::MailRejected),
         ];
-        draws.into_iter().find(|(rate, _)| self.by_chance(*rate)).map(|(_, fault)| fault)
+        rates.into_iter().find(|(rate, _)| self.chance(*rate)).map(|(_, fault)| fault)
     }
 
-    /// The services' own answer.
-    fn serve(self: &Arc<Self>, wanted: &Wanted, by: Option<&Invocation>) -> Answer {
+    /// Executes a request at its service and returns the response.
+    fn execute(self: &Arc<Self>, request: &AwsRequest, by: Option<&Invocation>) -> AwsResponse {
         self.count("requests");
-        match wanted.operation.as_str() {
+        match request.operation.as_str() {
             "SendEmail" => {
-                let link = self.mailbox().take(&wanted.json());
-                self.note(format_args!("SES takes mail {} of {}", link.generation.0, link.invitation));
+                let link = self.mailbox().accept(&request.json());
+                self.log(format_args!("SES accepts mail {} of {}", link.generation.0, link.invitation));
                 self.count("mails");
-                self.clone().tells_feedback(&link);
+                self.clone().send_feedback(&link);
                 (200, None, json!({ "MessageId": "0" }).to_string())
             }
-            _ if wanted.is_schedule() => {
-                let scheduled =
-                    self.schedules().answer(&wanted.method, &wanted.name, &wanted.json(), self.now());
-                match scheduled {
-                    Scheduled::Refused(status, code) => rest(status, code),
-                    Scheduled::Deleted => (200, None, "{}".to_owned()),
-                    Scheduled::Set(name, schedule) => {
-                        self.note(format_args!("{name} is set for {}", schedule.at));
-                        self.clone().waits_for(name, schedule);
+            _ if request.is_schedule() => {
+                let result =
+                    self.schedules().execute(&request.method, &request.name, &request.json(), self.now());
+                match result {
+                    ScheduleResult::Rejected(status, code) => rest_error(status, code),
+                    ScheduleResult::Deleted => (200, None, "{}".to_owned()),
+                    ScheduleResult::Set(name, schedule) => {
+                        self.log(format_args!("{name} is set for {}", schedule.at));
+                        self.clone().start_timer(name, schedule);
                         (200, None, json!({ "ScheduleArn": "arn" }).to_string())
                     }
                 }
             }
-            "GenerateMac" | "VerifyMac" => match self.kms.answer(&wanted.operation, &wanted.body) {
-                Ok(answer) => (200, None, answer.to_string()),
-                Err(error) => panic!("KMS refuses {}: {error:?}", wanted.operation),
+            "GenerateMac" | "VerifyMac" => match self.kms.handle(&request.operation, &request.body) {
+                Ok(response) => (200, None, response.to_string()),
+                Err(error) => panic!("KMS rejects {}: {error:?}", request.operation),
             },
             operation => {
-                let (status, body) = self.engine.answer(operation, &wanted.body);
+                let (status, body) = self.engine.execute(operation, &request.body);
                 match (operation, status) {
-                    ("TransactWriteItems", 200) => self.committed(by),
+                    ("TransactWriteItems", 200) => self.after_commit(by),
                     ("TransactWriteItems", _) => {
-                        self.count("lost races");
-                        by.into_iter().for_each(Invocation::loses_a_race);
+                        self.count("failed guards");
+                        by.into_iter().for_each(Invocation::record_failed_guard);
                     }
                     ("Query", 200) => {
-                        let question = wanted.json();
-                        if !question["IndexName"].is_null() {
-                            return (status, None, self.indexed(&question, body));
+                        let query = request.json();
+                        if !query["IndexName"].is_null() {
+                            return (status, None, self.maybe_stale(&query, body));
                         }
                     }
                     _ => {}

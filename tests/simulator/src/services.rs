@@ -5,39 +5,39 @@ use std::collections::BTreeMap;
 use domain::{InvitationId, Link, OrganizationId, Timestamp, Token};
 use serde_json::{Value, json};
 
-/// Which mail: of which invitation, of which generation.
-pub type MailId = (OrganizationId, InvitationId, u32);
+/// The key of a mail: organization, invitation and generation.
+pub type MailKey = (OrganizationId, InvitationId, u32);
 
-/// What SES has taken.
+/// The mails that SES accepted.
 #[derive(Debug, Default)]
 pub struct Mailbox {
-    /// How often each mail was taken.
-    pub taken: BTreeMap<MailId, u32>,
-    /// The tokens that stood in the mails, and to whom they went.
+    /// How often SES accepted each mail.
+    pub accepted: BTreeMap<MailKey, u32>,
+    /// The token and the recipient of each accepted mail, the newest last.
     pub tokens: Vec<(Token, String)>,
 }
 
 impl Mailbox {
-    /// Takes the mail of a `SendEmail`, and tells which one it is.
-    pub fn take(&mut self, body: &Value) -> Link {
-        let (token, to) = link_and_recipient(body);
+    /// Accepts the mail of a `SendEmail` request and returns its link.
+    pub fn accept(&mut self, body: &Value) -> Link {
+        let (token, to) = token_and_recipient(body);
         let link = token.link.clone();
-        *self.taken.entry(mail_of(&link)).or_default() += 1;
+        *self.accepted.entry(mail_key(&link)).or_default() += 1;
         self.tokens.push((token, to));
         link
     }
 }
 
-/// The mail that a link stands in.
-pub fn mail_of(link: &Link) -> MailId {
+/// Returns the key of the mail that contains this link.
+pub fn mail_key(link: &Link) -> MailKey {
     (link.organization.clone(), link.invitation.clone(), link.generation.0)
 }
 
-/// The token in the mail of a `SendEmail`, and to whom it goes.
-pub fn link_and_recipient(body: &Value) -> (Token, String) {
+/// Returns the token in the mail of a `SendEmail` request, and the recipient.
+pub fn token_and_recipient(body: &Value) -> (Token, String) {
     let text = body["Content"]["Simple"]["Body"]["Text"]["Data"].as_str().expect("a mail has a text");
     let token = text.split_whitespace().find_map(|word| word.split_once('#')?.1.parse().ok());
-    let to = body["Destination"]["ToAddresses"][0].as_str().expect("a mail goes to somebody");
+    let to = body["Destination"]["ToAddresses"][0].as_str().expect("a mail has a recipient");
     (token.expect("a mail has a link"), to.to_owned())
 }
 
@@ -46,40 +46,40 @@ pub fn link_and_recipient(body: &Value) -> (Token, String) {
 pub struct Schedule {
     /// When it fires.
     pub at: Timestamp,
-    /// What it hands to `expire`.
+    /// The event for `expire`.
     pub input: Value,
-    /// Which writing of the schedule this is.
+    /// The number of this write, unique among all writes of schedules.
     pub revision: u64,
 }
 
 /// All schedules, by name.
 #[derive(Debug, Default)]
 pub struct Schedules {
-    held: BTreeMap<String, Schedule>,
+    by_name: BTreeMap<String, Schedule>,
     revisions: u64,
 }
 
-/// What became of a request.
+/// The result of a request to EventBridge Scheduler.
 #[derive(Debug)]
-pub enum Scheduled {
-    /// A schedule was set: it has to fire.
+pub enum ScheduleResult {
+    /// The schedule with this name was created or updated. The caller must start its timer.
     Set(String, Schedule),
-    /// A schedule is gone.
+    /// The schedule was deleted.
     Deleted,
-    /// Refused, with this code.
-    Refused(u16, &'static str),
+    /// The request was rejected with this status and error code.
+    Rejected(u16, &'static str),
 }
 
 impl Schedules {
-    /// Answers a request about the schedule `name`.
-    pub fn answer(&mut self, method: &str, name: &str, body: &Value, now: Timestamp) -> Scheduled {
-        let present = self.held.contains_key(name);
-        match (method, present) {
-            ("POST", true) => return Scheduled::Refused(409, "ConflictException"),
-            ("PUT" | "DELETE", false) => return Scheduled::Refused(404, "ResourceNotFoundException"),
+    /// Executes a request for the schedule `name`.
+    pub fn execute(&mut self, method: &str, name: &str, body: &Value, now: Timestamp) -> ScheduleResult {
+        let exists = self.by_name.contains_key(name);
+        match (method, exists) {
+            ("POST", true) => return ScheduleResult::Rejected(409, "ConflictException"),
+            ("PUT" | "DELETE", false) => return ScheduleResult::Rejected(404, "ResourceNotFoundException"),
             ("DELETE", true) => {
-                self.held.remove(name);
-                return Scheduled::Deleted;
+                self.by_name.remove(name);
+                return ScheduleResult::Deleted;
             }
             _ => {}
         }
@@ -87,23 +87,23 @@ impl Schedules {
         let moment = expression.strip_prefix("at(").and_then(|rest| rest.strip_suffix(')'));
         let at = moment.and_then(|moment| format!("{moment}Z").parse::<Timestamp>().ok());
         let Some(at) = at.filter(|at| *at > now) else {
-            return Scheduled::Refused(400, "ValidationException");
+            return ScheduleResult::Rejected(400, "ValidationException");
         };
         let input = body["Target"]["Input"].as_str().and_then(|input| serde_json::from_str(input).ok());
         self.revisions += 1;
         let schedule = Schedule { at, input: input.unwrap_or(json!({})), revision: self.revisions };
-        self.held.insert(name.to_owned(), schedule.clone());
-        Scheduled::Set(name.to_owned(), schedule)
+        self.by_name.insert(name.to_owned(), schedule.clone());
+        ScheduleResult::Set(name.to_owned(), schedule)
     }
 
-    /// Takes the schedule away to be fired, unless it was moved or deleted since.
+    /// Removes a schedule to fire it; `None` if it was updated or deleted after this revision.
     pub fn complete(&mut self, name: &str, revision: u64) -> Option<Schedule> {
-        self.held.get(name).filter(|held| held.revision == revision)?;
-        self.held.remove(name)
+        self.by_name.get(name).filter(|schedule| schedule.revision == revision)?;
+        self.by_name.remove(name)
     }
 
-    /// How many there are.
+    /// Returns the number of schedules.
     pub fn count(&self) -> usize {
-        self.held.len()
+        self.by_name.len()
     }
 }

@@ -1,94 +1,95 @@
-//! The events, as the rules of the template hand them over.
+//! SES events, in the form that the template's EventBridge rules pass to `feedback`.
 
 use domain::delivery::DeliveryUpdate;
 use domain::{Generation, InvitationId, Link, OrganizationId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-/// What happened to which mail.
+/// An SES event about a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// The mail's link, by its ids.
+    /// The link in the mail, read from the mail's tags.
     pub link: Link,
-    /// What happened.
-    pub mark: DeliveryUpdate,
+    /// The delivery update that follows from the event.
+    pub update: DeliveryUpdate,
 }
 
-/// An event that is none. It says where and never what stood there, since that may be anybody's.
+/// The event is malformed. The error contains the path of the invalid field, but not its value, which may be an
+/// address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the event cannot be read at {0}")]
 pub struct InvalidEvent(String);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Raw {
+struct RawEvent {
     kind: Kind,
     bounce: Option<String>,
     reason: Option<String>,
-    #[serde(deserialize_with = "tag")]
+    #[serde(deserialize_with = "id_tag")]
     organization: OrganizationId,
-    #[serde(deserialize_with = "tag")]
+    #[serde(deserialize_with = "id_tag")]
     invitation: InvitationId,
-    #[serde(deserialize_with = "number")]
+    #[serde(deserialize_with = "number_tag")]
     generation: u32,
-    #[serde(deserialize_with = "number")]
+    #[serde(deserialize_with = "number_tag")]
     expires_at: i64,
 }
 
-/// What SES tells of.
+/// The kind of an SES event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// The recipient's server took the mail.
+    /// The recipient's server accepted the mail.
     Delivery,
-    /// It came back.
+    /// The mail bounced.
     Bounce,
-    /// The recipient called it spam.
+    /// The recipient reported the mail as spam.
     Complaint,
-    /// SES took it and did not send it.
+    /// SES accepted the mail, but did not send it.
     Reject,
 }
 
-/// SES gives every tag as a list, which holds one value.
-fn only<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+/// Reads the one value of a tag. SES passes every tag as a list with one value.
+fn tag_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let [value] = <[String; 1]>::deserialize(deserializer)?;
     Ok(value)
 }
 
-fn tag<'de, D, Id>(deserializer: D) -> Result<Id, D::Error>
+fn id_tag<'de, D, Id>(deserializer: D) -> Result<Id, D::Error>
 where
     D: Deserializer<'de>,
     Id: Deserialize<'de>,
 {
-    Id::deserialize(serde::de::value::StringDeserializer::new(only(deserializer)?))
+    Id::deserialize(serde::de::value::StringDeserializer::new(tag_value(deserializer)?))
 }
 
-fn number<'de, D, Number>(deserializer: D) -> Result<Number, D::Error>
+fn number_tag<'de, D, Number>(deserializer: D) -> Result<Number, D::Error>
 where
     D: Deserializer<'de>,
     Number: std::str::FromStr,
 {
-    only(deserializer)?.parse().map_err(|_| serde::de::Error::custom("not a number"))
+    tag_value(deserializer)?.parse().map_err(|_| serde::de::Error::custom("not a number"))
 }
 
 impl Event {
-    /// Reads what EventBridge handed over.
+    /// Parses an event.
     pub fn read(event: Value) -> Result<Self, InvalidEvent> {
-        let raw: Raw = serde_path_to_error::deserialize(event)
+        let raw: RawEvent = serde_path_to_error::deserialize(event)
             .map_err(|error| InvalidEvent(error.path().to_string()))?;
-        let at = |field: &str| InvalidEvent(field.to_owned());
-        let mark = match (raw.kind, &raw.bounce) {
+        let invalid = |field: &str| InvalidEvent(field.to_owned());
+        let update = match (raw.kind, &raw.bounce) {
             (Kind::Bounce, Some(bounce)) => {
-                let said = explain(bounce, raw.reason.as_deref());
-                // SES calls notices of absence `Transient` too.
+                let detail = explain(bounce, raw.reason.as_deref());
+                // SES also reports out-of-office replies as `Transient`.
                 if bounce == "Transient" {
-                    DeliveryUpdate::Returned(said)
+                    DeliveryUpdate::SoftBounced(detail)
                 } else {
-                    DeliveryUpdate::Bounced(said)
+                    DeliveryUpdate::Bounced(detail)
                 }
             }
-            (Kind::Bounce, None) | (_, Some(_)) => return Err(at("bounce")),
-            (_, None) if raw.reason.is_some() => return Err(at("reason")),
+            (Kind::Bounce, None) | (_, Some(_)) => return Err(invalid("bounce")),
+            (_, None) if raw.reason.is_some() => return Err(invalid("reason")),
             (Kind::Delivery, None) => DeliveryUpdate::Delivered,
             (Kind::Complaint, None) => DeliveryUpdate::Complained,
             (Kind::Reject, None) => DeliveryUpdate::Rejected(
@@ -99,44 +100,50 @@ impl Event {
         let generation = Generation(raw.generation);
         let link =
             Link { organization: raw.organization, invitation: raw.invitation, generation, expires_at };
-        Ok(Self { link, mark })
+        Ok(Self { link, update })
     }
 }
 
-/// The mark's kind, for logs.
+/// Returns the kind of `update` as the outcome of the invocation, for logs and metrics.
 #[must_use]
-pub fn kind(mark: &DeliveryUpdate) -> &'static str {
-    match mark {
+pub fn kind(update: &DeliveryUpdate) -> &'static str {
+    match update {
         DeliveryUpdate::Sent => "sent",
         DeliveryUpdate::Failed(_) => "failed",
         DeliveryUpdate::Rejected(_) => "reject",
         DeliveryUpdate::Delivered => "delivery",
-        DeliveryUpdate::Bounced(_) | DeliveryUpdate::Returned(_) => "bounce",
+        DeliveryUpdate::Bounced(_) | DeliveryUpdate::SoftBounced(_) => "bounce",
         DeliveryUpdate::Complained => "complaint",
     }
 }
 
-/// A bounce by SES's type and subtype, for whoever sees it on the invitation: what is the matter, and what to
-/// do about it. SES's own diagnostic text holds addresses, so it never comes this far.
+/// Explains a bounce to the people who see the invitation: the cause, and what they can do.
+///
+/// `bounce` is SES's bounce type and `reason` its subtype. SES's diagnostic text contains addresses, so the EventBridge
+/// rules do not pass it on.
 fn explain(bounce: &str, reason: Option<&str>) -> String {
-    let said = match (bounce, reason.unwrap_or_default()) {
+    let detail = match (bounce, reason.unwrap_or_default()) {
         (_, "NoEmail") => "There is no such mailbox. Check the address and invite the right one.",
         (_, "Suppressed" | "OnAccountSuppressionList") => {
-            "Mail to this address bounced before, or its owner called it spam, so that none is sent there. Ask \
-             them for another address, or have it taken off the suppression list."
+            "The mail service sends no mail to this address, because an earlier mail bounced or was reported as \
+             spam. Use another address, or have this one removed from the suppression list."
         }
-        (_, "MailboxFull") => "The mailbox is full. Ask its owner to make room, then resend the invitation.",
+        (_, "MailboxFull") => {
+            "The mailbox is full. Ask its owner to free some space, then resend the invitation."
+        }
         (_, "MessageTooLarge" | "ContentRejected" | "AttachmentRejected") => {
-            "The recipient's server does not take this mail. Ask whoever runs it to let it through, then \
-             resend the invitation."
+            "The recipient's server rejected this mail. Ask its administrator to allow the mail, then resend the \
+             invitation."
         }
         ("Permanent", _) => {
-            "The recipient's server refuses mail to this address. Check the address, and ask its owner."
+            "The recipient's server rejects mail to this address. Check the address, or ask the recipient."
         }
-        ("Transient", _) => "The recipient's server took no mail for too long. Resend the invitation later.",
-        _ => "The mail came back. Check the address, then resend the invitation.",
+        ("Transient", _) => {
+            "The recipient's server did not accept the mail in time. Resend the invitation later."
+        }
+        _ => "The mail could not be delivered. Check the address, then resend the invitation.",
     };
-    said.to_owned()
+    detail.to_owned()
 }
 
 #[cfg(test)]
@@ -164,66 +171,69 @@ mod tests {
         })
     }
 
-    fn with(kind: &str, field: &str, value: Value) -> Value {
+    fn event_with(kind: &str, field: &str, value: Value) -> Value {
         let mut event = event(kind);
         event[field] = value;
         event
     }
 
     #[test]
-    fn every_kind_is_a_mark_of_the_mail_that_the_tags_name() {
+    fn reads_every_kind_of_event_as_an_update_of_the_tagged_mail() {
         let read = |event| Event::read(event).unwrap();
-        assert_eq!(read(event("delivery")), Event { link: link(), mark: DeliveryUpdate::Delivered });
-        assert_eq!(read(event("complaint")), Event { link: link(), mark: DeliveryUpdate::Complained });
-        assert!(matches!(read(event("reject")).mark, DeliveryUpdate::Rejected(_)));
+        assert_eq!(read(event("delivery")), Event { link: link(), update: DeliveryUpdate::Delivered });
+        assert_eq!(read(event("complaint")), Event { link: link(), update: DeliveryUpdate::Complained });
+        assert!(matches!(read(event("reject")).update, DeliveryUpdate::Rejected(_)));
         assert!(matches!(
-            read(with("bounce", "bounce", json!("Permanent"))).mark,
+            read(event_with("bounce", "bounce", json!("Permanent"))).update,
             DeliveryUpdate::Bounced(_)
         ));
         assert!(matches!(
-            read(with("bounce", "bounce", json!("Transient"))).mark,
-            DeliveryUpdate::Returned(_)
+            read(event_with("bounce", "bounce", json!("Transient"))).update,
+            DeliveryUpdate::SoftBounced(_)
         ));
     }
 
     #[test]
-    fn a_bounce_says_what_to_do_about_it() {
-        for (bounce, reason, says) in [
+    fn explains_what_to_do_about_a_bounce() {
+        for (bounce, reason, expected) in [
             ("Permanent", Some("NoEmail"), "no such mailbox"),
-            ("Permanent", Some("General"), "refuses mail"),
+            ("Permanent", Some("General"), "rejects mail"),
             ("Permanent", Some("OnAccountSuppressionList"), "suppression list"),
-            ("Permanent", None, "refuses mail"),
+            ("Permanent", None, "rejects mail"),
             ("Transient", Some("MailboxFull"), "is full"),
-            ("Transient", Some("ContentRejected"), "let it through"),
+            ("Transient", Some("ContentRejected"), "allow the mail"),
             ("Transient", Some("General"), "later"),
-            ("Undetermined", Some("Undetermined"), "came back"),
-            ("SomethingElse", None, "came back"),
+            ("Undetermined", Some("Undetermined"), "could not be delivered"),
+            ("SomethingElse", None, "could not be delivered"),
         ] {
-            let said = explain(bounce, reason);
-            assert!(said.contains(says), "{bounce} {reason:?}: {said}");
+            let detail = explain(bounce, reason);
+            assert!(detail.contains(expected), "{bounce} {reason:?}: {detail}");
         }
     }
 
     #[test]
-    fn what_is_no_event_is_refused_by_where_and_not_by_what() {
-        for (event, at) in [
-            (with("delivery", "kind", json!("open ada@x.example")), "kind"),
-            (with("delivery", "organization", json!("ada@x.example")), "organization"),
-            (with("delivery", "organization", json!(["ada@x.example"])), "organization"),
-            (with("delivery", "organization", json!([])), "organization"),
-            (with("delivery", "invitation", json!([link().invitation, link().invitation])), "invitation"),
-            (with("delivery", "generation", json!(["-1"])), "generation"),
-            (with("delivery", "generation", json!(["ada@x.example"])), "generation"),
-            (with("delivery", "expires_at", json!(["soon"])), "expires_at"),
-            (with("delivery", "mail", json!("ada@x.example")), "mail"),
-            (with("delivery", "bounce", json!("Permanent")), "bounce"),
-            (with("delivery", "reason", json!("General")), "reason"),
+    fn rejects_a_malformed_event_with_its_path_and_without_its_value() {
+        for (event, path) in [
+            (event_with("delivery", "kind", json!("open ada@x.example")), "kind"),
+            (event_with("delivery", "organization", json!("ada@x.example")), "organization"),
+            (event_with("delivery", "organization", json!(["ada@x.example"])), "organization"),
+            (event_with("delivery", "organization", json!([])), "organization"),
+            (
+                event_with("delivery", "invitation", json!([link().invitation, link().invitation])),
+                "invitation",
+            ),
+            (event_with("delivery", "generation", json!(["-1"])), "generation"),
+            (event_with("delivery", "generation", json!(["ada@x.example"])), "generation"),
+            (event_with("delivery", "expires_at", json!(["soon"])), "expires_at"),
+            (event_with("delivery", "mail", json!("ada@x.example")), "mail"),
+            (event_with("delivery", "bounce", json!("Permanent")), "bounce"),
+            (event_with("delivery", "reason", json!("General")), "reason"),
             (event("bounce"), "bounce"),
             (json!({ "kind": "delivery" }), "."),
             (json!("ada@x.example"), "."),
         ] {
             let error = Event::read(event.clone()).unwrap_err().to_string();
-            assert_eq!(error, format!("the event cannot be read at {at}"), "{event}");
+            assert_eq!(error, format!("the event cannot be read at {path}"), "{event}");
         }
     }
 }

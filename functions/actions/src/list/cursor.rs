@@ -1,4 +1,4 @@
-//! Cursors: opaque text that says after which id a list goes on, and of which list that is.
+//! Cursors: opaque text with the name of a list and the last id of the previous page.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -8,13 +8,13 @@ use lambda_api::Problem;
 use lambda_api::request::{bad_cursor, parameter};
 use lambda_http::Request;
 
-/// Which list: what it lists, and whose. A cursor of another list is a bad one.
+/// The list of a cursor: what it lists, and the id of its user or organization. The cursor of another list is rejected.
 pub(crate) type Scope<'a> = [&'a str; 2];
 
-/// Ids hold no control character, so none holds this.
+/// Separates the parts of a cursor. Ids contain no control characters.
 const SEPARATOR: char = '\u{0}';
 
-/// The id to go on after, if the request has a cursor.
+/// Returns the last id of the previous page, if the request has a cursor.
 pub(crate) fn read<Id: FromStr>(request: &Request, scope: Scope<'_>) -> Result<Option<Id>, Problem> {
     match parameter::<String>(request, "cursor", "it must be text").map_err(|_| bad_cursor())? {
         None => Ok(None),
@@ -22,7 +22,7 @@ pub(crate) fn read<Id: FromStr>(request: &Request, scope: Scope<'_>) -> Result<O
     }
 }
 
-/// The cursor of the page after `id`.
+/// Returns the cursor of the page that follows `id`. Returns `None` without `id`, after the last page.
 pub(crate) fn write<Id: Display>(scope: Scope<'_>, id: Option<&Id>) -> Option<String> {
     let [list, owner] = scope;
     let text = format!("{list}{SEPARATOR}{owner}{SEPARATOR}{}", id?);
@@ -33,9 +33,9 @@ fn decode<Id: FromStr>(text: &str, [list, owner]: Scope<'_>) -> Option<Id> {
     let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
     let text = String::from_utf8(bytes).ok()?;
     let mut parts = text.split(SEPARATOR);
-    let own = parts.next()? == list && parts.next()? == owner;
+    let is_same_list = parts.next()? == list && parts.next()? == owner;
     let id = parts.next()?.parse().ok()?;
-    (own && parts.next().is_none()).then_some(id)
+    (is_same_list && parts.next().is_none()).then_some(id)
 }
 
 #[cfg(test)]
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_reads_back_in_its_own_list_only() {
+    fn accepts_a_cursor_only_for_its_own_list() {
         let user = UserId::parse("auth0|ü 1").unwrap();
         let cursor = write(["members", "org_1"], Some(&user)).unwrap();
         assert_eq!(decode(&cursor, ["members", "org_1"]), Some(user));

@@ -19,7 +19,8 @@ fn config() -> Config {
 }
 
 fn files() -> Files {
-    let page = |name| format!("<!doctype html><head>{TOLD_HERE}<title>{name}</title></head>").into_bytes();
+    let page =
+        |name| format!("<!doctype html><head>{CONFIG_PLACEHOLDER}<title>{name}</title></head>").into_bytes();
     let files = [
         ("index.html", page("index")),
         ("index.html.br", b"not served".to_vec()),
@@ -39,38 +40,39 @@ fn site() -> Site {
     Site::new(files(), &config()).unwrap()
 }
 
-fn asked(headers: &[(&'static str, &str)]) -> HeaderMap {
-    let mut asked = HeaderMap::new();
+fn request_headers(headers: &[(&'static str, &str)]) -> HeaderMap {
+    let mut map = HeaderMap::new();
     for (name, value) in headers {
-        asked.append(*name, HeaderValue::from_str(value).unwrap());
+        map.append(*name, HeaderValue::from_str(value).unwrap());
     }
-    asked
+    map
 }
 
 fn text(response: &Response<Body>) -> &str {
-    let Body::Text(text) = response.body() else { panic!("this is text: {response:?}") };
+    let Body::Text(text) = response.body() else { panic!("the body is not text: {response:?}") };
     text
 }
 
-/// What the page is told, as a browser reads it.
-fn told(html: &str) -> Value {
+/// Reads the configuration from `html`, as a browser does.
+fn config_in(html: &str) -> Value {
     let content = html.split(r#"name="roster-config" content=""#).nth(1).unwrap().split('"').next().unwrap();
     assert!(!content.contains(['<', '>', '\'']), "{content}");
     let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
-    let read = entities.iter().fold(content.to_owned(), |text, (entity, it)| text.replace(entity, it));
-    serde_json::from_str(&read).unwrap()
+    let json =
+        entities.iter().fold(content.to_owned(), |text, (entity, character)| text.replace(entity, character));
+    serde_json::from_str(&json).unwrap()
 }
 
 #[test]
-fn both_pages_are_told_how_to_sign_in_whatever_is_in_a_name() {
+fn both_pages_contain_the_configuration_with_all_characters_escaped() {
     for (path, title) in [("/", "index"), ("/accept", "accept")] {
-        let answer = site().answer(path, &HeaderMap::new());
-        assert_eq!(answer.status(), StatusCode::OK);
-        assert_eq!(answer.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
-        let html = text(&answer);
+        let response = site().answer(path, &HeaderMap::new());
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
+        let html = text(&response);
         assert!(html.contains(&format!("<title>{title}</title></head>")), "{html}");
         assert_eq!(
-            told(html),
+            config_in(html),
             json!({
                 "issuer": "https://login.example/",
                 "client_id": "console",
@@ -83,22 +85,23 @@ fn both_pages_are_told_how_to_sign_in_whatever_is_in_a_name() {
             })
         );
     }
-    let more = Config {
+    let with_options = Config {
         sign_out_url: Some("https://login.example/logout".into()),
         mailbox: Some("/_dev/mail".into()),
         ..config()
     };
-    let told = told(text(&Site::new(files(), &more).unwrap().answer("/", &HeaderMap::new())));
+    let config = config_in(text(&Site::new(files(), &with_options).unwrap().answer("/", &HeaderMap::new())));
     assert_eq!(
-        (&told["sign_out_url"], &told["mailbox"]),
+        (&config["sign_out_url"], &config["mailbox"]),
         (&json!("https://login.example/logout"), &json!("/_dev/mail"))
     );
 }
 
 #[test]
-fn a_page_runs_what_is_its_own_and_calls_its_own_origin_and_the_token_urls() {
-    let answer = site().answer("/accept", &HeaderMap::new());
-    let policy: Vec<_> = answer.headers()["content-security-policy"].to_str().unwrap().split("; ").collect();
+fn a_page_loads_only_its_own_files_and_calls_only_its_own_origin_and_the_token_url() {
+    let response = site().answer("/accept", &HeaderMap::new());
+    let policy: Vec<_> =
+        response.headers()["content-security-policy"].to_str().unwrap().split("; ").collect();
     for directive in [
         "default-src 'none'",
         "base-uri 'none'",
@@ -120,55 +123,67 @@ fn a_page_runs_what_is_its_own_and_calls_its_own_origin_and_the_token_urls() {
         ("cross-origin-opener-policy", "same-origin"),
         ("cache-control", "no-cache"),
     ] {
-        assert_eq!(answer.headers()[name], value);
+        assert_eq!(response.headers()[name], value);
     }
 }
 
 #[test]
-fn a_page_that_the_browser_has_is_not_sent_again() {
+fn responds_304_to_a_browser_that_has_the_current_page() {
     let tag = site().answer("/", &HeaderMap::new()).headers()[ETAG].clone();
     let tag = tag.to_str().unwrap();
-    assert!(tag.starts_with('"') && tag.len() == 22, "it is a strong one: {tag}");
-    for has in [tag.to_owned(), format!("W/{tag}"), format!("\"other\", {tag}"), "*".to_owned()] {
-        let answer = site().answer("/", &asked(&[("if-none-match", &has)]));
-        assert_eq!((answer.status(), answer.body()), (StatusCode::NOT_MODIFIED, &Body::Empty), "{has}");
-        assert_eq!(answer.headers()[ETAG], tag);
-        assert_eq!(answer.headers().get(CONTENT_TYPE), None);
-        // A browser takes the headers for those of the page that it has.
-        assert!(answer.headers().contains_key("content-security-policy"));
+    assert!(tag.starts_with('"') && tag.len() == 22, "the ETag must be strong: {tag}");
+    for if_none_match in [tag.to_owned(), format!("W/{tag}"), format!("\"other\", {tag}"), "*".to_owned()] {
+        let response = site().answer("/", &request_headers(&[("if-none-match", &if_none_match)]));
+        assert_eq!(
+            (response.status(), response.body()),
+            (StatusCode::NOT_MODIFIED, &Body::Empty),
+            "{if_none_match}"
+        );
+        assert_eq!(response.headers()[ETAG], tag);
+        assert_eq!(response.headers().get(CONTENT_TYPE), None);
+        // A browser applies the headers of a 304 to the page in its cache.
+        assert!(response.headers().contains_key("content-security-policy"));
     }
-    for has in ["\"other\"", tag.trim_matches('"'), ""] {
-        assert_eq!(site().answer("/", &asked(&[("if-none-match", has)])).status(), StatusCode::OK, "{has}");
+    for if_none_match in ["\"other\"", tag.trim_matches('"'), ""] {
+        assert_eq!(
+            site().answer("/", &request_headers(&[("if-none-match", if_none_match)])).status(),
+            StatusCode::OK,
+            "{if_none_match}"
+        );
     }
     let other = Config { product: "Other".into(), ..config() };
     let other = Site::new(files(), &other).unwrap();
-    assert_ne!(other.answer("/", &HeaderMap::new()).headers()[ETAG], tag, "what it is told is a part of it");
+    assert_ne!(
+        other.answer("/", &HeaderMap::new()).headers()[ETAG],
+        tag,
+        "the ETag depends on the configuration"
+    );
     assert_ne!(site().answer("/accept", &HeaderMap::new()).headers()[ETAG], tag);
 }
 
 #[test]
-fn an_asset_is_kept_for_ever_and_says_what_it_is() {
+fn an_asset_is_cached_for_a_year_and_has_a_content_type() {
     for (name, content_type, content) in [
         ("index-1A.js", "text/javascript; charset=utf-8", &b"let a;"[..]),
         ("page-2B.css", "text/css; charset=utf-8", b"a{}"),
         ("icon-3C.svg", "image/svg+xml", b"<svg/>"),
         ("dot-4D.png", "image/png", b"\x89PNG"),
     ] {
-        let answer = site().answer(&format!("/assets/{name}"), &HeaderMap::new());
-        assert_eq!(answer.status(), StatusCode::OK, "{name}");
-        assert_eq!(answer.headers()[CONTENT_TYPE], content_type);
-        assert_eq!(answer.headers()[CACHE_CONTROL], "public, max-age=31536000, immutable");
-        assert_eq!(answer.headers()[VARY], "accept-encoding");
-        assert_eq!(answer.headers().get(CONTENT_ENCODING), None);
+        let response = site().answer(&format!("/assets/{name}"), &HeaderMap::new());
+        assert_eq!(response.status(), StatusCode::OK, "{name}");
+        assert_eq!(response.headers()[CONTENT_TYPE], content_type);
+        assert_eq!(response.headers()[CACHE_CONTROL], "public, max-age=31536000, immutable");
+        assert_eq!(response.headers()[VARY], "accept-encoding");
+        assert_eq!(response.headers().get(CONTENT_ENCODING), None);
         let is_text = name != "dot-4D.png";
-        assert_eq!(matches!(answer.body(), Body::Text(_)), is_text, "{name}");
-        assert_eq!(answer.body().as_ref(), content);
+        assert_eq!(matches!(response.body(), Body::Text(_)), is_text, "{name}");
+        assert_eq!(response.body().as_ref(), content);
     }
 }
 
 #[test]
-fn an_asset_is_sent_as_small_as_the_browser_takes_it() {
-    for (name, takes, coding) in [
+fn an_asset_is_sent_in_the_best_encoding_that_the_browser_accepts() {
+    for (name, accepted, encoding) in [
         ("index-1A.js", "gzip, deflate, br, zstd", Some("br")),
         ("index-1A.js", "gzip", Some("gzip")),
         ("index-1A.js", "GZIP ; q=0.5", Some("gzip")),
@@ -183,19 +198,20 @@ fn an_asset_is_sent_as_small_as_the_browser_takes_it() {
         ("page-2B.css", "br", None),
         ("icon-3C.svg", "br, gzip", None),
     ] {
-        let answer = site().answer(&format!("/assets/{name}"), &asked(&[("accept-encoding", takes)]));
-        assert_eq!(answer.status(), StatusCode::OK);
-        let sent = answer.headers().get(CONTENT_ENCODING).map(|it| it.to_str().unwrap());
-        assert_eq!(sent, coding, "{name}: {takes}");
-        assert_eq!(matches!(answer.body(), Body::Binary(_)), coding.is_some(), "{name}: {takes}");
-        assert_eq!(answer.headers()[VARY], "accept-encoding");
+        let response =
+            site().answer(&format!("/assets/{name}"), &request_headers(&[("accept-encoding", accepted)]));
+        assert_eq!(response.status(), StatusCode::OK);
+        let sent = response.headers().get(CONTENT_ENCODING).map(|value| value.to_str().unwrap());
+        assert_eq!(sent, encoding, "{name}: {accepted}");
+        assert_eq!(matches!(response.body(), Body::Binary(_)), encoding.is_some(), "{name}: {accepted}");
+        assert_eq!(response.headers()[VARY], "accept-encoding");
     }
-    let lines = asked(&[("accept-encoding", "deflate"), ("accept-encoding", "br")]);
-    assert_eq!(site().answer("/assets/index-1A.js", &lines).headers()[CONTENT_ENCODING], "br");
+    let two_headers = request_headers(&[("accept-encoding", "deflate"), ("accept-encoding", "br")]);
+    assert_eq!(site().answer("/assets/index-1A.js", &two_headers).headers()[CONTENT_ENCODING], "br");
 }
 
 #[test]
-fn what_is_not_there_is_not_found_and_not_kept() {
+fn responds_404_without_caching_to_an_unknown_path() {
     for path in [
         "/assets/index-0Z.js",
         "/assets/",
@@ -206,15 +222,15 @@ fn what_is_not_there_is_not_found_and_not_kept() {
         "/accept.html",
         "",
     ] {
-        let answer = site().answer(path, &asked(&[("accept-encoding", "br")]));
-        assert_eq!((answer.status(), text(&answer)), (StatusCode::NOT_FOUND, "Not found\n"), "{path}");
-        assert_eq!(answer.headers().get(CACHE_CONTROL), None, "what every answer has is `no-store`");
+        let response = site().answer(path, &request_headers(&[("accept-encoding", "br")]));
+        assert_eq!((response.status(), text(&response)), (StatusCode::NOT_FOUND, "Not found\n"), "{path}");
+        assert_eq!(response.headers().get(CACHE_CONTROL), None, "`lambda_api::http` adds `no-store`");
     }
 }
 
 #[test]
-fn a_page_without_one_place_for_its_configuration_is_not_served() {
-    let with = |page: Option<&[u8]>| {
+fn rejects_files_without_both_pages_or_without_exactly_one_placeholder_in_each() {
+    let error_with = |page: Option<&[u8]>| {
         let mut files = files();
         match page {
             Some(page) => files.0.insert("accept.html".into(), page.to_vec().into()),
@@ -222,26 +238,26 @@ fn a_page_without_one_place_for_its_configuration_is_not_served() {
         };
         Site::new(files, &config()).unwrap_err().to_string()
     };
-    assert_eq!(with(None), "the built console has no accept.html");
-    let none = with(Some(b"<!doctype html>"));
-    assert!(none.starts_with("accept.html has not exactly one <meta"), "{none}");
-    assert_eq!(with(Some(format!("{TOLD_HERE}{TOLD_HERE}").as_bytes())), none);
-    assert_eq!(with(Some(b"\xff")), "accept.html is not UTF-8");
-    let nowhere = Config { token_url: "https://login.example;x/token".into(), ..config() };
-    assert!(matches!(Site::new(files(), &nowhere), Err(SiteError::TokenUrl)));
+    assert_eq!(error_with(None), "the built console has no accept.html");
+    let none = error_with(Some(b"<!doctype html>"));
+    assert!(none.starts_with("accept.html does not contain exactly one <meta"), "{none}");
+    assert_eq!(error_with(Some(format!("{CONFIG_PLACEHOLDER}{CONFIG_PLACEHOLDER}").as_bytes())), none);
+    assert_eq!(error_with(Some(b"\xff")), "accept.html is not UTF-8");
+    let invalid = Config { token_url: "https://login.example;x/token".into(), ..config() };
+    assert!(matches!(Site::new(files(), &invalid), Err(SiteError::TokenUrl)));
 }
 
 #[test]
-fn without_a_built_console_both_pages_say_how_to_build_it_and_may_run_nothing() {
+fn without_a_built_console_both_pages_show_build_instructions_and_run_no_scripts() {
     let site = Site::unbuilt().unwrap();
     for path in ["/", "/accept"] {
-        let answer = site.answer(path, &HeaderMap::new());
-        assert_eq!(answer.status(), StatusCode::OK);
-        let html = text(&answer);
+        let response = site.answer(path, &HeaderMap::new());
+        assert_eq!(response.status(), StatusCode::OK);
+        let html = text(&response);
         assert!(html.contains("node functions/console/web/build.mjs"), "{html}");
-        let policy = answer.headers()["content-security-policy"].to_str().unwrap();
+        let policy = response.headers()["content-security-policy"].to_str().unwrap();
         assert!(policy.contains("style-src 'sha256-") && !policy.contains("script-src"), "{policy}");
-        // Whatever the policy has no hash for would be dead.
+        // The policy would block inline code and styles without a hash.
         for inline in ["style=", "<script", "<style ", "onclick=", "src="] {
             assert!(!html.contains(inline), "{inline}");
         }
@@ -250,20 +266,19 @@ fn without_a_built_console_both_pages_say_how_to_build_it_and_may_run_nothing() 
 }
 
 #[test]
-fn a_style_is_allowed_by_the_hash_of_what_stands_between_its_tags() {
-    // As `printf 'a{}' | openssl dgst -sha256 -binary | base64` says.
+fn a_style_is_allowed_by_the_hash_of_its_text() {
+    // The output of `printf 'a{}' | openssl dgst -sha256 -binary | base64`.
     let expected = "'sha256-X1RutGBrXCt9KkSaXMK7tHftWiRscFHOhxsS8tv8hBk='";
-    let found = own_styles("<style>a{}</style><p><style>b{}</style>");
+    let found = style_hashes("<style>a{}</style><p><style>b{}</style>");
     assert_eq!(found.split(' ').count(), 2);
     assert_eq!(found.split(' ').next(), Some(expected));
 }
 
-/// Whatever this was built with can be served.
 #[test]
-fn what_is_embedded_is_whole() {
+fn serves_the_embedded_pages_with_all_their_assets() {
     let files = Files::embedded();
-    // Continuous integration builds the pages first, so that they have to be here.
-    assert!(files.is_some() || std::env::var_os("ROSTER_CONSOLE_BUILT").is_none(), "nothing is embedded");
+    // Continuous integration builds the pages first and sets this variable. The files must then be embedded.
+    assert!(files.is_some() || std::env::var_os("ROSTER_CONSOLE_BUILT").is_none(), "no files are embedded");
     let Some(files) = files else { return };
     let site = Site::new(files, &config()).unwrap();
     let html = text(&site.answer("/", &HeaderMap::new())).to_owned();

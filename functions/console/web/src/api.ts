@@ -1,4 +1,4 @@
-/** The API, as the elements call it. */
+/** The API client of the elements. */
 import type { components } from './openapi';
 import type { Language } from './i18n';
 import type { GetToken, Invitation, InviteResult, Member, Organization, Role } from './elements';
@@ -8,32 +8,35 @@ export type Preview = Schemas['Preview'];
 export type OrganizationItem = Schemas['OrganizationPage']['items'][number];
 type Problem = Schemas['Problem'];
 
-/** The most that one page of a list holds (the contract's `limit`). */
+/** The largest page of a list (the contract's maximum for `limit`). */
 const PAGE_MAX = 1000;
-/** Pages of one list: 1,000 members, and what is kept of invitations; beyond it something is wrong. */
+/**
+ * The maximum number of pages that are loaded of one list. It only guards against an endless list: real lists are
+ * shorter.
+ */
 const PAGES_MAX = 50;
-/** Above API Gateway's 30 s, after which there is no answer any more. */
-const ANSWER_MS_MAX = 35_000;
+/** The timeout of a request in milliseconds. API Gateway itself gives up after 30 s. */
+const RESPONSE_MS_MAX = 35_000;
 
-/** Codes of the contract's problems, and what can happen on the way to it. */
+/** The problem codes of the contract, and codes for failures outside of the API. */
 export type Code =
   | Problem['code']
-  /** No connection, or it was lost: whether it was done is not known. */
+  /** There was no connection, or it was lost. The request may have been processed. */
   | 'unreachable'
-  /** Nobody is signed in, or not any more. */
+  /** The user is not signed in, or the session has ended. */
   | 'signed_out'
-  /** API Gateway or something before it has answered: `status` says what. */
+  /** The response came from API Gateway or a proxy, not from Roster. Only `status` describes it. */
   | 'gateway';
 
-/** Why a call was refused, or failed. */
+/** The reason why a call to the API was refused or failed. */
 export class CallError extends Error {
   constructor(
     readonly code: Code,
     readonly status: number,
-    /** For a person to read, in English; empty if nobody said anything. */
+    /** The explanation from the API, in English. Empty if there is none. */
     readonly detail: string,
     readonly problem: Partial<Problem> = {},
-    /** Seconds after which another try makes sense. */
+    /** Seconds to wait before the next attempt. */
     readonly retryAfter: number | undefined = undefined,
   ) {
     super(`${status} ${code}`);
@@ -43,61 +46,61 @@ export class CallError extends Error {
 interface Call {
   method?: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   body?: unknown;
-  /** Whether it goes with the caller's token. */
-  open?: boolean;
-  /** The same key for every attempt at the same thing. */
+  /** Whether the request is sent without the caller's token. */
+  anonymous?: boolean;
+  /** The idempotency key. Retries of the same operation use the same key. */
   key?: string | undefined;
 }
 
-const segment = encodeURIComponent;
+const encode = encodeURIComponent;
 
-/** An `Idempotency-Key`. `randomUUID` would be there on secure pages only. */
+/** Returns a new idempotency key. `crypto.randomUUID` is not used because it exists on secure pages only. */
 export function newKey(): string {
   return crypto.getRandomValues(new BigUint64Array(2)).join('-');
 }
 
-/** A client for one deployment, and whoever is signed in. */
+/** A client for one deployment and one `getToken` function. */
 export class Api {
-  /** Server's time minus this machine's, in milliseconds, as the last answer had it. */
-  #offset = 0;
+  /** The server's time minus this machine's in milliseconds, from the `Date` header of the last response. */
+  #clockOffset = 0;
 
   constructor(
     readonly base: string,
     readonly getToken: GetToken | undefined,
   ) {}
 
-  /** The time of whoever decides what has expired. */
+  /** Returns the server's time in milliseconds. The server decides when an invitation expires. */
   now(): number {
-    return Date.now() + this.#offset;
+    return Date.now() + this.#clockOffset;
   }
 
-  /** Who is signed in, as far as their token says. */
+  /** Returns the signed-in user, as named in the token. */
   async viewer(): Promise<Viewer | undefined> {
     return viewerOf(await this.#token(false));
   }
 
   organizations(): Promise<OrganizationItem[]> {
-    return this.#all('/v1/organizations?');
+    return this.#list('/v1/organizations?');
   }
 
   organization(id: string): Promise<Organization> {
-    return this.#call(`/v1/organizations/${segment(id)}`);
+    return this.#request(`/v1/organizations/${encode(id)}`);
   }
 
   create(name: string, key: string): Promise<Organization> {
-    return this.#call('/v1/organizations', { method: 'POST', body: { name }, key });
+    return this.#request('/v1/organizations', { method: 'POST', body: { name }, key });
   }
 
   rename(organization: string, name: string): Promise<Organization> {
-    return this.#call(`/v1/organizations/${segment(organization)}`, { method: 'PATCH', body: { name } });
+    return this.#request(`/v1/organizations/${encode(organization)}`, { method: 'PATCH', body: { name } });
   }
 
   members(organization: string): Promise<Member[]> {
-    return this.#all(`/v1/organizations/${segment(organization)}/members?`);
+    return this.#list(`/v1/organizations/${encode(organization)}/members?`);
   }
 
   invitations(organization: string, status: Invitation['status']): Promise<Invitation[]> {
-    return this.#all(`/v1/organizations/${segment(organization)}/invitations?status=${status}&`);
+    return this.#list(`/v1/organizations/${encode(organization)}/invitations?status=${status}&`);
   }
 
   async invite(
@@ -108,65 +111,65 @@ export class Api {
     key: string,
   ): Promise<InviteResult[]> {
     const body = { emails, role, ...(language && { language }) };
-    const path = `/v1/organizations/${segment(organization)}/invitations`;
-    return (await this.#call<Schemas['InviteResults']>(path, { method: 'POST', body, key })).results;
+    const path = `/v1/organizations/${encode(organization)}/invitations`;
+    return (await this.#request<Schemas['InviteResults']>(path, { method: 'POST', body, key })).results;
   }
 
   resend(organization: string, invitation: string, key: string): Promise<Invitation> {
-    const path = `/v1/organizations/${segment(organization)}/invitations/${segment(invitation)}/resend`;
-    return this.#call(path, { method: 'POST', key });
+    const path = `/v1/organizations/${encode(organization)}/invitations/${encode(invitation)}/resend`;
+    return this.#request(path, { method: 'POST', key });
   }
 
   revoke(organization: string, invitation: string): Promise<void> {
-    const path = `/v1/organizations/${segment(organization)}/invitations/${segment(invitation)}`;
-    return this.#call(path, { method: 'DELETE' });
+    const path = `/v1/organizations/${encode(organization)}/invitations/${encode(invitation)}`;
+    return this.#request(path, { method: 'DELETE' });
   }
 
   editRole(organization: string, user: string, role: Role): Promise<Member> {
-    const path = `/v1/organizations/${segment(organization)}/members/${segment(user)}`;
-    return this.#call(path, { method: 'PATCH', body: { role } });
+    const path = `/v1/organizations/${encode(organization)}/members/${encode(user)}`;
+    return this.#request(path, { method: 'PATCH', body: { role } });
   }
 
   remove(organization: string, user: string): Promise<void> {
-    return this.#call(`/v1/organizations/${segment(organization)}/members/${segment(user)}`, { method: 'DELETE' });
+    return this.#request(`/v1/organizations/${encode(organization)}/members/${encode(user)}`, { method: 'DELETE' });
   }
 
   preview(token: string): Promise<Preview> {
-    return this.#call('/v1/invitations/preview', { method: 'POST', body: { token }, open: true });
+    return this.#request('/v1/invitations/preview', { method: 'POST', body: { token }, anonymous: true });
   }
 
   accept(token: string): Promise<Member> {
-    return this.#call('/v1/invitations/accept', { method: 'POST', body: { token } });
+    return this.#request('/v1/invitations/accept', { method: 'POST', body: { token } });
   }
 
   decline(token: string): Promise<void> {
-    return this.#call('/v1/invitations/decline', { method: 'POST', body: { token } });
+    return this.#request('/v1/invitations/decline', { method: 'POST', body: { token } });
   }
 
-  /** Every item of a list, page by page. */
-  async #all<Item>(path: string): Promise<Item[]> {
+  /** Loads all pages of a list. */
+  async #list<Item>(path: string): Promise<Item[]> {
     const items: Item[] = [];
     let cursor: string | null = '';
     for (let page = 0; page < PAGES_MAX && cursor !== null; page++) {
-      const after: string = cursor && `&cursor=${segment(cursor)}`;
-      const answer: { items: Item[]; next_cursor: string | null } = await this.#call(`${path}limit=${PAGE_MAX}${after}`);
-      items.push(...answer.items);
-      cursor = answer.next_cursor;
+      const after: string = cursor && `&cursor=${encode(cursor)}`;
+      const body: { items: Item[]; next_cursor: string | null } = await this.#request(`${path}limit=${PAGE_MAX}${after}`);
+      items.push(...body.items);
+      cursor = body.next_cursor;
     }
     return items;
   }
 
-  async #call<Answer>(path: string, call: Call = {}): Promise<Answer> {
-    let token = call.open ? null : await this.#token(false);
-    let answer = await this.#send(path, call, token);
-    if (answer.status === 401 && !call.open) {
+  async #request<Result>(path: string, call: Call = {}): Promise<Result> {
+    let token = call.anonymous ? null : await this.#token(false);
+    let response = await this.#send(path, call, token);
+    if (response.status === 401 && !call.anonymous) {
       const other = await this.#token(true);
-      if (other !== token) answer = await this.#send(path, call, (token = other));
-      if (answer.status === 401) throw new CallError('signed_out', 401, '');
+      if (other !== token) response = await this.#send(path, call, (token = other));
+      if (response.status === 401) throw new CallError('signed_out', 401, '');
     }
-    const text = await answer.text().catch(() => unreachable());
-    if (answer.ok) return (text ? JSON.parse(text) : undefined) as Answer;
-    throw refusal(answer, text);
+    const text = await response.text().catch(() => unreachable());
+    if (response.ok) return (text ? JSON.parse(text) : undefined) as Result;
+    throw errorOf(response, text);
   }
 
   async #token(refresh: boolean): Promise<string> {
@@ -174,7 +177,7 @@ export class Api {
     try {
       token = await this.getToken?.({ refresh });
     } catch {
-      // Whoever signs people in could not be asked.
+      // The identity provider could not be reached.
       unreachable();
     }
     if (!token) throw new CallError('signed_out', 401, '');
@@ -186,17 +189,17 @@ export class Api {
     if (token) headers.set('authorization', `Bearer ${token}`);
     if (key) headers.set('idempotency-key', key);
     if (body !== undefined) headers.set('content-type', 'application/json');
-    const answer = await fetch(this.base + path, {
+    const response = await fetch(this.base + path, {
       method,
       headers,
       body: body === undefined ? null : JSON.stringify(body),
       credentials: 'omit',
       referrerPolicy: 'no-referrer',
-      signal: AbortSignal.timeout(ANSWER_MS_MAX),
+      signal: AbortSignal.timeout(RESPONSE_MS_MAX),
     }).catch(() => unreachable());
-    const date = Date.parse(answer.headers.get('date') ?? '');
-    if (date) this.#offset = date - Date.now();
-    return answer;
+    const date = Date.parse(response.headers.get('date') ?? '');
+    if (date) this.#clockOffset = date - Date.now();
+    return response;
   }
 }
 
@@ -204,26 +207,26 @@ function unreachable(): never {
   throw new CallError('unreachable', 0, '');
 }
 
-function refusal(answer: Response, text: string): CallError {
+function errorOf(response: Response, text: string): CallError {
   let body: Partial<Problem> = {};
   try {
     body = JSON.parse(text) ?? {};
   } catch {
-    // Whatever stands between the page and the API may say anything.
+    // A proxy between the page and the API may send a body that is not JSON.
   }
-  const seconds = Number(answer.headers.get('retry-after') ?? NaN);
-  // What API Gateway says itself is a status in other words.
+  const seconds = Number(response.headers.get('retry-after') ?? NaN);
+  // API Gateway's own bodies have no `detail`; their `message` only repeats the status.
   const detail = body.detail ?? '';
-  return new CallError(body.code ?? 'gateway', answer.status, detail, body, Number.isNaN(seconds) ? undefined : seconds);
+  return new CallError(body.code ?? 'gateway', response.status, detail, body, Number.isNaN(seconds) ? undefined : seconds);
 }
 
-/** Whom a token is about. */
+/** The user of a token. */
 export interface Viewer {
   readonly sub: string;
   readonly email: string;
 }
 
-/** Who a token is about, for showing it. The API alone decides what it is worth. */
+/** Reads the user from a token without verifying it. Use the result for display only: the API verifies the token. */
 export function viewerOf(token: string | null): Viewer | undefined {
   try {
     const part = token?.split('.')[1]?.replace(/-/g, '+').replace(/_/g, '/') ?? '';

@@ -1,4 +1,4 @@
-/** What the elements have in common: the API, the language, what is said to screen readers, the look. */
+/** The base class of all elements: API client, language, screen reader announcements, base style. */
 import { LitElement, html, unsafeCSS, type CSSResultGroup, type PropertyDeclarations, type TemplateResult } from 'lit';
 import { Api, CallError } from './api';
 import baseStyle from './base.css';
@@ -13,8 +13,8 @@ export abstract class Base<Messages extends object> extends LitElement implement
   static override properties: PropertyDeclarations = {
     apiBase: { attribute: 'api-base' },
     getToken: { attribute: false },
-    words: { state: true },
-    said: { state: true },
+    messages: { state: true },
+    announcement: { state: true },
   };
 
   static override get observedAttributes(): string[] {
@@ -23,52 +23,52 @@ export abstract class Base<Messages extends object> extends LitElement implement
 
   declare apiBase: string;
   declare getToken: GetToken | undefined;
-  /** The messages; there is nothing to show before they are there. */
-  declare protected words: (Messages & CommonMessages) | undefined;
-  /** What a screen reader is told. */
-  declare private said: string;
+  /** The messages of the current language. Undefined while they load: the element then shows nothing. */
+  declare protected messages: (Messages & CommonMessages) | undefined;
+  /** The text of the live region, which screen readers read out. */
+  declare private announcement: string;
 
   protected abstract readonly catalogue: Catalogue<Messages>;
   protected language: Language = 'en';
   protected formats = new Formats('en');
   #api: Api | undefined;
-  #asked: symbol | undefined;
-  #speaks: () => void = () => {};
-  /** Resolves when there are messages. */
-  protected readonly spoken = new Promise<void>((resolve) => (this.#speaks = resolve));
-  /** What the browser's log holds already. */
-  readonly #reported = new WeakSet<object>();
+  #languageRequest: symbol | undefined;
+  #resolveMessagesLoaded: () => void = () => {};
+  /** Resolves when the first messages are loaded. */
+  protected readonly messagesLoaded = new Promise<void>((resolve) => (this.#resolveMessagesLoaded = resolve));
+  /** Errors that are already in the browser's console. */
+  readonly #reportedErrors = new WeakSet<object>();
 
   constructor() {
     super();
     this.apiBase = '';
-    this.said = '';
+    this.announcement = '';
   }
 
   override connectedCallback(): void {
     super.connectedCallback();
-    void this.#speak();
+    void this.#loadMessages();
   }
 
   override attributeChangedCallback(name: string, old: string | null, value: string | null): void {
     super.attributeChangedCallback(name, old, value);
-    if (name === 'lang' && this.isConnected && old !== value) void this.#speak();
+    if (name === 'lang' && this.isConnected && old !== value) void this.#loadMessages();
   }
 
-  /** Loads the messages of the language that is asked for here; English where they cannot be had. */
-  async #speak(): Promise<void> {
+  /** Loads the messages of the element's language. Falls back to English if they cannot be loaded. */
+  async #loadMessages(): Promise<void> {
     const { tag, language } = negotiate(tagsAt(this));
-    const asked = (this.#asked = Symbol());
-    const loaded = language === 'en' ? undefined : await this.#others(language);
-    // Another one was asked for meanwhile.
-    if (asked !== this.#asked) return;
+    const request = (this.#languageRequest = Symbol());
+    const loaded = language === 'en' ? undefined : await this.#loadCatalogue(language);
+    // A newer request for another language has started.
+    if (request !== this.#languageRequest) return;
     this.language = loaded ? language : 'en';
     this.formats = new Formats(this.language === language ? tag : 'en');
-    this.words = { ...common.en, ...this.catalogue.en, ...loaded } as Messages & CommonMessages;
-    this.#speaks();
+    this.messages = { ...common.en, ...this.catalogue.en, ...loaded } as Messages & CommonMessages;
+    this.#resolveMessagesLoaded();
   }
 
-  async #others(language: Exclude<Language, 'en'>): Promise<object | undefined> {
+  async #loadCatalogue(language: Exclude<Language, 'en'>): Promise<object | undefined> {
     try {
       const [shared, own] = await Promise.all([common[language](), this.catalogue[language]()]);
       return { ...shared.default, ...own.default };
@@ -78,44 +78,44 @@ export abstract class Base<Messages extends object> extends LitElement implement
     }
   }
 
-  /** The API, for whoever is signed in. */
+  /** The API client for the current `apiBase` and `getToken`. */
   protected get api(): Api {
     const { apiBase, getToken } = this;
     if (this.#api?.base !== apiBase || this.#api.getToken !== getToken) this.#api = new Api(apiBase, getToken);
     return this.#api;
   }
 
-  /** What went wrong, for a person to read. */
+  /** Returns a text that explains `error` to the user. */
   protected problemText(error: unknown): string {
-    const words = this.words;
+    const messages = this.messages;
     if (!(error instanceof CallError)) {
       const object = Object(error);
-      if (!this.#reported.has(object)) reportError(error);
-      this.#reported.add(object);
-      return words?.unknownProblem(0) ?? '';
+      if (!this.#reportedErrors.has(object)) reportError(error);
+      this.#reportedErrors.add(object);
+      return messages?.unknownProblem(0) ?? '';
     }
-    // The API speaks English.
-    const said = words?.problems[error.code];
-    const texts = this.language === 'en' ? [error.detail, said] : [said, error.detail];
-    return plain(texts.find(Boolean) ?? words?.unknownProblem(error.status) ?? '');
+    // The API's own texts are in English.
+    const translation = messages?.problems[error.code];
+    const texts = this.language === 'en' ? [error.detail, translation] : [translation, error.detail];
+    return withoutBackticks(texts.find(Boolean) ?? messages?.unknownProblem(error.status) ?? '');
   }
 
-  /** Says `text` to a screen reader, also where it is what was said last. */
+  /** Lets a screen reader read out `text`. A repeated text gets a space at its end, since only changes are read out. */
   protected announce(text: string): void {
-    this.said = this.said === text ? `${text}\u00a0` : text;
+    this.announcement = this.announcement === text ? `${text}\u00a0` : text;
   }
 
-  /** To be rendered at once and for good: a live region that comes with its text stays silent. */
+  /** Renders the live region. Always include it: a screen reader does not read a region that appears with its text. */
   protected liveRegion(): TemplateResult {
-    return html`<div class="unseen" role="status">${this.said}</div>`;
+    return html`<div class="visually-hidden" role="status">${this.announcement}</div>`;
   }
 
-  protected tell<Name extends keyof RosterEventMap>(name: Name, detail: RosterEventMap[Name]['detail']): void {
+  protected emit<Name extends keyof RosterEventMap>(name: Name, detail: RosterEventMap[Name]['detail']): void {
     this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
   }
 }
 
-/** What the API says, without the marks that it puts around code. */
-export function plain(text: string): string {
+/** Removes the backticks that the API puts around code. */
+export function withoutBackticks(text: string): string {
   return text.replaceAll('`', '');
 }

@@ -1,81 +1,87 @@
 /**
- * What a page that embeds the elements has to know of them: their properties and their events.
+ * The public types of the elements: their properties and events.
  */
 import type { components } from './openapi';
 
 type Schemas = components['schemas'];
-/** An owner grants both roles, a member `member` only. */
+/** A role. An owner can grant both roles, a member only `member`. */
 export type Role = Schemas['Role'];
 /** The organization, as the caller sees it. */
 export type Organization = Schemas['Organization'];
 /** A user who belongs to the organization. */
 export type Member = Schemas['Member'];
-/** The standing of one address in the organization. */
+/** The invitation of one address to the organization, in any status. */
 export type Invitation = Schemas['Invitation'];
-/** What became of one address of an invite. */
+/** The result of inviting one address. */
 export type InviteResult = Schemas['InviteResults']['results'][number];
 
 /**
- * Gives the access token that the API is called with, or null where nobody is signed in.
+ * Returns the access token for calls to the API, or null if the user is not signed in.
  *
- * It is asked before every call, so it should keep the token that it has. With `refresh` the API has just refused that
- * one: get another. Where nobody can be asked for one it rejects: that is shown as a lost connection.
+ * The element calls it before every request, so it should cache the token. `refresh` is true if the API has just
+ * refused the last token: then return a new one. If the promise rejects, the element shows that the connection is lost.
  */
 export type GetToken = (options: { refresh: boolean }) => string | null | Promise<string | null>;
 
-/** What both elements have in common. */
+/** The properties of both elements. */
 export interface RosterElement extends HTMLElement {
-  /** Where the API is, without `/v1`: `https://users.example.com`. Empty for the page's own origin. Attribute `api-base`. */
+  /**
+   * The URL of the API without `/v1`: `https://users.example.com`. Empty for the page's own origin. Attribute
+   * `api-base`.
+   */
   apiBase: string;
-  /** Who signs the caller in. To be set before the element does anything. */
+  /** Returns the user's access token. The element does nothing before this property is set. */
   getToken: GetToken | undefined;
 }
 
-/** `<roster-users>`: an organization's members and invitations, and what may be done about them. */
+/** `<roster-users>`: lists an organization's members and invitations, and lets users manage them. */
 export interface RosterUsersElement extends RosterElement {
-  /** The organization's id. With `switch`, the one to begin with: the first one if empty. Attribute `organization`. */
+  /**
+   * The id of the organization. With `switch`, the organization that is shown first; if empty, the first one of the
+   * user. Attribute `organization`.
+   */
   organization: string;
-  /** Whether another organization may be chosen, or founded. Attribute `switch`. */
+  /** Whether users can switch to another organization or create one. Attribute `switch`. */
   switch: boolean;
-  /** Asks for everything again. */
+  /** Loads all data again. */
   refresh(): Promise<void>;
 }
 
-/** `<roster-accept>`: an invitation, and the answer to it. */
+/** `<roster-accept>`: shows an invitation, which the user can accept or decline. */
 export interface RosterAcceptElement extends RosterElement {
-  /** What stands behind the `#` of the mail's link. No attribute: it is a secret. */
+  /** The part after the `#` of the link in the mail. It has no attribute because it is a secret. */
   token: string;
 }
 
-/** What the elements tell. The events bubble, and cross shadow roots. */
+/** The events of the elements. All of them bubble and cross shadow roots. */
 export interface RosterEventMap {
-  /** The list is there. */
+  /** The list has loaded for the first time. */
   'roster-loaded': CustomEvent<{ organization: Organization }>;
-  /** Another organization is shown from here on. */
+  /** The element shows another organization from now on. */
   'roster-organization-change': CustomEvent<{ organization: string }>;
-  /** An organization was founded. */
+  /** The user created an organization. */
   'roster-created': CustomEvent<{ organization: Organization }>;
-  /** The organization has another name. */
+  /** The user renamed the organization. */
   'roster-renamed': CustomEvent<{ organization: Organization }>;
-  /** People were invited: those with the outcome `invited`. */
+  /** The user invited people. `results` holds only the results with the outcome `invited`. */
   'roster-invited': CustomEvent<{ organization: string; results: InviteResult[] }>;
-  /** An invitation was sent again. */
+  /** The user resent an invitation. */
   'roster-resent': CustomEvent<{ organization: string; invitation: Invitation }>;
-  /** An invitation was withdrawn. */
+  /** The user revoked an invitation. */
   'roster-revoked': CustomEvent<{ organization: string; invitation: Invitation }>;
-  /** A member has another role. */
+  /** The user changed the role of a member. */
   'roster-role-edited': CustomEvent<{ organization: string; member: Member }>;
-  /** A member was removed. */
+  /** The user removed a member. */
   'roster-removed': CustomEvent<{ organization: string; member: Member }>;
-  /** The viewer has left the organization. */
+  /** The user left the organization. */
   'roster-left': CustomEvent<{ organization: string }>;
-  /** The invitation was accepted: the viewer is a member. */
+  /** The user accepted the invitation, and is now a member. */
   'roster-accepted': CustomEvent<{ organization: { id: string; name: string }; member: Member }>;
-  /** The invitation was declined. */
+  /** The user declined the invitation. */
   'roster-declined': CustomEvent<{ organization: { id: string; name: string } }>;
-  /** The person asks to go on to the organization that they are a member of. */
+  /** The user clicked the button to open the organization that they are a member of. */
   'roster-open': CustomEvent<{ organization: { id: string; name: string } }>;
-  /** The person has to sign in, as `email` if it is known; with `change`, as somebody else than now. */
+  /** The user must sign in: as `email` if it is known; with `change`, with a different account. */
   'roster-sign-in': CustomEvent<{ email: string | undefined; change: boolean }>;
 }
 

@@ -1,15 +1,15 @@
-/** Languages: which one, its messages, its dates and numbers. */
+/** Language negotiation, message catalogues, and formats of dates and numbers. */
 
-/** Languages with messages. */
+/** The languages that have messages. */
 export type Language = 'en' | 'de';
 
-/** The messages of one element: English at once, others when they are needed. */
+/** The messages of one element. English is in the bundle; other languages are loaded on demand. */
 export interface Catalogue<Messages> {
   readonly en: Messages;
   readonly de: () => Promise<{ default: Messages }>;
 }
 
-/** The first of the tags that there are messages for, and its language. */
+/** Returns the first of the language tags that has messages, and its language. English if none has. */
 export function negotiate(tags: readonly string[]): { tag: string; language: Language } {
   for (const tag of tags) {
     const language = tag.split('-')[0]?.toLowerCase();
@@ -18,7 +18,7 @@ export function negotiate(tags: readonly string[]): { tag: string; language: Lan
   return { tag: 'en', language: 'en' };
 }
 
-/** The tags that are asked for at an element: the nearest `lang` around it, then what the browser prefers. */
+/** Returns the language tags for an element: the nearest `lang` attribute, else the browser's preferences. */
 export function tagsAt(element: Element): string[] {
   for (let at: Node | null = element; at; ) {
     const marked: Element | null = at instanceof Element ? at.closest('[lang]') : null;
@@ -32,13 +32,13 @@ export function tagsAt(element: Element): string[] {
 
 const UNITS = [['day', 86_400], ['hour', 3_600], ['minute', 60], ['second', 1]] as const;
 
-/** In the largest unit that says it well enough. */
+/** Rounds a duration up. Uses the largest unit of which it has more than 1.5. */
 function rounded(seconds: number): { count: number; unit: (typeof UNITS)[number][0] } {
   const [unit, size] = UNITS.find(([, size]) => seconds > 1.5 * size) ?? UNITS[3];
   return { count: Math.ceil(seconds / size), unit };
 }
 
-/** How a locale writes numbers and moments. */
+/** Formats numbers, dates and durations for a locale. */
 export class Formats {
   readonly #number: Intl.NumberFormat;
   readonly #day: Intl.DateTimeFormat;
@@ -71,20 +71,20 @@ export class Formats {
     return this.#short.format(new Date(moment));
   }
 
-  /** `45 sec`, `2 min`, `17 hr`: rounded up, as far as that matters to whoever waits. */
+  /** `45 sec`, `2 min`, `17 hr`: rounded up to whole units. */
   wait(seconds: number): string {
     const { count, unit } = rounded(seconds);
     return new Intl.NumberFormat(this.tag, { style: 'unit', unit }).format(count);
   }
 
-  /** `in 45 seconds`, `in 17 hours`, rounded alike. */
+  /** `in 45 seconds`, `in 17 hours`: rounded up to whole units. */
   after(seconds: number): string {
     const { count, unit } = rounded(seconds);
     return new Intl.RelativeTimeFormat(this.tag).format(count, unit);
   }
 }
 
-/** Hours that are left, rounded up, as the mail says them. */
+/** Returns the hours until `until`, rounded up as in the invitation mail. */
 export function hoursLeft(until: string, now: number): number {
   return Math.max(0, Math.ceil((Date.parse(until) - now) / 3_600_000));
 }

@@ -1,4 +1,4 @@
-/** Drawings, 24 by 24, that stand beside words and say nothing by themselves. */
+/** Icons of 24 by 24 units. They always accompany text, so they are hidden from screen readers. */
 import { svg, html, type TemplateResult } from 'lit';
 
 const icon = (paths: TemplateResult): TemplateResult =>

@@ -1,4 +1,4 @@
-//! The log as CloudWatch gets it: one JSON object per line, with what the spans around it know.
+//! The log: one JSON object per line, with the fields of the surrounding spans. CloudWatch receives these lines.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -15,75 +15,79 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
-use super::{TARGET, chain};
+use super::{TARGET, error_chain};
 use crate::SystemClock;
 
-/// Our crates below the functions, which alone may be told at length.
-const OURS: [&str; 8] = ["actions", "console", "domain", "lambda_api", "links", "mail", "schedule", "store"];
-/// The runtime repeats a handler's error in words of its own (`Debug`), and ours has been told already.
-/// Panics end the process.
-const REPEATS: &str = "lambda_runtime::layers::panic";
-
-/// Logs to the standard output, which is CloudWatch; called once, by `main`.
+/// Roster's crates. Only these crates may log events of the levels INFO, DEBUG and TRACE.
+const OWN_CRATES: [&str; 8] =
+    ["actions", "console", "domain", "lambda_api", "links", "mail", "schedule", "store"];
+/// The target with which Lambda's runtime logs a handler's error again, in the `Debug` form. The filter drops it.
 ///
-/// `AWS_LAMBDA_LOG_LEVEL` (Lambda's logging controls) is how much; INFO if it is not set or no level.
-pub fn start() {
+/// Roster has already logged the error, and a panic ends the process.
+const RUNTIME_ERRORS: &str = "lambda_runtime::layers::panic";
+
+/// Starts logging to the standard output, which Lambda forwards to CloudWatch. `main` calls this function once.
+///
+/// `AWS_LAMBDA_LOG_LEVEL` (from Lambda's logging controls) sets the level. Without a valid level, the level is INFO.
+pub fn start_log() {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default();
     let lines = JsonLog::new(Arc::new(SystemClock), |line: &str| {
-        // There is nobody to tell that nothing can be told.
+        // If the standard output fails, there is nowhere left to report it.
         let _ = std::io::stdout().lock().write_all(line.as_bytes());
     });
     let log = tracing_subscriber::registry().with(lines.with_filter(filter(self::level(&level))));
-    // Only a second call fails, and the first one stands.
+    // Only a second call fails. Then the first logger stays.
     let _ = tracing::subscriber::set_global_default(log);
 }
 
 fn level(text: &str) -> LevelFilter {
     match text.to_ascii_uppercase().as_str() {
-        // Which would be read as ERROR.
+        // `parse` reads an empty text as ERROR.
         "" => LevelFilter::INFO,
         "FATAL" => LevelFilter::ERROR,
         text => text.parse().unwrap_or(LevelFilter::INFO),
     }
 }
 
-/// What is told at `level`: of ours all, of other people's crates warnings at most, since what they say of a
-/// request at DEBUG holds the request. The last line of an invocation is told at every level: it is the
-/// metrics.
+/// Returns the filter for `level`. Roster's crates log at this level, other crates only warnings and errors.
+///
+/// Other crates log whole requests at the level DEBUG, with private data. The summary line of an invocation passes at
+/// every level, because it contains the metrics.
 #[must_use]
 pub fn filter(level: LevelFilter) -> Targets {
     Targets::new()
         .with_default(level.min(LevelFilter::WARN))
-        .with_targets(OURS.map(|target| (target, level)))
+        .with_targets(OWN_CRATES.map(|target| (target, level)))
         .with_target(TARGET, level.max(LevelFilter::INFO))
-        .with_target(REPEATS, LevelFilter::OFF)
+        .with_target(RUNTIME_ERRORS, LevelFilter::OFF)
 }
 
-/// Writes events as lines of JSON. Each has a `level` and a `timestamp`: Lambda takes a line without the second for
-/// INFO, whatever it says.
+/// Writes each event as one line of JSON, with `level` and `timestamp`.
+///
+/// Without `timestamp`, Lambda ignores the level of a line and treats it as INFO.
 pub struct JsonLog<Write> {
     clock: Arc<dyn Clock>,
     write: Write,
 }
 
 impl<Write: Fn(&str)> JsonLog<Write> {
-    /// `write` is given one whole line at a time, dated by `clock`.
+    /// Calls `write` with one complete line at a time. `clock` provides the timestamps.
     pub fn new(clock: Arc<dyn Clock>, write: Write) -> Self {
         Self { clock, write }
     }
 }
 
-/// Members of a line, in the order of their names.
+/// The JSON fields of a line in the order of their names, and the text of the field `summary`.
 #[derive(Debug, Default)]
-struct Members(BTreeMap<&'static str, Value>, Option<String>);
+struct JsonFields(BTreeMap<&'static str, Value>, Option<String>);
 
-impl Members {
+impl JsonFields {
     fn put(&mut self, field: &Field, value: impl Into<Value>) {
         self.0.insert(field.name(), value.into());
     }
 }
 
-impl Visit for Members {
+impl Visit for JsonFields {
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.put(field, value);
     }
@@ -105,7 +109,7 @@ impl Visit for Members {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.put(field, chain(value));
+        self.put(field, error_chain(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
@@ -121,41 +125,41 @@ where
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        let mut members = Members::default();
-        attributes.record(&mut members);
-        // Another layer of this kind would have put the same there.
-        span.extensions_mut().replace(members);
+        let mut fields = JsonFields::default();
+        attributes.record(&mut fields);
+        // `replace` also works if a second layer of this type already stored the same fields.
+        span.extensions_mut().replace(fields);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        if let Some(members) = span.extensions_mut().get_mut::<Members>() {
-            values.record(members);
+        if let Some(fields) = span.extensions_mut().get_mut::<JsonFields>() {
+            values.record(fields);
         }
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut own = Members::default();
-        event.record(&mut own);
+        let mut event_fields = JsonFields::default();
+        event.record(&mut event_fields);
         let mut line: BTreeMap<String, Value> = BTreeMap::new();
         line.insert("level".to_owned(), event.metadata().level().as_str().into());
         line.insert("timestamp".to_owned(), self.clock.now().to_string().into());
         for span in context.event_scope(event).into_iter().flat_map(Scope::from_root) {
-            if let Some(Members(members, _)) = span.extensions().get() {
-                line.extend(members.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+            if let Some(JsonFields(fields, _)) = span.extensions().get() {
+                line.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
             }
         }
-        let Members(members, summary) = own;
+        let JsonFields(fields, summary) = event_fields;
         if summary.is_none() {
             line.insert("target".to_owned(), event.metadata().target().into());
         }
-        line.extend(members.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        line.extend(fields.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let Ok(mut text) = serde_json::to_string(&line) else { return };
-        // A summary is an object's text already: its members go behind the others, as they are.
-        if let Some(members) = summary.as_deref().and_then(|summary| summary.strip_prefix('{')) {
+        // A summary is the text of a JSON object. Append its fields to the fields of the line.
+        if let Some(fields) = summary.as_deref().and_then(|summary| summary.strip_prefix('{')) {
             text.pop();
             text.push(',');
-            text.push_str(members);
+            text.push_str(fields);
         }
         text.push('\n');
         (self.write)(&text);
@@ -169,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_level_is_lambdas_and_info_where_it_is_none() {
+    fn parses_lambdas_levels_and_defaults_to_info() {
         for (text, expected) in [
             ("", LevelFilter::INFO),
             ("loud", LevelFilter::INFO),
@@ -185,18 +189,18 @@ mod tests {
     }
 
     #[test]
-    fn others_never_say_more_than_warnings_and_the_last_line_is_always_told() {
-        let told = |at: LevelFilter, target: &str, level: Level| filter(at).would_enable(target, &level);
-        for ours in ["actions::role_edit", "store::commit", "lambda_api::http", "links", "domain"] {
-            assert!(told(LevelFilter::TRACE, ours, Level::TRACE), "{ours}");
-            assert!(!told(LevelFilter::INFO, ours, Level::DEBUG), "{ours}");
+    fn other_crates_log_at_most_warnings_and_the_summary_always_passes() {
+        let passes = |at: LevelFilter, target: &str, level: Level| filter(at).would_enable(target, &level);
+        for own in ["actions::role_edit", "store::commit", "lambda_api::http", "links", "domain"] {
+            assert!(passes(LevelFilter::TRACE, own, Level::TRACE), "{own}");
+            assert!(!passes(LevelFilter::INFO, own, Level::DEBUG), "{own}");
         }
         for other in ["aws_smithy_runtime", "hyper_util", "lambda_runtime"] {
-            assert!(!told(LevelFilter::TRACE, other, Level::INFO), "{other}");
-            assert!(told(LevelFilter::INFO, other, Level::WARN), "{other}");
-            assert!(!told(LevelFilter::ERROR, other, Level::WARN), "{other}");
+            assert!(!passes(LevelFilter::TRACE, other, Level::INFO), "{other}");
+            assert!(passes(LevelFilter::INFO, other, Level::WARN), "{other}");
+            assert!(!passes(LevelFilter::ERROR, other, Level::WARN), "{other}");
         }
-        assert!(!told(LevelFilter::TRACE, REPEATS, Level::ERROR));
-        assert!(told(LevelFilter::ERROR, TARGET, Level::INFO));
+        assert!(!passes(LevelFilter::TRACE, RUNTIME_ERRORS, Level::ERROR));
+        assert!(passes(LevelFilter::ERROR, TARGET, Level::INFO));
     }
 }

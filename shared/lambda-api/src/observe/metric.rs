@@ -1,6 +1,6 @@
-//! Metrics in CloudWatch's embedded metric format: a line of the log says which of its members are metrics.
+//! Metrics in CloudWatch's embedded metric format: a log line declares which of its fields are metrics.
 //!
-//! Every metric of every value of its dimensions is paid for, so that these are all.
+//! AWS charges for each metric and each combination of dimension values. So there are only these metrics.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -10,30 +10,30 @@ use serde::Serialize;
 
 use crate::env::Env;
 
-/// The metrics' namespace, unless `METRICS_NAMESPACE` names another.
+/// The default namespace of the metrics, without `METRICS_NAMESPACE`.
 pub const NAMESPACE: &str = "Roster";
 
-/// What is measured.
+/// The metrics of Roster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Metric {
-    /// Invocations; of the stream's readers, invitations looked after.
+    /// The number of invocations. Functions that read the stream count processed invitations instead.
     Invocations,
-    /// How often it was decided again after a lost race.
+    /// The number of new decisions after a failed guard.
     Retries,
-    /// How often a transaction was sent again because of a conflict or throttling.
+    /// The number of retries after a conflict or throttling.
     Conflicts,
-    /// From the commit that owed a mail to the moment SES took it.
+    /// The time from the commit that queued a mail until SES accepted the mail.
     MailDelay,
-    /// Mails owed for too long.
+    /// The number of mails that were queued for too long.
     OverdueMail,
-    /// Since when the oldest of them is owed.
+    /// The age of the oldest of these mails.
     OldestQueuedMail,
-    /// Invitations past their deadline that nobody has closed.
+    /// The number of invitations that were not closed at their expiry.
     OverdueInvitations,
 }
 
 impl Metric {
-    /// Name, unit and dimensions.
+    /// Returns the name, the unit and the dimensions.
     fn row(self) -> (&'static str, &'static str, &'static [&'static str]) {
         const ACTION: &[&str] = &["action"];
         match self {
@@ -47,15 +47,16 @@ impl Metric {
         }
     }
 
-    /// As CloudWatch shows it.
+    /// Returns the name in CloudWatch.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.row().0
     }
 }
 
-/// The members that make a line an embedded metrics document: `_aws`, and the values. Its dimensions are
-/// members of the line anyway. Nothing at all where nothing was measured.
+/// The fields of a log line that contain metrics: `_aws` and the values. Without metrics, there are no fields.
+///
+/// The dimensions are other fields of the line.
 #[derive(Serialize)]
 pub(super) struct EmbeddedMetrics {
     #[serde(rename = "_aws", skip_serializing_if = "Option::is_none")]
@@ -67,7 +68,7 @@ pub(super) struct EmbeddedMetrics {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Metadata {
-    /// Milliseconds.
+    /// Milliseconds since the Unix epoch.
     timestamp: i64,
     cloud_watch_metrics: Vec<Directive>,
 }
@@ -91,13 +92,13 @@ impl EmbeddedMetrics {
     pub fn new(measured: &[(Metric, u64)], now: Timestamp) -> Self {
         let mut directives: Vec<Directive> = Vec::new();
         for (metric, _) in measured {
-            let (name, unit, by) = metric.row();
+            let (name, unit, dimensions) = metric.row();
             let definition = Definition { name, unit };
-            match directives.iter_mut().find(|directive| directive.dimensions == [by]) {
+            match directives.iter_mut().find(|directive| directive.dimensions == [dimensions]) {
                 Some(directive) => directive.metrics.push(definition),
                 None => directives.push(Directive {
                     namespace: namespace(),
-                    dimensions: [by],
+                    dimensions: [dimensions],
                     metrics: vec![definition],
                 }),
             }
@@ -109,11 +110,11 @@ impl EmbeddedMetrics {
 }
 
 fn namespace() -> &'static str {
-    static NAMED: OnceLock<String> = OnceLock::new();
-    NAMED.get_or_init(|| namespace_of(Env::of_process()))
+    static NAMESPACE_OF_PROCESS: OnceLock<String> = OnceLock::new();
+    NAMESPACE_OF_PROCESS.get_or_init(|| namespace_of(Env::of_process()))
 }
 
-/// The namespace of the functions' metrics: `METRICS_NAMESPACE`, or `Roster`.
+/// Returns the namespace of the metrics: the value of `METRICS_NAMESPACE`, or `Roster`.
 #[must_use]
 pub fn namespace_of(env: Env<'_>) -> String {
     env.optional("METRICS_NAMESPACE").ok().flatten().unwrap_or_else(|| NAMESPACE.to_owned())

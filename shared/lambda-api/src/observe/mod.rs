@@ -1,12 +1,13 @@
-//! What a function tells about itself: one line of JSON per invocation, and of a batch one per invitation,
-//! which is its metrics too.
+//! Logs and metrics: one summary line of JSON per invocation, which also contains the metrics.
 //!
-//! Whatever is logged meanwhile carries who asked for what: see [`Invocation`], [`organization`],
-//! [`invitation`] and [`actor`]. Ids and codes, never an address, a name, a token or a key.
+//! A function that reads the stream also writes one summary line per invitation of a batch.
 //!
-//! A function's `main` calls `http::main` or `event::main` with the function's name, and that starts the log. The code of an
-//! HTTP answer is its outcome. A handler of events returns `HandlerOutput::new(word)` or [`InvocationError`], and a handler of the stream
-//! gives `stream::each` an [`Outcome`] for each invitation.
+//! Every log line during an invocation contains the ids of [`Invocation`], [`organization`], [`invitation`] and
+//! [`actor`]. Log lines contain ids and codes, but no addresses, names, tokens or keys.
+//!
+//! A function's `main` calls `http::main` or `event::main` with the function's name, which starts the log. The outcome
+//! of an HTTP request is `ok` or the problem's code. A handler of events returns a `HandlerOutput` with an [`Outcome`],
+//! or an [`InvocationError`]. A handler of the stream returns one [`Outcome`] per invitation to `stream::for_each_invitation`.
 
 mod lines;
 mod metric;
@@ -24,13 +25,13 @@ use tracing::{Instrument as _, Span};
 
 use metric::EmbeddedMetrics;
 
-pub use lines::{JsonLog, filter, start};
+pub use lines::{JsonLog, filter, start_log};
 pub use metric::{Metric, NAMESPACE, namespace_of};
 
-/// Where the spans and the last lines come from, which are told at every level.
+/// The target of the spans and the summary lines, which are logged at every level.
 const TARGET: &str = "lambda_api::observe";
 
-/// Which invocation of which function.
+/// The function and the ids of an invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invocation {
     action: &'static str,
@@ -40,7 +41,7 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// Of the function `action`, as Lambda knows it.
+    /// Takes the ids of an invocation of the function `action` from Lambda's context.
     #[must_use]
     pub fn new(action: &'static str, context: &Context) -> Self {
         Self {
@@ -51,77 +52,83 @@ impl Invocation {
         }
     }
 
-    /// The id that API Gateway gave to the request, which is in its own access log.
+    /// Adds the request id of API Gateway, which is also in API Gateway's access log.
     #[must_use]
     pub fn through_gateway(self, request_id: Option<String>) -> Self {
         Self { gateway_request_id: request_id, ..self }
     }
 }
 
-/// What came of it: one word of a small set per function, and what was measured.
+/// The outcome of an invocation: one word from a small set for each function, and the metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     word: &'static str,
     status: Option<u16>,
-    measured: Vec<(Metric, u64)>,
+    metrics: Vec<(Metric, u64)>,
 }
 
 impl Outcome {
-    /// `word`, which is counted as an invocation. It is a dimension of metrics, each of which costs money.
+    /// The outcome `word`, counted as an invocation. `word` is a dimension of metrics, and AWS charges for each value.
     #[must_use]
     pub fn new(word: &'static str) -> Self {
-        Self { word, status: None, measured: vec![(Metric::Invocations, 1)] }
+        Self { word, status: None, metrics: vec![(Metric::Invocations, 1)] }
     }
 
-    /// `word`, of a batch: what it was about has been counted one by one.
+    /// The outcome `word` of a batch. It is not counted, because each invitation of the batch is counted.
     #[must_use]
     pub fn of_batch(word: &'static str) -> Self {
-        Self { word, status: None, measured: Vec::new() }
+        Self { word, status: None, metrics: Vec::new() }
     }
 
-    /// What was overdue: `mails` not sent, the oldest of which is owed for `oldest_mail_seconds`, and
-    /// `invitations` whose deadline has passed without anybody closing them. None of either is a figure too.
+    /// The outcome `word` of a run of `reconcile`, with the overdue work as metrics, even if there is none.
+    ///
+    /// `mails` and `invitations` are numbers of overdue items. `oldest_mail_seconds` is the age of the oldest such mail.
     #[must_use]
-    pub fn overdue(word: &'static str, mails: u64, oldest_mail_seconds: u64, invitations: u64) -> Self {
+    pub fn with_overdue_work(
+        word: &'static str,
+        mails: u64,
+        oldest_mail_seconds: u64,
+        invitations: u64,
+    ) -> Self {
         Self::new(word)
-            .measuring(Metric::OverdueMail, mails)
-            .measuring(Metric::OldestQueuedMail, oldest_mail_seconds)
-            .measuring(Metric::OverdueInvitations, invitations)
+            .with_metric(Metric::OverdueMail, mails)
+            .with_metric(Metric::OldestQueuedMail, oldest_mail_seconds)
+            .with_metric(Metric::OverdueInvitations, invitations)
     }
 
-    /// The same, answered with this HTTP status.
+    /// Adds the HTTP status of the response.
     #[must_use]
-    pub fn answered(self, status: u16) -> Self {
+    pub fn with_status(self, status: u16) -> Self {
         Self { status: Some(status), ..self }
     }
 
-    /// The same, and `metric` was `value`.
+    /// Adds the metric `metric` with the value `value`.
     #[must_use]
-    pub fn measuring(mut self, metric: Metric, value: u64) -> Self {
-        self.measured.push((metric, value));
+    pub fn with_metric(mut self, metric: Metric, value: u64) -> Self {
+        self.metrics.push((metric, value));
         self
     }
 }
 
-/// Something failed: what that is called, and why.
+/// A failed invocation: its outcome and its cause.
 ///
-/// It is no error itself, so that `?` makes one of any error: a failure that nobody has foreseen is `failed`.
+/// Does not implement `Error`, so `?` can convert any error to it, with the outcome `failed`.
 #[derive(Debug)]
 pub struct InvocationError {
-    /// `failed`, unless it is known better.
+    /// The outcome; `failed` unless there is a more precise word.
     pub outcome: Outcome,
-    /// For the log.
+    /// The cause, for the log.
     pub cause: lambda_runtime::Error,
 }
 
 impl InvocationError {
-    /// A failure that is called `outcome`.
+    /// A failure with the outcome `outcome`.
     pub fn new(outcome: &'static str, cause: impl Into<lambda_runtime::Error>) -> Self {
         Self { outcome: Outcome::new(outcome), cause: cause.into() }
     }
 
-    /// `retry`, if the same may well work later; else `failed`.
-    pub fn retryable(is_retryable: bool, cause: impl Into<lambda_runtime::Error>) -> Self {
+    /// A failure with the outcome `retry` if a later retry can succeed, or `failed` otherwise.
+    pub fn retry_if(is_retryable: bool, cause: impl Into<lambda_runtime::Error>) -> Self {
         Self::new(if is_retryable { "retry" } else { "failed" }, cause)
     }
 }
@@ -132,9 +139,9 @@ impl<Cause: Into<lambda_runtime::Error>> From<Cause> for InvocationError {
     }
 }
 
-/// An error and its causes, in one line.
+/// Formats an error and its causes in one line.
 #[must_use]
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut chain = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {
@@ -144,35 +151,36 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     chain
 }
 
-/// From now on it is known which organization this is about.
-pub fn organization(organization: &OrganizationId) {
+/// Adds the organization's id to the log lines of the invocation from now on.
+pub fn log_organization(organization: &OrganizationId) {
     Span::current().record("organization", organization.as_str());
 }
 
-/// From now on it is known which invitation this is about.
-pub fn invitation(invitation: &InvitationId) {
+/// Adds the invitation's id to the log lines of the invocation from now on.
+pub fn log_invitation(invitation: &InvitationId) {
     Span::current().record("invitation", invitation.as_str());
 }
 
-/// From now on it is known which invitation of which organization this is about.
-pub fn link(link: &Link) {
-    organization(&link.organization);
-    invitation(&link.invitation);
+/// Adds the ids of a link's organization and invitation to the log lines of the invocation from now on.
+pub fn log_link(link: &Link) {
+    log_organization(&link.organization);
+    log_invitation(&link.invitation);
 }
 
-/// From now on it is known who is calling. Some identity providers take addresses for a `sub`; those are kept
-/// out of the log.
-pub fn actor(user: &UserId) {
+/// Adds the caller's user id to the log lines of the invocation from now on.
+///
+/// Some identity providers use addresses as `sub`. The log contains `an address` instead.
+pub fn log_caller(user: &UserId) {
     let user = user.as_str();
     Span::current().record("actor", if user.contains('@') { "an address" } else { user });
 }
 
-/// Does the work of one invocation; its last line is told when it is done.
-pub async fn invoked<Answer>(
+/// Runs the work of one invocation, and logs its summary line.
+pub async fn run_invocation<Output>(
     invocation: Invocation,
     clock: &impl Clock,
-    work: impl Future<Output = (Outcome, Answer)>,
-) -> Answer {
+    work: impl Future<Output = (Outcome, Output)>,
+) -> Output {
     let Invocation { action, request_id, gateway_request_id, trace } = invocation;
     let span = tracing::info_span!(
         target: TARGET,
@@ -185,43 +193,44 @@ pub async fn invoked<Answer>(
         invitation = Empty,
         actor = Empty,
     );
-    told(span, clock, work).await
+    run_in_span(span, clock, work).await
 }
 
-/// Does what an invocation has to do about one of several invitations; its last line is told when it is done.
-pub async fn looked_after<Answer>(
+/// Runs the work for one invitation of a batch, and logs its summary line.
+pub async fn run_for_invitation<Output>(
     organization: &OrganizationId,
     invitation: &InvitationId,
     clock: &impl Clock,
-    work: impl Future<Output = (Outcome, Answer)>,
-) -> Answer {
+    work: impl Future<Output = (Outcome, Output)>,
+) -> Output {
     let (organization, invitation) = (organization.as_str(), invitation.as_str());
-    told(tracing::info_span!(target: TARGET, "invitation", organization, invitation), clock, work).await
+    let span = tracing::info_span!(target: TARGET, "invitation", organization, invitation);
+    run_in_span(span, clock, work).await
 }
 
-/// Tells of something that could not even be looked after.
-pub fn unread(clock: &impl Clock) {
-    tell(&Outcome::new("failed"), 0, &RetryStats::default(), clock);
+/// Logs the summary line `failed` for a stream record that cannot be read.
+pub fn log_unreadable_record(clock: &impl Clock) {
+    log_summary(&Outcome::new("failed"), 0, &RetryStats::default(), clock);
 }
 
-async fn told<Answer>(
+async fn run_in_span<Output>(
     span: Span,
     clock: &impl Clock,
-    work: impl Future<Output = (Outcome, Answer)>,
-) -> Answer {
+    work: impl Future<Output = (Outcome, Output)>,
+) -> Output {
     let started = Instant::now();
-    let ((outcome, answer), stats) = with_retry_stats(work).instrument(span.clone()).await;
+    let ((outcome, output), stats) = with_retry_stats(work).instrument(span.clone()).await;
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    span.in_scope(|| tell(&outcome, duration_ms, &stats, clock));
-    answer
+    span.in_scope(|| log_summary(&outcome, duration_ms, &stats, clock));
+    output
 }
 
-fn tell(outcome: &Outcome, duration_ms: u64, stats: &RetryStats, clock: &impl Clock) {
-    // Evaluated only where somebody listens.
+fn log_summary(outcome: &Outcome, duration_ms: u64, stats: &RetryStats, clock: &impl Clock) {
+    // tracing builds the summary only if the event is enabled.
     tracing::info!(target: TARGET, summary = %Summary::new(outcome, duration_ms, stats, clock.now()));
 }
 
-/// The last line, but for what the spans say: an embedded metrics document with more in it.
+/// The summary line without the fields of the spans: metrics in the embedded metric format, and other fields.
 #[derive(Serialize)]
 struct Summary<'a> {
     outcome: &'static str,
@@ -238,9 +247,9 @@ struct Summary<'a> {
 
 impl<'a> Summary<'a> {
     fn new(outcome: &Outcome, duration_ms: u64, stats: &'a RetryStats, now: Timestamp) -> Self {
-        let mut measured = outcome.measured.clone();
-        let again = [(Metric::Retries, stats.decided_again), (Metric::Conflicts, stats.conflicts)];
-        measured.extend(again.into_iter().filter(|(_, n)| *n > 0).map(|(metric, n)| (metric, n.into())));
+        let mut measured = outcome.metrics.clone();
+        let retries = [(Metric::Retries, stats.decided_again), (Metric::Conflicts, stats.conflicts)];
+        measured.extend(retries.into_iter().filter(|(_, n)| *n > 0).map(|(metric, n)| (metric, n.into())));
         Self {
             outcome: outcome.word,
             status: outcome.status,

@@ -7,9 +7,9 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::*;
 
-struct Noon;
+struct FixedClock;
 
-impl Clock for Noon {
+impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_unix(1_795_615_200)
     }
@@ -22,16 +22,17 @@ fn context() -> Context {
     context
 }
 
-/// What is logged meanwhile.
-async fn heard(work: impl Future<Output = ()>) -> Vec<String> {
-    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
-    let ear = Arc::clone(&heard);
-    let lines = JsonLog::new(Arc::new(Noon), move |line: &str| ear.lock().unwrap().push(line.to_owned()));
+/// Runs `work` and returns the log lines that it wrote.
+async fn log_lines(work: impl Future<Output = ()>) -> Vec<String> {
+    let captured: Arc<Mutex<Vec<String>>> = Arc::default();
+    let sink = Arc::clone(&captured);
+    let lines =
+        JsonLog::new(Arc::new(FixedClock), move |line: &str| sink.lock().unwrap().push(line.to_owned()));
     let lines = lines.with_filter(filter(tracing::level_filters::LevelFilter::INFO));
     let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines));
     work.await;
     drop(guard);
-    std::mem::take(&mut *heard.lock().unwrap())
+    std::mem::take(&mut *captured.lock().unwrap())
 }
 
 fn without_duration(line: &str) -> String {
@@ -40,17 +41,17 @@ fn without_duration(line: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_whole_line() {
+async fn logs_a_complete_summary_line() {
     let work = async {
         let email = EmailAddress::parse("ivy@x.example").unwrap();
         let id = OrganizationId::from_random([1; 16]);
-        organization(&id);
-        invitation(&InvitationId::of(&id, &email));
-        actor(&UserId::parse("auth0|123").unwrap());
-        (Outcome::new("ok").answered(200), ())
+        log_organization(&id);
+        log_invitation(&InvitationId::of(&id, &email));
+        log_caller(&UserId::parse("auth0|123").unwrap());
+        (Outcome::new("ok").with_status(200), ())
     };
     let invocation = Invocation::new("invite", &context()).through_gateway(Some("a gateway id".to_owned()));
-    let lines = heard(invoked(invocation, &Noon, work)).await;
+    let lines = log_lines(run_invocation(invocation, &FixedClock, work)).await;
     let lines: Vec<_> = lines.iter().map(|line| without_duration(line)).collect();
     let expected = concat!(
         r#"{"Invocations":1,"_aws":{"#,
@@ -64,20 +65,20 @@ async fn a_whole_line() {
         "\n"
     );
     assert_eq!(lines.len(), 1);
-    // The order within `_aws` is serde_json's, which depends on whether some crate asked for another map.
+    // The order of fields in `_aws` depends on serde_json's features, which any crate can enable.
     let read = |line: &str| serde_json::from_str::<Value>(line).unwrap();
     assert_eq!(read(&lines[0]), read(expected));
     assert_eq!((lines[0].len(), lines[0].matches('\n').count()), (expected.len(), 1));
 }
 
 #[tokio::test]
-async fn whatever_is_logged_meanwhile_says_who_and_what_and_is_one_line() {
+async fn a_log_event_contains_the_ids_of_its_invocation_in_one_line() {
     let work = async {
-        actor(&UserId::parse("ada@x.example").unwrap());
+        log_caller(&UserId::parse("ada@x.example").unwrap());
         tracing::warn!(code = "Odd", count = 3, "two\nlines");
         (Outcome::new("ok"), ())
     };
-    let lines = heard(invoked(Invocation::new("list", &context()), &Noon, work)).await;
+    let lines = log_lines(run_invocation(Invocation::new("list", &context()), &FixedClock, work)).await;
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[0].matches('\n').count(), 1);
     assert_eq!(
@@ -98,10 +99,11 @@ async fn whatever_is_logged_meanwhile_says_who_and_what_and_is_one_line() {
 }
 
 #[tokio::test]
-async fn what_is_overdue_is_told_even_if_nothing_is() {
+async fn logs_the_overdue_metrics_even_if_they_are_zero() {
     for (mails, oldest, invitations) in [(0, 0, 0), (3, 700, 2)] {
-        let work = async { (Outcome::overdue("ok", mails, oldest, invitations), ()) };
-        let lines = heard(invoked(Invocation::new("reconcile", &context()), &Noon, work)).await;
+        let work = async { (Outcome::with_overdue_work("ok", mails, oldest, invitations), ()) };
+        let lines =
+            log_lines(run_invocation(Invocation::new("reconcile", &context()), &FixedClock, work)).await;
         let line: Value = serde_json::from_str(&lines[0]).unwrap();
         assert_eq!(line["OverdueMail"], mails);
         assert_eq!(line["OldestQueuedMail"], oldest);
@@ -129,18 +131,19 @@ async fn what_is_overdue_is_told_even_if_nothing_is() {
 }
 
 #[tokio::test]
-async fn a_batch_is_no_invocation() {
+async fn does_not_count_a_batch_as_an_invocation() {
     let work = async { (Outcome::of_batch("ok"), ()) };
-    let lines = heard(invoked(Invocation::new("mail", &Context::default()), &Noon, work)).await;
+    let lines =
+        log_lines(run_invocation(Invocation::new("mail", &Context::default()), &FixedClock, work)).await;
     let line: Value = serde_json::from_str(&lines[0]).unwrap();
     assert_eq!((&line["outcome"], line.get("_aws")), (&json!("ok"), None));
 }
 
 #[test]
-fn failures_that_nobody_has_foreseen_are_failed() {
-    let failed = |failed: InvocationError| failed.outcome;
-    assert_eq!(failed("anything".into()), Outcome::new("failed"));
-    assert_eq!(failed(InvocationError::retryable(true, "it")), Outcome::new("retry"));
-    assert_eq!(failed(InvocationError::retryable(false, "it")), Outcome::new("failed"));
-    assert_eq!(failed(InvocationError::new("early", "it")), Outcome::new("early"));
+fn an_error_without_an_outcome_has_the_outcome_failed() {
+    let outcome = |error: InvocationError| error.outcome;
+    assert_eq!(outcome("anything".into()), Outcome::new("failed"));
+    assert_eq!(outcome(InvocationError::retry_if(true, "it")), Outcome::new("retry"));
+    assert_eq!(outcome(InvocationError::retry_if(false, "it")), Outcome::new("failed"));
+    assert_eq!(outcome(InvocationError::new("early", "it")), Outcome::new("early"));
 }

@@ -1,4 +1,5 @@
-//! DynamoDB and its streams, for processes outside: handed on to the embedded engine's own HTTP server.
+//! Proxy for DynamoDB and DynamoDB Streams: forwards requests of other processes to the embedded engine's HTTP
+//! server.
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
@@ -11,14 +12,14 @@ use hyper_util::{
 
 use super::AwsError;
 
-/// Hands requests on to the engine.
+/// Forwards requests to the embedded engine.
 pub struct DynamoDbProxy {
     url: String,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
 impl DynamoDbProxy {
-    /// A proxy for the engine that serves at `url`.
+    /// Creates a proxy for the engine that listens at `url`.
     #[must_use]
     pub fn new(url: &str) -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
@@ -32,16 +33,16 @@ impl DynamoDbProxy {
         let mut request = Request::new(Full::from(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.url.parse().map_err(|e: http::uri::InvalidUri| unavailable(&e))?;
-        *request.headers_mut() = end_to_end(&parts.headers);
-        let answer = self.client.request(request).await.map_err(|e| unavailable(&e))?;
-        let (mut parts, body) = answer.into_parts();
-        parts.headers = end_to_end(&parts.headers);
+        *request.headers_mut() = forwarded_headers(&parts.headers);
+        let response = self.client.request(request).await.map_err(|e| unavailable(&e))?;
+        let (mut parts, body) = response.into_parts();
+        parts.headers = forwarded_headers(&parts.headers);
         Ok(Response::from_parts(parts, Body::new(body)))
     }
 }
 
-/// The headers that concern both ends, not the connection that they came over.
-fn end_to_end(headers: &HeaderMap) -> HeaderMap {
+/// Copies the headers, except those that apply to one connection only or that hyper sets itself.
+fn forwarded_headers(headers: &HeaderMap) -> HeaderMap {
     let mut headers = headers.clone();
     for name in
         [header::HOST, header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH, header::EXPECT]

@@ -1,4 +1,4 @@
-//! Errors in the shape that SDK clients turn into their typed ones.
+//! AWS error responses in the form that SDK clients parse into their typed errors.
 
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
@@ -6,20 +6,20 @@ use serde_json::json;
 
 use crate::state::StateError;
 
-/// An AWS service's error.
+/// An error response of an AWS service.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct AwsError {
     /// The HTTP status.
     pub status: StatusCode,
-    /// The exception's name.
+    /// The exception's name, such as `ValidationException`.
     pub code: &'static str,
-    /// What is wrong.
+    /// The error message.
     pub message: String,
 }
 
 impl AwsError {
-    /// An error of that status and exception.
+    /// Creates an error with this HTTP status, exception name and message.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into() }
     }
@@ -28,7 +28,7 @@ impl AwsError {
         Self::new(StatusCode::BAD_REQUEST, "ValidationException", message)
     }
 
-    pub(crate) fn unknown(message: impl Into<String>) -> Self {
+    pub(crate) fn unknown_operation(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "UnknownOperationException", message)
     }
 
@@ -41,7 +41,7 @@ impl From<StateError> for AwsError {
     fn from(error: StateError) -> Self {
         tracing::error!(
             error = &error as &dyn std::error::Error,
-            "an AWS service of the laptop lost its state"
+            "an AWS service of the laptop could not read or write its state"
         );
         Self::internal(error.to_string())
     }
@@ -49,8 +49,8 @@ impl From<StateError> for AwsError {
 
 impl IntoResponse for AwsError {
     fn into_response(self) -> Response {
-        // The protocols differ in where the name stands and how the message is spelt; clients look for
-        // theirs and skip the rest, so one body serves them all.
+        // AWS protocols differ in where they put the exception's name and in the spelling of `message`.
+        // Clients ignore the fields of other protocols, so one response serves all protocols.
         let body = json!({"__type": self.code, "message": self.message, "Message": self.message});
         let headers = [(header::CONTENT_TYPE.as_str(), "application/json"), ("x-amzn-errortype", self.code)];
         (self.status, headers, body.to_string()).into_response()

@@ -1,4 +1,4 @@
-//! KMS: MACs by `HMAC_256` keys that the laptop holds.
+//! KMS: generates and verifies MACs with the laptop's `HMAC_256` keys.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -13,12 +13,12 @@ const ALGORITHM: &str = "HMAC_SHA_256";
 const MESSAGE_BYTES_MAX: usize = 4096;
 const ARN_PREFIX: &str = "arn:aws:kms:us-east-1:000000000000:key/";
 
-/// The keys by their ids.
+/// The KMS service with its keys.
 pub struct Kms {
     keys: Vec<Key>,
 }
 
-/// Deliberately without `Debug`: the secret is in it.
+/// A key and its secret. Deliberately without `Debug`, so that the secret is never logged.
 struct Key {
     id: String,
     secret: Vec<u8>,
@@ -34,23 +34,23 @@ struct Request {
 }
 
 impl Kms {
-    /// A service that holds these keys, as (id, secret).
+    /// Creates a service with these keys, each given as (id, secret).
     #[must_use]
     pub fn new(keys: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
         Self { keys: keys.into_iter().map(|(id, secret)| Key { id, secret }).collect() }
     }
 
-    /// Answers `GenerateMac` or `VerifyMac`.
-    pub fn answer(&self, operation: &str, body: &[u8]) -> Result<Value, AwsError> {
+    /// Handles a `GenerateMac` or `VerifyMac` request and returns the response body.
+    pub fn handle(&self, operation: &str, body: &[u8]) -> Result<Value, AwsError> {
         match operation {
             "GenerateMac" => self.generate_mac(body),
             "VerifyMac" => self.verify_mac(body),
-            _ => Err(AwsError::validation(format!("{operation} is none of the laptop's"))),
+            _ => Err(AwsError::validation(format!("the laptop's KMS does not support {operation}"))),
         }
     }
 
     fn generate_mac(&self, body: &[u8]) -> Result<Value, AwsError> {
-        let (request, key, mac) = self.mac(body)?;
+        let (request, key, mac) = self.start_mac(body)?;
         Ok(json!({
             "KeyId": key.arn(),
             "Mac": STANDARD.encode(mac.finalize().into_bytes()),
@@ -59,24 +59,24 @@ impl Kms {
     }
 
     fn verify_mac(&self, body: &[u8]) -> Result<Value, AwsError> {
-        let (request, key, mac) = self.mac(body)?;
+        let (request, key, mac) = self.start_mac(body)?;
         let claimed = request.mac.as_deref().ok_or_else(|| AwsError::validation("Mac is missing"))?;
-        mac.verify_slice(&blob("Mac", claimed)?).map_err(|_| {
+        mac.verify_slice(&decode_blob("Mac", claimed)?).map_err(|_| {
             AwsError::new(StatusCode::BAD_REQUEST, "KMSInvalidMacException", "the MAC is not valid")
         })?;
         Ok(json!({"KeyId": key.arn(), "MacAlgorithm": request.mac_algorithm, "MacValid": true}))
     }
 
-    /// The key that the request names, and the MAC of its message, not yet finished.
-    fn mac(&self, body: &[u8]) -> Result<(Request, &Key, Hmac<Sha256>), AwsError> {
+    /// Returns the parsed request, the key that it names, and the MAC over its message, not yet finalized.
+    fn start_mac(&self, body: &[u8]) -> Result<(Request, &Key, Hmac<Sha256>), AwsError> {
         let request: Request =
             serde_json::from_slice(body).map_err(|e| AwsError::validation(e.to_string()))?;
-        let key = self.key(&request.key_id)?;
+        let key = self.find_key(&request.key_id)?;
         if request.mac_algorithm != ALGORITHM {
             let message = format!("{} is incompatible with key spec HMAC_256", request.mac_algorithm);
             return Err(AwsError::new(StatusCode::BAD_REQUEST, "InvalidKeyUsageException", message));
         }
-        let message = blob("Message", &request.message)?;
+        let message = decode_blob("Message", &request.message)?;
         if message.is_empty() || message.len() > MESSAGE_BYTES_MAX {
             return Err(AwsError::validation("Message must have 1 to 4096 bytes"));
         }
@@ -86,7 +86,7 @@ impl Kms {
         Ok((request, key, mac))
     }
 
-    fn key(&self, id: &str) -> Result<&Key, AwsError> {
+    fn find_key(&self, id: &str) -> Result<&Key, AwsError> {
         self.keys.iter().find(|key| key.id == id || key.arn() == id).ok_or_else(|| {
             AwsError::new(StatusCode::BAD_REQUEST, "NotFoundException", format!("Key '{id}' does not exist"))
         })
@@ -94,12 +94,12 @@ impl Kms {
 }
 
 impl Key {
-    /// An id that is an ARN already stays as it is.
+    /// Returns the key's ARN: the id itself if it is one already.
     fn arn(&self) -> String {
         if self.id.starts_with("arn:") { self.id.clone() } else { format!("{ARN_PREFIX}{}", self.id) }
     }
 }
 
-fn blob(name: &str, text: &str) -> Result<Vec<u8>, AwsError> {
+fn decode_blob(name: &str, text: &str) -> Result<Vec<u8>, AwsError> {
     STANDARD.decode(text).map_err(|e| AwsError::validation(format!("{name} is not base64: {e}")))
 }

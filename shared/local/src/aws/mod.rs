@@ -1,6 +1,6 @@
 //! The AWS services that the functions call through real SDK clients, under one base URL.
 //!
-//! Mounted at `/_aws`, so that `AWS_ENDPOINT_URL=http://127.0.0.1:4000/_aws` is all a process needs.
+//! The base URL ends in `/_aws`. A process reaches all services with `AWS_ENDPOINT_URL=http://127.0.0.1:4000/_aws`.
 
 pub mod dynamodb;
 mod error;
@@ -22,16 +22,16 @@ use http_body_util::{BodyExt as _, Limited};
 
 pub use error::AwsError;
 
-/// Where the services are, under the laptop's base URL.
+/// The path of the services under the laptop's base URL.
 pub const PREFIX: &str = "/_aws";
 
-/// DynamoDB's own limit; the others take far less.
+/// DynamoDB's limit for a request. The other services accept far less.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 const JSON_1_1: &str = "application/x-amz-json-1.1";
 const JSON: &str = "application/json";
 
-/// The services.
+/// The AWS services that the laptop provides.
 pub struct Aws {
     /// DynamoDB and DynamoDB Streams.
     pub dynamodb: dynamodb::DynamoDbProxy,
@@ -43,27 +43,27 @@ pub struct Aws {
     pub scheduler: Arc<scheduler::Schedules>,
 }
 
-/// All services under [`PREFIX`].
+/// Creates the router that serves all services under [`PREFIX`].
 pub fn router(aws: Aws) -> Router {
-    // As a service and not as routes: SDKs put a slash after the prefix, which a nested `/` would not match.
+    // SDKs append a slash to the prefix. `nest_service` matches it, a nested route `/` would not.
     let services = Router::new().fallback(dispatch).with_state(Arc::new(aws));
     Router::new().nest_service(PREFIX, services)
 }
 
 async fn dispatch(extract::State(aws): extract::State<Arc<Aws>>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let answer = match read(body).await {
-        Ok(body) => aws.answer(&parts, body).await,
-        Err(refusal) => Err(refusal),
+    let response = match read_body(body).await {
+        Ok(body) => aws.handle(&parts, body).await,
+        Err(error) => Err(error),
     };
-    let mut answer = answer.unwrap_or_else(AwsError::into_response);
+    let mut response = response.unwrap_or_else(AwsError::into_response);
     if let Ok(id) = http::HeaderValue::from_str(&crate::random::hex::<16>()) {
-        answer.headers_mut().insert("x-amzn-requestid", id);
+        response.headers_mut().insert("x-amzn-requestid", id);
     }
-    answer
+    response
 }
 
-async fn read(body: Body) -> Result<Bytes, AwsError> {
+async fn read_body(body: Body) -> Result<Bytes, AwsError> {
     match Limited::new(body, BODY_BYTES_MAX).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(e) => {
@@ -73,26 +73,27 @@ async fn read(body: Body) -> Result<Bytes, AwsError> {
 }
 
 impl Aws {
-    async fn answer(&self, parts: &Parts, body: Bytes) -> Result<Response, AwsError> {
+    async fn handle(&self, parts: &Parts, body: Bytes) -> Result<Response, AwsError> {
         let path = parts.uri.path().trim_end_matches('/');
         match (&parts.method, path) {
-            (&Method::POST, "") => self.by_target(parts, body).await,
-            (&Method::POST, "/v2/email/outbound-emails") => Ok(respond(JSON, &self.ses.send(&body)?)),
+            (&Method::POST, "") => self.handle_target(parts, body).await,
+            (&Method::POST, "/v2/email/outbound-emails") => Ok(json_response(JSON, &self.ses.send(&body)?)),
             (method, path) => match path.strip_prefix("/schedules/") {
                 Some(name) => {
                     let query = parts.uri.query().unwrap_or_default();
-                    Ok(respond(JSON, &self.scheduler.answer(method, name, query, &body)?))
+                    Ok(json_response(JSON, &self.scheduler.handle(method, name, query, &body)?))
                 }
-                None => Err(AwsError::unknown(format!(
-                    "the laptop has no {method} {}: it serves DynamoDB, DynamoDB Streams, KMS GenerateMac and \
-                     VerifyMac, SESv2 SendEmail and EventBridge Scheduler's schedules",
+                None => Err(AwsError::unknown_operation(format!(
+                    "the laptop does not support {method} {}. It serves DynamoDB, DynamoDB Streams, KMS GenerateMac \
+                     and VerifyMac, SESv2 SendEmail, and the schedules of EventBridge Scheduler",
                     parts.uri.path()
                 ))),
             },
         }
     }
 
-    async fn by_target(&self, parts: &Parts, body: Bytes) -> Result<Response, AwsError> {
+    /// Handles a request whose `X-Amz-Target` header names the service and the operation.
+    async fn handle_target(&self, parts: &Parts, body: Bytes) -> Result<Response, AwsError> {
         let target =
             parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
         match target.split_once('.') {
@@ -100,14 +101,16 @@ impl Aws {
                 self.dynamodb.forward(parts, body).await
             }
             Some(("TrentService", operation @ ("GenerateMac" | "VerifyMac"))) => {
-                Ok(respond(JSON_1_1, &self.kms.answer(operation, &body)?))
+                Ok(json_response(JSON_1_1, &self.kms.handle(operation, &body)?))
             }
-            _ => Err(AwsError::unknown(format!("the laptop has no operation {target:?} (X-Amz-Target)"))),
+            _ => Err(AwsError::unknown_operation(format!(
+                "the laptop does not support the operation {target:?} (X-Amz-Target)"
+            ))),
         }
     }
 }
 
-fn respond(content_type: &'static str, body: &serde_json::Value) -> Response {
+fn json_response(content_type: &'static str, body: &serde_json::Value) -> Response {
     ([(header::CONTENT_TYPE, content_type)], body.to_string()).into_response()
 }
 

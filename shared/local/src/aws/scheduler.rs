@@ -1,6 +1,7 @@
-//! EventBridge Scheduler's one-time schedules: kept here, fired by [`crate::scheduler`].
+//! EventBridge Scheduler: stores one-time schedules. [`crate::scheduler`] fires them.
 //!
-//! Groups need not be made first, and a flexible window is read but not waited for.
+//! Differences from AWS: a schedule group needs no creation, and a schedule with a flexible time window fires at
+//! its exact time.
 
 use std::{
     collections::BTreeMap,
@@ -26,29 +27,32 @@ const DEFAULT_GROUP: &str = "default";
 const NAME_BYTES_MAX: usize = 64;
 const ARN_PREFIX: &str = "arn:aws:scheduler:us-east-1:000000000000:schedule";
 
-/// All schedules.
+/// Group and name of a schedule.
+type Key = (String, String);
+
+/// All schedules, in memory and in the laptop's state.
 pub struct Schedules {
     state: State,
     clock: LocalClock,
-    /// By group and name. What the state holds is the same.
-    held: Mutex<BTreeMap<(String, String), Schedule>>,
+    /// The same schedules as in `state`.
+    schedules: Mutex<BTreeMap<Key, Schedule>>,
     changed: Notify,
 }
 
-/// A schedule whose moment has come.
+/// A schedule that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueSchedule {
-    /// Its group.
+    /// The schedule's group.
     pub group: String,
-    /// Its name.
+    /// The schedule's name.
     pub name: String,
-    /// The moment, seconds since the Unix epoch.
+    /// When the schedule is due, in seconds since the Unix epoch.
     pub at: i64,
     /// The ARN of the function to invoke.
     pub target: String,
-    /// The event for it.
+    /// The event for the function.
     pub input: Value,
-    /// Which writing of the schedule this is.
+    /// The schedule's revision when it was read.
     revision: u64,
 }
 
@@ -60,13 +64,13 @@ struct Schedule {
     definition: Definition,
     created_at: i64,
     modified_at: i64,
-    /// Rises with every update, so that firing never completes a schedule that was moved meanwhile.
+    /// Incremented by every update, so that `complete` skips a schedule that was updated while it fired.
     revision: u64,
-    /// Fired, and kept because nobody asked for its deletion.
+    /// The schedule has fired and stays, because its `ActionAfterCompletion` is `NONE`.
     completed: bool,
 }
 
-/// The body of `CreateSchedule` and `UpdateSchedule`; the latter replaces all of it too.
+/// The request body of `CreateSchedule` and `UpdateSchedule`. An update replaces the whole definition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Definition {
@@ -101,7 +105,7 @@ struct Target {
     role_arn: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<String>,
-    /// Retry policy, dead-letter queue: kept and given back.
+    /// The other fields, such as the retry policy and the dead-letter queue. They are only stored and returned.
     #[serde(flatten)]
     rest: BTreeMap<String, Value>,
 }
@@ -119,36 +123,38 @@ fn enabled() -> String {
 }
 
 impl Schedules {
-    /// Opens the schedules with what the state holds.
+    /// Loads the schedules from the state.
     pub fn open(state: State, clock: LocalClock) -> Result<Self, StateError> {
-        let kept = state.list::<Schedule>(KIND)?;
-        let held = kept.into_iter().map(|(_, schedule)| (schedule.key(), schedule)).collect();
-        Ok(Self { state, clock, held: Mutex::new(held), changed: Notify::new() })
+        let stored = state.list::<Schedule>(KIND)?;
+        let schedules = stored.into_iter().map(|(_, schedule)| (schedule.key(), schedule)).collect();
+        Ok(Self { state, clock, schedules: Mutex::new(schedules), changed: Notify::new() })
     }
 
-    /// Of the schedules whose moment has come, the earliest.
+    /// Returns the earliest of the schedules that are due at `now`.
     #[must_use]
     pub fn first_due(&self, now: i64) -> Option<DueSchedule> {
-        let held = self.held();
-        held.values().filter(|s| s.is_waiting() && s.at <= now).min_by_key(|s| s.at).map(Schedule::due)
+        let schedules = self.lock();
+        schedules.values().filter(|s| s.is_pending() && s.at <= now).min_by_key(|s| s.at).map(Schedule::due)
     }
 
-    /// The next moment at which one falls due.
+    /// Returns the time at which the next schedule is due, in seconds since the Unix epoch.
     #[must_use]
     pub fn next_due(&self) -> Option<i64> {
-        self.held().values().filter(|s| s.is_waiting()).map(|s| s.at).min()
+        self.lock().values().filter(|s| s.is_pending()).map(|s| s.at).min()
     }
 
-    /// Marks one as done, or deletes it if that is what it says. One that was updated meanwhile stays.
+    /// Marks a schedule as completed, or deletes it if its `ActionAfterCompletion` is `DELETE`. Does nothing if the
+    /// schedule was updated after `due` was read.
     pub fn complete(&self, due: &DueSchedule) -> Result<(), StateError> {
-        let mut held = self.held();
+        let mut schedules = self.lock();
         let key = (due.group.clone(), due.name.clone());
-        let Some(schedule) = held.get_mut(&key).filter(|schedule| schedule.revision == due.revision) else {
+        let Some(schedule) = schedules.get_mut(&key).filter(|schedule| schedule.revision == due.revision)
+        else {
             return Ok(());
         };
         if schedule.definition.action_after_completion == "DELETE" {
             self.state.delete(KIND, &schedule.id())?;
-            held.remove(&key);
+            schedules.remove(&key);
         } else {
             schedule.completed = true;
             self.state.put(KIND, &schedule.id(), schedule)?;
@@ -156,13 +162,14 @@ impl Schedules {
         Ok(())
     }
 
-    /// Resolves when a schedule was made, moved or deleted. For one waiter; a change between two waits is
+    /// Resolves when a schedule was created, updated or deleted. Supports one waiter. A change between two calls is
     /// not missed.
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    pub(crate) fn answer(
+    /// Handles a request to `/schedules/{name}` and returns the response body.
+    pub(crate) fn handle(
         &self,
         method: &Method,
         name: &str,
@@ -171,81 +178,79 @@ impl Schedules {
     ) -> Result<Value, AwsError> {
         let name = percent_decode_str(name).decode_utf8_lossy().into_owned();
         check_name("Name", &name)?;
-        let define = || serde_json::from_slice(body).map_err(|e| AwsError::validation(e.to_string()));
+        let parse_body = || serde_json::from_slice(body).map_err(|e| AwsError::validation(e.to_string()));
         let group =
             || query_pairs(query).into_iter().find(|(key, _)| key == "groupName").map(|(_, group)| group);
         match *method {
-            Method::POST => self.create(name, define()?),
-            Method::PUT => self.update(name, define()?),
+            Method::POST => self.create(name, parse_body()?),
+            Method::PUT => self.update(name, parse_body()?),
             Method::GET => self.get(name, group()),
             Method::DELETE => self.delete(name, group()),
-            _ => Err(AwsError::unknown(format!("the laptop has no {method} on a schedule"))),
+            _ => Err(AwsError::unknown_operation(format!(
+                "the laptop does not support {method} on a schedule"
+            ))),
         }
     }
 
     fn create(&self, name: String, definition: Definition) -> Result<Value, AwsError> {
         let now = self.clock.now_unix();
-        let (key, at) = definition.check(name, now)?;
-        let mut held = self.held();
-        if let Some(existing) = held.get(&key) {
-            // The retry of a request whose answer was lost.
+        let (key, at) = definition.validate(name, now)?;
+        let mut schedules = self.lock();
+        if let Some(existing) = schedules.get(&key) {
+            // A client that did not receive the response retries with the same client token.
             if definition.client_token.is_some() && existing.definition == definition {
                 return Ok(json!({"ScheduleArn": existing.arn()}));
             }
             let message = format!("Schedule {} already exists.", key.1);
             return Err(AwsError::new(StatusCode::CONFLICT, "ConflictException", message));
         }
-        self.write(&mut held, Schedule::new(key, at, definition, now))
+        self.write(&mut schedules, Schedule::new(key, at, definition, now))
     }
 
     fn update(&self, name: String, definition: Definition) -> Result<Value, AwsError> {
         let now = self.clock.now_unix();
-        let (key, at) = definition.check(name, now)?;
-        let mut held = self.held();
-        let existing = held.get(&key).ok_or_else(|| not_found(&key.1))?;
+        let (key, at) = definition.validate(name, now)?;
+        let mut schedules = self.lock();
+        let existing = schedules.get(&key).ok_or_else(|| not_found(&key.1))?;
         let schedule = Schedule {
             created_at: existing.created_at,
             revision: existing.revision + 1,
             ..Schedule::new(key, at, definition, now)
         };
-        self.write(&mut held, schedule)
+        self.write(&mut schedules, schedule)
     }
 
-    fn write(
-        &self,
-        held: &mut BTreeMap<(String, String), Schedule>,
-        schedule: Schedule,
-    ) -> Result<Value, AwsError> {
+    fn write(&self, schedules: &mut BTreeMap<Key, Schedule>, schedule: Schedule) -> Result<Value, AwsError> {
         self.state.put(KIND, &schedule.id(), &schedule)?;
-        let answer = json!({"ScheduleArn": schedule.arn()});
-        held.insert(schedule.key(), schedule);
+        let response = json!({"ScheduleArn": schedule.arn()});
+        schedules.insert(schedule.key(), schedule);
         self.changed.notify_one();
-        Ok(answer)
+        Ok(response)
     }
 
     fn get(&self, name: String, group: Option<String>) -> Result<Value, AwsError> {
         let key = key_of(group, name)?;
-        self.held().get(&key).map(Schedule::describe).ok_or_else(|| not_found(&key.1))
+        self.lock().get(&key).map(Schedule::describe).ok_or_else(|| not_found(&key.1))
     }
 
     fn delete(&self, name: String, group: Option<String>) -> Result<Value, AwsError> {
         let key = key_of(group, name)?;
-        let mut held = self.held();
-        let schedule = held.get(&key).ok_or_else(|| not_found(&key.1))?;
+        let mut schedules = self.lock();
+        let schedule = schedules.get(&key).ok_or_else(|| not_found(&key.1))?;
         self.state.delete(KIND, &schedule.id())?;
-        held.remove(&key);
+        schedules.remove(&key);
         self.changed.notify_one();
         Ok(json!({}))
     }
 
-    fn held(&self) -> MutexGuard<'_, BTreeMap<(String, String), Schedule>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Schedule>> {
+        self.schedules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Definition {
-    /// Where the schedule belongs and when it is due, unless the service would refuse it.
-    fn check(&self, name: String, now: i64) -> Result<((String, String), i64), AwsError> {
+    /// Returns the schedule's key and the time when it is due. Fails if the service would reject the definition.
+    fn validate(&self, name: String, now: i64) -> Result<(Key, i64), AwsError> {
         let key = key_of(self.group_name.clone(), name)?;
         let window = self.flexible_time_window.as_ref();
         let window = window.ok_or_else(|| AwsError::validation("FlexibleTimeWindow must not be null"))?;
@@ -253,12 +258,12 @@ impl Definition {
             ("OFF", None) | ("FLEXIBLE", Some(1..=1440)) => {}
             _ => {
                 return Err(AwsError::validation(
-                    "FlexibleTimeWindow is neither OFF nor FLEXIBLE with 1 to 1440 minutes",
+                    "FlexibleTimeWindow must be OFF, or FLEXIBLE with 1 to 1440 minutes",
                 ));
             }
         }
-        one_of("ActionAfterCompletion", &self.action_after_completion, &["NONE", "DELETE"])?;
-        one_of("State", &self.state, &["ENABLED", "DISABLED"])?;
+        check_one_of("ActionAfterCompletion", &self.action_after_completion, &["NONE", "DELETE"])?;
+        check_one_of("State", &self.state, &["ENABLED", "DISABLED"])?;
         let target = self.target.as_ref().ok_or_else(|| AwsError::validation("Target must not be null"))?;
         if !target.arn.starts_with("arn:") || !target.role_arn.starts_with("arn:") {
             return Err(AwsError::validation("Target.Arn and Target.RoleArn must be ARNs"));
@@ -268,12 +273,12 @@ impl Definition {
                 .map_err(|e| AwsError::validation(format!("Target.Input is not JSON: {e}")))?;
         }
         if self.schedule_expression_timezone != "UTC" {
-            return Err(AwsError::validation("the laptop knows no time zone but UTC"));
+            return Err(AwsError::validation("the laptop supports only the time zone UTC"));
         }
         let expression = self.schedule_expression.as_deref().unwrap_or_default();
-        let at = moment(expression).ok_or_else(|| {
+        let at = parse_at(expression).ok_or_else(|| {
             AwsError::validation(format!(
-                "Invalid Schedule Expression {expression}. The laptop takes at(yyyy-mm-ddThh:mm:ss)."
+                "Invalid Schedule Expression {expression}. The laptop supports only at(yyyy-mm-ddThh:mm:ss)."
             ))
         })?;
         if at <= now {
@@ -286,11 +291,11 @@ impl Definition {
 }
 
 impl Schedule {
-    fn new((group, name): (String, String), at: i64, definition: Definition, now: i64) -> Self {
+    fn new((group, name): Key, at: i64, definition: Definition, now: i64) -> Self {
         Self { group, name, at, definition, created_at: now, modified_at: now, revision: 0, completed: false }
     }
 
-    fn key(&self) -> (String, String) {
+    fn key(&self) -> Key {
         (self.group.clone(), self.name.clone())
     }
 
@@ -302,7 +307,7 @@ impl Schedule {
         format!("{ARN_PREFIX}/{}", self.id())
     }
 
-    fn is_waiting(&self) -> bool {
+    fn is_pending(&self) -> bool {
         !self.completed && self.definition.state == "ENABLED"
     }
 
@@ -338,8 +343,8 @@ impl Schedule {
     }
 }
 
-/// The moment of `at(yyyy-mm-ddThh:mm:ss)`, in UTC.
-fn moment(expression: &str) -> Option<i64> {
+/// Parses `at(yyyy-mm-ddThh:mm:ss)` as a time in UTC. Returns seconds since the Unix epoch.
+fn parse_at(expression: &str) -> Option<i64> {
     let text = expression.strip_prefix("at(")?.strip_suffix(')')?;
     if text.len() != "yyyy-mm-ddThh:mm:ss".len() {
         return None;
@@ -347,26 +352,26 @@ fn moment(expression: &str) -> Option<i64> {
     Some(OffsetDateTime::parse(&format!("{text}Z"), &Rfc3339).ok()?.unix_timestamp())
 }
 
-fn key_of(group: Option<String>, name: String) -> Result<(String, String), AwsError> {
+fn key_of(group: Option<String>, name: String) -> Result<Key, AwsError> {
     let group = group.unwrap_or_else(|| DEFAULT_GROUP.to_owned());
     check_name("GroupName", &group)?;
     Ok((group, name))
 }
 
 fn check_name(field: &str, name: &str) -> Result<(), AwsError> {
-    let fits = (1..=NAME_BYTES_MAX).contains(&name.len())
+    let is_valid = (1..=NAME_BYTES_MAX).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-    if fits {
+    if is_valid {
         return Ok(());
     }
     Err(AwsError::validation(format!("{field} {name:?} does not match [0-9a-zA-Z-_.]{{1,64}}")))
 }
 
-fn one_of(field: &str, value: &str, allowed: &[&str]) -> Result<(), AwsError> {
+fn check_one_of(field: &str, value: &str, allowed: &[&str]) -> Result<(), AwsError> {
     if allowed.contains(&value) {
         return Ok(());
     }
-    Err(AwsError::validation(format!("{field} {value:?} is none of {allowed:?}")))
+    Err(AwsError::validation(format!("{field} {value:?} must be one of {allowed:?}")))
 }
 
 fn not_found(name: &str) -> AwsError {

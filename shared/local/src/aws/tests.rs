@@ -1,4 +1,4 @@
-//! Through the real SDK clients: what they make of the answers is what the functions see.
+//! Tests the services through the real SDK clients, so that they check the results that the functions get.
 
 use aws_sdk_kms::{
     config::{BehaviorVersion, Credentials, Region},
@@ -42,7 +42,7 @@ async fn world() -> World {
     World { url: format!("{url}{PREFIX}"), mailbox, schedules, clock }
 }
 
-/// A client of the named SDK, as the functions configure theirs.
+/// Creates a client of the SDK crate `$sdk`, configured like the clients of the functions.
 macro_rules! client {
     ($sdk:ident, $world:expr) => {
         $sdk::Client::from_conf(
@@ -58,11 +58,11 @@ macro_rules! client {
 }
 
 #[tokio::test]
-async fn kms_verifies_what_it_made_and_nothing_else() {
+async fn kms_verifies_only_macs_that_it_generated() {
     let world = world().await;
     let kms = client!(aws_sdk_kms, world);
     let algorithm = MacAlgorithmSpec::HmacSha256;
-    let made = kms
+    let generated = kms
         .generate_mac()
         .key_id("links")
         .mac_algorithm(algorithm.clone())
@@ -70,7 +70,7 @@ async fn kms_verifies_what_it_made_and_nothing_else() {
         .send()
         .await
         .unwrap();
-    let mac = made.mac.unwrap();
+    let mac = generated.mac.unwrap();
     assert_eq!(mac.as_ref().len(), 32);
     let verify = |key: &str, message: &str, mac: &[u8]| {
         kms.verify_mac()
@@ -89,24 +89,24 @@ async fn kms_verifies_what_it_made_and_nothing_else() {
     assert!(error.is_kms_invalid_mac_exception(), "{error:?}");
     let error = verify("links", "message", &mac.as_ref()[..31]).await.unwrap_err().into_service_error();
     assert!(error.is_kms_invalid_mac_exception(), "{error:?}");
-    let error = verify("nobody's", "message", mac.as_ref()).await.unwrap_err().into_service_error();
+    let error = verify("missing", "message", mac.as_ref()).await.unwrap_err().into_service_error();
     assert!(error.is_not_found_exception(), "{error:?}");
 
-    let other = kms.generate_mac().key_id("links").mac_algorithm(MacAlgorithmSpec::HmacSha512);
-    let error = other.message(Blob::new("message")).send().await.unwrap_err().into_service_error();
+    let wrong_algorithm = kms.generate_mac().key_id("links").mac_algorithm(MacAlgorithmSpec::HmacSha512);
+    let error = wrong_algorithm.message(Blob::new("message")).send().await.unwrap_err().into_service_error();
     assert!(error.is_invalid_key_usage_exception(), "{error:?}");
-    for (size, fits) in [(4096, true), (4097, false)] {
+    for (size, is_valid) in [(4096, true), (4097, false)] {
         let large = kms.generate_mac().key_id("links").mac_algorithm(MacAlgorithmSpec::HmacSha256);
-        let answer = large.message(Blob::new(vec![0; size])).send().await;
-        assert_eq!(answer.is_ok(), fits, "{size}");
+        let response = large.message(Blob::new(vec![0; size])).send().await;
+        assert_eq!(response.is_ok(), is_valid, "{size}");
     }
 }
 
 #[tokio::test]
-async fn the_mac_is_the_one_that_everybody_computes() {
+async fn kms_generates_standard_hmac_sha256_macs() {
     use hmac::{Hmac, KeyInit as _, Mac as _};
     let world = world().await;
-    let made = client!(aws_sdk_kms, world)
+    let generated = client!(aws_sdk_kms, world)
         .generate_mac()
         .key_id("links")
         .mac_algorithm(MacAlgorithmSpec::HmacSha256)
@@ -114,9 +114,9 @@ async fn the_mac_is_the_one_that_everybody_computes() {
         .send()
         .await
         .unwrap();
-    let mut own = Hmac::<sha2::Sha256>::new_from_slice(&[7; 32]).unwrap();
-    own.update(b"message");
-    assert_eq!(made.mac.unwrap().as_ref(), own.finalize().into_bytes().as_slice());
+    let mut expected = Hmac::<sha2::Sha256>::new_from_slice(&[7; 32]).unwrap();
+    expected.update(b"message");
+    assert_eq!(generated.mac.unwrap().as_ref(), expected.finalize().into_bytes().as_slice());
 }
 
 fn content(text: &str) -> Content {
@@ -141,7 +141,7 @@ fn tag(name: &str, value: &str) -> MessageTag {
 }
 
 #[tokio::test]
-async fn ses_takes_a_mail_into_the_mailbox() {
+async fn ses_delivers_a_mail_to_the_mailbox() {
     let world = world().await;
     let sent = client!(aws_sdk_sesv2, world)
         .send_email()
@@ -165,34 +165,34 @@ async fn ses_takes_a_mail_into_the_mailbox() {
 }
 
 #[tokio::test]
-async fn ses_refuses_what_can_not_be_sent() {
+async fn ses_rejects_invalid_mails() {
     let world = world().await;
     let ses = client!(aws_sdk_sesv2, world);
     let to = |count: usize| {
         let addresses = (0..count).map(|n| format!("{n}@x.example")).collect();
         Destination::builder().set_to_addresses(Some(addresses)).build()
     };
-    let fine = || {
+    let valid = || {
         ses.send_email()
             .from_email_address("no-reply@roster.example")
             .destination(to(1))
             .content(message("Text"))
     };
     for (why, request) in [
-        ("no recipient", fine().destination(Destination::builder().build())),
-        ("51 recipients", fine().destination(to(51))),
-        ("no address", fine().destination(Destination::builder().to_addresses("nobody").build())),
-        ("no body", fine().content(message(""))),
-        ("no sender", fine().set_from_email_address(None)),
-        ("a bad tag", fine().email_tags(tag("a", "b c"))),
-        ("no simple content", fine().content(EmailContent::builder().build())),
+        ("no recipient", valid().destination(Destination::builder().build())),
+        ("51 recipients", valid().destination(to(51))),
+        ("not an address", valid().destination(Destination::builder().to_addresses("bob").build())),
+        ("no body", valid().content(message(""))),
+        ("no sender", valid().set_from_email_address(None)),
+        ("a bad tag", valid().email_tags(tag("a", "b c"))),
+        ("no simple content", valid().content(EmailContent::builder().build())),
     ] {
         let error = request.send().await.expect_err(why).into_service_error();
         assert!(error.is_bad_request_exception(), "{why}: {error:?}");
         assert!(error.message().is_some(), "{why}");
     }
     assert!(world.mailbox.items(None).is_empty());
-    assert!(fine().destination(to(50)).send().await.is_ok());
+    assert!(valid().destination(to(50)).send().await.is_ok());
 }
 
 fn window() -> FlexibleTimeWindow {
@@ -214,10 +214,10 @@ fn at(unix: i64) -> String {
 }
 
 #[tokio::test]
-async fn a_schedule_is_made_moved_read_and_deleted() {
+async fn creates_updates_reads_and_deletes_a_schedule() {
     let world = world().await;
     let scheduler = client!(aws_sdk_scheduler, world);
-    let soon = world.clock.now_unix() + 100;
+    let due_at = world.clock.now_unix() + 100;
     let create = || {
         scheduler
             .create_schedule()
@@ -227,15 +227,15 @@ async fn a_schedule_is_made_moved_read_and_deleted() {
             .target(target())
             .action_after_completion(ActionAfterCompletion::Delete)
     };
-    let made = create().schedule_expression(at(soon)).send().await.unwrap();
-    assert!(made.schedule_arn().ends_with("schedule/roster/inv-1"), "{}", made.schedule_arn());
-    let error = create().schedule_expression(at(soon)).send().await.unwrap_err().into_service_error();
+    let created = create().schedule_expression(at(due_at)).send().await.unwrap();
+    assert!(created.schedule_arn().ends_with("schedule/roster/inv-1"), "{}", created.schedule_arn());
+    let error = create().schedule_expression(at(due_at)).send().await.unwrap_err().into_service_error();
     assert!(error.is_conflict_exception(), "{error:?}");
     assert_eq!(error.message(), Some("Schedule inv-1 already exists."));
 
-    // The retry of a request whose answer was lost is no conflict.
-    let once = || create().name("inv-2").client_token("t").schedule_expression(at(soon)).send();
-    assert!(once().await.is_ok() && once().await.is_ok());
+    // A retry with the same client token is not a conflict.
+    let retry = || create().name("inv-2").client_token("t").schedule_expression(at(due_at)).send();
+    assert!(retry().await.is_ok() && retry().await.is_ok());
 
     scheduler
         .update_schedule()
@@ -243,18 +243,22 @@ async fn a_schedule_is_made_moved_read_and_deleted() {
         .group_name("roster")
         .flexible_time_window(window())
         .target(target())
-        .schedule_expression(at(soon + 50))
+        .schedule_expression(at(due_at + 50))
         .send()
         .await
         .unwrap();
     let read = scheduler.get_schedule().name("inv-1").group_name("roster").send().await.unwrap();
-    assert_eq!(read.schedule_expression(), Some(at(soon + 50).as_str()));
-    assert_eq!(read.action_after_completion(), Some(&ActionAfterCompletion::None), "an update replaces all");
+    assert_eq!(read.schedule_expression(), Some(at(due_at + 50).as_str()));
+    assert_eq!(
+        read.action_after_completion(),
+        Some(&ActionAfterCompletion::None),
+        "an update replaces the whole definition"
+    );
     assert_eq!(read.target(), Some(&target()));
     assert!(read.creation_date().is_some());
 
-    let due = world.schedules.first_due(soon + 50).unwrap();
-    assert_eq!((due.name.as_str(), due.at), ("inv-2", soon));
+    let due = world.schedules.first_due(due_at + 50).unwrap();
+    assert_eq!((due.name.as_str(), due.at), ("inv-2", due_at));
     for name in ["inv-1", "inv-2"] {
         scheduler.delete_schedule().name(name).group_name("roster").send().await.unwrap();
     }
@@ -262,13 +266,13 @@ async fn a_schedule_is_made_moved_read_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_schedule_that_is_not_there_is_not_found() {
+async fn reports_a_missing_schedule_as_not_found() {
     let world = world().await;
     let scheduler = client!(aws_sdk_scheduler, world);
     let later = at(world.clock.now_unix() + 100);
     scheduler
         .create_schedule()
-        .name("there")
+        .name("existing")
         .group_name("roster")
         .flexible_time_window(window())
         .target(target())
@@ -276,23 +280,23 @@ async fn a_schedule_that_is_not_there_is_not_found() {
         .send()
         .await
         .unwrap();
-    // Another group is another schedule.
-    let error = scheduler.get_schedule().name("there").send().await.unwrap_err().into_service_error();
+    // The same name in another group is another schedule.
+    let error = scheduler.get_schedule().name("existing").send().await.unwrap_err().into_service_error();
     assert!(error.is_resource_not_found_exception(), "{error:?}");
-    let error = scheduler.delete_schedule().name("gone").send().await.unwrap_err().into_service_error();
+    let error = scheduler.delete_schedule().name("missing").send().await.unwrap_err().into_service_error();
     assert!(error.is_resource_not_found_exception(), "{error:?}");
-    let update = scheduler.update_schedule().name("gone").flexible_time_window(window()).target(target());
+    let update = scheduler.update_schedule().name("missing").flexible_time_window(window()).target(target());
     let error = update.schedule_expression(later).send().await.unwrap_err().into_service_error();
     assert!(error.is_resource_not_found_exception(), "{error:?}");
 }
 
 #[tokio::test]
-async fn the_scheduler_refuses_what_aws_refuses() {
+async fn rejects_the_schedules_that_aws_rejects() {
     let world = world().await;
     let scheduler = client!(aws_sdk_scheduler, world);
-    // Not the machine's time: the laptop's.
+    // The past is decided by the laptop's clock, not by the machine's.
     let now = world.clock.advance(1_000_000).unwrap();
-    let fine = || {
+    let valid = || {
         scheduler
             .create_schedule()
             .name("a")
@@ -302,21 +306,21 @@ async fn the_scheduler_refuses_what_aws_refuses() {
     };
     let long = "a".repeat(65);
     for (why, request) in vec![
-        ("a long name", fine().name(long.as_str())),
-        ("a name with a slash", fine().name("a/b")),
-        ("a name with umlauts", fine().name("ä")),
-        ("a group with a blank", fine().group_name("a b")),
-        ("no window", fine().set_flexible_time_window(None)),
-        ("no target", fine().set_target(None)),
-        ("no expression", fine().set_schedule_expression(None)),
-        ("the past", fine().schedule_expression(at(now - 1))),
-        ("no date", fine().schedule_expression("at(2099-13-01T00:00:00)")),
-        ("a zone in the time", fine().schedule_expression("at(2099-01-01T00:00:00Z)")),
-        ("no seconds", fine().schedule_expression("at(2099-01-01T00:00)")),
-        ("a rate", fine().schedule_expression("rate(5 minutes)")),
+        ("a long name", valid().name(long.as_str())),
+        ("a name with a slash", valid().name("a/b")),
+        ("a name with umlauts", valid().name("ä")),
+        ("a group with a blank", valid().group_name("a b")),
+        ("no window", valid().set_flexible_time_window(None)),
+        ("no target", valid().set_target(None)),
+        ("no expression", valid().set_schedule_expression(None)),
+        ("a time in the past", valid().schedule_expression(at(now - 1))),
+        ("an invalid date", valid().schedule_expression("at(2099-13-01T00:00:00)")),
+        ("a time zone in the time", valid().schedule_expression("at(2099-01-01T00:00:00Z)")),
+        ("no seconds", valid().schedule_expression("at(2099-01-01T00:00)")),
+        ("a rate", valid().schedule_expression("rate(5 minutes)")),
     ] {
         match request.send().await.expect_err(why) {
-            // The client itself refuses to send some of them.
+            // The SDK client does not send some of them.
             aws_sdk_scheduler::error::SdkError::ConstructionFailure(_) => {}
             error => {
                 let error = error.into_service_error();
@@ -325,23 +329,24 @@ async fn the_scheduler_refuses_what_aws_refuses() {
         }
     }
     assert_eq!(world.schedules.next_due(), None);
-    assert!(fine().name("a".repeat(64)).send().await.is_ok());
+    assert!(valid().name("a".repeat(64)).send().await.is_ok());
 }
 
 #[tokio::test]
-async fn dynamodb_and_its_streams_are_handed_on() {
+async fn forwards_requests_for_dynamodb_and_streams() {
     let world = world().await;
     let tables = client!(aws_sdk_dynamodb, world).list_tables().send().await.unwrap();
     assert_eq!(tables.table_names(), ["laptop"]);
     let streams = client!(aws_sdk_dynamodbstreams, world).list_streams().send().await.unwrap();
     assert!(streams.streams().is_empty());
     let dynamodb = client!(aws_sdk_dynamodb, world);
-    let error = dynamodb.describe_table().table_name("gone").send().await.unwrap_err().into_service_error();
+    let error =
+        dynamodb.describe_table().table_name("missing").send().await.unwrap_err().into_service_error();
     assert!(error.is_resource_not_found_exception(), "{error:?}");
 }
 
 #[tokio::test]
-async fn what_is_not_served_says_so() {
+async fn names_the_unsupported_operation_in_the_error() {
     let world = world().await;
     let error = client!(aws_sdk_kms, world).list_keys().send().await.unwrap_err().into_service_error();
     assert_eq!(error.code(), Some("UnknownOperationException"));

@@ -10,26 +10,27 @@ use crate::{
     testing::send,
 };
 
-struct World {
+struct Fixture {
     gateway: Router,
     functions: Arc<FakeFunctions>,
     token: String,
 }
 
-async fn world(answer: impl Fn(&str) -> Result<Value, InvokeError> + Send + 'static) -> World {
+/// Creates a gateway. All its functions return `result`.
+async fn fixture(result: impl Fn(&str) -> Result<Value, InvokeError> + Send + 'static) -> Fixture {
     let state = State::open(Database::memory().unwrap()).unwrap();
-    crate::issuer::keep_key(&state, crate::testing::key()).unwrap();
+    crate::issuer::store_key(&state, crate::testing::key()).unwrap();
     let clock = LocalClock::new();
     let issuer = Issuer::start("http://127.0.0.1:4000", clock.clone(), state).unwrap();
     let ada =
         Person { sub: "ada".into(), email: Some("ada@acme.example".into()), email_verified: Some(true) };
     let token = issuer.token(&ada).await.unwrap();
-    let functions = Arc::new(FakeFunctions::new(move |name, _| answer(name)));
+    let functions = Arc::new(FakeFunctions::new(move |name, _| result(name)));
     let gateway = Gateway::new(issuer, functions.clone(), clock).unwrap().router();
-    World { gateway, functions, token }
+    Fixture { gateway, functions, token }
 }
 
-impl World {
+impl Fixture {
     fn request(&self, method: &str, path: &str) -> http::request::Builder {
         Request::builder()
             .method(method)
@@ -42,7 +43,7 @@ impl World {
         send(self.gateway.clone(), request).await
     }
 
-    /// The event that the request becomes, and the function it goes to.
+    /// Sends a request. Returns the function that the gateway invoked, and the event.
     async fn event(&self, request: Request<Body>) -> (String, Value) {
         let (status, _, body) = self.send(request).await;
         assert_eq!(status, StatusCode::OK, "{body}");
@@ -50,20 +51,21 @@ impl World {
     }
 }
 
-fn empty(builder: http::request::Builder) -> Request<Body> {
+fn without_body(builder: http::request::Builder) -> Request<Body> {
     builder.body(Body::empty()).unwrap()
 }
 
-async fn fine() -> World {
-    world(|_| Ok(json!({"statusCode": 200, "body": "{}"}))).await
+async fn successful() -> Fixture {
+    fixture(|_| Ok(json!({"statusCode": 200, "body": "{}"}))).await
 }
 
 #[tokio::test]
-async fn every_route_reaches_its_function() {
-    let world = fine().await;
+async fn routes_each_request_to_its_function() {
+    let fixture = successful().await;
     for route in ROUTES.iter().chain(&*PAGES) {
         let path = route.pattern.replace(['{', '}'], "");
-        let (function, event) = world.event(empty(world.request(route.method.as_str(), &path))).await;
+        let (function, event) =
+            fixture.event(without_body(fixture.request(route.method.as_str(), &path))).await;
         assert_eq!(function, route.function);
         assert_eq!(event["routeKey"], route.key());
         assert_eq!(event["requestContext"]["routeKey"], route.key());
@@ -75,9 +77,9 @@ async fn every_route_reaches_its_function() {
 }
 
 #[tokio::test]
-async fn the_claims_arrive_where_a_function_looks_for_them() {
-    let world = fine().await;
-    let (_, event) = world.event(empty(world.request("GET", "/v1/organizations"))).await;
+async fn claims_are_in_the_authorizer_context_of_the_event() {
+    let fixture = successful().await;
+    let (_, event) = fixture.event(without_body(fixture.request("GET", "/v1/organizations"))).await;
     let jwt = &event["requestContext"]["authorizer"]["jwt"];
     assert_eq!(jwt["claims"]["sub"], "ada");
     assert_eq!(jwt["claims"]["email_verified"], "true");
@@ -85,15 +87,15 @@ async fn the_claims_arrive_where_a_function_looks_for_them() {
 }
 
 #[tokio::test]
-async fn an_event_has_the_shape_of_payload_2_0() {
-    let world = fine().await;
-    let request = world
+async fn event_has_payload_format_2_0() {
+    let fixture = successful().await;
+    let request = fixture
         .request("GET", "/v1/organizations/org_1/members?role=a%2Cb&role=c&cursor=x+y%3D")
         .header("X-Twice", "1")
         .header("X-Twice", "2")
         .header("Cookie", "a=1; b=2")
         .header("User-Agent", "test/1");
-    let (_, event) = world.event(empty(request)).await;
+    let (_, event) = fixture.event(without_body(request)).await;
     assert_eq!(event["version"], "2.0");
     assert_eq!(event["rawQueryString"], "role=a%2Cb&role=c&cursor=x+y%3D");
     assert_eq!(event["queryStringParameters"], json!({"role": "a,b,c", "cursor": "x y="}));
@@ -121,10 +123,10 @@ async fn an_event_has_the_shape_of_payload_2_0() {
 }
 
 #[tokio::test]
-async fn the_event_is_one_that_the_lambda_runtime_reads() {
-    // What is left out and what is null differ here: without a query or a body the members are absent.
-    let world = fine().await;
-    let (_, event) = world.event(empty(world.request("GET", "/v1/organizations"))).await;
+async fn event_without_query_and_body_has_no_such_members() {
+    // These members must be absent, not null.
+    let fixture = successful().await;
+    let (_, event) = fixture.event(without_body(fixture.request("GET", "/v1/organizations"))).await;
     for absent in ["queryStringParameters", "pathParameters", "cookies", "body"] {
         assert_eq!(event.get(absent), None, "{absent}");
     }
@@ -132,19 +134,19 @@ async fn the_event_is_one_that_the_lambda_runtime_reads() {
 }
 
 #[tokio::test]
-async fn a_path_is_decoded_once_and_an_encoded_slash_stays_in_its_segment() {
-    let world = fine().await;
+async fn decodes_a_path_once_and_keeps_an_encoded_slash_in_its_segment() {
+    let fixture = successful().await;
     let path = "/v1/organizations/org_1/members/auth0%7Ca%2Fb%2520c";
-    let (function, event) = world.event(empty(world.request("DELETE", path))).await;
+    let (function, event) = fixture.event(without_body(fixture.request("DELETE", path))).await;
     assert_eq!(function, "remove");
     assert_eq!(event["pathParameters"]["user_id"], "auth0|a/b%20c");
     assert_eq!(event["rawPath"], "/v1/organizations/org_1/members/auth0|a/b%20c");
 }
 
 #[tokio::test]
-async fn bodies_are_text_or_base64() {
-    let world = fine().await;
-    for (content_type, body, expected, encoded) in [
+async fn body_is_text_or_base64_by_its_content_type() {
+    let fixture = successful().await;
+    for (content_type, body, expected, is_base64) in [
         (Some("application/json; charset=utf-8"), "{\"ü\":1}".as_bytes(), "{\"ü\":1}", false),
         (Some("text/plain"), b"a", "a", false),
         (None, b"a", "a", false),
@@ -152,19 +154,19 @@ async fn bodies_are_text_or_base64() {
         (Some("application/octet-stream"), b"a", "YQ==", true),
         (Some("application/json"), b"\xff", "/w==", true),
     ] {
-        let mut request = world.request("POST", "/v1/organizations");
+        let mut request = fixture.request("POST", "/v1/organizations");
         if let Some(content_type) = content_type {
             request = request.header("content-type", content_type);
         }
-        let (_, event) = world.event(request.body(Body::from(body)).unwrap()).await;
+        let (_, event) = fixture.event(request.body(Body::from(body)).unwrap()).await;
         assert_eq!(event["body"], expected, "{content_type:?}");
-        assert_eq!(event["isBase64Encoded"], encoded, "{content_type:?}");
+        assert_eq!(event["isBase64Encoded"], is_base64, "{content_type:?}");
     }
 }
 
 #[tokio::test]
-async fn what_has_no_route_is_not_found_before_anybody_asks_for_a_token() {
-    let world = fine().await;
+async fn responds_404_to_an_unknown_route_without_checking_a_token() {
+    let fixture = successful().await;
     for (method, path) in [
         ("GET", "/index.html"),
         ("POST", "/accept"),
@@ -176,46 +178,47 @@ async fn what_has_no_route_is_not_found_before_anybody_asks_for_a_token() {
         ("GET", "/v1/organizations//members"),
     ] {
         let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
-        let (status, headers, body) = world.send(request).await;
+        let (status, headers, body) = fixture.send(request).await;
         assert_eq!((status, body.as_str()), (StatusCode::NOT_FOUND, r#"{"message":"Not Found"}"#), "{path}");
         assert!(headers.contains_key("apigw-requestid"));
     }
-    // A route is of one method, as at API Gateway; the answer to this one has no body.
+    // A route has one method, as in API Gateway: `GET` does not include `HEAD`.
     let head = Request::head("/").body(Body::empty()).unwrap();
-    assert_eq!(world.send(head).await.0, StatusCode::NOT_FOUND);
-    assert!(world.functions.calls().is_empty());
+    assert_eq!(fixture.send(head).await.0, StatusCode::NOT_FOUND);
+    assert!(fixture.functions.calls().is_empty());
 }
 
 #[tokio::test]
-async fn the_authorizer_refuses_before_the_function_is_called() {
-    let world = fine().await;
+async fn responds_401_without_invoking_the_function_if_the_token_is_missing_or_invalid() {
+    let fixture = successful().await;
     let request = Request::get("/v1/organizations").body(Body::empty()).unwrap();
-    let (status, headers, body) = world.send(request).await;
+    let (status, headers, body) = fixture.send(request).await;
     assert_eq!((status, body.as_str()), (StatusCode::UNAUTHORIZED, r#"{"message":"Unauthorized"}"#));
     assert_eq!(headers["www-authenticate"], "Bearer");
 
     let request = Request::get("/v1/organizations").header("authorization", "Bearer x.y.z");
-    let (status, headers, _) = world.send(empty(request)).await;
+    let (status, headers, _) = fixture.send(without_body(request)).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     assert!(headers["www-authenticate"].to_str().unwrap().contains("invalid_token"));
-    assert!(world.functions.calls().is_empty());
+    assert!(fixture.functions.calls().is_empty());
 }
 
 #[tokio::test]
-async fn a_body_over_ten_megabytes_is_refused_and_one_of_ten_is_not() {
-    let world = fine().await;
+async fn accepts_a_body_of_10_mib_and_rejects_a_larger_one() {
+    let fixture = successful().await;
     for (size, expected) in
         [(BODY_BYTES_MAX, StatusCode::OK), (BODY_BYTES_MAX + 1, StatusCode::PAYLOAD_TOO_LARGE)]
     {
-        let request = world.request("POST", "/v1/organizations").body(Body::from(vec![b' '; size])).unwrap();
-        let (status, _, body) = world.send(request).await;
+        let request =
+            fixture.request("POST", "/v1/organizations").body(Body::from(vec![b' '; size])).unwrap();
+        let (status, _, body) = fixture.send(request).await;
         assert_eq!(status, expected, "{body}");
     }
 }
 
 #[tokio::test]
-async fn a_failed_function_is_an_internal_server_error() {
-    for (answer, status) in [
+async fn responds_500_if_the_function_fails_and_503_if_it_times_out() {
+    for (result, status) in [
         (Err(failed()), StatusCode::INTERNAL_SERVER_ERROR),
         (Err(InvokeError::TimedOut(std::time::Duration::from_secs(30))), StatusCode::SERVICE_UNAVAILABLE),
         (Ok(json!({"statusCode": 99})), StatusCode::INTERNAL_SERVER_ERROR),
@@ -223,15 +226,15 @@ async fn a_failed_function_is_an_internal_server_error() {
         (Ok(json!({"statusCode": 200, "body": {}})), StatusCode::INTERNAL_SERVER_ERROR),
         (Ok(json!({"statusCode": 200, "headers": {"a b": "c"}})), StatusCode::INTERNAL_SERVER_ERROR),
     ] {
-        let world = world(move |_| answer.clone()).await;
-        let (got, _, _) = world.send(empty(world.request("GET", "/v1/organizations"))).await;
+        let fixture = fixture(move |_| result.clone()).await;
+        let (got, _, _) = fixture.send(without_body(fixture.request("GET", "/v1/organizations"))).await;
         assert_eq!(got, status);
     }
 }
 
 #[tokio::test]
-async fn an_answer_becomes_the_response_that_it_describes() {
-    let world = world(|_| {
+async fn converts_a_function_result_to_the_response_that_it_describes() {
+    let fixture = fixture(|_| {
         Ok(json!({
             "statusCode": 409,
             "headers": {"Content-Type": "application/problem+json", "retry-after": 3},
@@ -242,7 +245,8 @@ async fn an_answer_becomes_the_response_that_it_describes() {
         }))
     })
     .await;
-    let (status, headers, body) = world.send(empty(world.request("GET", "/v1/organizations"))).await;
+    let (status, headers, body) =
+        fixture.send(without_body(fixture.request("GET", "/v1/organizations"))).await;
     assert_eq!((status, body.as_str()), (StatusCode::CONFLICT, "{}"));
     assert_eq!(headers["content-type"], "application/problem+json");
     assert_eq!(headers["retry-after"], "3");
@@ -250,35 +254,36 @@ async fn an_answer_becomes_the_response_that_it_describes() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_status_is_a_body() {
-    let world = world(|_| Ok(json!({"a": 1}))).await;
-    let (status, headers, body) = world.send(empty(world.request("GET", "/v1/organizations"))).await;
+async fn function_result_without_a_status_becomes_the_body() {
+    let fixture = fixture(|_| Ok(json!({"a": 1}))).await;
+    let (status, headers, body) =
+        fixture.send(without_body(fixture.request("GET", "/v1/organizations"))).await;
     assert_eq!((status, body.as_str()), (StatusCode::OK, r#"{"a":1}"#));
     assert_eq!(headers["content-type"], "application/json");
 }
 
 #[test]
-fn times_are_written_as_in_an_access_log_and_as_in_a_date() {
-    assert_eq!(clock_time(1_583_348_638_390), "04/Mar/2020:19:03:58 +0000");
+fn formats_times_for_the_access_log_and_the_date_header() {
+    assert_eq!(access_log_time(1_583_348_638_390), "04/Mar/2020:19:03:58 +0000");
     assert_eq!(http_date(1_583_348_638), "Wed, 04 Mar 2020 19:03:58 GMT");
 }
 
 #[test]
-fn cargo_lambda_knows_the_same_routes() {
+fn cargo_lambda_watch_has_the_same_routes() {
     let manifest = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml"));
     let manifest: Value = toml::from_str(manifest).unwrap();
     let router = &manifest["workspace"]["metadata"]["lambda"]["watch"]["router"];
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let mut told = Vec::new();
+    let mut configured = Vec::new();
     for (pattern, routes) in router.as_object().unwrap() {
         for route in routes.as_array().unwrap() {
             let method = text(&route["method"]);
-            told.push((format!("{method} {pattern}"), text(&route["function"])));
+            configured.push((format!("{method} {pattern}"), text(&route["function"])));
         }
     }
-    let ours = ROUTES.iter().chain(&*PAGES);
-    let mut ours: Vec<_> = ours.map(|route| (route.key(), route.function.to_owned())).collect();
-    told.sort();
-    ours.sort();
-    assert_eq!(told, ours);
+    let routes = ROUTES.iter().chain(&*PAGES);
+    let mut expected: Vec<_> = routes.map(|route| (route.key(), route.function.to_owned())).collect();
+    configured.sort();
+    expected.sort();
+    assert_eq!(configured, expected);
 }

@@ -1,5 +1,6 @@
-//! The records at hand and what becomes of them: batches, partial failures, bisection, attempts. Pure; the
-//! invoking and the waiting are the caller's.
+//! Queue of stream records: splits them into batches and handles partial failures, bisection and retries.
+//!
+//! The queue does no I/O: the caller invokes the function and waits.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -10,21 +11,22 @@ use crate::functions::InvokeError;
 
 /// Batch size and retries of an event source mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
-    /// The most records in one invocation.
+pub struct StreamPolicy {
+    /// The maximum number of records in one invocation.
     pub batch_max: usize,
-    /// How often one record is tried before it is given up.
+    /// The number of attempts for one record before it becomes a dead letter.
     pub attempts_max: u32,
-    /// The pause after the first failure; it doubles with every further one.
+    /// The pause after the first failure. It doubles with every further failure.
     pub pause_min: Duration,
     /// The longest pause.
     pub pause_max: Duration,
-    /// How long to wait for records before looking again, unless woken.
+    /// The pause between two reads of the stream, unless the consumer is woken.
     pub poll_every: Duration,
 }
 
-impl Default for Policy {
-    /// Lambda's batch size. Lambda retries for hours by default; a laptop shows what is broken in seconds.
+impl Default for StreamPolicy {
+    /// Lambda's batch size with fewer retries. Lambda's default is to retry until the record expires after 24 hours.
+    /// The laptop reports a broken record within seconds.
     fn default() -> Self {
         Self {
             batch_max: 100,
@@ -36,79 +38,80 @@ impl Default for Policy {
     }
 }
 
-/// What came of invoking the function with a batch.
+/// The outcome of invoking the function with one batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// All of it is done.
+pub enum BatchOutcome {
+    /// All records are done.
     Done,
-    /// The records before this place are done; this and the later ones are to be given again.
+    /// The records before `index` are done. The record at `index` and those after it must be retried.
     FailedFrom {
-        /// The first that failed.
-        place: usize,
-        /// Why.
+        /// Index of the first failed record in the batch.
+        index: usize,
+        /// Why the record failed.
         reason: String,
     },
-    /// Nothing is known to be done.
+    /// The batch failed as a whole. It is unknown which records are done.
     Failed {
-        /// Why.
+        /// Why the batch failed.
         reason: String,
     },
 }
 
-/// What an outcome settles.
+/// What the caller must do after an outcome was applied to the queue.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct BatchResult {
-    /// Everything up to this sequence number is done with.
-    pub through: Option<String>,
-    /// The record that is given up.
+    /// The new position in the shard: the sequence number of the last record that is done or given up.
+    pub position: Option<String>,
+    /// The record that has failed too often and becomes a dead letter.
     pub dead: Option<Record>,
     /// How long to wait before the next batch.
     pub pause: Option<Duration>,
 }
 
-/// Records in order, on their way through a function.
+/// Records of a shard that the function has yet to process, in order.
 #[derive(Debug)]
 pub struct BatchQueue {
     /// Never holds an empty batch.
     batches: VecDeque<VecDeque<Record>>,
-    policy: Policy,
-    /// How often the first record has failed by itself, or as the first of a partial failure.
+    policy: StreamPolicy,
+    /// How often the first record has failed, alone in its batch or as the first record of a partial failure.
     failures: u32,
 }
 
-impl Outcome {
-    /// Reads the function's answer as Lambda does with `ReportBatchItemFailures`: nothing reported is
-    /// success; the lowest place reported is where to start again; an id that is none of the batch's fails
-    /// the batch as a whole.
+impl BatchOutcome {
+    /// Parses the function's result as Lambda does with `ReportBatchItemFailures`.
+    ///
+    /// No reported failure means success. Otherwise, the retry starts at the first reported record. If a reported id
+    /// is not in the batch, the whole batch has failed.
     #[must_use]
-    pub fn read(answer: Result<Value, InvokeError>, batch: &[Record]) -> Self {
-        let answer = match answer {
-            Ok(answer) => answer,
+    pub fn read(result: Result<Value, InvokeError>, batch: &[Record]) -> Self {
+        let response = match result {
+            Ok(response) => response,
             Err(e) => return Self::Failed { reason: e.to_string() },
         };
-        let failures = match answer.get("batchItemFailures") {
+        let failures = match response.get("batchItemFailures") {
             None | Some(Value::Null) => return Self::Done,
             Some(Value::Array(failures)) => failures,
             Some(_) => return Self::Failed { reason: "batchItemFailures is not a list".to_owned() },
         };
-        let mut lowest = None;
+        let mut first = None;
         for failure in failures {
             let id = failure["itemIdentifier"].as_str().unwrap_or_default();
-            let Some(place) = batch.iter().position(|record| record.sequence_number == id) else {
+            let Some(index) = batch.iter().position(|record| record.sequence_number == id) else {
                 let reason = format!("batchItemFailures names {failure}, which is not in the batch");
                 return Self::Failed { reason };
             };
-            lowest = Some(lowest.map_or(place, |lowest: usize| lowest.min(place)));
+            first = Some(first.map_or(index, |first: usize| first.min(index)));
         }
-        match lowest {
+        match first {
             None => Self::Done,
-            Some(place) => {
-                Self::FailedFrom { place, reason: "the function reported it as failed".to_owned() }
+            Some(index) => {
+                Self::FailedFrom { index, reason: "the function reported the record as failed".to_owned() }
             }
         }
     }
 
-    /// Why records failed; empty if none did.
+    /// Returns why records failed, or an empty string if no record failed.
     #[must_use]
     pub fn reason(&self) -> &str {
         match self {
@@ -119,9 +122,9 @@ impl Outcome {
 }
 
 impl BatchQueue {
-    /// These records, in batches as the policy says.
+    /// Creates a queue that splits `records` into batches of at most `policy.batch_max`.
     #[must_use]
-    pub fn new(records: Vec<Record>, policy: Policy) -> Self {
+    pub fn new(records: Vec<Record>, policy: StreamPolicy) -> Self {
         let mut batches = VecDeque::new();
         let mut records = records.into_iter().peekable();
         while records.peek().is_some() {
@@ -130,60 +133,61 @@ impl BatchQueue {
         Self { batches, policy, failures: 0 }
     }
 
-    /// The batch to give to the function next.
+    /// Returns the next batch for the function, or `None` if all records are done or given up.
     pub fn batch(&mut self) -> Option<&[Record]> {
         self.batches.front_mut().map(|batch| &*batch.make_contiguous())
     }
 
-    /// Takes note of what came of the batch.
-    pub fn settle(&mut self, outcome: &Outcome) -> BatchResult {
+    /// Applies the outcome of the first batch to the queue.
+    pub fn apply(&mut self, outcome: &BatchOutcome) -> BatchResult {
         let Some(mut batch) = self.batches.pop_front() else { return BatchResult::default() };
         match outcome {
-            Outcome::Done => {
+            BatchOutcome::Done => {
                 self.failures = 0;
-                BatchResult { through: last(&batch), ..BatchResult::default() }
+                BatchResult { position: last_sequence_number(&batch), ..BatchResult::default() }
             }
-            Outcome::FailedFrom { place, .. } => {
-                let rest = batch.split_off((*place).min(batch.len()));
+            BatchOutcome::FailedFrom { index, .. } => {
+                let rest = batch.split_off((*index).min(batch.len()));
                 if !batch.is_empty() {
                     self.failures = 0;
                 }
-                let through = last(&batch);
-                let failed = self.first_failed(rest);
-                BatchResult { through: failed.through.or(through), ..failed }
+                let position = last_sequence_number(&batch);
+                let result = self.retry_or_give_up_first(rest);
+                BatchResult { position: result.position.or(position), ..result }
             }
-            // Which record it was is found by halving. That counts as nobody's attempt.
-            Outcome::Failed { .. } if batch.len() > 1 => {
+            // Bisect to find the failing record. This does not count as an attempt of any record.
+            BatchOutcome::Failed { .. } if batch.len() > 1 => {
                 let second = batch.split_off(batch.len().div_ceil(2));
                 self.batches.push_front(second);
                 self.batches.push_front(batch);
                 self.failures = 0;
                 BatchResult { pause: Some(self.policy.pause_min), ..BatchResult::default() }
             }
-            Outcome::Failed { .. } => self.first_failed(batch),
+            BatchOutcome::Failed { .. } => self.retry_or_give_up_first(batch),
         }
     }
 
-    /// The first of these records has failed; the others have to be given again.
-    fn first_failed(&mut self, mut batch: VecDeque<Record>) -> BatchResult {
+    /// Counts a failure of the first record. Puts the records back into the queue, without the first record if that
+    /// was its last attempt.
+    fn retry_or_give_up_first(&mut self, mut batch: VecDeque<Record>) -> BatchResult {
         self.failures += 1;
-        let mut settled = BatchResult::default();
+        let mut result = BatchResult::default();
         if self.failures < self.policy.attempts_max {
             let doubled = 2_u32.saturating_pow(self.failures - 1);
-            settled.pause = Some(self.policy.pause_min.saturating_mul(doubled).min(self.policy.pause_max));
+            result.pause = Some(self.policy.pause_min.saturating_mul(doubled).min(self.policy.pause_max));
         } else {
             self.failures = 0;
-            settled.dead = batch.pop_front();
-            settled.through = settled.dead.as_ref().map(|dead| dead.sequence_number.clone());
+            result.dead = batch.pop_front();
+            result.position = result.dead.as_ref().map(|dead| dead.sequence_number.clone());
         }
         if !batch.is_empty() {
             self.batches.push_front(batch);
         }
-        settled
+        result
     }
 }
 
-fn last(batch: &VecDeque<Record>) -> Option<String> {
+fn last_sequence_number(batch: &VecDeque<Record>) -> Option<String> {
     batch.back().map(|record| record.sequence_number.clone())
 }
 
@@ -193,7 +197,7 @@ mod tests {
 
     use super::*;
 
-    const POLICY: Policy = Policy {
+    const POLICY: StreamPolicy = StreamPolicy {
         batch_max: 4,
         attempts_max: 3,
         pause_min: Duration::from_millis(10),
@@ -205,16 +209,16 @@ mod tests {
         range.map(|n| Record { sequence_number: n.to_string(), event: json!({"n": n}) }).collect()
     }
 
-    fn failed() -> Outcome {
-        Outcome::Failed { reason: "on purpose".to_owned() }
+    fn failed() -> BatchOutcome {
+        BatchOutcome::Failed { reason: "on purpose".to_owned() }
     }
 
-    fn failed_from(place: usize) -> Outcome {
-        Outcome::FailedFrom { place, reason: "on purpose".to_owned() }
+    fn failed_from(index: usize) -> BatchOutcome {
+        BatchOutcome::FailedFrom { index, reason: "on purpose".to_owned() }
     }
 
-    fn numbers(work: &mut BatchQueue) -> Vec<String> {
-        let batch = work.batch().unwrap_or_default();
+    fn numbers(queue: &mut BatchQueue) -> Vec<String> {
+        let batch = queue.batch().unwrap_or_default();
         batch.iter().map(|record| record.sequence_number.clone()).collect()
     }
 
@@ -223,120 +227,123 @@ mod tests {
     }
 
     #[test]
-    fn records_go_in_batches_in_order() {
-        let mut work = BatchQueue::new(records(1..=6), POLICY);
-        assert_eq!(numbers(&mut work), ["1", "2", "3", "4"]);
-        assert_eq!(work.settle(&Outcome::Done).through.as_deref(), Some("4"));
-        assert_eq!(numbers(&mut work), ["5", "6"]);
-        assert_eq!(work.settle(&Outcome::Done).through.as_deref(), Some("6"));
-        assert!(work.batch().is_none());
-        assert_eq!(work.settle(&Outcome::Done), BatchResult::default());
+    fn batches_keep_the_order_of_records() {
+        let mut queue = BatchQueue::new(records(1..=6), POLICY);
+        assert_eq!(numbers(&mut queue), ["1", "2", "3", "4"]);
+        assert_eq!(queue.apply(&BatchOutcome::Done).position.as_deref(), Some("4"));
+        assert_eq!(numbers(&mut queue), ["5", "6"]);
+        assert_eq!(queue.apply(&BatchOutcome::Done).position.as_deref(), Some("6"));
+        assert!(queue.batch().is_none());
+        assert_eq!(queue.apply(&BatchOutcome::Done), BatchResult::default());
     }
 
     #[test]
-    fn a_partial_failure_starts_again_at_the_lowest_failed() {
-        let mut work = BatchQueue::new(records(1..=4), POLICY);
-        let settled = work.settle(&failed_from(2));
-        assert_eq!((settled.through.as_deref(), settled.dead, millis(settled.pause)), (Some("2"), None, 10));
-        assert_eq!(numbers(&mut work), ["3", "4"]);
+    fn retries_a_partial_failure_from_the_first_failed_record() {
+        let mut queue = BatchQueue::new(records(1..=4), POLICY);
+        let result = queue.apply(&failed_from(2));
+        assert_eq!((result.position.as_deref(), result.dead, millis(result.pause)), (Some("2"), None, 10));
+        assert_eq!(numbers(&mut queue), ["3", "4"]);
     }
 
     #[test]
-    fn a_partial_failure_at_the_first_record_moves_nothing() {
-        let mut work = BatchQueue::new(records(1..=2), POLICY);
-        let settled = work.settle(&failed_from(0));
-        assert_eq!((settled.through, settled.dead, millis(settled.pause)), (None, None, 10));
-        assert_eq!(numbers(&mut work), ["1", "2"]);
+    fn keeps_the_position_when_the_first_record_fails() {
+        let mut queue = BatchQueue::new(records(1..=2), POLICY);
+        let result = queue.apply(&failed_from(0));
+        assert_eq!((result.position, result.dead, millis(result.pause)), (None, None, 10));
+        assert_eq!(numbers(&mut queue), ["1", "2"]);
     }
 
     #[test]
-    fn a_record_that_keeps_failing_is_given_up_alone_and_the_rest_goes_on() {
-        let mut work = BatchQueue::new(records(1..=3), POLICY);
-        assert_eq!(millis(work.settle(&failed_from(1)).pause), 10);
-        assert_eq!(millis(work.settle(&failed_from(0)).pause), 15, "doubled, and capped");
-        let settled = work.settle(&failed_from(0));
-        assert_eq!(settled.dead.unwrap().sequence_number, "2");
-        assert_eq!(settled.through.as_deref(), Some("2"));
-        assert_eq!(settled.pause, None);
-        assert_eq!(numbers(&mut work), ["3"]);
-        // The next one has all of its attempts.
-        assert_eq!(millis(work.settle(&failed_from(0)).pause), 10);
-        assert_eq!(numbers(&mut work), ["3"]);
+    fn gives_up_only_the_record_that_keeps_failing() {
+        let mut queue = BatchQueue::new(records(1..=3), POLICY);
+        assert_eq!(millis(queue.apply(&failed_from(1)).pause), 10);
+        assert_eq!(millis(queue.apply(&failed_from(0)).pause), 15, "doubled, then limited to pause_max");
+        let result = queue.apply(&failed_from(0));
+        assert_eq!(result.dead.unwrap().sequence_number, "2");
+        assert_eq!(result.position.as_deref(), Some("2"));
+        assert_eq!(result.pause, None);
+        assert_eq!(numbers(&mut queue), ["3"]);
+        // The next record has all of its attempts.
+        assert_eq!(millis(queue.apply(&failed_from(0)).pause), 10);
+        assert_eq!(numbers(&mut queue), ["3"]);
     }
 
     #[test]
-    fn another_record_that_fails_further_on_has_its_own_attempts() {
-        let mut work = BatchQueue::new(records(1..=3), POLICY);
-        work.settle(&failed_from(0));
-        work.settle(&failed_from(0));
-        let settled = work.settle(&failed_from(1));
-        assert_eq!((settled.through.as_deref(), millis(settled.pause)), (Some("1"), 10));
-        assert!(settled.dead.is_none());
+    fn counts_the_attempts_of_each_record_separately() {
+        let mut queue = BatchQueue::new(records(1..=3), POLICY);
+        queue.apply(&failed_from(0));
+        queue.apply(&failed_from(0));
+        let result = queue.apply(&failed_from(1));
+        assert_eq!((result.position.as_deref(), millis(result.pause)), (Some("1"), 10));
+        assert!(result.dead.is_none());
     }
 
     #[test]
-    fn a_failed_batch_is_halved_until_the_culprit_stands_alone() {
-        let mut work = BatchQueue::new(records(1..=4), POLICY);
+    fn bisects_a_failed_batch_down_to_the_failing_record() {
+        let mut queue = BatchQueue::new(records(1..=4), POLICY);
         let mut given_up = Vec::new();
         let mut seen = Vec::new();
-        while work.batch().is_some() {
-            let batch = numbers(&mut work);
-            let outcome = if batch.contains(&"3".to_owned()) { failed() } else { Outcome::Done };
+        while queue.batch().is_some() {
+            let batch = numbers(&mut queue);
+            let outcome = if batch.contains(&"3".to_owned()) { failed() } else { BatchOutcome::Done };
             seen.push(batch.join(" "));
-            given_up.extend(work.settle(&outcome).dead.map(|dead| dead.sequence_number));
+            given_up.extend(queue.apply(&outcome).dead.map(|dead| dead.sequence_number));
         }
         assert_eq!(seen, ["1 2 3 4", "1 2", "3 4", "3", "3", "3", "4"]);
         assert_eq!(given_up, ["3"]);
     }
 
     #[test]
-    fn every_record_is_done_or_given_up_whatever_fails() {
-        for poisoned in 0_u32..64 {
-            let mut work = BatchQueue::new(records(1..=6), POLICY);
-            let is_poison = |n: &str| poisoned & (1 << (n.parse::<u32>().unwrap() - 1)) != 0;
-            let (mut given_up, mut through, mut rounds) = (0, None, 0);
-            while work.batch().is_some() {
-                let batch = numbers(&mut work);
-                let outcome = match batch.iter().position(|n| is_poison(n)) {
-                    None => Outcome::Done,
-                    Some(place) if poisoned % 2 == 0 => failed_from(place),
+    fn completes_or_gives_up_every_record_for_any_set_of_failing_records() {
+        for failing in 0_u32..64 {
+            let mut queue = BatchQueue::new(records(1..=6), POLICY);
+            let is_failing = |n: &str| failing & (1 << (n.parse::<u32>().unwrap() - 1)) != 0;
+            let (mut given_up, mut position, mut rounds) = (0, None, 0);
+            while queue.batch().is_some() {
+                let batch = numbers(&mut queue);
+                let outcome = match batch.iter().position(|n| is_failing(n)) {
+                    None => BatchOutcome::Done,
+                    Some(index) if failing % 2 == 0 => failed_from(index),
                     Some(_) => failed(),
                 };
-                let settled = work.settle(&outcome);
-                given_up += settled.dead.iter().filter(|dead| is_poison(&dead.sequence_number)).count();
-                if let Some(next) = settled.through {
-                    assert!(through.as_ref().is_none_or(|so_far| *so_far < next), "{poisoned:b}");
-                    through = Some(next);
+                let result = queue.apply(&outcome);
+                given_up += result.dead.iter().filter(|dead| is_failing(&dead.sequence_number)).count();
+                if let Some(next) = result.position {
+                    assert!(position.as_ref().is_none_or(|previous| *previous < next), "{failing:b}");
+                    position = Some(next);
                 }
                 rounds += 1;
-                assert!(rounds < 100, "{poisoned:b} does not end");
+                assert!(rounds < 100, "the queue does not get empty: {failing:b}");
             }
-            assert_eq!(through.as_deref(), Some("6"), "{poisoned:b}");
-            assert_eq!(given_up, poisoned.count_ones() as usize, "{poisoned:b}");
+            assert_eq!(position.as_deref(), Some("6"), "{failing:b}");
+            assert_eq!(given_up, failing.count_ones() as usize, "{failing:b}");
         }
     }
 
     #[test]
-    fn answers_are_read_as_lambda_reads_them() {
+    fn parses_responses_like_lambda() {
         let batch = records(1..=3);
-        let read = |answer| Outcome::read(Ok(answer), &batch);
+        let read = |response| BatchOutcome::read(Ok(response), &batch);
         for success in
             [json!(null), json!({}), json!({"batchItemFailures": []}), json!({"batchItemFailures": null})]
         {
-            assert_eq!(read(success.clone()), Outcome::Done, "{success}");
+            assert_eq!(read(success.clone()), BatchOutcome::Done, "{success}");
         }
-        let partly = json!({"batchItemFailures": [{"itemIdentifier": "3"}, {"itemIdentifier": "2"}]});
-        assert!(matches!(read(partly), Outcome::FailedFrom { place: 1, .. }));
-        for whole in [
+        let partial = json!({"batchItemFailures": [{"itemIdentifier": "3"}, {"itemIdentifier": "2"}]});
+        assert!(matches!(read(partial), BatchOutcome::FailedFrom { index: 1, .. }));
+        for invalid in [
             json!({"batchItemFailures": [{"itemIdentifier": "2"}, {"itemIdentifier": "9"}]}),
             json!({"batchItemFailures": [{"itemIdentifier": ""}]}),
             json!({"batchItemFailures": [{"itemIdentifier": null}]}),
             json!({"batchItemFailures": [{"wrong": "2"}]}),
             json!({"batchItemFailures": "2"}),
         ] {
-            assert!(matches!(read(whole.clone()), Outcome::Failed { .. }), "{whole}");
+            assert!(matches!(read(invalid.clone()), BatchOutcome::Failed { .. }), "{invalid}");
         }
         let error = crate::functions::fake::failed();
-        assert_eq!(Outcome::read(Err(error.clone()), &batch), Outcome::Failed { reason: error.to_string() });
+        assert_eq!(
+            BatchOutcome::read(Err(error.clone()), &batch),
+            BatchOutcome::Failed { reason: error.to_string() }
+        );
     }
 }

@@ -1,5 +1,7 @@
-//! Feeds a table's stream to a function as Lambda's event source mapping does: in batches, in order, with
-//! partial failures, bisection, finite attempts and a dead letter at the end of them.
+//! Feeds a table's stream to a function, as Lambda's event source mapping does.
+//!
+//! Records are processed in order and in batches, with partial failures and bisection. A record that fails too often
+//! becomes a dead letter.
 
 mod batches;
 mod record;
@@ -27,92 +29,96 @@ use crate::{
     state::{State, StateError},
 };
 
-pub use batches::{BatchQueue, BatchResult, Outcome, Policy};
+pub use batches::{BatchOutcome, BatchQueue, BatchResult, StreamPolicy};
 pub use record::Record;
 pub use source::{Page, SdkSource, Shard, Source, SourceError};
 
 const KIND: &str = "stream-position";
-const TROUBLE_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// The longest pause before a retry after reading the stream was interrupted.
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
-/// Which records a function gets: asked with its name, and with the record as it would get it.
-pub type Filter = fn(&str, &Value) -> bool;
+/// Whether a function gets a record. The arguments are the function's name and the record as the function gets it.
+pub type StreamFilter = fn(&str, &Value) -> bool;
 
-/// What one consumer of a stream is made of.
+/// The configuration of one stream consumer.
 pub struct EventSourceMapping {
-    /// The function that is fed. It is also the consumer's name: its position is kept under it.
+    /// The function that gets the records. Its name also identifies the stored position of the consumer.
     pub function: String,
-    /// The stream.
+    /// The stream to read.
     pub source: Arc<dyn Source>,
-    /// Where the function is.
+    /// Invokes the function.
     pub functions: Arc<dyn Functions>,
-    /// Where positions and dead letters are kept.
+    /// Stores positions and dead letters.
     pub state: State,
-    /// Dates the dead letters.
+    /// Provides the time at which a record is given up.
     pub clock: LocalClock,
     /// Batch size and retries.
-    pub policy: Policy,
-    /// Which records the function gets; none for all.
-    pub filter: Option<Filter>,
+    pub policy: StreamPolicy,
+    /// Which records the function gets. All records if `None`.
+    pub filter: Option<StreamFilter>,
 }
 
-/// A running consumer. It stops when this is dropped.
+/// A running stream consumer. It stops when dropped.
 pub struct StreamConsumer {
     wake: Arc<Notify>,
-    asked: Arc<AtomicU64>,
+    /// The number of calls of `idle` so far. Each call takes the next number as its ticket.
+    idle_tickets: Arc<AtomicU64>,
     handled: Arc<AtomicU64>,
-    answered: watch::Receiver<u64>,
+    /// All calls of `idle` with a ticket up to this number may return.
+    idle_through: watch::Receiver<u64>,
     task: JoinHandle<()>,
 }
 
-/// How far a consumer is in one shard.
+/// A consumer's position in one shard.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Position {
-    /// The last record that is done with.
+    /// The last record that was processed, given up or filtered out.
     sequence_number: Option<String>,
-    /// Nothing more will come, so the shard's children may be read.
+    /// The shard is closed and processed to its end, so its child shards may be read.
     finished: bool,
 }
 
-/// Why a round of reading ended early. It is tried again.
+/// Why reading the stream was interrupted. The consumer retries after a pause.
 #[derive(Debug, thiserror::Error)]
 enum ReadError {
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
     State(#[from] StateError),
-    /// Function processes may be started later than the laptop, and again: no record has failed by that.
+    /// No process serves the function. Function processes may start after the laptop or restart, so this does not count
+    /// as a failed attempt.
     #[error(transparent)]
     Unreachable(InvokeError),
 }
 
 impl StreamConsumer {
-    /// Starts feeding the function, from where it was left. Needs a Tokio runtime.
+    /// Starts a consumer at its stored position. Must be called within a Tokio runtime.
     #[must_use]
     pub fn start(mapping: EventSourceMapping) -> Self {
         let wake = Arc::new(Notify::new());
-        let asked = Arc::new(AtomicU64::new(0));
+        let idle_tickets = Arc::new(AtomicU64::new(0));
         let handled = Arc::new(AtomicU64::new(0));
-        let (answer, answered) = watch::channel(0);
+        let (idle_sender, idle_through) = watch::channel(0);
         let reader = Reader { mapping, handled: handled.clone() };
-        let task = tokio::spawn(reader.run(wake.clone(), asked.clone(), answer));
-        Self { wake, asked, handled, answered, task }
+        let task = tokio::spawn(reader.run(wake.clone(), idle_tickets.clone(), idle_sender));
+        Self { wake, idle_tickets, handled, idle_through, task }
     }
 
-    /// Says that something was written: the stream is read at once instead of at the next poll.
+    /// Makes the consumer read the stream at once instead of at the next poll. Call it after a write.
     pub fn wake(&self) {
         self.wake.notify_one();
     }
 
-    /// Resolves once every record that was written before this call has been handled or given up, with
-    /// nothing in flight and no retry pending.
+    /// Resolves once all records that were written before this call are processed or given up. Then no invocation is in
+    /// flight and no retry is pending for them.
     pub async fn idle(&self) {
-        let ticket = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let ticket = self.idle_tickets.fetch_add(1, Ordering::SeqCst) + 1;
         self.wake();
-        // The sender lives as long as the task, and the task as long as this.
-        let _ = self.answered.clone().wait_for(|answered| *answered >= ticket).await;
+        // This cannot fail: the task holds the sender, and `self` keeps the task alive.
+        let _ = self.idle_through.clone().wait_for(|through| *through >= ticket).await;
     }
 
-    /// How many records were given to the function since the start, retries included.
+    /// The number of records that were passed to the function since the start, including retries.
     #[must_use]
     pub fn handled(&self) -> u64 {
         self.handled.load(Ordering::SeqCst)
@@ -125,8 +131,9 @@ impl Drop for StreamConsumer {
     }
 }
 
-/// Resolves once the consumers are all idle at the same time: what one of them writes may be work for
-/// another, or for itself.
+/// Resolves once all consumers are idle at the same time.
+///
+/// One pass over the consumers is not enough: a function's writes may be new records for all consumers.
 pub async fn all_idle(consumers: &[StreamConsumer]) {
     let handled = || consumers.iter().map(StreamConsumer::handled).sum::<u64>();
     loop {
@@ -146,26 +153,26 @@ struct Reader {
 }
 
 impl Reader {
-    async fn run(self, wake: Arc<Notify>, asked: Arc<AtomicU64>, answer: watch::Sender<u64>) {
+    async fn run(self, wake: Arc<Notify>, idle_tickets: Arc<AtomicU64>, idle_sender: watch::Sender<u64>) {
         let poll_every = self.mapping.policy.poll_every;
-        let mut troubles = 0;
+        let mut failures = 0;
         loop {
-            // Taken before reading: who asks while we read may have written what we no longer see.
-            let ticket = asked.load(Ordering::SeqCst);
+            // Load the ticket before reading: a later caller of `idle` may have written records that this read misses.
+            let ticket = idle_tickets.load(Ordering::SeqCst);
             let pause = match self.drain().await {
                 Ok(()) => {
-                    troubles = 0;
-                    answer.send_replace(ticket);
+                    failures = 0;
+                    idle_sender.send_replace(ticket);
                     poll_every
                 }
                 Err(e) => {
                     tracing::warn!(
                         function = self.mapping.function,
                         error = &e as &dyn std::error::Error,
-                        "the stream is held up; trying again"
+                        "processing of the stream is interrupted; retrying"
                     );
-                    troubles += 1;
-                    poll_every.saturating_mul(2_u32.saturating_pow(troubles)).min(TROUBLE_PAUSE_MAX)
+                    failures += 1;
+                    poll_every.saturating_mul(2_u32.saturating_pow(failures)).min(BACKOFF_MAX)
                 }
             };
             tokio::select! {
@@ -175,96 +182,106 @@ impl Reader {
         }
     }
 
-    /// Reads until every shard has nothing more.
+    /// Reads and processes records until no shard has any more.
     async fn drain(&self) -> Result<(), ReadError> {
         let mut more = true;
         while more {
             more = false;
             let shards = self.mapping.source.shards().await?;
             for shard in &shards {
-                more |= self.read(shard, &shards).await?;
+                more |= self.process_page(shard, &shards).await?;
             }
         }
         Ok(())
     }
 
-    /// Reads and handles one page of a shard, and says whether that may have left something to read.
-    async fn read(&self, shard: &Shard, shards: &[Shard]) -> Result<bool, ReadError> {
-        let mut position = self.position(&shard.id)?;
+    /// Reads and processes one page of a shard. Returns whether the shard or its children may have more records.
+    async fn process_page(&self, shard: &Shard, shards: &[Shard]) -> Result<bool, ReadError> {
+        let mut position = self.load_position(&shard.id)?;
         if position.finished {
             return Ok(false);
         }
-        // The order of an item's records holds across a split only if the parent goes first. A parent that
-        // is no longer listed has been trimmed.
+        // The records of one item keep their order across a shard split only if the parent shard is read first. If the
+        // parent is not listed, it was trimmed.
         if let Some(parent) = shard.parent.as_ref().filter(|parent| shards.iter().any(|s| s.id == **parent))
-            && !self.position(parent)?.finished
+            && !self.load_position(parent)?.finished
         {
             return Ok(false);
         }
         let page = self.mapping.source.read(&shard.id, position.sequence_number.as_deref()).await?;
         let last = page.records.last().map(|record| record.sequence_number.clone());
-        let any = last.is_some();
-        self.handle(page.records, &shard.id, &mut position).await?;
-        position.finished = page.closed && !any;
-        if any || position.finished {
-            // The records that the function never saw are done with too.
+        let has_records = last.is_some();
+        self.process(page.records, &shard.id, &mut position).await?;
+        position.finished = page.closed && !has_records;
+        if has_records || position.finished {
+            // Records that were filtered out also move the position.
             position.sequence_number = last.or(position.sequence_number);
-            self.keep(&shard.id, &position)?;
+            self.save_position(&shard.id, &position)?;
         }
-        Ok(any || page.closed)
+        Ok(has_records || page.closed)
     }
 
-    async fn handle(
+    async fn process(
         &self,
         records: Vec<Record>,
         shard: &str,
         position: &mut Position,
     ) -> Result<(), ReadError> {
         let EventSourceMapping { function, filter, .. } = &self.mapping;
-        let wanted = records
+        let records = records
             .into_iter()
-            // AWS writes no record for a change that changes nothing; the embedded engine does.
+            // AWS writes no record for a write that changes nothing. The embedded engine does.
             .filter(|record| !record.is_unchanged())
-            .filter(|record| filter.is_none_or(|wants| wants(function, &record.event)))
+            .filter(|record| filter.is_none_or(|matches| matches(function, &record.event)))
             .collect();
-        let mut work = BatchQueue::new(wanted, self.mapping.policy);
-        while let Some(batch) = work.batch() {
+        let mut queue = BatchQueue::new(records, self.mapping.policy);
+        while let Some(batch) = queue.batch() {
             let outcome = self.invoke(batch).await?;
-            let settled = work.settle(&outcome);
-            // First the letter, then the position: a process that dies between the two writes it again.
-            if let Some(dead) = settled.dead {
-                self.bury(&dead, shard, &outcome)?;
+            let result = queue.apply(&outcome);
+            // Store the dead letter before the position. After a crash between the two writes, the same letter is
+            // written again.
+            if let Some(dead) = result.dead {
+                self.store_dead_letter(&dead, shard, &outcome)?;
             }
-            if let Some(through) = settled.through {
-                position.sequence_number = Some(through);
-                self.keep(shard, position)?;
+            if let Some(sequence_number) = result.position {
+                position.sequence_number = Some(sequence_number);
+                self.save_position(shard, position)?;
             }
-            if let Some(pause) = settled.pause {
+            if let Some(pause) = result.pause {
                 tokio::time::sleep(pause).await;
             }
         }
         Ok(())
     }
 
-    async fn invoke(&self, batch: &[Record]) -> Result<Outcome, ReadError> {
+    async fn invoke(&self, batch: &[Record]) -> Result<BatchOutcome, ReadError> {
         let event = json!({"Records": batch.iter().map(|record| &record.event).collect::<Vec<_>>()});
         let function = &self.mapping.function;
-        let answer = self.mapping.functions.invoke(function, event).await;
-        if let Err(error @ InvokeError::Unreachable { .. }) = answer {
+        let result = self.mapping.functions.invoke(function, event).await;
+        if let Err(error @ InvokeError::Unreachable { .. }) = result {
             return Err(ReadError::Unreachable(error));
         }
         self.handled.fetch_add(u64::try_from(batch.len()).unwrap_or(u64::MAX), Ordering::SeqCst);
-        let outcome = Outcome::read(answer, batch);
+        let outcome = BatchOutcome::read(result, batch);
         match &outcome {
-            Outcome::Done => {}
-            Outcome::FailedFrom { reason, .. } | Outcome::Failed { reason } => {
-                tracing::warn!(function, records = batch.len(), "records of the stream failed: {reason}");
+            BatchOutcome::Done => {}
+            BatchOutcome::FailedFrom { reason, .. } | BatchOutcome::Failed { reason } => {
+                tracing::warn!(
+                    function,
+                    records = batch.len(),
+                    "the function failed to process stream records: {reason}"
+                );
             }
         }
         Ok(outcome)
     }
 
-    fn bury(&self, record: &Record, shard: &str, outcome: &Outcome) -> Result<(), StateError> {
+    fn store_dead_letter(
+        &self,
+        record: &Record,
+        shard: &str,
+        outcome: &BatchOutcome,
+    ) -> Result<(), StateError> {
         let EventSourceMapping { function, state, clock, policy, .. } = &self.mapping;
         let letter = DeadLetter {
             function: function.clone(),
@@ -279,18 +296,18 @@ impl Reader {
             attempts: policy.attempts_max,
             given_up_at: clock.now_unix(),
         };
-        dead_letters::keep(state, &format!("stream/{function}/{}", record.sequence_number), &letter)
+        dead_letters::store(state, &format!("stream/{function}/{}", record.sequence_number), &letter)
     }
 
-    fn position(&self, shard: &str) -> Result<Position, StateError> {
-        Ok(self.mapping.state.get(KIND, &self.id(shard))?.unwrap_or_default())
+    fn load_position(&self, shard: &str) -> Result<Position, StateError> {
+        Ok(self.mapping.state.get(KIND, &self.position_id(shard))?.unwrap_or_default())
     }
 
-    fn keep(&self, shard: &str, position: &Position) -> Result<(), StateError> {
-        self.mapping.state.put(KIND, &self.id(shard), position)
+    fn save_position(&self, shard: &str, position: &Position) -> Result<(), StateError> {
+        self.mapping.state.put(KIND, &self.position_id(shard), position)
     }
 
-    fn id(&self, shard: &str) -> String {
+    fn position_id(&self, shard: &str) -> String {
         format!("{}/{shard}", self.mapping.function)
     }
 }

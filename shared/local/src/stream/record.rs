@@ -1,24 +1,24 @@
-//! A stream record in the shape that Lambda sends.
+//! A stream record in the form that Lambda sends to a function.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodbstreams::types::{self, AttributeValue};
 use serde_json::{Map, Value, json};
 
-/// A record, as a member of `Records` in a function's event.
+/// A stream record: one element of `Records` in a function's event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
-    /// Its place in the shard.
+    /// The record's position in the shard.
     pub sequence_number: String,
-    /// The JSON.
+    /// The record as JSON.
     pub event: Value,
 }
 
 impl Eq for Record {}
 
 impl Record {
-    /// Turns what the streams API gives into what Lambda sends. None for a record that misses what every
-    /// record has.
+    /// Converts a record of the DynamoDB Streams API to the form that Lambda sends. Returns `None` if the change or its
+    /// sequence number is missing, or if an image has no JSON form.
     pub(super) fn from_sdk(record: types::Record, stream_arn: &str) -> Option<Self> {
         let change = record.dynamodb?;
         let sequence_number = change.sequence_number?;
@@ -50,8 +50,8 @@ impl Record {
             "eventSourceARN": stream_arn,
         });
         if let Some(identity) = record.user_identity {
-            // Only the time-to-live sweep has one. The embedded engine spells its members in a way that the
-            // SDK does not read, hence the defaults.
+            // Only deletions by time to live have an identity. The embedded engine names its fields in a way that the
+            // SDK does not parse, hence the defaults.
             event["userIdentity"] = json!({
                 "type": identity.r#type.as_deref().unwrap_or("Service"),
                 "principalId": identity.principal_id.as_deref().unwrap_or("dynamodb.amazonaws.com"),
@@ -60,7 +60,7 @@ impl Record {
         Some(Self { sequence_number, event })
     }
 
-    /// Whether the write changed nothing.
+    /// Whether the write did not change the item.
     #[must_use]
     pub fn is_unchanged(&self) -> bool {
         let change = &self.event["dynamodb"];

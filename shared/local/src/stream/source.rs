@@ -1,4 +1,4 @@
-//! Where records come from: DynamoDB Streams, behind whatever endpoint.
+//! The source of stream records: DynamoDB Streams, of AWS or of the embedded engine.
 
 use std::{
     collections::HashMap,
@@ -15,13 +15,13 @@ use futures_util::future::BoxFuture;
 
 use super::Record;
 
-/// A stream of records, in shards.
+/// A stream of records, divided into shards.
 pub trait Source: Send + Sync {
-    /// All shards there are.
+    /// Lists all shards.
     fn shards(&self) -> BoxFuture<'_, Result<Vec<Shard>, SourceError>>;
 
-    /// Some records of a shard in order, after the given sequence number or from the beginning. An empty
-    /// page says that there are none now.
+    /// Reads the next records of a shard in order: those after the given sequence number, or from the beginning. The
+    /// page is empty if there are no further records yet.
     fn read<'a>(&'a self, shard: &'a str, after: Option<&'a str>)
     -> BoxFuture<'a, Result<Page, SourceError>>;
 }
@@ -29,18 +29,18 @@ pub trait Source: Send + Sync {
 /// A shard of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shard {
-    /// Its id.
+    /// The shard's id.
     pub id: String,
-    /// The shard that it continues.
+    /// The id of the shard that this shard continues.
     pub parent: Option<String>,
 }
 
-/// Records of a shard.
+/// One page of a shard's records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
     /// The records, in order.
     pub records: Vec<Record>,
-    /// Nothing can follow them.
+    /// Whether the shard is closed and no records can follow.
     pub closed: bool,
 }
 
@@ -56,14 +56,14 @@ pub struct SourceError {
 pub struct SdkSource {
     client: Client,
     stream_arn: String,
-    /// The shards, as last listed: only a shard that ends changes them.
+    /// The cached list of shards. It changes only when a shard is closed.
     shards: Mutex<Vec<Shard>>,
-    /// Where the last page of a shard ended: its last sequence number, and the iterator that goes on there.
+    /// By shard id: the last sequence number that was read, and the iterator for the records after it.
     iterators: Mutex<HashMap<String, (Option<String>, String)>>,
 }
 
 impl SdkSource {
-    /// The stream of that ARN (a table's `LatestStreamArn`).
+    /// Creates a source for the stream with this ARN (a table's `LatestStreamArn`).
     #[must_use]
     pub fn new(client: Client, stream_arn: impl Into<String>) -> Self {
         Self { client, stream_arn: stream_arn.into(), shards: Mutex::default(), iterators: Mutex::default() }
@@ -76,7 +76,7 @@ impl SdkSource {
         }
         let mut start = None;
         loop {
-            let answer = self
+            let response = self
                 .client
                 .describe_stream()
                 .stream_arn(&self.stream_arn)
@@ -84,7 +84,7 @@ impl SdkSource {
                 .send()
                 .await
                 .map_err(|e| failed("DescribeStream", &e))?;
-            let Some(stream) = answer.stream_description else { return Ok(shards) };
+            let Some(stream) = response.stream_description else { return Ok(shards) };
             let listed = stream.shards.unwrap_or_default().into_iter();
             shards.extend(
                 listed.filter_map(|shard| Some(Shard { id: shard.shard_id?, parent: shard.parent_shard_id })),
@@ -98,56 +98,57 @@ impl SdkSource {
     }
 
     async fn page(&self, shard: &str, after: Option<&str>) -> Result<Page, SourceError> {
-        let known = self.known_iterator(shard, after);
-        if let Some(iterator) = known
+        let cached = self.take_cached_iterator(shard, after);
+        if let Some(iterator) = cached
             && let Some(page) = self.records(shard, after, iterator).await?
         {
             return Ok(page);
         }
-        let Some(iterator) = self.iterator(shard, after).await? else {
+        let Some(iterator) = self.new_iterator(shard, after).await? else {
             return Ok(Page { records: Vec::new(), closed: true });
         };
         let page = self.records(shard, after, iterator).await?;
-        page.ok_or_else(|| SourceError::new("GetRecords", "the iterator was stale as soon as it was made"))
+        page.ok_or_else(|| SourceError::new("GetRecords", "the new iterator is already expired"))
     }
 
-    /// The records that an iterator leads to; none if it leads nowhere any more.
+    /// Reads the records at an iterator. Returns `None` if the iterator has expired or its records were trimmed.
     async fn records(
         &self,
         shard: &str,
         after: Option<&str>,
         iterator: String,
     ) -> Result<Option<Page>, SourceError> {
-        let answer = match self.client.get_records().shard_iterator(iterator).send().await {
-            Ok(answer) => answer,
-            Err(e) if is_stale(&e) => return Ok(None),
+        let response = match self.client.get_records().shard_iterator(iterator).send().await {
+            Ok(response) => response,
+            Err(e) if is_expired(&e) => return Ok(None),
             Err(e) => return Err(failed("GetRecords", &e)),
         };
-        let records: Vec<Record> = answer
+        let records: Vec<Record> = response
             .records
             .unwrap_or_default()
             .into_iter()
             .filter_map(|record| Record::from_sdk(record, &self.stream_arn))
             .collect();
-        let closed = answer.next_shard_iterator.is_none();
-        if let Some(next) = answer.next_shard_iterator {
+        let closed = response.next_shard_iterator.is_none();
+        if let Some(next) = response.next_shard_iterator {
             let reached = records.last().map(|record| record.sequence_number.as_str()).or(after);
             lock(&self.iterators).insert(shard.to_owned(), (reached.map(str::to_owned), next));
         } else {
-            // Its children are listed now, if they weren't before.
+            // The shard is closed and may have new child shards: list the shards again.
             lock(&self.shards).clear();
         }
         Ok(Some(Page { records, closed }))
     }
 
-    /// Taken out, so that a read that fails is tried with a fresh one.
-    fn known_iterator(&self, shard: &str, after: Option<&str>) -> Option<String> {
+    /// Removes the shard's iterator from the cache, and returns it if it continues after `after`. So a retry of a
+    /// failed read uses a new iterator.
+    fn take_cached_iterator(&self, shard: &str, after: Option<&str>) -> Option<String> {
         let (reached, iterator) = lock(&self.iterators).remove(shard)?;
         (reached.as_deref() == after).then_some(iterator)
     }
 
-    async fn iterator(&self, shard: &str, after: Option<&str>) -> Result<Option<String>, SourceError> {
-        let ask = |kind: ShardIteratorType, after: Option<&str>| {
+    async fn new_iterator(&self, shard: &str, after: Option<&str>) -> Result<Option<String>, SourceError> {
+        let request = |kind: ShardIteratorType, after: Option<&str>| {
             self.client
                 .get_shard_iterator()
                 .stream_arn(&self.stream_arn)
@@ -156,20 +157,20 @@ impl SdkSource {
                 .set_sequence_number(after.map(str::to_owned))
                 .send()
         };
-        let answer = match after {
-            None => ask(ShardIteratorType::TrimHorizon, None).await,
-            Some(_) => match ask(ShardIteratorType::AfterSequenceNumber, after).await {
+        let response = match after {
+            None => request(ShardIteratorType::TrimHorizon, None).await,
+            Some(_) => match request(ShardIteratorType::AfterSequenceNumber, after).await {
                 Err(e) if is_trimmed(&e) => {
                     tracing::warn!(
                         shard,
-                        "records were trimmed before they were read; going on with the oldest left"
+                        "records were trimmed before they were read; continuing with the oldest remaining record"
                     );
-                    ask(ShardIteratorType::TrimHorizon, None).await
+                    request(ShardIteratorType::TrimHorizon, None).await
                 }
-                answer => answer,
+                response => response,
             },
         };
-        Ok(answer.map_err(|e| failed("GetShardIterator", &e))?.shard_iterator)
+        Ok(response.map_err(|e| failed("GetShardIterator", &e))?.shard_iterator)
     }
 }
 
@@ -192,13 +193,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl SourceError {
-    /// An error of that operation.
+    /// Creates an error of the given operation.
     pub fn new(operation: &'static str, problem: impl Into<String>) -> Self {
         Self { operation, problem: problem.into() }
     }
 }
 
-fn is_stale<R>(error: &SdkError<GetRecordsError, R>) -> bool {
+fn is_expired<R>(error: &SdkError<GetRecordsError, R>) -> bool {
     error
         .as_service_error()
         .is_some_and(|e| e.is_expired_iterator_exception() || e.is_trimmed_data_access_exception())

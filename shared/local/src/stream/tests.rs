@@ -13,21 +13,23 @@ use crate::functions::{
     fake::{FakeFunctions, failed, unreachable},
 };
 
-/// Shards in memory, whose records can be added to.
+/// A stream in memory. Tests add shards and records, and make reads fail.
 #[derive(Default)]
 struct MemorySource {
+    /// Each shard with its records, and whether it is closed.
     shards: Mutex<Vec<(Shard, Vec<Record>, bool)>>,
-    broken: Mutex<u32>,
+    /// The number of reads that fail from now on.
+    failing_reads: Mutex<u32>,
 }
 
 impl MemorySource {
     fn with_one_shard() -> Arc<Self> {
-        let shelf = Self::default();
-        shelf.split("s", None);
-        Arc::new(shelf)
+        let source = Self::default();
+        source.add_shard("s", None);
+        Arc::new(source)
     }
 
-    fn split(&self, id: &str, parent: Option<&str>) {
+    fn add_shard(&self, id: &str, parent: Option<&str>) {
         let shard = Shard { id: id.to_owned(), parent: parent.map(str::to_owned) };
         self.shards.lock().unwrap().push((shard, Vec::new(), false));
     }
@@ -39,7 +41,7 @@ impl MemorySource {
     }
 
     fn push(&self, shard: &str, n: u32, mut change: Value) {
-        // As long as real ones, whose order as text is their order.
+        // All sequence numbers have the same length, as real ones do, so that their text order is their order.
         let sequence_number = format!("1{n:020}");
         change["SequenceNumber"] = json!(sequence_number);
         change["Keys"] = json!({"pk": {"S": n.to_string()}});
@@ -66,23 +68,23 @@ impl Source for MemorySource {
         after: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Page, SourceError>> {
         Box::pin(async move {
-            let mut broken = self.broken.lock().unwrap();
-            if *broken > 0 {
-                *broken -= 1;
+            let mut failing_reads = self.failing_reads.lock().unwrap();
+            if *failing_reads > 0 {
+                *failing_reads -= 1;
                 return Err(SourceError::new("GetRecords", "on purpose"));
             }
             let shards = self.shards.lock().unwrap();
             let (_, records, closed) = shards.iter().find(|(s, _, _)| s.id == shard).unwrap();
-            let later = |r: &&Record| after.is_none_or(|after| r.sequence_number.as_str() > after);
-            let left: Vec<_> = records.iter().filter(later).cloned().collect();
-            let page: Vec<_> = left.iter().take(5).cloned().collect();
-            Ok(Page { closed: *closed && page.len() == left.len(), records: page })
+            let is_after = |r: &&Record| after.is_none_or(|after| r.sequence_number.as_str() > after);
+            let remaining: Vec<_> = records.iter().filter(is_after).cloned().collect();
+            let page: Vec<_> = remaining.iter().take(5).cloned().collect();
+            Ok(Page { closed: *closed && page.len() == remaining.len(), records: page })
         })
     }
 }
 
 struct World {
-    shelf: Arc<MemorySource>,
+    source: Arc<MemorySource>,
     functions: Arc<FakeFunctions>,
     state: State,
 }
@@ -91,7 +93,7 @@ impl World {
     fn new(behaviour: impl FnMut(&str, &Value) -> Result<Value, InvokeError> + Send + 'static) -> Self {
         let state = State::open(Database::memory().unwrap()).unwrap();
         Self {
-            shelf: MemorySource::with_one_shard(),
+            source: MemorySource::with_one_shard(),
             functions: Arc::new(FakeFunctions::new(behaviour)),
             state,
         }
@@ -100,11 +102,11 @@ impl World {
     fn mapping(&self) -> EventSourceMapping {
         EventSourceMapping {
             function: "mail".to_owned(),
-            source: self.shelf.clone(),
+            source: self.source.clone(),
             functions: self.functions.clone(),
             state: self.state.clone(),
             clock: LocalClock::new(),
-            policy: Policy { batch_max: 3, ..Policy::default() },
+            policy: StreamPolicy { batch_max: 3, ..StreamPolicy::default() },
             filter: None,
         }
     }
@@ -113,7 +115,7 @@ impl World {
         StreamConsumer::start(self.mapping())
     }
 
-    /// The batches that the function got, as the records' numbers.
+    /// The batches that the function got, each as the numbers of its records.
     fn batches(&self) -> Vec<String> {
         self.functions.calls().iter().map(|(_, event)| ids(event).join(" ")).collect()
     }
@@ -124,51 +126,51 @@ fn ids(event: &Value) -> Vec<String> {
     records.iter().map(|record| record["eventID"].as_str().unwrap().to_owned()).collect()
 }
 
-fn fine() -> World {
+fn succeeding() -> World {
     World::new(|_, _| Ok(Value::Null))
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_written_is_handled_in_batches_before_idle_says_so() {
-    let world = fine();
+async fn idle_resolves_after_all_written_records_are_processed_in_batches() {
+    let world = succeeding();
     let consumer = world.consumer();
     consumer.idle().await;
-    world.shelf.write("s", 1..=7);
+    world.source.write("s", 1..=7);
     consumer.idle().await;
-    // The source gives pages of five, the mapping makes batches of three.
+    // The source returns pages of five records. The consumer makes batches of three.
     assert_eq!(world.batches(), ["1 2 3", "4 5", "6 7"]);
     assert_eq!(consumer.handled(), 7);
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_polls_without_being_woken() {
-    let world = fine();
+async fn polls_the_stream_without_being_woken() {
+    let world = succeeding();
     let _consumer = world.consumer();
     tokio::time::sleep(Duration::from_millis(10)).await;
-    world.shelf.write("s", [1]);
-    tokio::time::sleep(Policy::default().poll_every).await;
+    world.source.write("s", [1]);
+    tokio::time::sleep(StreamPolicy::default().poll_every).await;
     assert_eq!(world.batches(), ["1"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_position_outlives_the_process() {
-    let world = fine();
-    world.shelf.write("s", 1..=4);
+async fn a_new_consumer_continues_at_the_stored_position() {
+    let world = succeeding();
+    world.source.write("s", 1..=4);
     world.consumer().idle().await;
-    world.shelf.write("s", 5..=5);
+    world.source.write("s", 5..=5);
     world.consumer().idle().await;
     assert_eq!(world.batches(), ["1 2 3", "4", "5"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn records_that_change_nothing_or_are_not_wanted_are_passed_over_for_good() {
-    let world = fine();
+async fn skips_unchanged_and_filtered_records_and_moves_past_them() {
+    let world = succeeding();
     let image = json!({"n": {"N": "1"}});
-    world.shelf.push("s", 1, json!({"OldImage": image, "NewImage": image}));
-    world.shelf.push("s", 2, json!({"OldImage": {}, "NewImage": image}));
-    world.shelf.push("s", 3, json!({"OldImage": image}));
-    world.shelf.push("s", 4, json!({"OldImage": image, "NewImage": {}}));
-    let filter: Filter = |function, record| function == "mail" && record["eventID"] != "4";
+    world.source.push("s", 1, json!({"OldImage": image, "NewImage": image}));
+    world.source.push("s", 2, json!({"OldImage": {}, "NewImage": image}));
+    world.source.push("s", 3, json!({"OldImage": image}));
+    world.source.push("s", 4, json!({"OldImage": image, "NewImage": {}}));
+    let filter: StreamFilter = |function, record| function == "mail" && record["eventID"] != "4";
     let consumer = StreamConsumer::start(EventSourceMapping { filter: Some(filter), ..world.mapping() });
     consumer.idle().await;
     assert_eq!(world.batches(), ["2 3"]);
@@ -177,7 +179,7 @@ async fn records_that_change_nothing_or_are_not_wanted_are_passed_over_for_good(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_partial_failure_is_given_again_from_there() {
+async fn retries_a_partial_failure_from_the_failed_record() {
     let mut failures = 1;
     let world = World::new(move |_, event| {
         if failures > 0 && ids(event).contains(&"2".to_owned()) {
@@ -187,21 +189,21 @@ async fn a_partial_failure_is_given_again_from_there() {
         }
         Ok(json!({"batchItemFailures": []}))
     });
-    world.shelf.write("s", 1..=3);
+    world.source.write("s", 1..=3);
     world.consumer().idle().await;
     assert_eq!(world.batches(), ["1 2 3", "2 3"]);
     assert_eq!(dead_letters::list(&world.state).unwrap(), []);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poisoned_record_is_a_dead_letter_without_its_content_and_blocks_nobody() {
+async fn a_failing_record_becomes_a_dead_letter_without_content_and_blocks_no_other_record() {
     let world =
         World::new(
             |_, event| {
                 if ids(event).contains(&"2".to_owned()) { Err(failed()) } else { Ok(Value::Null) }
             },
         );
-    world.shelf.write("s", 1..=4);
+    world.source.write("s", 1..=4);
     let consumer = world.consumer();
     consumer.idle().await;
     assert_eq!(world.batches(), ["1 2 3", "1 2", "1", "2", "2", "2", "2", "2", "3", "4"]);
@@ -230,20 +232,20 @@ async fn idle_waits_for_a_pending_retry() {
         }
         Ok(Value::Null)
     });
-    world.shelf.write("s", [1]);
+    world.source.write("s", [1]);
     world.consumer().idle().await;
     assert_eq!(world.batches(), ["1", "1", "1", "1"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn functions_that_nobody_serves_yet_are_waited_for_and_no_record_has_failed_by_that() {
+async fn waits_for_unreachable_functions_without_counting_failed_attempts() {
     let mut calls = 0;
     let world = World::new(move |_, _| {
         calls += 1;
-        // The first batch gets through; then nobody is there for longer than any record is tried.
+        // The first batch succeeds. Then the function is unreachable for more calls than a record has attempts.
         if (2..=20).contains(&calls) { Err(unreachable()) } else { Ok(Value::Null) }
     });
-    world.shelf.write("s", 1..=5);
+    world.source.write("s", 1..=5);
     world.consumer().idle().await;
     let batches = world.batches();
     assert_eq!((batches[0].as_str(), batches[20].as_str(), batches.len()), ("1 2 3", "4 5", 21));
@@ -252,39 +254,39 @@ async fn functions_that_nobody_serves_yet_are_waited_for_and_no_record_has_faile
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_fails_is_tried_again_and_idle_waits() {
-    let world = fine();
-    *world.shelf.broken.lock().unwrap() = 4;
-    world.shelf.write("s", [1]);
+async fn retries_a_failing_source_while_idle_waits() {
+    let world = succeeding();
+    *world.source.failing_reads.lock().unwrap() = 4;
+    world.source.write("s", [1]);
     world.consumer().idle().await;
     assert_eq!(world.batches(), ["1"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shard_is_read_after_its_parent_is_through() {
-    let world = fine();
-    world.shelf.split("child", Some("s"));
-    world.shelf.split("orphan", Some("trimmed"));
-    world.shelf.write("child", [11]);
-    world.shelf.write("orphan", [21]);
-    world.shelf.write("s", 1..=2);
+async fn reads_a_shard_only_after_its_parent_is_processed() {
+    let world = succeeding();
+    world.source.add_shard("child", Some("s"));
+    world.source.add_shard("orphan", Some("trimmed"));
+    world.source.write("child", [11]);
+    world.source.write("orphan", [21]);
+    world.source.write("s", 1..=2);
     let consumer = world.consumer();
     consumer.idle().await;
     assert_eq!(world.batches(), ["1 2", "21"]);
-    world.shelf.close("s");
+    world.source.close("s");
     consumer.idle().await;
     assert_eq!(world.batches(), ["1 2", "21", "11"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn consumers_that_make_work_for_each_other_are_idle_together() {
-    let world = fine();
-    let shelf = world.shelf.clone();
+async fn all_idle_waits_for_records_that_consumers_cause_for_each_other() {
+    let world = succeeding();
+    let source = world.source.clone();
     let mut next = 1;
     let functions = Arc::new(FakeFunctions::new(move |name, _| {
         if name == "schedule" && next < 4 {
             next += 1;
-            shelf.write("s", [next]);
+            source.write("s", [next]);
         }
         Ok(Value::Null)
     }));
@@ -297,16 +299,16 @@ async fn consumers_that_make_work_for_each_other_are_idle_together() {
         })
     };
     let consumers = [start("mail"), start("schedule")];
-    world.shelf.write("s", [1]);
+    world.source.write("s", [1]);
     all_idle(&consumers).await;
-    let seen = |name: &str| {
+    let count = |name: &str| {
         let calls = functions.calls();
         calls.iter().filter(|(function, _)| function == name).flat_map(|(_, event)| ids(event)).count()
     };
-    assert_eq!((seen("mail"), seen("schedule")), (4, 4));
+    assert_eq!((count("mail"), count("schedule")), (4, 4));
 }
 
-/// The embedded engine with a streamed table, and the SDK's client for it.
+/// Starts the embedded engine with a table that has a stream, and a source that reads the stream through the SDK.
 async fn engine() -> (Database, SdkSource) {
     let db = Database::memory().unwrap();
     let request = json!({
@@ -344,7 +346,7 @@ fn put(db: &Database, pk: &str, n: u32) {
 }
 
 #[tokio::test]
-async fn the_engines_records_become_lambdas() {
+async fn converts_the_engines_records_to_lambdas_form() {
     let (db, source) = engine().await;
     let shards = source.shards().await.unwrap();
     assert_eq!(shards.len(), 1);
@@ -367,7 +369,8 @@ async fn the_engines_records_become_lambdas() {
     assert!(change["ApproximateCreationDateTime"].as_i64().unwrap() > 1_700_000_000);
     assert!(!insert.is_unchanged() && !modify.is_unchanged());
 
-    // On with the iterator that is known, back with one that isn't, and a write of what is there already.
+    // The same item is written again, so its record is unchanged. The first read uses the cached iterator. The other
+    // two reads need new iterators.
     put(&db, "a", 2);
     let after = modify.sequence_number.as_str();
     let next = source.read(&shards[0].id, Some(after)).await.unwrap();
@@ -379,9 +382,9 @@ async fn the_engines_records_become_lambdas() {
 }
 
 #[tokio::test]
-async fn a_consumer_follows_the_engine() {
+async fn a_consumer_processes_the_engines_records() {
     let (db, source) = engine().await;
-    let world = fine();
+    let world = succeeding();
     let consumer = StreamConsumer::start(EventSourceMapping { source: Arc::new(source), ..world.mapping() });
     for n in 0..5 {
         put(&db, "a", n);

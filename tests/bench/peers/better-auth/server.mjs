@@ -1,8 +1,9 @@
-// Better Auth with its organization plugin, on SQLite, as its documentation sets it up; what would only slow it down is left out:
-// its rate limits, its mails and the hashing of passwords. The database keeps its promises as Roster's laptop does.
+// A server with Better Auth and its organization plugin on SQLite, set up as in its documentation. Rate limits, mails
+// and password hashing are off, since they would only slow it down. The database has the same durability settings as
+// that of Roster's laptop (the local server started by `cargo run`).
 //
-// `node server.mjs FILE PEOPLE`: signs so many people up, the first of whom founds an organization, and then serves on any free
-// port. The first line says where, and who they are.
+// `node server.mjs FILE COUNT` signs up COUNT users, creates an organization as the first user, and serves on a free
+// port. The first line of output is JSON with the port, the organization's id and the users' cookies.
 
 import http from "node:http";
 
@@ -12,20 +13,20 @@ import { toNodeHandler } from "better-auth/node";
 import { organization } from "better-auth/plugins";
 import Database from "better-sqlite3";
 
-const [file, people] = process.argv.slice(2);
+const [file, count] = process.argv.slice(2);
 const database = new Database(file);
 database.pragma("journal_mode = WAL");
 database.pragma("synchronous = NORMAL");
 
 const auth = betterAuth({
   baseURL: "http://127.0.0.1",
-  secret: "a-secret-that-only-this-measurement-knows",
+  secret: "a-secret-of-this-measurement-only",
   database,
   rateLimit: { enabled: false },
   telemetry: { enabled: false },
-  // A session is looked up once in an hour, and not at every call: longer than all of it takes.
+  // Look a session up once per hour instead of at every request. The measurement takes less than an hour.
   session: { cookieCache: { enabled: true, maxAge: 60 * 60 } },
-  // Whoever measures asks for all invitations at once, to know their ids.
+  // The measurement requests all invitations at once, to get their ids.
   advanced: { database: { defaultFindManyLimit: 10_000 } },
   emailAndPassword: {
     enabled: true,
@@ -37,7 +38,7 @@ const { runMigrations } = await getMigrations(auth.options);
 await runMigrations();
 
 const cookies = [];
-for (let number = 0; number < Number(people); number += 1) {
+for (let number = 0; number < Number(count); number += 1) {
   const name = `person-${String(number).padStart(4, "0")}`;
   const { headers } = await auth.api.signUpEmail({
     body: { name, email: `${name}@example.com`, password: "not a secret" },

@@ -1,6 +1,6 @@
-// What `create` writes, written by Node.js and the AWS SDK: one transaction of three items for each event.
+// A function in Node.js, for comparison with `create`. For each event it writes the same 3 items in one transaction.
 //
-// The loop is what Lambda's own runtime for Node.js does around a handler.
+// The loop at the end does what Lambda's Node.js runtime does around a handler.
 
 import { randomBytes } from "node:crypto";
 import http from "node:http";
@@ -74,6 +74,6 @@ function call(method, path, body) {
 
 for (;;) {
   const { headers, text } = await call("GET", "next");
-  const answer = await handler(JSON.parse(text));
-  await call("POST", `${headers["lambda-runtime-aws-request-id"]}/response`, JSON.stringify(answer));
+  const result = await handler(JSON.parse(text));
+  await call("POST", `${headers["lambda-runtime-aws-request-id"]}/response`, JSON.stringify(result));
 }

@@ -1,6 +1,7 @@
-"""What `create` writes, written by Python and boto3: one transaction of three items for each event.
+"""A function in Python with boto3, for comparison with `create`.
 
-The loop is what Lambda's own runtime for Python does around a handler.
+For each event it writes the same 3 items in one transaction. The loop at the end does what Lambda's Python runtime
+does around a handler.
 """
 
 import datetime

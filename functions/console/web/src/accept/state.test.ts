@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CallError, type Code, type Preview } from '../api';
-import { masked, sameAddress, stateAfter, stateOf, stateWithout, type State } from './state';
+import { mask, sameAddress, stateAfterError, stateOf, stateWithoutPreview, type State } from './state';
 
 const EXPIRY = Date.parse('2026-11-26T14:05:00Z');
 const IVY = { email: 'ivy@partner.example' };
@@ -18,30 +18,30 @@ function preview(status: Preview['status'] = 'pending'): Preview {
   };
 }
 
-test('a pending invitation waits for whoever it was sent to', () => {
+test('opens a pending invitation only for the invited address', () => {
   assert.equal(stateOf(preview(), undefined, EXPIRY - 1), 'sign_in');
   assert.equal(stateOf(preview(), IVY, EXPIRY - 1), 'open');
   assert.equal(stateOf(preview(), GRACE, EXPIRY - 1), 'other_account');
 });
 
-test('a viewer whose token names no address may try', () => {
+test('opens a pending invitation for a viewer without an address in the token', () => {
   assert.equal(stateOf(preview(), { email: '' }, EXPIRY - 1), 'open');
 });
 
-test('it expires at its instant, whoever looks', () => {
+test('expires exactly at expires_at for every viewer', () => {
   for (const viewer of [undefined, IVY, GRACE]) {
     assert.notEqual(stateOf(preview(), viewer, EXPIRY - 1), 'expired');
     assert.equal(stateOf(preview(), viewer, EXPIRY), 'expired');
   }
 });
 
-test('what is over is over for everybody, and before its expiry', () => {
+test('shows the status of a closed invitation to every viewer, also before its expiry', () => {
   for (const status of ['accepted', 'revoked', 'expired', 'declined', 'removed'] as const) {
     for (const viewer of [undefined, IVY, GRACE]) assert.equal(stateOf(preview(status), viewer, 0), status);
   }
 });
 
-test('every refusal of accept and decline has its state', () => {
+test('maps every refusal of accept and decline to a screen', () => {
   const states: [Code, State][] = [
     ['invalid_token', 'invalid_token'],
     ['malformed_request', 'invalid_token'],
@@ -56,30 +56,30 @@ test('every refusal of accept and decline has its state', () => {
     ['sender_lost_authority', 'sender_lost_authority'],
     ['signed_out', 'sign_in'],
   ];
-  for (const [code, state] of states) assert.equal(stateAfter(new CallError(code, 400, '')), state, code);
+  for (const [code, state] of states) assert.equal(stateAfterError(new CallError(code, 400, '')), state, code);
 });
 
-test('what says nothing about the invitation leaves it where it is', () => {
+test('keeps the screen after an error that is not about the invitation', () => {
   for (const code of ['unreachable', 'unavailable', 'conflict', 'gateway'] as const) {
-    assert.equal(stateAfter(new CallError(code, 503, '')), undefined, code);
+    assert.equal(stateAfterError(new CallError(code, 503, '')), undefined, code);
   }
-  assert.equal(stateAfter(new TypeError('a bug')), undefined);
+  assert.equal(stateAfterError(new TypeError('a bug')), undefined);
 });
 
-test('without a preview it says whether the connection or the service is to blame', () => {
-  assert.equal(stateWithout(new CallError('unreachable', 0, '')), 'unreachable');
-  assert.equal(stateWithout(new CallError('unavailable', 503, '')), 'problem');
-  assert.equal(stateWithout(new CallError('invitation_superseded', 410, '')), 'superseded');
+test('distinguishes a lost connection from a failed service if there is no preview', () => {
+  assert.equal(stateWithoutPreview(new CallError('unreachable', 0, '')), 'unreachable');
+  assert.equal(stateWithoutPreview(new CallError('unavailable', 503, '')), 'problem');
+  assert.equal(stateWithoutPreview(new CallError('invitation_superseded', 410, '')), 'superseded');
 });
 
-test('addresses compare as the API compares them', () => {
+test('compares addresses by the rules of the API', () => {
   assert.ok(sameAddress('Ivy@Partner.Example', 'ivy@partner.example'));
   assert.ok(sameAddress('ivy@bücher.example', 'ivy@xn--bcher-kva.example'));
   assert.ok(!sameAddress('ivy+a@partner.example', 'ivy@partner.example'));
   assert.ok(!sameAddress('ivy', 'ivy@partner.example'));
 });
 
-test('a masked address shows one character and the domain', () => {
-  assert.equal(masked('ivy@partner.example'), 'i…@partner.example');
-  assert.equal(masked('i@partner.example'), 'i…@partner.example');
+test('masks all of the local part except its first character', () => {
+  assert.equal(mask('ivy@partner.example'), 'i…@partner.example');
+  assert.equal(mask('i@partner.example'), 'i…@partner.example');
 });

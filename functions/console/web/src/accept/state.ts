@@ -1,55 +1,55 @@
-/** What the accept page shows, and when: pure, so that every way there is tested. */
+/** Decides which screen the accept element shows. The functions are pure, so every case has a unit test. */
 import { CallError, type Code, type Preview } from '../api';
 
-/** One screen each. */
+/** The screens of the accept element. */
 export type State =
   | 'loading'
   /** The page was opened without a link's token. */
   | 'no_token'
-  /** Forged, cut or foreign. */
+  /** The token is forged, incomplete, or from another deployment. */
   | 'invalid_token'
-  /** It may be answered: somebody is signed in whose address is, for all that is known, the invited one. */
+  /** The viewer can accept or decline: their address is the invited one, or their token contains no address. */
   | 'open'
-  /** It may be answered, but nobody is signed in. */
+  /** The invitation is pending, but the user is not signed in. */
   | 'sign_in'
-  /** It may be answered, but by somebody else than who is signed in. */
+  /** The invitation is pending, but the viewer's address is not the invited one. */
   | 'other_account'
   | 'expired'
   | 'revoked'
-  /** A newer mail has a newer link. */
+  /** The invitation was resent, so there is a newer link. */
   | 'superseded'
-  /** Used before. */
+  /** It was accepted before the page was opened. */
   | 'accepted'
-  /** Declined before. */
+  /** It was declined before the page was opened. */
   | 'declined'
-  /** Whoever accepted it was removed since, or left. */
+  /** It was accepted, but the member has left or was removed. */
   | 'removed'
-  /** The sender may not grant the role any more. */
+  /** The sender cannot grant the invitation's role at the moment. */
   | 'sender_lost_authority'
   | 'email_not_verified'
-  /** A member by another invitation. */
+  /** The viewer is already a member, through another invitation. */
   | 'already_member'
-  /** Just accepted. */
+  /** The viewer has just accepted on this page. */
   | 'joined'
-  /** Just declined. */
-  | 'refused'
-  /** No connection. */
+  /** The viewer has just declined on this page. */
+  | 'just_declined'
+  /** The API could not be reached. */
   | 'unreachable'
-  /** Whatever else keeps the invitation from being shown. */
+  /** The invitation could not be loaded for any other reason. */
   | 'problem';
 
-/** What a preview means to whoever is signed in as `viewer`, at `now` (milliseconds). */
+/** Returns the screen for a preview, a viewer (undefined if not signed in) and the time `now` in milliseconds. */
 export function stateOf(preview: Preview, viewer: { email: string } | undefined, now: number): State {
   if (preview.status !== 'pending') return preview.status;
-  // The comparison decides, also on a page that was left open.
+  // Compare the times instead of relying on the status: the page may have been open for a long time.
   if (Date.parse(preview.expires_at) <= now) return 'expired';
   if (!viewer) return 'sign_in';
-  // Where the token names no address it may be the right one: the API tells.
+  // If the token contains no address, the viewer may be the invitee. The API checks that on accept.
   return viewer.email === '' || sameAddress(viewer.email, preview.email) ? 'open' : 'other_account';
 }
 
-const REFUSALS: Partial<Record<Code, State>> = {
-  // The body of these calls is the token and nothing else.
+const STATE_BY_CODE: Partial<Record<Code, State>> = {
+  // The body of these calls contains only the token.
   malformed_request: 'invalid_token',
   too_large: 'invalid_token',
   invalid_token: 'invalid_token',
@@ -65,28 +65,31 @@ const REFUSALS: Partial<Record<Code, State>> = {
   signed_out: 'sign_in',
 };
 
-/** What a refusal means; undefined where it says nothing about the invitation, and another try may work. */
-export function stateAfter(error: unknown): State | undefined {
-  return error instanceof CallError ? REFUSALS[error.code] : undefined;
+/**
+ * Returns the screen after a failed call. Undefined if the error is not about the invitation, so that a retry may
+ * succeed.
+ */
+export function stateAfterError(error: unknown): State | undefined {
+  return error instanceof CallError ? STATE_BY_CODE[error.code] : undefined;
 }
 
-/** What to show where there is no preview because of `error`. */
-export function stateWithout(error: unknown): State {
-  return stateAfter(error) ?? (error instanceof CallError && error.code === 'unreachable' ? 'unreachable' : 'problem');
+/** Returns the screen if the preview could not be loaded because of `error`. */
+export function stateWithoutPreview(error: unknown): State {
+  return stateAfterError(error) ?? (error instanceof CallError && error.code === 'unreachable' ? 'unreachable' : 'problem');
 }
 
-/** Whether two addresses are one, as the API compares them: ASCII lower case, the domain as punycode. */
+/** Whether two addresses are equal by the API's rules: ASCII lower case, the domain in punycode. */
 export function sameAddress(one: string, other: string): boolean {
-  return folded(one) === folded(other);
+  return normalized(one) === normalized(other);
 }
 
-function folded(address: string): string {
+function normalized(address: string): string {
   const at = address.lastIndexOf('@') + 1;
   const host = `http://${address.slice(at)}`;
   return address.slice(0, at).toLowerCase() + (URL.canParse(host) ? new URL(host).hostname : host);
 }
 
-/** `i…@partner.example`: enough for whoever it is to know it, and no more for others. */
-export function masked(address: string): string {
+/** Returns `i…@partner.example`: the invitee can recognize the address, but others cannot read it. */
+export function mask(address: string): string {
   return `${address.slice(0, 1)}…${address.slice(address.lastIndexOf('@'))}`;
 }

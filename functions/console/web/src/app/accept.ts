@@ -1,5 +1,5 @@
-/** The page behind the mail's link, `/accept`. */
-import { takeToken, tokenAtFirst } from './link';
+/** The accept page, `/accept`, which the link in the mail opens. */
+import { takeToken, initialToken } from './link';
 import { html, nothing, type TemplateResult } from 'lit';
 import '../accept';
 import type { RosterEventMap } from '../elements';
@@ -13,39 +13,39 @@ class AcceptPage extends Page {
 
   constructor() {
     super();
-    this.token = tokenAtFirst || (session?.invitation ?? '');
+    this.token = initialToken || (session?.invitation ?? '');
   }
 
   override connectedCallback(): void {
     super.connectedCallback();
-    addEventListener('hashchange', this.#another);
-    void session?.arrived().then(() => session?.failure && this.sayFailure());
+    addEventListener('hashchange', this.#onHashChange);
+    void session?.completed().then(() => session?.failure && this.announceFailure());
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    removeEventListener('hashchange', this.#another);
+    removeEventListener('hashchange', this.#onHashChange);
   }
 
-  /** Another link was opened in this tab. */
-  #another = (): void => {
+  /** The user opened another link in this tab: only the fragment changes, so the page does not reload. */
+  #onHashChange = (): void => {
     this.token = takeToken() || this.token;
   };
 
   protected override willUpdate(): void {
-    if (this.words) document.title = [this.words.invitation, config?.product].filter(Boolean).join(' · ');
+    if (this.messages) document.title = [this.messages.invitation, config?.product].filter(Boolean).join(' · ');
   }
 
   protected override render(): TemplateResult {
-    return html`${this.liveRegion()}${this.words ? this.#page() : nothing}`;
+    return html`${this.liveRegion()}${this.messages ? this.#renderPage() : nothing}`;
   }
 
-  #page(): TemplateResult {
-    if (!session) return this.unconfigured();
+  #renderPage(): TemplateResult {
+    if (!session) return this.renderUnconfigured();
     return html`<div class="centred">
-      <header>${this.brand()}</header>
+      <header>${this.renderBrand()}</header>
       <main>
-        ${this.failure()}
+        ${this.renderFailure()}
         <roster-accept
           .token=${this.token}
           .getToken=${session.getToken}
@@ -57,7 +57,7 @@ class AcceptPage extends Page {
     </div>`;
   }
 
-  /** In place: another load would lose the token that is in memory. */
+  /** Shows the console without reloading: a reload would lose the access token, which is only in memory. */
   async #open({ detail }: RosterEventMap['roster-open']): Promise<void> {
     const path = `/?organization=${encodeURIComponent(detail.organization.id)}`;
     try {

@@ -15,13 +15,13 @@ const config: Config = {
 
 const parse = (change: Record<string, unknown>): Config => parseConfig(JSON.stringify({ ...config, ...change }));
 
-test('a configuration is read as it was written', () => {
+test('reads a complete configuration', () => {
   const more = { sign_out_url: 'https://id.example/logout', mailbox: '/_dev/mail', token: 'id_token' };
   assert.deepEqual(parse({}), config);
   assert.deepEqual(parse(more), { ...config, ...more });
 });
 
-test('what is missing is named', () => {
+test('names a missing, empty or non-string field', () => {
   for (const name of ['issuer', 'client_id', 'authorize_url', 'token_url', 'scope', 'token', 'product', 'language']) {
     assert.throws(() => parse({ [name]: undefined }), new RegExp(`no ${name}$`));
     assert.throws(() => parse({ [name]: '' }), new RegExp(`no ${name}$`));
@@ -29,20 +29,20 @@ test('what is missing is named', () => {
   }
 });
 
-test('a page that nobody configured says so', () => {
+test('rejects an empty or incomplete configuration', () => {
   assert.throws(() => parseConfig(''), /not served by the console function/);
   assert.throws(() => parseConfig('null'), /no issuer/);
   assert.throws(() => parseConfig('{'), SyntaxError);
 });
 
-test('it leads to HTTP and nowhere else', () => {
+test('rejects URLs that are not HTTP', () => {
   for (const name of ['authorize_url', 'token_url', 'sign_out_url']) {
     for (const url of ['javascript:alert(1)', 'data:text/html,a', '/authorize', 'id.example']) {
-      assert.throws(() => parse({ [name]: url }), new RegExp(`${name} is no HTTP URL`));
+      assert.throws(() => parse({ [name]: url }), new RegExp(`${name} is not an HTTP URL`));
     }
   }
 });
 
-test('the API is called with one of two tokens', () => {
+test('rejects an unknown kind of token', () => {
   assert.throws(() => parse({ token: 'refresh_token' }), /neither access_token nor id_token/);
 });

@@ -1,43 +1,43 @@
-/** What the pages have to know of the deployment: whoever serves them writes it into `<meta name="roster-config">`. */
+/** The configuration of the pages. The console function writes it into `<meta name="roster-config">`. */
 import { negotiate, type Language } from '../i18n';
 
 export interface Config {
-  /** The identity provider, as its tokens name it. */
+  /** The `iss` claim of the identity provider's tokens. */
   issuer: string;
   client_id: string;
   authorize_url: string;
   token_url: string;
-  /** Where one signs out; without it the page alone forgets its token. */
+  /** The identity provider's sign-out page. Without it, signing out only deletes the page's own token. */
   sign_out_url?: string;
   scope: string;
-  /** Which token the API is called with. */
+  /** The kind of token that is sent to the API. */
   token: 'access_token' | 'id_token';
   /** The product's name. */
   product: string;
-  /** For whom the browser asks for no language that there is. */
+  /** The fallback if the browser prefers no supported language. */
   language: Language;
-  /** The laptop's mailbox: a path. */
+  /** The path of the mailbox. Only the local server ("the laptop") has one. */
   mailbox?: string;
 }
 
-const NEEDED = ['issuer', 'client_id', 'authorize_url', 'token_url', 'scope', 'token', 'product', 'language'] as const;
+const REQUIRED = ['issuer', 'client_id', 'authorize_url', 'token_url', 'scope', 'token', 'product', 'language'] as const;
 
 /**
  * Reads a configuration.
  *
- * @throws an `Error` that says what is missing or wrong.
+ * @throws an `Error` that names the missing or invalid field.
  */
 export function parseConfig(text: string): Config {
   if (!text) throw new Error('roster-config is empty: the page was not served by the console function');
   const config: Partial<Record<keyof Config, unknown>> = JSON.parse(text) ?? {};
-  for (const name of NEEDED) {
+  for (const name of REQUIRED) {
     if (typeof config[name] !== 'string' || !config[name]) throw new Error(`roster-config has no ${name}`);
   }
   for (const name of ['authorize_url', 'token_url', 'sign_out_url'] as const) {
     const url = config[name];
-    // Never `javascript:` or the like: the page goes there.
+    // The page navigates to these URLs, so it must reject `javascript:` and other schemes.
     if (url && !(URL.canParse(String(url)) && /^https?:$/.test(new URL(String(url)).protocol))) {
-      throw new Error(`roster-config's ${name} is no HTTP URL`);
+      throw new Error(`roster-config's ${name} is not an HTTP URL`);
     }
   }
   if (config.token !== 'access_token' && config.token !== 'id_token') {
@@ -46,7 +46,7 @@ export function parseConfig(text: string): Config {
   return config as Config;
 }
 
-/** The configuration of this page, undefined (and why, in the log) where there is none. */
+/** Reads the configuration of this page. If it is missing or invalid, logs the reason and returns undefined. */
 export function readConfig(): Config | undefined {
   try {
     return parseConfig(document.querySelector<HTMLMetaElement>('meta[name="roster-config"]')?.content ?? '');
@@ -56,9 +56,9 @@ export function readConfig(): Config | undefined {
   }
 }
 
-/** Has the page speak the viewer's language, or else the deployment's; the elements inherit it. */
-export function speak(config: Config | undefined): void {
+/** Sets the page's language: the viewer's, else the deployment's. The elements inherit it. */
+export function setPageLanguage(config: Config | undefined): void {
   const { tag } = negotiate([...navigator.languages, config?.language ?? 'en']);
-  // All languages that there are messages for are written from left to right.
+  // All supported languages are written from left to right.
   Object.assign(document.documentElement, { lang: tag, dir: 'ltr' });
 }

@@ -1,4 +1,4 @@
-/** The console, `/`: an organization's users, once somebody is signed in. */
+/** The console, `/`: the users of an organization, or the sign-in page. */
 import { html, nothing, type TemplateResult } from 'lit';
 import { viewerOf } from '../api';
 import type { RosterEventMap } from '../elements';
@@ -6,98 +6,98 @@ import '../users';
 import { Page } from './page';
 import { config, session } from './session';
 
-/** Where the last organization is remembered: of whom, and which. */
-const LAST = 'roster.organization';
+/** The `localStorage` key of the last organization: the user's id, and the organization's id. */
+const LAST_ORGANIZATION_KEY = 'roster.organization';
 
 class ConsolePage extends Page {
   static override properties = {
     ...super.properties,
     viewer: { state: true },
     ready: { state: true },
-    named: { state: true },
+    organizationName: { state: true },
   };
 
-  /** Who is signed in. */
+  /** The signed-in user. */
   declare private viewer: { sub: string; email: string } | undefined;
-  /** Whether that is known. */
+  /** Whether the sign-in has completed, so that `viewer` is valid. */
   declare private ready: boolean;
   /** The organization's name. */
-  declare private named: string;
+  declare private organizationName: string;
   #organization = '';
 
   constructor() {
     super();
     this.ready = false;
-    this.named = '';
+    this.organizationName = '';
   }
 
   override connectedCallback(): void {
     super.connectedCallback();
-    void this.#begin();
+    void this.#start();
   }
 
-  async #begin(): Promise<void> {
+  async #start(): Promise<void> {
     if (!session) return;
-    // Everybody returns from the identity provider to `/`.
+    // The identity provider always redirects to `/`, also after a sign-in on the accept page.
     if (location.pathname === '/accept') {
       await import('./accept');
       return this.replaceWith(document.createElement('roster-accept-page'));
     }
-    await session.arrived();
+    await session.completed();
     const token = await session.getToken({ refresh: false });
-    if (token && session.isRenewal) session.handBack();
-    const onItsWay = !token && !session.failure && (session.isRenewal || session.wasSignedIn);
-    if (onItsWay) await session.signIn({ silent: !session.isRenewal });
-    else this.#enter(token);
+    if (token && session.isRenewal) session.sendTokensToOpener();
+    const mustSignIn = !token && !session.failure && (session.isRenewal || session.wasSignedIn);
+    if (mustSignIn) await session.signIn({ silent: !session.isRenewal });
+    else this.#show(token);
     if (session.failure) {
       await this.updateComplete;
       this.ready = true;
-      await this.sayFailure();
+      await this.announceFailure();
     }
   }
 
-  #enter(token: string | null): void {
+  #show(token: string | null): void {
     this.viewer = viewerOf(token);
-    this.#organization = new URLSearchParams(location.search).get('organization') ?? this.#last ?? '';
+    this.#organization = new URLSearchParams(location.search).get('organization') ?? this.#lastOrganization ?? '';
     this.ready = true;
   }
 
-  /** The organization that this viewer looked at last. */
-  get #last(): string | undefined {
+  /** The organization that this viewer opened last. */
+  get #lastOrganization(): string | undefined {
     try {
-      const [sub, organization] = JSON.parse(localStorage.getItem(LAST) ?? '[]');
+      const [sub, organization] = JSON.parse(localStorage.getItem(LAST_ORGANIZATION_KEY) ?? '[]');
       return sub === this.viewer?.sub ? organization : undefined;
     } catch {
       return undefined;
     }
   }
 
-  /** Remembers it, and has the address bar name it, so that the page can be shared. */
+  /** Stores the organization as the last one, and writes it to the address bar, so that the URL can be shared. */
   #remember(organization: string): void {
     this.#organization = organization;
     history.replaceState(null, '', organization ? `/?organization=${encodeURIComponent(organization)}` : '/');
     try {
-      if (organization) localStorage.setItem(LAST, JSON.stringify([this.viewer?.sub, organization]));
-      else localStorage.removeItem(LAST);
+      if (organization) localStorage.setItem(LAST_ORGANIZATION_KEY, JSON.stringify([this.viewer?.sub, organization]));
+      else localStorage.removeItem(LAST_ORGANIZATION_KEY);
     } catch {
-      // Storage is blocked: the address bar knows it still.
+      // The browser blocks storage. The address bar still has the organization.
     }
   }
 
-  /** The session has ended: in another window, since something may be half typed in this one. */
-  async #again(): Promise<void> {
-    const renewed = session?.renew();
-    if (!renewed) return this.signIn({ email: this.viewer?.email });
-    await renewed;
+  /** Signs in again after the session has ended: in a new window if possible, so that the user's input is kept. */
+  async #signInAgain(): Promise<void> {
+    const renewal = session?.renew();
+    if (!renewal) return this.signIn({ email: this.viewer?.email });
+    await renewal;
     const viewer = viewerOf((await session?.getToken({ refresh: false })) ?? null);
-    // Somebody else: nothing of what is shown is theirs.
+    // A different user signed in, who must not see the current content.
     if (viewer?.sub !== this.viewer?.sub) return location.reload();
-    this.announce(this.words?.renewed ?? '');
+    this.announce(this.messages?.renewed ?? '');
     await this.renderRoot.querySelector('roster-users')?.refresh();
   }
 
   async #signOut(): Promise<void> {
-    // Whoever is next at this machine is not told; neither by the page as the browser keeps it for its back button.
+    // The next user of this machine must not see the organization, not even with the Back button.
     this.#remember('');
     this.viewer = undefined;
     await this.updateComplete;
@@ -105,73 +105,73 @@ class ConsolePage extends Page {
   }
 
   protected override willUpdate(): void {
-    if (!this.words) return;
-    document.title = [this.viewer && this.named, this.words.title, config?.product].filter(Boolean).join(' · ');
+    if (!this.messages) return;
+    document.title = [this.viewer && this.organizationName, this.messages.title, config?.product].filter(Boolean).join(' · ');
   }
 
   protected override render(): TemplateResult {
-    return html`${this.liveRegion()}${this.words ? this.#page() : nothing}`;
+    return html`${this.liveRegion()}${this.messages ? this.#renderPage() : nothing}`;
   }
 
-  #page(): TemplateResult | typeof nothing {
-    if (!session) return this.unconfigured();
-    if (!this.ready) return html`<p class="wait soft"><span class="spin"></span>${this.words?.signingIn}</p>`;
-    return this.viewer ? this.#inside() : this.#outside();
+  #renderPage(): TemplateResult | typeof nothing {
+    if (!session) return this.renderUnconfigured();
+    if (!this.ready) return html`<p class="wait soft"><span class="spin"></span>${this.messages?.signingIn}</p>`;
+    return this.viewer ? this.#renderSignedIn() : this.#renderSignedOut();
   }
 
-  #inside(): TemplateResult {
-    const { words, viewer } = this;
+  #renderSignedIn(): TemplateResult {
+    const { messages, viewer } = this;
     return html`<header class="bar">
-        ${this.brand()}
+        ${this.renderBrand()}
         <div class="who">
-          ${this.#mailbox()}
+          ${this.#renderMailboxLink()}
           ${viewer?.email
-            ? html`<span class="viewer soft"><span class="unseen">${words?.signedInAs}</span> ${viewer.email}</span>`
+            ? html`<span class="viewer soft"><span class="visually-hidden">${messages?.signedInAs}</span> ${viewer.email}</span>`
             : nothing}
-          <button class="quiet" @click=${this.#signOut}>${words?.signOut}</button>
+          <button class="quiet" @click=${this.#signOut}>${messages?.signOut}</button>
         </div>
       </header>
       <main class="users">
-        <h1 class="unseen">${words?.title}</h1>
-        ${this.failure()}
+        <h1 class="visually-hidden">${messages?.title}</h1>
+        ${this.renderFailure()}
         <roster-users
           switch
           .organization=${this.#organization}
           .getToken=${session?.getToken}
           @roster-loaded=${({ detail }: RosterEventMap['roster-loaded']) => {
-            this.named = detail.organization.name;
+            this.organizationName = detail.organization.name;
             this.#remember(detail.organization.id);
           }}
           @roster-renamed=${({ detail: { organization } }: RosterEventMap['roster-renamed']) => {
-            if (organization.id === this.#organization) this.named = organization.name;
+            if (organization.id === this.#organization) this.organizationName = organization.name;
           }}
           @roster-organization-change=${({ detail }: RosterEventMap['roster-organization-change']) =>
             this.#remember(detail.organization)}
           @roster-left=${() => {
-            this.named = '';
+            this.organizationName = '';
             this.#remember('');
           }}
-          @roster-sign-in=${this.#again}
+          @roster-sign-in=${this.#signInAgain}
         ></roster-users>
       </main>`;
   }
 
-  /** On the laptop: what Roster has sent. */
-  #mailbox(): TemplateResult | typeof nothing {
-    return config?.mailbox ? html`<a href=${config.mailbox}>${this.words?.mailbox}</a>` : nothing;
+  /** Links to the mailbox with the mails that Roster sent. Only the local server has one. */
+  #renderMailboxLink(): TemplateResult | typeof nothing {
+    return config?.mailbox ? html`<a href=${config.mailbox}>${this.messages?.mailbox}</a>` : nothing;
   }
 
-  #outside(): TemplateResult {
-    const { words, busy } = this;
+  #renderSignedOut(): TemplateResult {
+    const { messages, busy } = this;
     return html`<div class="centred">
-      <header>${this.brand()} ${this.#mailbox()}</header>
+      <header>${this.renderBrand()} ${this.#renderMailboxLink()}</header>
       <main>
         <div class="card">
-          <h1>${words?.title}</h1>
-          <p class="soft">${words?.lead}</p>
-          ${this.failure()}
+          <h1>${messages?.title}</h1>
+          <p class="soft">${messages?.lead}</p>
+          ${this.renderFailure()}
           <button class="primary" aria-disabled=${busy ? 'true' : 'false'} @click=${() => this.signIn({})}>
-            ${busy ? html`<span class="spin"></span>` : nothing}${words?.signIn}
+            ${busy ? html`<span class="spin"></span>` : nothing}${messages?.signIn}
           </button>
         </div>
       </main>

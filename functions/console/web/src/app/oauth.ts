@@ -1,4 +1,7 @@
-/** What signing in needs of `oauth4webapi`, loaded when it does: `import()` of the package itself would load all of it. */
+/**
+ * The parts of `oauth4webapi` that the sign-in uses. They are loaded on demand, by `import()` of this module:
+ * `import()` of the package would load all of it.
+ */
 export {
   None,
   allowInsecureRequests,

@@ -1,21 +1,21 @@
-/** What both pages have in common: the product's name, and what went wrong with signing in. */
+/** The base class of both pages: the product's name, and errors of the sign-in. */
 import { html, nothing, unsafeCSS, type TemplateResult } from 'lit';
 import { Base } from '../element';
 import type { Catalogue } from '../i18n';
 import * as icons from '../icons';
 import appEn, { type AppMessages } from '../messages/en/app';
-import own from './page.css';
+import style from './page.css';
 import { config, session } from './session';
 
 export abstract class Page extends Base<AppMessages> {
-  static override styles = [super.styles, unsafeCSS(own)];
+  static override styles = [super.styles, unsafeCSS(style)];
   static override properties = { ...super.properties, busy: { state: true } };
 
   protected override readonly catalogue: Catalogue<AppMessages> = {
     en: appEn,
     de: () => import('../messages/de/app'),
   };
-  /** On the way to the identity provider. */
+  /** Whether the page is about to leave for the identity provider. */
   declare protected busy: boolean;
 
   constructor() {
@@ -25,56 +25,59 @@ export abstract class Page extends Base<AppMessages> {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    addEventListener('pageshow', this.#back);
+    addEventListener('pageshow', this.#onPageShow);
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    removeEventListener('pageshow', this.#back);
+    removeEventListener('pageshow', this.#onPageShow);
   }
 
-  /** Back from the identity provider by the browser's button, to the page as it was left. */
-  #back = ({ persisted }: PageTransitionEvent): void => {
+  /**
+   * The user came back from the identity provider with the Back button, and the browser restored the page from its
+   * cache.
+   */
+  #onPageShow = ({ persisted }: PageTransitionEvent): void => {
     if (persisted) this.busy = false;
   };
 
-  protected async signIn(departure: Parameters<NonNullable<typeof session>['signIn']>[0]): Promise<void> {
+  protected async signIn(options: Parameters<NonNullable<typeof session>['signIn']>[0]): Promise<void> {
     if (!session || this.busy) return;
     this.busy = true;
-    await session.signIn(departure);
-    if (session.failure) await this.sayFailure();
+    await session.signIn(options);
+    if (session.failure) await this.announceFailure();
   }
 
-  /** For a screen reader; the notice is for everybody else. */
-  protected async sayFailure(): Promise<void> {
+  /** Announces the failure to screen readers. The visible notice is separate. */
+  protected async announceFailure(): Promise<void> {
     this.busy = false;
-    await this.spoken;
+    await this.messagesLoaded;
     this.announce(this.#failureText());
     this.requestUpdate();
   }
 
   #failureText(): string {
-    const { words } = this;
+    const { messages } = this;
     const failure = session?.failure;
-    if (!words || !failure) return '';
-    const reason = failure.reason && ` ${words.reason(failure.reason)}`;
-    return words.trouble[failure.trouble] + reason;
+    if (!messages || !failure) return '';
+    const reason = failure.reason && ` ${messages.reason(failure.reason)}`;
+    return messages.signInFailures[failure.kind] + reason;
   }
 
-  protected failure(): TemplateResult | typeof nothing {
+  protected renderFailure(): TemplateResult | typeof nothing {
     const text = this.#failureText();
     return text ? html`<div class="notice bad">${icons.alert}<span>${text}</span></div>` : nothing;
   }
 
-  protected brand(): TemplateResult {
-    return html`<div class="brand"><span class="mark">${icons.people}</span><span>${config?.product}</span></div>`;
+  protected renderBrand(): TemplateResult {
+    return html`<div class="brand"><span class="logo">${icons.people}</span><span>${config?.product}</span></div>`;
   }
 
-  /** Where nothing else can be shown. */
-  protected unconfigured(): TemplateResult {
-    return html`<main class="alone">
-      <h1>${this.words?.unconfigured}</h1>
-      <p class="soft">${this.words?.unconfiguredText}</p>
+  /** Shown if the configuration is missing or invalid. */
+  protected renderUnconfigured(): TemplateResult {
+    return html`<main class="message-page">
+      <h1>${this.messages?.unconfigured}</h1>
+      <p class="soft">${this.messages?.unconfiguredText}</p>
     </main>`;
   }
 }

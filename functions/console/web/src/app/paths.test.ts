@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { foreign, safePath } from './paths';
+import { sanitizeText, safePath } from './paths';
 
 const ORIGIN = 'https://users.example';
 
-test('a path of this origin is gone back to', () => {
+test('keeps a path of the same origin', () => {
   for (const path of ['/', '/accept', '/?organization=org_1', '/a/../accept']) {
     assert.equal(safePath(path, ORIGIN), path.replace('/a/..', ''));
   }
 });
 
-test('nothing else is', () => {
+test('replaces anything else by /', () => {
   const elsewhere = [
     undefined,
     '',
@@ -27,19 +27,19 @@ test('nothing else is', () => {
   for (const path of elsewhere) assert.equal(safePath(path, ORIGIN), '/', path);
 });
 
-test('where it leads to stays on this origin when it is resolved again', () => {
+test('returns a path that stays on the origin when it is resolved again', () => {
   for (const path of ['/.//evil.example', '/accept', '/%2f%2fevil.example', '/..//evil.example', '/?a=//evil.example']) {
     assert.equal(new URL(safePath(path, ORIGIN), ORIGIN).origin, ORIGIN, path);
   }
 });
 
-test('a fragment is not kept', () => {
+test('drops the fragment', () => {
   assert.equal(safePath('/accept#v1.secret', ORIGIN), '/accept');
 });
 
-test('a foreign text is one line without directions, and has an end', () => {
-  assert.equal(foreign('  User\r\ncancelled\u202e\u0000 it '), 'User cancelled it');
-  assert.equal(foreign('<b>no</b>'), '<b>no</b>');
-  assert.equal(foreign('a'.repeat(300)), 'a'.repeat(300));
-  assert.equal(foreign('a'.repeat(301)), `${'a'.repeat(300)}…`);
+test('reduces a text to one line of limited length without direction marks', () => {
+  assert.equal(sanitizeText('  User\r\ncancelled\u202e\u0000 it '), 'User cancelled it');
+  assert.equal(sanitizeText('<b>no</b>'), '<b>no</b>');
+  assert.equal(sanitizeText('a'.repeat(300)), 'a'.repeat(300));
+  assert.equal(sanitizeText('a'.repeat(301)), `${'a'.repeat(300)}…`);
 });

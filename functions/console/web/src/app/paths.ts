@@ -1,18 +1,18 @@
-/** What comes from outside and is gone to, or shown. */
+/** Sanitizes paths and texts that come from outside. */
 
-/** The most of a foreign text that is shown, in characters. */
-const FOREIGN_TEXT_MAX = 300;
+/** The maximum length of a text that is shown, in characters. */
+const TEXT_LENGTH_MAX = 300;
 
-/** `path` if it leads to a page of `origin`, else `/`: nobody is sent elsewhere after signing in. */
+/** Returns `path` if it is a page of `origin`, else `/`. This prevents redirects to other sites after the sign-in. */
 export function safePath(path: string | undefined, origin: string): string {
   if (!path?.startsWith('/') || !URL.canParse(path, origin)) return '/';
   const url = new URL(path, origin);
-  // `//host` is another origin, also where it became of `/.//host`.
+  // A path that starts with `//` means another host. `/.//host` resolves to `//host`, too.
   return url.origin === origin && !url.pathname.startsWith('//') ? url.pathname + url.search : '/';
 }
 
-/** A text that somebody else wrote: one line, not endless, with nothing that turns the text around it. */
-export function foreign(text: string): string {
+/** Makes a text from another party safe to show: one line, limited in length, without direction marks. */
+export function sanitizeText(text: string): string {
   const line = text.replace(/[\p{C}\p{Z}]+/gu, ' ').trim();
-  return line.length > FOREIGN_TEXT_MAX ? `${line.slice(0, FOREIGN_TEXT_MAX)}…` : line;
+  return line.length > TEXT_LENGTH_MAX ? `${line.slice(0, TEXT_LENGTH_MAX)}…` : line;
 }

@@ -1,8 +1,8 @@
-/** The page's configuration, and whoever is signed in: one of each, whichever page is shown. */
-import { readConfig, speak } from './config';
+/** The configuration and the session. Both pages share them. */
+import { readConfig, setPageLanguage } from './config';
 import { Session } from './sign-in';
 
 export const config = readConfig();
-speak(config);
-/** Undefined where there is no configuration to sign in with. */
+setPageLanguage(config);
+/** Undefined if the configuration is missing or invalid. */
 export const session = config && new Session(config);

@@ -16,16 +16,16 @@ const CONFIG: Config = {
   product: 'Acme Cloud',
   language: 'en',
 };
-/** Far from this machine's clock, which must not matter. */
+/** Three years before this machine's time: the sign-in must not depend on the clock. */
 const ISSUED = Math.floor(Date.now() / 1000) - 3 * 365 * 86_400;
 
 let storage: Map<string, string>;
-/** Where the page has gone, and how. */
-let gone: { by: 'assign' | 'replace'; to: URL }[];
+/** The navigations of the page. */
+let navigations: { by: 'assign' | 'replace'; to: URL }[];
 let reported: string[];
-/** What the token endpoint was asked, and what it answers next. */
-let asked: URLSearchParams[];
-let answers: (() => Response)[];
+/** The bodies of the requests to the token endpoint, and its next responses. */
+let requests: URLSearchParams[];
+let responses: (() => Response)[];
 
 function given(name: string, value: unknown): void {
   Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
@@ -33,10 +33,10 @@ function given(name: string, value: unknown): void {
 
 beforeEach(() => {
   storage = new Map();
-  gone = [];
+  navigations = [];
   reported = [];
-  asked = [];
-  answers = [];
+  requests = [];
+  responses = [];
   given('sessionStorage', {
     getItem: (key: string) => storage.get(key) ?? null,
     setItem: (key: string, value: string) => void storage.set(key, value),
@@ -45,17 +45,17 @@ beforeEach(() => {
   given('document', { documentElement: { lang: 'de-AT' } });
   given('reportError', (error: Error) => reported.push(error.message));
   given('fetch', async (_: string, { body }: RequestInit) => {
-    asked.push(new URLSearchParams(String(body)));
-    const answer = answers.shift();
-    if (!answer) throw new TypeError('Failed to fetch');
-    return answer();
+    requests.push(new URLSearchParams(String(body)));
+    const response = responses.shift();
+    if (!response) throw new TypeError('Failed to fetch');
+    return response();
   });
 });
 
-/** The page is loaded at `url`. */
+/** Simulates a page load at `url`. */
 function load(url: string, config = CONFIG): Session {
   let at = new URL(url);
-  const go = (by: 'assign' | 'replace') => (to: string | URL) => void gone.push({ by, to: new URL(to, at) });
+  const go = (by: 'assign' | 'replace') => (to: string | URL) => void navigations.push({ by, to: new URL(to, at) });
   given('location', {
     get search() {
       return at.search;
@@ -86,21 +86,21 @@ function tokens(nonce: string | null | undefined, more: object = {}): () => Resp
   return () => Response.json({ access_token: 'access', token_type: 'Bearer', expires_in: 3600, id_token, ...more });
 }
 
-/** Goes to the identity provider from `url`; what it was asked there. */
-async function leave(url: string, departure: Parameters<Session['signIn']>[0] = {}, config = CONFIG) {
-  await load(url, config).signIn(departure);
-  return gone.at(-1)!.to.searchParams;
+/** Starts a sign-in from `url`. Returns the query of the authorization request. */
+async function startSignIn(url: string, options: Parameters<Session['signIn']>[0] = {}, config = CONFIG) {
+  await load(url, config).signIn(options);
+  return navigations.at(-1)!.to.searchParams;
 }
 
-/** Comes back with a code. */
-function come(asked: URLSearchParams, more: Record<string, string> = {}, config = CONFIG): Session {
-  const answer = new URLSearchParams({ code: 'code', state: asked.get('state') ?? '', iss: ISSUER, ...more });
-  return load(`${asked.get('redirect_uri')}?${answer}`, config);
+/** Simulates the return from the identity provider with a code. */
+function comeBack(request: URLSearchParams, more: Record<string, string> = {}, config = CONFIG): Session {
+  const response = new URLSearchParams({ code: 'code', state: request.get('state') ?? '', iss: ISSUER, ...more });
+  return load(`${request.get('redirect_uri')}?${response}`, config);
 }
 
-test('one goes with a challenge, and with nothing of the page', async () => {
-  const query = await leave('https://users.example/accept', { email: 'ivy@partner.example', invitation: 'v1.secret' });
-  const { by, to } = gone[0]!;
+test('sends a PKCE challenge and no invitation token to the identity provider', async () => {
+  const query = await startSignIn('https://users.example/accept', { email: 'ivy@partner.example', invitation: 'v1.secret' });
+  const { by, to } = navigations[0]!;
   assert.equal(by, 'assign');
   assert.equal(to.origin + to.pathname, CONFIG.authorize_url);
   assert.equal(query.get('response_type'), 'code');
@@ -112,100 +112,100 @@ test('one goes with a challenge, and with nothing of the page', async () => {
   assert.ok(!to.href.includes('secret'));
 });
 
-test('one comes back to where one was, signed in, with nothing left behind', async () => {
-  const query = await leave('https://users.example/accept', { invitation: 'v1.secret' });
-  answers = [tokens(query.get('nonce'))];
-  const session = come(query);
+test('returns to the same page signed in and clears the pending sign-in', async () => {
+  const query = await startSignIn('https://users.example/accept', { invitation: 'v1.secret' });
+  responses = [tokens(query.get('nonce'))];
+  const session = comeBack(query);
   assert.equal(location.href, 'https://users.example/accept');
   assert.equal(session.invitation, 'v1.secret');
   assert.equal(await session.getToken({ refresh: false }), 'access');
   assert.equal(session.failure, undefined);
-  const challenge = createHash('sha256').update(asked[0]!.get('code_verifier')!).digest('base64url');
+  const challenge = createHash('sha256').update(requests[0]!.get('code_verifier')!).digest('base64url');
   assert.equal(challenge, query.get('code_challenge'));
   assert.deepEqual([...storage], [['roster.signed-in', '']]);
 });
 
-test('another way there begins with other secrets', async () => {
+test('uses new secrets for each sign-in', async () => {
   const names = ['state', 'nonce', 'code_challenge'];
-  const one = await leave('https://users.example/');
-  const other = await leave('https://users.example/');
+  const one = await startSignIn('https://users.example/');
+  const other = await startSignIn('https://users.example/');
   for (const name of names) assert.notEqual(one.get(name), other.get(name), name);
 });
 
-test('an answer that was not asked for here is not even read', async () => {
-  const query = await leave('https://users.example/?organization=org_1');
+test('ignores a response with an unknown state', async () => {
+  const query = await startSignIn('https://users.example/?organization=org_1');
   const forged = { state: 'other', error: 'access_denied', error_description: 'Call this number' };
-  const session = come(query, forged);
+  const session = comeBack(query, forged);
   assert.equal(await session.getToken({ refresh: false }), null);
-  assert.deepEqual(session.failure, { trouble: 'stale', reason: '' });
+  assert.deepEqual(session.failure, { kind: 'stale', reason: '' });
   assert.equal(location.search, '?organization=org_1');
-  assert.deepEqual(asked, []);
-  // And the one that was asked for comes too late.
-  answers = [tokens(query.get('nonce'))];
-  const late = come(query);
+  assert.deepEqual(requests, []);
+  // The pending sign-in is used up, so the genuine response is rejected as well.
+  responses = [tokens(query.get('nonce'))];
+  const late = comeBack(query);
   assert.equal(await late.getToken({ refresh: false }), null);
-  assert.deepEqual(late.failure, { trouble: 'stale', reason: '' });
-  assert.deepEqual(asked, []);
+  assert.deepEqual(late.failure, { kind: 'stale', reason: '' });
+  assert.deepEqual(requests, []);
 });
 
-test('an answer of another issuer stops before the code is spent', async () => {
-  const session = come(await leave('https://users.example/'), { iss: 'https://evil.example' });
+test('rejects a response of another issuer before it redeems the code', async () => {
+  const session = comeBack(await startSignIn('https://users.example/'), { iss: 'https://evil.example' });
   assert.equal(await session.getToken({ refresh: false }), null);
-  assert.equal(session.failure?.trouble, 'broken');
-  assert.deepEqual(asked, []);
+  assert.equal(session.failure?.kind, 'broken');
+  assert.deepEqual(requests, []);
 });
 
-test('a token of another sign-in is not taken, and not in the log', async () => {
-  const query = await leave('https://users.example/');
-  answers = [tokens('other', { access_token: 'SECRET' })];
-  const session = come(query);
+test('rejects a token with a wrong nonce and does not log it', async () => {
+  const query = await startSignIn('https://users.example/');
+  responses = [tokens('other', { access_token: 'SECRET' })];
+  const session = comeBack(query);
   assert.equal(await session.getToken({ refresh: false }), null);
-  assert.equal(session.failure?.trouble, 'broken');
+  assert.equal(session.failure?.kind, 'broken');
   assert.equal(reported.length, 1);
   assert.ok(!reported[0]!.includes('SECRET'));
   assert.equal(storage.size, 0);
 });
 
-test('what the identity provider says reaches the person as plain text', async () => {
-  const query = await leave('https://users.example/');
-  const session = come(query, { error: 'access_denied', error_description: 'No\u202e <b>entry</b>' });
-  await session.arrived();
-  assert.deepEqual(session.failure, { trouble: 'refused', reason: 'No <b>entry</b>' });
+test('shows an error of the identity provider as plain text', async () => {
+  const query = await startSignIn('https://users.example/');
+  const session = comeBack(query, { error: 'access_denied', error_description: 'No\u202e <b>entry</b>' });
+  await session.completed();
+  assert.deepEqual(session.failure, { kind: 'refused', reason: 'No <b>entry</b>' });
 });
 
-test('without a connection it is nobody else’s fault', async () => {
-  const session = come(await leave('https://users.example/'));
-  await session.arrived();
-  assert.deepEqual(session.failure, { trouble: 'unreachable', reason: '' });
+test('reports a lost connection as unreachable', async () => {
+  const session = comeBack(await startSignIn('https://users.example/'));
+  await session.completed();
+  assert.deepEqual(session.failure, { kind: 'unreachable', reason: '' });
 });
 
-test('asking silently is tried once, and its refusal is no failure', async () => {
+test('tries a silent sign-in once and does not report its refusal', async () => {
   storage.set('roster.signed-in', '');
-  const query = await leave('https://users.example/', { silent: true });
-  assert.equal(gone[0]!.by, 'replace');
+  const query = await startSignIn('https://users.example/', { silent: true });
+  assert.equal(navigations[0]!.by, 'replace');
   assert.equal(query.get('prompt'), 'none');
-  const session = come(query, { error: 'login_required' });
-  await session.arrived();
+  const session = comeBack(query, { error: 'login_required' });
+  await session.completed();
   assert.equal(session.failure, undefined);
   assert.equal(session.wasSignedIn, false);
 });
 
-test('what needs a person is a failure where a person was asked', async () => {
-  const session = come(await leave('https://users.example/'), { error: 'login_required' });
-  await session.arrived();
-  assert.deepEqual(session.failure, { trouble: 'refused', reason: 'login_required' });
+test('reports login_required as a failure of an interactive sign-in', async () => {
+  const session = comeBack(await startSignIn('https://users.example/'), { error: 'login_required' });
+  await session.completed();
+  assert.deepEqual(session.failure, { kind: 'refused', reason: 'login_required' });
 });
 
-test('another account is asked for by signing in anew', async () => {
-  const query = await leave('https://users.example/accept', { change: true });
+test('requests prompt=login to change the account', async () => {
+  const query = await startSignIn('https://users.example/accept', { change: true });
   assert.equal(query.get('prompt'), 'login');
 });
 
-test('a token is not used in its last seconds', async (t) => {
-  const query = await leave('https://users.example/');
-  answers = [tokens(query.get('nonce'), { expires_in: 60 })];
-  const session = come(query);
-  await session.arrived();
+test('does not use a token shortly before it expires', async (t) => {
+  const query = await startSignIn('https://users.example/');
+  responses = [tokens(query.get('nonce'), { expires_in: 60 })];
+  const session = comeBack(query);
+  await session.completed();
   t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
   t.mock.timers.tick(39_000);
   assert.equal(await session.getToken({ refresh: false }), 'access');
@@ -213,12 +213,12 @@ test('a token is not used in its last seconds', async (t) => {
   assert.equal(await session.getToken({ refresh: false }), null);
 });
 
-test('the life of an id token is its own, whatever the clocks say', async (t) => {
+test('takes the lifetime of an id token from its claims, independent of the clock', async (t) => {
   const config: Config = { ...CONFIG, token: 'id_token' };
-  const query = await leave('https://users.example/', {}, config);
-  answers = [tokens(query.get('nonce'))];
-  const session = come(query, {}, config);
-  await session.arrived();
+  const query = await startSignIn('https://users.example/', {}, config);
+  responses = [tokens(query.get('nonce'))];
+  const session = comeBack(query, {}, config);
+  await session.completed();
   t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
   t.mock.timers.tick(579_000);
   assert.match((await session.getToken({ refresh: false }))!, /^ey/);
@@ -226,30 +226,30 @@ test('the life of an id token is its own, whatever the clocks say', async (t) =>
   assert.equal(await session.getToken({ refresh: false }), null);
 });
 
-test('a refresh token gets another, once for all who ask', async () => {
-  const query = await leave('https://users.example/');
-  answers = [
+test('refreshes the token once for concurrent callers', async () => {
+  const query = await startSignIn('https://users.example/');
+  responses = [
     tokens(query.get('nonce'), { refresh_token: 'again' }),
     tokens(undefined, { access_token: 'second', refresh_token: undefined }),
   ];
-  const session = come(query);
-  await session.arrived();
+  const session = comeBack(query);
+  await session.completed();
   const both = await Promise.all([session.getToken({ refresh: true }), session.getToken({ refresh: true })]);
   assert.deepEqual(both, ['second', 'second']);
-  assert.deepEqual(asked.map((body) => body.get('grant_type')), ['authorization_code', 'refresh_token']);
-  assert.equal(asked[1]!.get('refresh_token'), 'again');
+  assert.deepEqual(requests.map((body) => body.get('grant_type')), ['authorization_code', 'refresh_token']);
+  assert.equal(requests[1]!.get('refresh_token'), 'again');
 });
 
-test('a refused token without another is gone', async () => {
-  const query = await leave('https://users.example/');
-  answers = [tokens(query.get('nonce'))];
-  const session = come(query);
+test('drops a refused token if there is no refresh token', async () => {
+  const query = await startSignIn('https://users.example/');
+  responses = [tokens(query.get('nonce'))];
+  const session = comeBack(query);
   assert.equal(await session.getToken({ refresh: false }), 'access');
   assert.equal(await session.getToken({ refresh: true }), null);
   assert.equal(await session.getToken({ refresh: false }), null);
 });
 
-test('plain HTTP is for laptops', async () => {
+test('allows plain HTTP on the loopback only', async () => {
   const plain: Config = { ...CONFIG, token_url: 'http://id.example/token' };
   for (const [origin, token] of [
     ['http://127.0.0.1:4000', 'access'],
@@ -258,19 +258,19 @@ test('plain HTTP is for laptops', async () => {
     ['http://users.example', null],
     ['http://127.0.0.1.evil.example', null],
   ] as const) {
-    const query = await leave(`${origin}/`, {}, plain);
-    answers = [tokens(query.get('nonce'))];
-    assert.equal(await come(query, {}, plain).getToken({ refresh: false }), token, origin);
+    const query = await startSignIn(`${origin}/`, {}, plain);
+    responses = [tokens(query.get('nonce'))];
+    assert.equal(await comeBack(query, {}, plain).getToken({ refresh: false }), token, origin);
   }
 });
 
-test('signing out forgets, here and there', async () => {
-  const query = await leave('https://users.example/');
-  answers = [tokens(query.get('nonce'))];
-  const session = come(query);
-  await session.arrived();
+test('signs out locally and at the identity provider', async () => {
+  const query = await startSignIn('https://users.example/');
+  responses = [tokens(query.get('nonce'))];
+  const session = comeBack(query);
+  await session.completed();
   session.signOut();
-  const { to } = gone.at(-1)!;
+  const { to } = navigations.at(-1)!;
   assert.equal(to.origin + to.pathname, `${ISSUER}/logout`);
   const home = 'https://users.example/';
   assert.deepEqual(Object.fromEntries(to.searchParams), {
@@ -283,10 +283,10 @@ test('signing out forgets, here and there', async () => {
   assert.equal(storage.size, 0);
 });
 
-test('where the browser blocks storage, it says so and goes nowhere', async () => {
+test('reports blocked storage and does not navigate', async () => {
   given('sessionStorage', undefined);
   const session = load('https://users.example/');
   await session.signIn();
-  assert.equal(session.failure?.trouble, 'storage');
-  assert.deepEqual(gone, []);
+  assert.equal(session.failure?.kind, 'storage');
+  assert.deepEqual(navigations, []);
 });

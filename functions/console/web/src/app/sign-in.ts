@@ -1,56 +1,63 @@
 /**
- * Signing in at the identity provider: OpenID Connect's code flow with PKCE. Tokens are in memory and nowhere else. What
- * has to survive the way there and back is in `sessionStorage`, and is taken out on return.
+ * Signs users in at the identity provider: OpenID Connect's code flow with PKCE. Tokens are kept in memory only. The
+ * state of a pending sign-in is kept in `sessionStorage` and deleted on return.
  *
- * Somebody who asks for another account is sent with `prompt=login`, which Cognito (managed login), Auth0 and Keycloak
- * all know; Keycloak has no `select_account`.
+ * To sign in with a different account, the request has `prompt=login`. Cognito (managed login), Auth0 and Keycloak all
+ * support it; Keycloak does not support `select_account`.
  */
 import type { TokenEndpointResponse } from 'oauth4webapi';
 import type { GetToken } from '../elements';
 import type { Config } from './config';
-import { foreign, safePath } from './paths';
+import { safePath, sanitizeText } from './paths';
 
-/** Where a way there and back is kept. */
-const FLIGHT = 'roster.flight';
-/** Set where somebody has signed in in this tab: a reload asks the identity provider whether they still are. */
-const SIGNED_IN = 'roster.signed-in';
-/** The parameter that makes a window one that was opened to sign in again, and the name of what it is told by. */
-const RENEW = 'renew';
-/** A token is not used in the last seconds of its life, which the way to the API takes. */
-const MARGIN_SECONDS = 20;
-/** How long the identity provider has for an answer, in milliseconds. */
-const ANSWER_MS_MAX = 20_000;
+/** The `sessionStorage` key of the pending sign-in. Also the prefix of the channel names that `renew` uses. */
+const PENDING_KEY = 'roster.flight';
 /**
- * The viewer's clock may be wrong by days. That costs nothing here: the token has just come from the identity provider
- * itself, with the nonce of this very sign-in, and what it is worth is the API's to say.
+ * The `sessionStorage` key that marks a completed sign-in in this tab. After a reload, the page then tries a silent
+ * sign-in.
  */
-const CLOCK_SECONDS_OFF_MAX = 10 * 365 * 86_400;
-/** What `prompt=none` is refused with where a person has to do something. */
-const PERSON_NEEDED = ['login_required', 'interaction_required', 'consent_required', 'account_selection_required'];
+const SIGNED_IN_KEY = 'roster.signed-in';
+/**
+ * The query parameter of a window that was opened to sign in again. Its value is the id of the channel to the opener.
+ */
+const RENEW_PARAMETER = 'renew';
+/** A token is not used in the last seconds before it expires: the request to the API takes time. */
+const EXPIRY_MARGIN_SECONDS = 20;
+/** The timeout of a request to the identity provider in milliseconds. */
+const RESPONSE_MS_MAX = 20_000;
+/**
+ * The tolerance for the times in an id token. It is ten years because the viewer's clock may be wrong. This is safe:
+ * the token comes straight from the identity provider with the nonce of this sign-in, and the API checks the expiry of
+ * the token that it gets.
+ */
+const CLOCK_TOLERANCE_SECONDS = 10 * 365 * 86_400;
+/** The errors of a silent sign-in (`prompt=none`) that needs the user to do something. */
+const INTERACTION_ERRORS = ['login_required', 'interaction_required', 'consent_required', 'account_selection_required'];
 
-/** Why there was no signing in. */
+/** The reason why a sign-in failed. */
 export interface Failure {
-  trouble: 'unreachable' | 'stale' | 'refused' | 'broken' | 'storage';
-  /** What the identity provider says itself, or empty. */
+  kind: 'unreachable' | 'stale' | 'refused' | 'broken' | 'storage';
+  /** The error text of the identity provider, or empty. */
   reason: string;
 }
 
-interface Departure {
-  /** Whom the identity provider may propose. */
+interface SignInOptions {
+  /** The address that the identity provider suggests to the user. */
   email?: string | undefined;
-  /** Not as whoever is signed in there already. */
+  /** Whether the user must sign in anew, so that they can choose a different account. */
   change?: boolean;
-  /** Without asking anybody: a person who would have to do something is signed out. */
+  /** Whether to sign in without any user interaction. Fails if an interaction is needed. */
   silent?: boolean;
-  /** The invitation's token, which has to be there on return. */
+  /** The invitation's token, which the page needs after the return. */
   invitation?: string;
 }
 
-interface Flight {
+/** A sign-in that has started, as stored while the user is at the identity provider. */
+interface PendingSignIn {
   state: string;
   verifier: string;
   nonce: string;
-  /** Where to return to. */
+  /** The path to return to. */
   path: string;
   silent: boolean;
   invitation: string;
@@ -59,62 +66,62 @@ interface Flight {
 interface Tokens {
   token: string;
   refresh: string | undefined;
-  /** Until when the token is used, in milliseconds of this machine's clock. */
+  /** The time until which the token is used, in milliseconds of this machine's clock. */
   until: number;
 }
 
 export class Session {
-  /** The invitation's token from before the sign-in, or empty. */
+  /** The invitation's token that was stored before the sign-in, or empty. */
   readonly invitation: string;
-  /** Why the last sign-in came to nothing. */
+  /** The reason why the last sign-in failed. */
   failure: Failure | undefined;
-  /** Of the window that was opened to sign in again, or null. */
-  readonly #renewal: string | null;
+  /** The channel id, if this window was opened to sign in again; else null. */
+  readonly #renewalId: string | null;
   readonly #config: Config;
-  readonly #arrived: Promise<void>;
+  readonly #completed: Promise<void>;
   #tokens: Tokens | undefined;
   #refreshing: Promise<void> | undefined;
-  #renewed: BroadcastChannel | undefined;
+  #renewalChannel: BroadcastChannel | undefined;
 
-  /** Takes what the identity provider has answered out of the address bar, and what was kept for it out of the storage. */
+  /** Removes the identity provider's response from the address bar, and the pending sign-in from the storage. */
   constructor(config: Config) {
     this.#config = config;
-    const answer = new URLSearchParams(location.search);
-    const flight = takeFlight();
-    this.invitation = flight?.invitation ?? '';
-    if (answer.has('code') || answer.has('error')) {
-      history.replaceState(null, '', safePath(flight?.path, location.origin));
-      this.#arrived = this.#arrive(answer, flight);
+    const response = new URLSearchParams(location.search);
+    const pending = takePendingSignIn();
+    this.invitation = pending?.invitation ?? '';
+    if (response.has('code') || response.has('error')) {
+      history.replaceState(null, '', safePath(pending?.path, location.origin));
+      this.#completed = this.#completeSignIn(response, pending);
     } else {
-      this.#arrived = Promise.resolve();
+      this.#completed = Promise.resolve();
     }
-    this.#renewal = new URLSearchParams(location.search).get(RENEW);
+    this.#renewalId = new URLSearchParams(location.search).get(RENEW_PARAMETER);
   }
 
-  /** Resolves when it is clear whether somebody is signed in. */
-  arrived(): Promise<void> {
-    return this.#arrived;
+  /** Resolves when the sign-in of this page load has succeeded or failed. */
+  completed(): Promise<void> {
+    return this.#completed;
   }
 
   readonly getToken: GetToken = async ({ refresh }) => {
-    await this.#arrived;
+    await this.#completed;
     const usable = (): boolean => this.#tokens !== undefined && Date.now() < this.#tokens.until;
     if (refresh || !usable()) await (this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = undefined)));
     return usable() ? this.#tokens!.token : null;
   };
 
-  /** Whether it is worth asking the identity provider, which asks nobody, if the viewer is still signed in. */
+  /** Whether the viewer has signed in in this tab before, so that a silent sign-in may succeed. */
   get wasSignedIn(): boolean {
-    return stored(() => sessionStorage.getItem(SIGNED_IN)) !== null;
+    return tryStorage(() => sessionStorage.getItem(SIGNED_IN_KEY)) !== null;
   }
 
-  /** Goes to the identity provider. Comes back, as it were, only where that failed. */
-  async signIn({ email, change = false, silent = false, invitation = '' }: Departure = {}): Promise<void> {
+  /** Navigates to the identity provider. If that fails, sets `failure`. */
+  async signIn({ email, change = false, silent = false, invitation = '' }: SignInOptions = {}): Promise<void> {
     this.failure = undefined;
     const { client_id, authorize_url, scope } = this.#config;
     try {
       const oauth = await import('./oauth');
-      const flight: Flight = {
+      const pending: PendingSignIn = {
         state: oauth.generateRandomState(),
         verifier: oauth.generateRandomCodeVerifier(),
         nonce: oauth.generateRandomNonce(),
@@ -122,48 +129,49 @@ export class Session {
         silent,
         invitation,
       };
-      const to = new URL(authorize_url);
+      const url = new URL(authorize_url);
       const query = {
         response_type: 'code',
         client_id,
-        redirect_uri: home(),
+        redirect_uri: redirectUri(),
         scope,
-        state: flight.state,
-        nonce: flight.nonce,
-        code_challenge: await oauth.calculatePKCECodeChallenge(flight.verifier),
+        state: pending.state,
+        nonce: pending.nonce,
+        code_challenge: await oauth.calculatePKCECodeChallenge(pending.verifier),
         code_challenge_method: 'S256',
         ui_locales: document.documentElement.lang,
         ...(email && { login_hint: email }),
         ...(silent ? { prompt: 'none' } : change && { prompt: 'login' }),
       };
-      for (const [name, value] of Object.entries(query)) to.searchParams.set(name, value);
-      // Tried once: without an answer the next load must not try again.
-      stored(() => sessionStorage.removeItem(SIGNED_IN));
+      for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+      // If the identity provider does not respond, the next page load must not try a silent sign-in again.
+      tryStorage(() => sessionStorage.removeItem(SIGNED_IN_KEY));
       try {
-        sessionStorage.setItem(FLIGHT, JSON.stringify(flight));
+        sessionStorage.setItem(PENDING_KEY, JSON.stringify(pending));
       } catch {
-        this.failure = { trouble: 'storage', reason: '' };
+        this.failure = { kind: 'storage', reason: '' };
         return;
       }
-      // Nobody wants to go back to a page that goes on by itself.
-      if (silent) location.replace(to);
-      else location.assign(to);
+      // A silent sign-in gets no history entry: the Back button would lead to a page that redirects at once.
+      if (silent) location.replace(url);
+      else location.assign(url);
     } catch (error) {
       this.failure = failureOf(error);
     }
   }
 
   /**
-   * Signs in again in a window of its own, so that the page keeps what was typed into it. Resolves once that is done.
-   * Undefined where the browser opens no window.
+   * Signs in again in a new window, so that the page keeps the user's input. Resolves after the sign-in. Returns
+   * undefined if the browser blocks the window.
    */
   renew(): Promise<void> | undefined {
     const id = crypto.randomUUID();
-    if (!open(`/?${RENEW}=${id}`, '_blank', 'popup,width=480,height=720')) return undefined;
-    // A window that was closed again never tells.
-    this.#renewed?.close();
-    // Not by `opener`, which the way over another origin has cut; and only who knows the id gets to hear it.
-    const channel = (this.#renewed = new BroadcastChannel(`${FLIGHT}.${id}`));
+    if (!open(`/?${RENEW_PARAMETER}=${id}`, '_blank', 'popup,width=480,height=720')) return undefined;
+    // The previous window may have been closed without a sign-in.
+    this.#renewalChannel?.close();
+    // `opener` does not work: browsers cut it when the window visits another origin. The random id keeps the channel
+    // private.
+    const channel = (this.#renewalChannel = new BroadcastChannel(`${PENDING_KEY}.${id}`));
     return new Promise((resolve) => {
       channel.onmessage = ({ data }: MessageEvent<Tokens>) => {
         channel.close();
@@ -173,49 +181,49 @@ export class Session {
     });
   }
 
-  /** Whether this window was opened to sign in again. */
+  /** Whether `renew` opened this window. */
   get isRenewal(): boolean {
-    return this.#renewal !== null;
+    return this.#renewalId !== null;
   }
 
-  /** Hands the token to the window that opened this one, which closes. */
-  handBack(): void {
-    const channel = new BroadcastChannel(`${FLIGHT}.${this.#renewal}`);
+  /** Sends the tokens to the window that opened this one, then closes this window. */
+  sendTokensToOpener(): void {
+    const channel = new BroadcastChannel(`${PENDING_KEY}.${this.#renewalId}`);
     channel.postMessage(this.#tokens);
     channel.close();
     close();
   }
 
-  /** Forgets the token, and has the identity provider forget the viewer where it can. */
+  /** Deletes the tokens, and signs the viewer out at the identity provider if it has a sign-out page. */
   signOut(): void {
     this.#tokens = undefined;
-    stored(() => sessionStorage.removeItem(SIGNED_IN));
+    tryStorage(() => sessionStorage.removeItem(SIGNED_IN_KEY));
     const { sign_out_url, client_id } = this.#config;
     if (!sign_out_url) return location.assign('/');
-    const to = new URL(sign_out_url);
-    to.searchParams.set('client_id', client_id);
-    to.searchParams.set('post_logout_redirect_uri', home());
-    // What Cognito calls it.
-    to.searchParams.set('logout_uri', home());
-    location.assign(to);
+    const url = new URL(sign_out_url);
+    url.searchParams.set('client_id', client_id);
+    url.searchParams.set('post_logout_redirect_uri', redirectUri());
+    // Cognito's name for the parameter above.
+    url.searchParams.set('logout_uri', redirectUri());
+    location.assign(url);
   }
 
-  async #arrive(answer: URLSearchParams, flight: Flight | undefined): Promise<void> {
-    // Whatever an answer that was not asked for says, nobody gets to read it here.
-    if (!flight || answer.get('state') !== flight.state) {
-      this.failure = { trouble: 'stale', reason: '' };
+  async #completeSignIn(parameters: URLSearchParams, pending: PendingSignIn | undefined): Promise<void> {
+    // The response belongs to no sign-in of this tab, so its error text must not be shown: it may be forged.
+    if (!pending || parameters.get('state') !== pending.state) {
+      this.failure = { kind: 'stale', reason: '' };
       return;
     }
     try {
       const { oauth, server, client, options } = await this.#provider();
-      const checked = oauth.validateAuthResponse(server, client, answer, flight.state);
+      const validated = oauth.validateAuthResponse(server, client, parameters, pending.state);
       const response = await oauth.authorizationCodeGrantRequest(
         server,
         client,
         oauth.None(),
-        checked,
-        home(),
-        flight.verifier,
+        validated,
+        redirectUri(),
+        pending.verifier,
         options(),
       );
       const openid = this.#config.scope.split(' ').includes('openid');
@@ -223,19 +231,19 @@ export class Session {
         server,
         client,
         response,
-        openid ? { expectedNonce: flight.nonce, requireIdToken: true } : {},
+        openid ? { expectedNonce: pending.nonce, requireIdToken: true } : {},
       );
-      this.#keep(tokens, oauth.getValidatedIdTokenClaims(tokens));
-      stored(() => sessionStorage.setItem(SIGNED_IN, ''));
+      this.#storeTokens(tokens, oauth.getValidatedIdTokenClaims(tokens));
+      tryStorage(() => sessionStorage.setItem(SIGNED_IN_KEY, ''));
     } catch (error) {
       const { error: code } = error as { error?: unknown };
-      if (!(flight.silent && PERSON_NEEDED.includes(String(code)))) this.failure = failureOf(error);
+      if (!(pending.silent && INTERACTION_ERRORS.includes(String(code)))) this.failure = failureOf(error);
     }
   }
 
   /**
-   * Gets another token by the refresh token, if the identity provider gave one; without, nobody is signed in any more. Where
-   * there was no answer the refresh token is kept: the next call tries again.
+   * Gets a new token with the refresh token. Without a refresh token, the user is signed out. If the identity provider
+   * does not respond, the refresh token is kept, and the next call tries again.
    */
   async #refresh(): Promise<void> {
     const { refresh } = this.#tokens ?? {};
@@ -247,20 +255,20 @@ export class Session {
       const { oauth, server, client, options } = await this.#provider();
       const response = await oauth.refreshTokenGrantRequest(server, client, oauth.None(), refresh, options());
       const tokens = await oauth.processRefreshTokenResponse(server, client, response);
-      this.#keep({ refresh_token: refresh, ...tokens }, oauth.getValidatedIdTokenClaims(tokens));
+      this.#storeTokens({ refresh_token: refresh, ...tokens }, oauth.getValidatedIdTokenClaims(tokens));
     } catch (error) {
-      if (failureOf(error).trouble === 'unreachable') throw error;
+      if (failureOf(error).kind === 'unreachable') throw error;
       this.#tokens = undefined;
     }
   }
 
-  #keep(tokens: TokenEndpointResponse, claims: { exp: number; iat: number } | undefined): void {
-    const kind = this.#config.token;
-    const token = tokens[kind];
-    if (!token) throw new Error(`the token endpoint gave no ${kind}`);
-    // By durations: the identity provider's clock is not this one.
-    const life = kind === 'id_token' ? claims && claims.exp - claims.iat : tokens.expires_in;
-    const until = life === undefined ? Infinity : Date.now() + (life - MARGIN_SECONDS) * 1000;
+  #storeTokens(tokens: TokenEndpointResponse, claims: { exp: number; iat: number } | undefined): void {
+    const tokenKind = this.#config.token;
+    const token = tokens[tokenKind];
+    if (!token) throw new Error(`the token endpoint returned no ${tokenKind}`);
+    // Use the duration only, since the identity provider's clock may differ from this one.
+    const lifetime = tokenKind === 'id_token' ? claims && claims.exp - claims.iat : tokens.expires_in;
+    const until = lifetime === undefined ? Infinity : Date.now() + (lifetime - EXPIRY_MARGIN_SECONDS) * 1000;
     this.#tokens = { token, refresh: tokens.refresh_token, until };
   }
 
@@ -273,37 +281,40 @@ export class Session {
         issuer,
         authorization_endpoint: authorize_url,
         token_endpoint: token_url,
-        // What API Gateway's authorizer takes.
+        // The algorithms that API Gateway's authorizer accepts.
         id_token_signing_alg_values_supported: ['RS256', 'RS384', 'RS512'],
       },
-      client: { client_id, [oauth.clockTolerance]: CLOCK_SECONDS_OFF_MAX },
+      client: { client_id, [oauth.clockTolerance]: CLOCK_TOLERANCE_SECONDS },
       options: () => ({
-        // A page that came by plain HTTP is on a laptop: browsers let no other one reckon with PKCE.
-        [oauth.allowInsecureRequests]: isLaptop(),
-        signal: AbortSignal.timeout(ANSWER_MS_MAX),
+        // Only the local server ("the laptop") is used over plain HTTP. Elsewhere browsers lack `crypto.subtle`, which
+        // PKCE needs.
+        [oauth.allowInsecureRequests]: isLoopback(),
+        signal: AbortSignal.timeout(RESPONSE_MS_MAX),
       }),
     };
   }
 }
 
-/** Where the identity provider returns to, always. */
-function home(): string {
+/** The redirect URI, which is the same for all pages. */
+function redirectUri(): string {
   return `${location.origin}/`;
 }
 
-function isLaptop(): boolean {
+/** Whether the page comes from this machine over plain HTTP. */
+function isLoopback(): boolean {
   const { protocol, hostname } = location;
   return protocol === 'http:' && /^(localhost|\[::1\]|127(\.\d+){3})$/.test(hostname);
 }
 
-function takeFlight(): Flight | undefined {
-  const flight = stored((): Flight | null => JSON.parse(sessionStorage.getItem(FLIGHT) ?? 'null'));
-  stored(() => sessionStorage.removeItem(FLIGHT));
-  return flight ?? undefined;
+/** Returns the pending sign-in and deletes it from the storage. */
+function takePendingSignIn(): PendingSignIn | undefined {
+  const pending = tryStorage((): PendingSignIn | null => JSON.parse(sessionStorage.getItem(PENDING_KEY) ?? 'null'));
+  tryStorage(() => sessionStorage.removeItem(PENDING_KEY));
+  return pending ?? undefined;
 }
 
-/** Browsers that block storage throw at the mention of it; what is no JSON is as good as nothing. */
-function stored<Value>(access: () => Value): Value | null {
+/** Accesses the storage. Returns null if the browser blocks it, which throws, or if the value is not valid JSON. */
+function tryStorage<Value>(access: () => Value): Value | null {
   try {
     return access();
   } catch {
@@ -312,11 +323,11 @@ function stored<Value>(access: () => Value): Value | null {
 }
 
 function failureOf(error: unknown): Failure {
-  const { error: code, error_description: said, code: kind, name } = error as Record<string, string | undefined>;
-  if (code) return { trouble: 'refused', reason: foreign(said ?? code) };
-  // Of the browser, which has no code: `fetch`, `import()`, or the time that an answer has.
-  if ((error instanceof TypeError && !kind) || name === 'TimeoutError') return { trouble: 'unreachable', reason: '' };
-  // Without the cause: it holds what was answered, tokens and all.
+  const { error: code, error_description: description, code: errorCode, name } = error as Record<string, string | undefined>;
+  if (code) return { kind: 'refused', reason: sanitizeText(description ?? code) };
+  // Network errors of `fetch` and `import()` are `TypeError`s without a code. A timeout has its own name.
+  if ((error instanceof TypeError && !errorCode) || name === 'TimeoutError') return { kind: 'unreachable', reason: '' };
+  // Log the message only: the error's cause may contain the response with its tokens.
   reportError(new Error((error as Error).message));
-  return { trouble: 'broken', reason: '' };
+  return { kind: 'broken', reason: '' };
 }

@@ -2,17 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { keyOf, parseAddresses, verdict, type Known, type Verdict } from './addresses';
 
-/** `address` or `name|address` each. */
-function written(text: string): string[] {
+/** Returns each entry as `address` or `name|address`. */
+function parsed(text: string): string[] {
   return parseAddresses(text).map(({ address, name }) => (name === undefined ? address : `${name}|${address}`));
 }
 
-function table(cases: [text: string, expected: string[]][]): void {
-  for (const [text, expected] of cases) assert.deepEqual(written(text), expected, JSON.stringify(text));
+function assertParses(cases: [text: string, expected: string[]][]): void {
+  for (const [text, expected] of cases) assert.deepEqual(parsed(text), expected, JSON.stringify(text));
 }
 
-test('what is typed', () => {
-  table([
+test('parses typed addresses', () => {
+  assertParses([
     ['', []],
     [' \n\t , ;; ', []],
     ['a@x.example', ['a@x.example']],
@@ -33,8 +33,8 @@ test('what is typed', () => {
   ]);
 });
 
-test('what mail programs copy', () => {
-  table([
+test('parses addresses copied from mail programs', () => {
+  assertParses([
     ['Name <a@x.example>; b@y.example', ['Name|a@x.example', 'b@y.example']],
     ['"Doe, Jane" <jane@x.example>, c@x.example', ['Doe, Jane|jane@x.example', 'c@x.example']],
     ['Doe, Jane <jane@x.example>; Roe, Rick <rick@y.example>', ['Doe, Jane|jane@x.example', 'Roe, Rick|rick@y.example']],
@@ -64,8 +64,8 @@ test('what mail programs copy', () => {
   ]);
 });
 
-test('columns', () => {
-  table([
+test('parses tables', () => {
+  assertParses([
     ['email,name\na@x.example,Ada\nb@y.example,"Bo, B"', ['Ada|a@x.example', 'Bo, B|b@y.example']],
     ['Name;E-Mail\nAda;a@x.example\nBo;b@y.example', ['Ada|a@x.example', 'Bo|b@y.example']],
     ['E-mail address\na@x.example\nb@y.example', ['a@x.example', 'b@y.example']],
@@ -74,16 +74,16 @@ test('columns', () => {
     ['a@x.example,Ada\nb@y.example,Bo', ['Ada|a@x.example', 'Bo|b@y.example']],
     ['id,email,role\n7,a@x.example,owner\n8,b@y.example,', ['owner|a@x.example', 'b@y.example']],
     ['"email","name"\n"a@x.example","Ada"', ['Ada|a@x.example']],
-    // No columns: the rows differ, so `bob` is an address that is not complete.
+    // The rows differ in length, so this is not a table, and `bob` is an incomplete address.
     ['a@x.example, bob\nb@y.example', ['a@x.example', 'bob', 'b@y.example']],
     ['a@x.example, b@x.example\nc@x.example, d@x.example', ['a@x.example', 'b@x.example', 'c@x.example', 'd@x.example']],
-    // A row without an address is not passed over.
+    // A row without an address is kept.
     ['email,name\na@x.example,Ada\nbo.y.example,Bo', ['Ada|a@x.example', 'bo.y.example', 'Bo']],
   ]);
 });
 
-test('characters that nobody sees', () => {
-  table([
+test('removes invisible characters', () => {
+  assertParses([
     ['\ufeffa@x.example', ['a@x.example']],
     ['\u00a0a@x.example\u00a0', ['a@x.example']],
     ['a\u200b@x.exam\u00adple', ['a@x.example']],
@@ -93,18 +93,18 @@ test('characters that nobody sees', () => {
   ]);
 });
 
-test('what is huge or hostile takes no time', () => {
-  // Ten seconds and more for whatever takes time by the square of its input.
+test('parses large and hostile texts in linear time', () => {
+  // With this length, quadratic parsing would take more than ten seconds.
   const LENGTH = 200_000;
-  const whole = (piece: string): string => piece.repeat(LENGTH / piece.length);
+  const filled = (piece: string): string => piece.repeat(LENGTH / piece.length);
   const marks = ['"', '\\"', '"",', '" ,', '<', '<a', '>', ',', '.', '.x', '@', ' ', "'", '\u200c'];
   const texts = [...marks, 'a ', 'a@', 'a\n', 'a@x.example,', 'a@x.example\n', 'Ada <a@x.example>\t'];
   for (const piece of [...texts, ...texts.map((text) => `${text}x@y`)]) {
-    for (const text of [whole(piece), `a@x.example ${whole(piece)}x`]) {
+    for (const text of [filled(piece), `a@x.example ${filled(piece)}x`]) {
       const before = process.cpuUsage();
       const entries = parseAddresses(text);
-      for (const { address } of entries.slice(0, 1_000)) verdict(address, nobody);
-      // Of this process alone, however busy the machine is.
+      for (const { address } of entries.slice(0, 1_000)) verdict(address, noneKnown);
+      // CPU time of this process, which does not depend on the load of the machine.
       const { user, system } = process.cpuUsage(before);
       assert.ok(user + system < 3_000_000, `${JSON.stringify(piece)} took ${user + system} µs`);
       assert.ok(entries.every(({ address }) => address.length <= 1_017));
@@ -112,14 +112,14 @@ test('what is huge or hostile takes no time', () => {
   }
 });
 
-test('a megabyte of addresses is read whole', () => {
+test('parses a megabyte of addresses completely', () => {
   assert.equal(parseAddresses('a@x.example,'.repeat(83_333)).length, 83_333);
   assert.equal(parseAddresses('Ada,a@x.example\n'.repeat(62_500)).length, 62_500);
 });
 
-const nobody: Known = { members: new Set(), invited: new Set(), entered: new Set() };
+const noneKnown: Known = { members: new Set(), invited: new Set(), entered: new Set() };
 
-test('flaws that are certain', () => {
+test('reports flaws that are certain', () => {
   const label = 'l'.repeat(63);
   const cases: [address: string, expected: Verdict][] = [
     ['ada@example.com', 'ready'],
@@ -128,7 +128,7 @@ test('flaws that are certain', () => {
     ['a!#$%&*-/=?^_`{|}~@example.com', 'ready'],
     ['ada@münchen.example', 'ready'],
     ['ada@xn--mnchen-3ya.example', 'ready'],
-    // The API refuses these, and says why; what an international domain is, is its to say.
+    // Only the API can check international domains. It refuses these.
     ['ada@MÜNCHEN.example', 'ready'],
     ['ada@\u212aelvin.example', 'ready'],
     ['ada@xn--a.example', 'ready'],
@@ -163,10 +163,10 @@ test('flaws that are certain', () => {
     [`a@${'ü'.repeat(50)}.${'ü'.repeat(50)}.${'ü'.repeat(50)}.example`, 'ready'],
     ['x'.repeat(2_000), 'too_long'],
   ];
-  for (const [address, expected] of cases) assert.equal(verdict(address, nobody), expected, address);
+  for (const [address, expected] of cases) assert.equal(verdict(address, noneKnown), expected, address);
 });
 
-test('who is known', () => {
+test('reports members, invitees and duplicates', () => {
   const known: Known = {
     members: new Set(['ada@example.com', 'ada@xn--mnchen-3ya.example']),
     invited: new Set(['ivy@example.com']),
@@ -180,13 +180,13 @@ test('who is known', () => {
     ['bo', 'duplicate'],
     ['ada+news@example.com', 'ready'],
     ['ad.a@example.com', 'ready'],
-    // A Kelvin sign is no k.
+    // A Kelvin sign is not a k.
     ['\u212aarl@example.com', 'not_ascii'],
   ];
   for (const [address, expected] of cases) assert.equal(verdict(address, known), expected, address);
 });
 
-test('keys are what the API writes', () => {
+test('converts addresses to the form of the API', () => {
   const cases = [
     ['Ada@Example.COM', 'ada@example.com'],
     ['ada@münchen.example', 'ada@xn--mnchen-3ya.example'],

@@ -1,63 +1,74 @@
 /**
- * What people paste or type, as addresses: mail headers, columns of a spreadsheet, a list of anything.
+ * Parses addresses from pasted or typed text: mail headers, columns of a spreadsheet, or any list.
  *
- * The packages that read address lists were weighed (`email-addresses`, `addressparser`, `emailjs-addressparser`): 1.3 to
- * 3.2 kB gzip; none reads columns, nor a comma in a name without quotes, and the strict one gives up a whole list for one
- * bad address. So the text is taken apart here, and nothing is decided: the API alone says what an address is.
+ * The npm packages for address lists (`email-addresses`, `addressparser`, `emailjs-addressparser`; 1.3 to 3.2 kB gzip)
+ * do not fit: none reads columns or unquoted names with a comma, and the strict one rejects a whole list for one bad
+ * address.
+ *
+ * The parser only splits the text. The API decides which addresses are valid.
  */
 
-/** One address, as it was written. */
+/** One address of the text. */
 export interface Entry {
-  /** Without its name, brackets and `mailto:`; whatever was written where it is no address. */
+  /** The address without name, brackets and `mailto:`. The original text if it is not an address. */
   address: string;
-  /** The name beside it. */
+  /** The name next to the address. */
   name?: string;
 }
 
-/** The addresses that are known already, as `keyOf` has them. */
+/** Known addresses, each as the result of `keyOf`. */
 export interface Known {
-  /** Of members. */
+  /** The addresses of members. */
   members: ReadonlySet<string>;
-  /** Of invitations that are pending. */
+  /** The addresses of pending invitations. */
   invited: ReadonlySet<string>;
-  /** Of addresses that were entered before. */
+  /** The addresses that have already been entered. */
   entered: ReadonlySet<string>;
 }
 
-/** Why a text cannot be an address, as far as that is certain without the API (`shared/domain/src/email.rs`). */
+/**
+ * The reason why a text is not an address by the API's rules (`shared/domain/src/email.rs`). Covers only certain cases.
+ */
 export type Flaw = 'no_at' | 'spaces' | 'no_local' | 'no_domain' | 'not_ascii' | 'bad_local' | 'bad_domain' | 'too_long';
 
-/** What is known of an address before the API is asked. */
+/** The status of an address before it is sent to the API. */
 export type Verdict = 'ready' | 'duplicate' | 'already_member' | 'already_invited' | Flaw;
 
-/** The longest address, in ASCII, and the longest part before its `@`. */
+/** The maximum length of an address in ASCII. */
 const ADDRESS_MAX = 254;
+/** The maximum length of the part before the `@`. */
 const LOCAL_MAX = 64;
-/** Bytes of UTF-8, above which the API does not look any more. */
+/** The maximum length of an address in UTF-8 bytes. The API rejects longer texts without parsing them. */
 const BYTES_MAX = 4 * ADDRESS_MAX;
 
 const LINES = /[\r\n\v\f\x85\u2028\u2029]+/;
-/** Soft hyphens, zero-width spaces, marks of direction: nobody has typed them. Joiners may belong to a domain. */
-const UNSEEN = /[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]+/g;
-/** Quotes (not within a word, like inches), angle brackets, separators, and what is between. Takes linear time. */
-const PIECES = /(?<![^\s,;])"[^"]*(?:""[^"]*)*"|<[^<>]*>|[,;\t،؛、，；]|[^"<,;\t،؛、，；]+|["<]/g;
+/**
+ * Soft hyphens, zero-width spaces, direction marks: never part of an address. Joiners are kept: a domain may contain
+ * them.
+ */
+const INVISIBLE = /[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]+/g;
+/**
+ * Tokens: quoted text (but not a quote inside a word, like an inch mark), text in angle brackets, separators, other
+ * text. Linear time.
+ */
+const TOKENS = /(?<![^\s,;])"[^"]*(?:""[^"]*)*"|<[^<>]*>|[,;\t،؛、，；]|[^"<,;\t،؛、，；]+|["<]/g;
 const SEPARATOR = /^[,;\t،؛、，；]$/;
 const HEADER = /mail|address|adress/i;
 
-/** What stands between two separators. */
+/** The text between two separators. */
 interface Cell {
-  /** What stands in angle brackets, and the name before it. */
+  /** The addresses in angle brackets, each with the name before it. */
   bracketed: Entry[];
-  /** The rest: quotes are taken off. */
+  /** The remaining text, without quotes. */
   text: string;
-  /** What ends it. */
+  /** The separator after the cell; empty at the end of the line. */
   end: string;
 }
 
-/** Every address in `text`, in its order. What seems to be meant as one, and is none, is among them. */
+/** Returns the addresses in `text`, in order. Includes invalid texts that seem to be meant as addresses. */
 export function parseAddresses(text: string): Entry[] {
   const rows = text
-    .replace(UNSEEN, '')
+    .replace(INVISIBLE, '')
     .split(LINES)
     .filter((line) => line.trim())
     .map(cellsOf);
@@ -65,26 +76,26 @@ export function parseAddresses(text: string): Entry[] {
   if (!first) return [];
   const isHeader = others.some(hasAddress) && !hasAddress(first) && (first.length > 1 || HEADER.test(first[0]!.text));
   const body = isHeader ? others : rows;
-  // Columns: then what is beside an address is about the same person.
+  // In a table, the cells of a row describe the same person.
   const isTable =
     body.every((row) => row.filter(isAddress).length < 2) &&
     (isHeader ? first.length > 1 : first.length > 1 && rows.every((row) => row.length === first.length)) &&
     (rows.length > 1 || first.some((cell) => cell.end === '\t'));
-  return body.flatMap((row) => (isTable && hasAddress(row) ? person(row) : list(row)));
+  return body.flatMap((row) => (isTable && hasAddress(row) ? entriesOfTableRow(row) : entriesOfList(row)));
 }
 
 function cellsOf(line: string): Cell[] {
   const cells: Cell[] = [];
   let cell: Cell = { bracketed: [], text: '', end: '' };
-  for (const piece of line.match(PIECES) ?? []) {
-    if (SEPARATOR.test(piece)) {
-      cells.push({ ...cell, end: piece });
+  for (const token of line.match(TOKENS) ?? []) {
+    if (SEPARATOR.test(token)) {
+      cells.push({ ...cell, end: token });
       cell = { bracketed: [], text: '', end: '' };
-    } else if (piece.length > 1 && piece.startsWith('<') && piece.endsWith('>')) {
-      cell.bracketed.push(entry(tidy(piece), cell.text));
+    } else if (token.length > 1 && token.startsWith('<') && token.endsWith('>')) {
+      cell.bracketed.push(entryOf(clean(token), cell.text));
       cell.text = '';
     } else {
-      cell.text += piece.length > 1 && piece.startsWith('"') ? piece.slice(1, -1).replaceAll('""', '"') : piece;
+      cell.text += token.length > 1 && token.startsWith('"') ? token.slice(1, -1).replaceAll('""', '"') : token;
     }
   }
   return [...cells, cell];
@@ -93,50 +104,50 @@ function cellsOf(line: string): Cell[] {
 const isAddress = (cell: Cell): boolean => cell.bracketed.length > 0 || cell.text.includes('@');
 const hasAddress = (row: Cell[]): boolean => row.some(isAddress);
 
-/** A row of a table: one address, and the first thing beside it that can be a name. */
-function person(row: Cell[]): Entry[] {
-  const beside = row.find((cell) => !isAddress(cell) && /\p{L}/u.test(cell.text));
-  return row.filter(isAddress).flatMap(entriesOf).map((found) => entry(found.address, found.name ?? beside?.text));
+/** Parses a row of a table: one address, and the first cell that can be a name. */
+function entriesOfTableRow(row: Cell[]): Entry[] {
+  const nameCell = row.find((cell) => !isAddress(cell) && /\p{L}/u.test(cell.text));
+  return row.filter(isAddress).flatMap(entriesOf).map((found) => entryOf(found.address, found.name ?? nameCell?.text));
 }
 
-/** Addresses one after the other. */
-function list(row: Cell[]): Entry[] {
+/** Parses a list of addresses in one line. */
+function entriesOfList(row: Cell[]): Entry[] {
   const found: Entry[][] = [];
-  /** `Doe` of `Doe, Jane <jane@company.example>`. */
-  let before = '';
+  /** The `Doe, ` in `Doe, Jane <jane@company.example>`. */
+  let lastName = '';
   for (const [index, cell] of row.entries()) {
     const next = row[index + 1];
     if (!isAddress(cell) && cell.text.trim() && cell.end === ',' && next?.bracketed[0]?.name) {
-      before = `${cell.text.trim()}, `;
+      lastName = `${cell.text.trim()}, `;
       continue;
     }
     const [first, ...others] = entriesOf(cell);
-    if (first) found.push([before ? entry(first.address, before + first.name) : first, ...others]);
-    before = '';
+    if (first) found.push([lastName ? entryOf(first.address, lastName + first.name) : first, ...others]);
+    lastName = '';
   }
   return found.flat();
 }
 
 function entriesOf({ bracketed, text }: Cell): Entry[] {
-  // What follows brackets, without being an address itself, is a remark.
+  // Ignore text after the brackets, unless it contains an address.
   if (bracketed.length) return text.includes('@') ? [...bracketed, ...entriesOf({ bracketed: [], text, end: '' })] : bracketed;
   const words = text.split(/[\s,;]+/).filter(Boolean);
-  const isWhole = (word: string): boolean => word.includes('@') && !flawOf(tidy(word));
-  // `jane@compa ny.example` is one address with a flaw, `Jane Doe jane@company.example` is one with a name.
-  if (words.length < 2 || !words.some(isWhole)) return words.length ? [entry(tidy(text))] : [];
+  const isWhole = (word: string): boolean => word.includes('@') && !flawOf(clean(word));
+  // `jane@compa ny.example` is one invalid address. `Jane Doe jane@company.example` is an address with a name.
+  if (words.length < 2 || !words.some(isWhole)) return words.length ? [entryOf(clean(text))] : [];
   const addresses = words.filter((word) => word.includes('@'));
   const name = words.slice(0, words.indexOf(addresses[0]!)).join(' ');
-  return addresses.map((word, index) => entry(tidy(word), index ? '' : name));
+  return addresses.map((word, index) => entryOf(clean(word), index ? '' : name));
 }
 
-function entry(address: string, name = ''): Entry {
-  const words = name.trim().split(/\s+/).join(' ').slice(0, ADDRESS_MAX);
-  return /\p{L}/u.test(words) && words !== address ? { address, name: words } : { address };
+function entryOf(address: string, name = ''): Entry {
+  const shortName = name.trim().split(/\s+/).join(' ').slice(0, ADDRESS_MAX);
+  return /\p{L}/u.test(shortName) && shortName !== address ? { address, name: shortName } : { address };
 }
 
-/** Takes off what cannot be part of an address. */
-function tidy(text: string): string {
-  // Too long for an address, and for the patterns below.
+/** Removes characters around an address that cannot be part of it. */
+function clean(text: string): string {
+  // The text is too long for an address, and the patterns below would be slow on it.
   if (text.length > BYTES_MAX) return text.trim().slice(0, BYTES_MAX + 1);
   const bare = text
     .replace(/^[\s"(<[{:•·\u200c\u200d]+/, '')
@@ -145,7 +156,10 @@ function tidy(text: string): string {
   return bare.replace(/^'(.*)'$/, '$1');
 }
 
-/** ASCII letters in lower case, an international domain in punycode: as the API writes `address`. For comparing. */
+/**
+ * Returns the address in the API's form, for comparisons: ASCII letters in lower case, international domains in
+ * punycode.
+ */
 export function keyOf(address: string): string {
   const lower = address.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
   const at = lower.lastIndexOf('@') + 1;
@@ -155,7 +169,7 @@ export function keyOf(address: string): string {
   return URL.canParse(url) ? lower.slice(0, at) + new URL(url).hostname : lower;
 }
 
-/** What can be said of `address` without the API. Where in doubt it is ready. */
+/** Returns the status of `address` without asking the API. In doubt, the status is `ready`. */
 export function verdict(address: string, known: Known): Verdict {
   const key = keyOf(address);
   if (known.entered.has(key)) return 'duplicate';
@@ -168,20 +182,21 @@ const isAscii = (text: string): boolean => /^[\0-\x7f]*$/.test(text);
 const LOCAL = /^[\w!#$%&'*+\-/=?^`{|}~]+(?:\.[\w!#$%&'*+\-/=?^`{|}~]+)*$/;
 const LABEL = /^[a-z\d](?:[\w!#$%&'*+\-/=?^`{|}~]*[a-z\d])?$/i;
 
+/** Returns the reason why `address` is certainly invalid, or undefined. */
 function flawOf(address: string): Flaw | undefined {
   if (address.length > BYTES_MAX) return 'too_long';
   const at = address.lastIndexOf('@');
   if (at < 0) return 'no_at';
   if (/\s/.test(address)) return 'spaces';
   const local = address.slice(0, at);
-  const written = address.slice(at + 1);
+  const domain = address.slice(at + 1);
   if (!local) return 'no_local';
   if (!isAscii(local)) return 'not_ascii';
   const key = keyOf(address);
   const labels = key.slice(at + 1).split('.');
   if (key.length > ADDRESS_MAX || local.length > LOCAL_MAX) return 'too_long';
   if (!LOCAL.test(local)) return 'bad_local';
-  if (!written || (labels.length < 2 && isAscii(written))) return 'no_domain';
-  // What an international domain may hold, the API knows.
-  return isAscii(written) && !labels.every((label) => label.length < 64 && LABEL.test(label)) ? 'bad_domain' : undefined;
+  if (!domain || (labels.length < 2 && isAscii(domain))) return 'no_domain';
+  // Only the API checks the characters of an international domain.
+  return isAscii(domain) && !labels.every((label) => label.length < 64 && LABEL.test(label)) ? 'bad_domain' : undefined;
 }

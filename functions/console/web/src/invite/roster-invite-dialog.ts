@@ -1,4 +1,4 @@
-/** The dialog that invites people: many addresses, one role. */
+/** The invite dialog: invites many addresses with one role. */
 import { html, nothing, unsafeCSS, type CSSResultGroup, type PropertyValues, type TemplateResult } from 'lit';
 import { CallError } from '../api';
 import { Base } from '../element';
@@ -7,41 +7,41 @@ import type { Catalogue, Language } from '../i18n';
 import { alert, check, cross, info } from '../icons';
 import en, { type InviteMessages } from '../messages/en/invite';
 import { keyOf, parseAddresses, verdict, type Entry, type Known } from './addresses';
-import { Batches, refusedOf, type Batch } from './batches';
-import own from './invite.css';
+import { Batches, refusedAddresses, type Batch } from './batches';
+import style from './invite.css';
 
-/** An organization has no more seats, unless it is configured otherwise. */
+/** The maximum number of addresses in the dialog: the default number of seats of an organization. */
 const ADDRESSES_MAX = 1_000;
-/** Ready addresses that are shown before somebody asks for all of them. */
+/** The maximum number of ready addresses that are shown before the user expands the list. */
 const SHOWN_MAX = 60;
-/** Characters beyond which whatever was pasted is no address, and is not shown. */
+/** The maximum length at which an entered text is shown, in characters. The rest is cut off. */
 const CHARACTERS_MAX = 300;
-/** A wait for which the dialog may well stay open. */
+/** For a wait of at most this many seconds, the dialog marks the address as ready again when the wait is over. */
 const WAIT_SECONDS_MAX = 600;
 
 /** An address that was entered. */
 interface Chip extends Entry {
   key: string;
-  /** The API has refused it, for good or until then. */
-  refused?: { why: string; until: number };
+  /** The reason for the API's refusal, and the time in milliseconds until which it applies. */
+  refused?: { reason: string; until: number };
 }
 
 interface Notice {
   kind: 'good' | 'bad' | 'warn';
   text: string;
-  /** What ends here can go on after signing in again. */
+  /** Whether to show a button to sign in again. */
   signIn?: boolean;
 }
 
 const catalogue: Catalogue<InviteMessages> = { en, de: () => import('../messages/de/invite') };
-const none: ReadonlySet<string> = new Set();
+const emptySet: ReadonlySet<string> = new Set();
 
 /**
- * `<roster-invite-dialog>`, within `<roster-users>`. It tells `roster-invited` after every call that invited somebody, and
- * `close` when it is closed. What was entered and not sent is there when it is opened again.
+ * `<roster-invite-dialog>`, which `<roster-users>` contains. It emits `roster-invited` after every call that invited
+ * people, and `close` when it is closed. It keeps the entered addresses that were not sent until it is opened again.
  */
 export class RosterInviteDialog extends Base<InviteMessages> {
-  static override styles: CSSResultGroup = [super.styles, unsafeCSS(own)];
+  static override styles: CSSResultGroup = [super.styles, unsafeCSS(style)];
   static override properties = {
     ...super.properties,
     organization: {},
@@ -52,10 +52,10 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     invitations: { attribute: false },
     chips: { state: true },
     typed: { state: true },
-    offer: { state: true },
+    invitedRole: { state: true },
     mailLanguage: { state: true },
-    all: { state: true },
-    at: { state: true },
+    isExpanded: { state: true },
+    tabStop: { state: true },
     note: { state: true },
     notice: { state: true },
     progress: { state: true },
@@ -65,27 +65,27 @@ export class RosterInviteDialog extends Base<InviteMessages> {
   /** The organization's id. */
   declare organization: string;
   declare organizationName: string;
-  /** What the viewer may grant, first what is chosen at first. */
+  /** The roles that the viewer can grant. The first one is selected by default. */
   declare roles: Role[];
   declare seatsFree: number;
-  /** Who need not be invited. */
+  /** The members, who cannot be invited again. */
   declare members: Member[];
-  /** Of any status. */
+  /** The organization's invitations, in any status. */
   declare invitations: Invitation[];
-  /** How many were invited since it was opened. */
+  /** The number of people invited since the dialog was opened. */
   invited = 0;
 
   declare private chips: Chip[];
-  /** What stands in the field. */
+  /** The text in the input field. */
   declare private typed: string;
-  /** The role. */
-  declare private offer: Role;
+  /** The selected role. */
+  declare private invitedRole: Role;
   declare private mailLanguage: Language | '';
   /** Whether all ready addresses are shown. */
-  declare private all: boolean;
-  /** Among the items that are shown, the one that Tab leads to. */
-  declare private at: number;
-  /** What was left out of what was entered last. */
+  declare private isExpanded: boolean;
+  /** The index of the list item that Tab moves the focus to. */
+  declare private tabStop: number;
+  /** A note about addresses that were skipped at the last input. */
   declare private note: string;
   declare private notice: Notice | undefined;
   declare private progress: { done: number; upTo: number; total: number } | undefined;
@@ -93,18 +93,21 @@ export class RosterInviteDialog extends Base<InviteMessages> {
 
   protected readonly catalogue = catalogue;
   readonly #number = (value: number): string => this.formats.number(value);
-  #wanted = false;
-  #known: Known = { members: none, invited: none, entered: none };
-  /** Invitations that have expired, and may hold their seats still: then they need no other. */
-  #expired = none;
-  #free = 0;
+  /** Whether `open` was called before the dialog was rendered. */
+  #mustOpen = false;
+  #known: Known = { members: emptySet, invited: emptySet, entered: emptySet };
+  /** The addresses of expired invitations. They may still hold their seats, so inviting them needs no free seats. */
+  #expired = emptySet;
+  #freeSeats = 0;
   #ready: Chip[] = [];
-  #refused: [chip: Chip, why: string][] = [];
+  #refused: [chip: Chip, reason: string][] = [];
   readonly #batches = new Batches();
-  /** A button is being pressed, which must not move away under the pointer. */
-  #pressing = false;
-  /** The pointer went down beside the dialog. */
-  #beside = false;
+  /**
+   * Whether a button is being pressed. The layout must not change then: the button would move away from the pointer.
+   */
+  #isPressing = false;
+  /** Whether the pointer went down outside of the dialog. */
+  #isPressedOutside = false;
 
   constructor() {
     super();
@@ -114,30 +117,30 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     this.seatsFree = 0;
     this.members = [];
     this.invitations = [];
-    this.offer = 'member';
+    this.invitedRole = 'member';
     this.mailLanguage = '';
     this.stopping = false;
-    this.#forget();
+    this.#reset();
   }
 
-  /** Opens it, with what was not sent before. */
+  /** Opens the dialog with the addresses that were not sent before. */
   open(): void {
-    // Closed by force, it may be sending still.
+    // If the browser closed the dialog during sending, the calls may still be in progress.
     if (!this.progress) {
       this.invited = 0;
       this.notice = undefined;
       this.note = '';
     }
-    this.#wanted = true;
-    this.#show();
+    this.#mustOpen = true;
+    this.#showIfRequested();
     this.requestUpdate();
   }
 
-  #forget(): void {
+  #reset(): void {
     this.chips = [];
     this.typed = '';
-    this.all = false;
-    this.at = 0;
+    this.isExpanded = false;
+    this.tabStop = 0;
     this.note = '';
     this.notice = undefined;
     const field = this.#field;
@@ -156,30 +159,30 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     return this.renderRoot.querySelector('.primary');
   }
 
-  #show(): void {
+  #showIfRequested(): void {
     const dialog = this.#dialog;
-    if (!this.#wanted || !dialog) return;
-    this.#wanted = false;
+    if (!this.#mustOpen || !dialog) return;
+    this.#mustOpen = false;
     if (!dialog.open) dialog.showModal();
     this.#field?.focus();
   }
 
   protected override willUpdate(changed: PropertyValues<this>): void {
-    if (changed.has('organization') && changed.get('organization')) this.#forget();
-    if (changed.has('seatsFree')) this.#free = this.seatsFree;
-    if (!this.roles.includes(this.offer)) this.offer = this.roles[0] ?? 'member';
-    if (changed.has('members') || changed.has('invitations')) this.#learn();
-    this.#judge();
+    if (changed.has('organization') && changed.get('organization')) this.#reset();
+    if (changed.has('seatsFree')) this.#freeSeats = this.seatsFree;
+    if (!this.roles.includes(this.invitedRole)) this.invitedRole = this.roles[0] ?? 'member';
+    if (changed.has('members') || changed.has('invitations')) this.#updateKnown();
+    this.#classify();
   }
 
   protected override updated(changed: Map<PropertyKey, unknown>): void {
-    this.#show();
+    this.#showIfRequested();
     const before = changed.get('chips') as Chip[] | undefined;
     const list = this.renderRoot.querySelector('ul');
     if (list && before && before.length < this.chips.length) list.scrollTop = list.scrollHeight;
   }
 
-  #learn(): void {
+  #updateKnown(): void {
     const now = this.api.now();
     const emails = (those: (invitation: Invitation) => boolean): string[] =>
       this.invitations.filter(those).map(({ email }) => email);
@@ -187,81 +190,81 @@ export class RosterInviteDialog extends Base<InviteMessages> {
       status === 'expired' || (status === 'pending' && Date.parse(expires_at) <= now);
     const members = [...this.members.map(({ email }) => email), ...emails(({ status }) => status === 'accepted')];
     const invited = emails((invitation) => invitation.status === 'pending' && !isOver(invitation));
-    this.#known = { members: new Set(members), invited: new Set(invited), entered: none };
+    this.#known = { members: new Set(members), invited: new Set(invited), entered: emptySet };
     this.#expired = new Set(emails(isOver));
   }
 
-  /** Tells those that can be invited from the others. */
-  #judge(): void {
-    const { words } = this;
+  /** Sorts the addresses into ready and refused ones. */
+  #classify(): void {
+    const { messages } = this;
     this.#ready = [];
     this.#refused = [];
     const now = Date.now();
     for (const chip of this.chips) {
-      const known = verdict(chip.address, this.#known);
-      if (chip.refused && chip.refused.until > now) this.#refused.push([chip, chip.refused.why]);
-      else if (known === 'ready' || known === 'duplicate') this.#ready.push(chip);
-      else this.#refused.push([chip, words?.verdicts[known] ?? '']);
+      const status = verdict(chip.address, this.#known);
+      if (chip.refused && chip.refused.until > now) this.#refused.push([chip, chip.refused.reason]);
+      else if (status === 'ready' || status === 'duplicate') this.#ready.push(chip);
+      else this.#refused.push([chip, messages?.verdicts[status] ?? '']);
     }
   }
 
-  /** Ready addresses that stand in the field still. */
+  /** The ready addresses in the input field, which are not in the list yet. */
   #readyInField(): Chip[] {
     const known = { ...this.#known, entered: new Set(this.chips.map(({ key }) => key)) };
     return chipsOf(this.typed).filter(({ address }) => verdict(address, known) === 'ready');
   }
 
   #missingSeats(chips: Chip[]): number {
-    return chips.filter(({ key }) => !this.#expired.has(key)).length - this.#free;
+    return chips.filter(({ key }) => !this.#expired.has(key)).length - this.#freeSeats;
   }
 
-  // What is entered.
+  // Input.
 
-  /** Makes chips of `text`. */
-  #enter(text: string): void {
-    const { words } = this;
+  /** Adds the addresses in `text` to the list, and clears the input field. */
+  #addAddresses(text: string): void {
+    const { messages } = this;
     const found = chipsOf(text);
     const field = this.#field;
     if (field) field.value = '';
     this.typed = '';
-    if (!words || !found.length) return;
+    if (!messages || !found.length) return;
     const entered = new Set(this.chips.map(({ key }) => key));
     const chips = [...this.chips];
-    let repeated = 0;
-    let left = 0;
+    let duplicates = 0;
+    let skipped = 0;
     for (const chip of found) {
-      if (entered.has(chip.key)) repeated++;
-      else if (chips.length === ADDRESSES_MAX) left++;
+      if (entered.has(chip.key)) duplicates++;
+      else if (chips.length === ADDRESSES_MAX) skipped++;
       else {
         entered.add(chip.key);
         chips.push(chip);
       }
     }
     const notes = [
-      left && words.tooMany(this.#number(ADDRESSES_MAX), this.#number(left)),
-      repeated && words.repeated(repeated, this.#number(repeated)),
+      skipped && messages.tooMany(this.#number(ADDRESSES_MAX), this.#number(skipped)),
+      duplicates && messages.repeated(duplicates, this.#number(duplicates)),
     ];
     this.note = notes.filter(Boolean).join('. ');
     this.notice = undefined;
     this.chips = chips;
-    this.at = Infinity;
-    this.#judge();
+    this.tabStop = Infinity;
+    this.#classify();
     this.announce([this.#summary(), this.note].filter(Boolean).join('. '));
   }
 
   #onInput(field: HTMLTextAreaElement): void {
     const { value } = field;
-    if (/[\r\n]/.test(value) || isComplete(value)) this.#enter(value);
+    if (/[\r\n]/.test(value) || isComplete(value)) this.#addAddresses(value);
     else this.typed = value;
   }
 
   #onPaste(event: ClipboardEvent): void {
     const text = event.clipboardData?.getData('text/plain') ?? '';
-    // A part of one address stays in the field.
+    // Part of one address: let the browser insert it into the field.
     if (!/[@\r\n,;\t]/.test(text)) return;
     event.preventDefault();
     const { value, selectionStart, selectionEnd } = event.currentTarget as HTMLTextAreaElement;
-    this.#enter(value.slice(0, selectionStart) + text + value.slice(selectionEnd));
+    this.#addAddresses(value.slice(0, selectionStart) + text + value.slice(selectionEnd));
   }
 
   #onFieldKey(event: KeyboardEvent): void {
@@ -269,71 +272,75 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     if (event.key === 'Enter') {
       event.preventDefault();
       if (event.ctrlKey || event.metaKey) void this.#submit();
-      else this.#enter(this.typed);
-    } else if (!this.typed && this.chips.length && ['Backspace', 'ArrowUp', this.#keys().back].includes(event.key)) {
+      else this.#addAddresses(this.typed);
+    } else if (!this.typed && this.chips.length && ['Backspace', 'ArrowUp', this.#arrowKeys().previous].includes(event.key)) {
       event.preventDefault();
       void this.#focusItem(Infinity);
     }
   }
 
   #onBlur(): void {
-    // What is closed keeps what was begun.
-    if (!this.#pressing && this.#dialog?.open) this.#enter(this.typed);
+    // After closing, the field keeps its text.
+    if (!this.#isPressing && this.#dialog?.open) this.#addAddresses(this.typed);
   }
 
   #press(): void {
-    this.#pressing = true;
+    this.#isPressing = true;
     const release = (): void => {
-      this.#pressing = false;
+      this.#isPressing = false;
     };
     addEventListener('pointerup', release, { once: true });
     addEventListener('pointercancel', release, { once: true });
   }
 
-  #keys(): { back: string; on: string } {
+  /** Returns the arrow keys for the previous and the next item, by the text direction. */
+  #arrowKeys(): { previous: string; next: string } {
     const isRtl = getComputedStyle(this).direction === 'rtl';
-    return isRtl ? { back: 'ArrowRight', on: 'ArrowLeft' } : { back: 'ArrowLeft', on: 'ArrowRight' };
+    return isRtl ? { previous: 'ArrowRight', next: 'ArrowLeft' } : { previous: 'ArrowLeft', next: 'ArrowRight' };
   }
 
   #onListKey(event: KeyboardEvent): void {
     const items = [...this.renderRoot.querySelectorAll('li')];
-    const at = items.indexOf((event.target as Element).closest('li') as HTMLLIElement);
-    const { back, on } = this.#keys();
+    const index = items.indexOf((event.target as Element).closest('li') as HTMLLIElement);
+    const { previous, next } = this.#arrowKeys();
     const { key } = event;
-    if (key === 'Delete' || key === 'Backspace') items[at]?.querySelector<HTMLElement>('.take')?.click();
-    else if (key === back || key === 'ArrowUp') void this.#focusItem(Math.max(0, at - 1));
-    else if ((key === on || key === 'ArrowDown') && at + 1 < items.length) void this.#focusItem(at + 1);
-    else if (key === on || key === 'ArrowDown') this.#field?.focus();
+    if (key === 'Delete' || key === 'Backspace') items[index]?.querySelector<HTMLElement>('.remove')?.click();
+    else if (key === previous || key === 'ArrowUp') void this.#focusItem(Math.max(0, index - 1));
+    else if ((key === next || key === 'ArrowDown') && index + 1 < items.length) void this.#focusItem(index + 1);
+    else if (key === next || key === 'ArrowDown') this.#field?.focus();
     else if (key === 'Home') void this.#focusItem(0);
     else if (key === 'End') void this.#focusItem(Infinity);
     else return;
     event.preventDefault();
   }
 
-  /** To the item at this place or, beyond the last one, to that; to the field if there is none. */
-  async #focusItem(place: number): Promise<void> {
+  /**
+   * Focuses the item at `index`, or the last item if `index` is larger. Focuses the input field if the list is empty.
+   */
+  async #focusItem(index: number): Promise<void> {
     await this.updateComplete;
     const items = this.renderRoot.querySelectorAll('li');
-    this.at = Math.min(place, items.length - 1);
-    (items[this.at]?.querySelector('button') ?? this.#field)?.focus();
+    this.tabStop = Math.min(index, items.length - 1);
+    (items[this.tabStop]?.querySelector('button') ?? this.#field)?.focus();
   }
 
-  #remove(chip: Chip, place: number): void {
-    this.#drop([chip.key]);
-    this.#judge();
-    this.announce([this.words?.removed(chip.address), this.#summary()].join(' '));
-    void this.#focusItem(place);
+  #removeChip(chip: Chip, index: number): void {
+    this.#removeChips([chip.key]);
+    this.#classify();
+    this.announce([this.messages?.removed(chip.address), this.#summary()].join(' '));
+    void this.#focusItem(index);
   }
 
   #removeAll(): void {
-    this.#forget();
+    this.#reset();
     this.#field?.focus();
-    this.announce(this.words?.nothingReady ?? '');
+    this.announce(this.messages?.nothingReady ?? '');
   }
 
+  /** Moves an address from the list back to the input field. */
   #edit(chip: Chip): void {
-    this.#enter(this.typed);
-    this.#drop([chip.key]);
+    this.#addAddresses(this.typed);
+    this.#removeChips([chip.key]);
     const field = this.#field;
     if (!field) return;
     field.value = this.typed = chip.address;
@@ -341,52 +348,54 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     field.setSelectionRange(field.value.length, field.value.length);
   }
 
-  #drop(keys: Iterable<string>): void {
-    const gone = new Set(keys);
-    this.chips = this.chips.filter(({ key }) => !gone.has(key));
+  #removeChips(keys: Iterable<string>): void {
+    const removed = new Set(keys);
+    this.chips = this.chips.filter(({ key }) => !removed.has(key));
     this.note = '';
     this.notice = undefined;
   }
 
-  // What is sent.
+  // Sending.
 
   async #submit(): Promise<void> {
-    const { words } = this;
-    if (this.progress || !words) return;
-    this.#enter(this.typed);
-    this.#judge();
+    const { messages } = this;
+    if (this.progress || !messages) return;
+    this.#addAddresses(this.typed);
+    this.#classify();
     if (!this.#ready.length) {
-      if (this.invited) return this.#done();
+      if (this.invited) return this.#finish();
       this.#field?.focus();
-      return this.announce(words.nothingReady);
+      return this.announce(messages.nothingReady);
     }
     const missing = this.#missingSeats(this.#ready);
-    if (missing > 0) return this.announce(words.tooFewSeats(missing, this.#number(missing)));
-    // The rest becomes inert.
+    if (missing > 0) return this.announce(messages.tooFewSeats(missing, this.#number(missing)));
+    // Keep the focus: during sending, everything else in the dialog is inert.
     this.#primary?.focus();
     const error = await this.#sendAll();
     const number = this.#number;
-    const left = this.#ready.length;
+    const unsent = this.#ready.length;
     const refused = this.#refused.length;
-    const invited = this.invited ? words.invited(this.invited, number(this.invited)) : words.nobody;
+    const invited = this.invited ? messages.invited(this.invited, number(this.invited)) : messages.noneInvited;
     if (error) {
       const signIn = error instanceof CallError && error.code === 'signed_out';
-      const text = [this.invited && invited, this.problemText(error), this.#again(error)].filter(Boolean).join(' ');
+      const text = [this.invited && invited, this.problemText(error), this.#retryText(error)].filter(Boolean).join(' ');
       this.notice = { kind: 'bad', text, signIn };
-    } else if (left) {
-      this.notice = { kind: 'warn', text: words.stopped(this.invited, number(this.invited), number(left)) };
+    } else if (unsent) {
+      this.notice = { kind: 'warn', text: messages.stopped(this.invited, number(this.invited), number(unsent)) };
     } else if (refused) {
-      this.notice = { kind: this.invited ? 'good' : 'warn', text: `${invited} ${words.refused(refused, number(refused))}` };
+      this.notice = { kind: this.invited ? 'good' : 'warn', text: `${invited} ${messages.refused(refused, number(refused))}` };
     } else {
-      return this.#done();
+      return this.#finish();
     }
     this.announce(this.notice.text);
     await this.updateComplete;
-    // The button that had it may be gone.
+    // The focused button may have disappeared.
     if (!this.shadowRoot?.activeElement) this.#primary?.focus();
   }
 
-  /** Sends until nothing is left, or it is told to stop, or an error which it returns. */
+  /**
+   * Sends all ready addresses in batches, until the user stops it. Returns the error of a failed call, else undefined.
+   */
   async #sendAll(): Promise<unknown> {
     const { organization } = this;
     const total = this.#ready.length;
@@ -396,19 +405,19 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     try {
       while (this.#ready.length && !this.stopping && this.organization === organization) {
         const ready = this.#ready.map(({ address }) => address);
-        const batch = this.#batches.next(ready, this.offer, this.mailLanguage || undefined);
+        const batch = this.#batches.next(ready, this.invitedRole, this.mailLanguage || undefined);
         const done = total - this.#ready.length;
         this.progress = { done, upTo: done + batch.emails.length, total };
-        if (!done) this.announce(this.words?.sending(this.#number(this.progress.upTo), this.#number(total)) ?? '');
+        if (!done) this.announce(this.messages?.sending(this.#number(this.progress.upTo), this.#number(total)) ?? '');
         try {
           const { emails, role, language, key } = batch;
           const results = await this.api.invite(organization, emails, role, language, key);
-          this.#took(organization, batch, results);
+          this.#applyResults(organization, batch, results);
         } catch (error) {
-          if (!this.#marks(batch, error)) return error;
+          if (!this.#markRefused(batch, error)) return error;
         }
         this.#batches.answered();
-        this.#judge();
+        this.#classify();
       }
     } catch (error) {
       return error;
@@ -419,55 +428,60 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     return undefined;
   }
 
-  #took(organization: string, { emails }: Batch, results: InviteResult[]): void {
+  /** Removes the invited addresses from the list, and marks the others with the reason. */
+  #applyResults(organization: string, { emails }: Batch, results: InviteResult[]): void {
     const outcomes = new Map(results.map((result) => [result.email, result]));
     const invited = results.filter(({ outcome }) => outcome === 'invited');
     const sent = new Set(emails);
     this.chips = this.chips.flatMap((chip) => {
       if (!sent.has(chip.address)) return chip;
-      const place = results.length === emails.length ? emails.indexOf(chip.address) : -1;
-      const result = outcomes.get(chip.key) ?? results[place];
-      // Without a result of its own it is the same address as another one.
+      const index = results.length === emails.length ? emails.indexOf(chip.address) : -1;
+      const result = outcomes.get(chip.key) ?? results[index];
+      // An address without a result is a duplicate of another one.
       if (!result || result.outcome === 'invited') return [];
-      const why = this.language === 'en' ? result.detail : this.words?.verdicts[result.outcome];
-      return { ...chip, refused: { why: why ?? '', until: Infinity } };
+      const reason = this.language === 'en' ? result.detail : this.messages?.verdicts[result.outcome];
+      return { ...chip, refused: { reason: reason ?? '', until: Infinity } };
     });
     if (!invited.length) return;
     this.invited += invited.length;
-    this.#free -= invited.filter(({ email }) => !this.#expired.has(email)).length;
-    this.tell('roster-invited', { organization, results: invited });
+    this.#freeSeats -= invited.filter(({ email }) => !this.#expired.has(email)).length;
+    this.emit('roster-invited', { organization, results: invited });
   }
 
-  /** Marks the addresses because of which nothing was done; false if it was not because of some of them. */
-  #marks(batch: Batch, error: unknown): boolean {
+  /** Marks the addresses that the API names as the reason for a refusal. Returns false if it names none. */
+  #markRefused(batch: Batch, error: unknown): boolean {
     if (!(error instanceof CallError)) return false;
     const { code, problem, retryAfter } = error;
-    if (problem.seats) this.#free = problem.seats.free;
-    const refused = refusedOf(batch, error);
+    if (problem.seats) this.#freeSeats = problem.seats.free;
+    const refused = refusedAddresses(batch, error);
     const wait = (code === 'resend_too_soon' && retryAfter) || Infinity;
     const until = Date.now() + wait * 1_000;
-    const ours = [this.words?.problems[code], this.#again(error)].filter(Boolean).join(' ');
+    const translation = [this.messages?.problems[code], this.#retryText(error)].filter(Boolean).join(' ');
     this.chips = this.chips.map((chip) => {
       const detail = refused.get(chip.address);
-      return detail === undefined ? chip : { ...chip, refused: { why: this.language === 'en' ? detail : ours, until } };
+      return detail === undefined ? chip : { ...chip, refused: { reason: this.language === 'en' ? detail : translation, until } };
     });
-    // Then they are ready.
+    // After the wait, render the addresses as ready.
     if (wait <= WAIT_SECONDS_MAX) setTimeout(() => this.requestUpdate(), wait * 1_000);
     return refused.size > 0;
   }
 
-  /** When it can be tried again, where the API's own text does not say it. */
-  #again(error: unknown): string {
-    const { words } = this;
-    if (this.language === 'en' || !words || !(error instanceof CallError) || !error.retryAfter) return '';
-    return words.again(this.formats.after(error.retryAfter));
+  /**
+   * Returns a text with the time of the next possible attempt. Empty in English: the API's own text contains the time.
+   */
+  #retryText(error: unknown): string {
+    const { messages } = this;
+    if (this.language === 'en' || !messages || !(error instanceof CallError) || !error.retryAfter) return '';
+    return messages.again(this.formats.after(error.retryAfter));
   }
 
-  #done(): void {
-    this.#forget();
+  /** Clears the dialog and closes it. */
+  #finish(): void {
+    this.#reset();
     this.#dialog?.close();
   }
 
+  /** Stops sending after the current call, or closes the dialog. */
   #cancel(): void {
     if (this.progress) this.stopping = true;
     else this.#dialog?.close();
@@ -480,108 +494,108 @@ export class RosterInviteDialog extends Base<InviteMessages> {
   }
 
   #onClose(): void {
-    // A browser closes it at the second Escape, whatever is said.
+    // Browsers close a dialog at the second Escape, even if the event is cancelled.
     if (this.progress) this.stopping = true;
     this.dispatchEvent(new Event('close'));
   }
 
-  // What is shown.
+  // Rendering.
 
   #summary(): string {
     const number = this.#number;
     const refused = this.#refused.length;
-    return this.words?.summary(number(this.#ready.length), refused, number(refused)) ?? '';
+    return this.messages?.summary(number(this.#ready.length), refused, number(refused)) ?? '';
   }
 
   protected override render(): TemplateResult {
-    const { words } = this;
-    if (!words) return this.liveRegion();
+    const { messages } = this;
+    if (!messages) return this.liveRegion();
     const sending = this.progress !== undefined;
     return html`<dialog
       aria-labelledby="title"
       @close=${this.#onClose}
       @cancel=${this.#onCancel}
-      @pointerdown=${(event: PointerEvent) => (this.#beside = isBeside(event))}
-      @click=${(event: MouseEvent) => this.#beside && isBeside(event) && !this.progress && this.#cancel()}
+      @pointerdown=${(event: PointerEvent) => (this.#isPressedOutside = isOutside(event))}
+      @click=${(event: MouseEvent) => this.#isPressedOutside && isOutside(event) && !this.progress && this.#cancel()}
     >
       ${this.liveRegion()}
       <div class="body" ?inert=${sending}>
         <div class="form">
           <header>
-            <h2 id="title">${words.title(this.organizationName)}</h2>
-            <button type="button" class="quiet close" aria-label=${words.close} @click=${this.#cancel}>${cross}</button>
-            <p class="soft">${words.intro}</p>
+            <h2 id="title">${messages.title(this.organizationName)}</h2>
+            <button type="button" class="quiet close" aria-label=${messages.close} @click=${this.#cancel}>${cross}</button>
+            <p class="soft">${messages.intro}</p>
           </header>
-          ${this.#renderAddresses(words)} ${this.#renderRoles(words)}
+          ${this.#renderAddresses(messages)} ${this.#renderRoles(messages)}
           <div class="language">
-            <label for="language">${words.language}</label>
+            <label for="language">${messages.language}</label>
             <select
               id="language"
               @change=${(event: Event) => (this.mailLanguage = (event.target as HTMLSelectElement).value as Language | '')}
             >
-              <option value="">${words.asUsual}</option>
+              <option value="">${messages.defaultLanguage}</option>
               <option value="en" lang="en">English</option>
               <option value="de" lang="de">Deutsch</option>
             </select>
           </div>
         </div>
       </div>
-      ${this.#renderFoot(words)}
+      ${this.#renderFoot(messages)}
     </dialog>`;
   }
 
-  #renderAddresses(words: InviteMessages): TemplateResult {
+  #renderAddresses(messages: InviteMessages): TemplateResult {
     const number = this.#number;
     const { chips } = this;
-    const hidden = this.all ? 0 : Math.max(0, this.#ready.length - SHOWN_MAX);
+    const hidden = this.isExpanded ? 0 : Math.max(0, this.#ready.length - SHOWN_MAX);
     const extra = hidden ? 1 : 0;
     const ready = this.#ready.slice(hidden);
     const count = extra + ready.length + this.#refused.length;
-    const at = Math.min(this.at, count - 1);
-    const item = (chip: Chip, place: number, said: string): TemplateResult => {
-      const why = said.replace(/\.$/, '');
-      const tab = place === at ? 0 : -1;
+    const tabStop = Math.min(this.tabStop, count - 1);
+    const item = (chip: Chip, index: number, message: string): TemplateResult => {
+      const reason = message.replace(/\.$/, '');
+      const tabIndex = index === tabStop ? 0 : -1;
       const { address, name } = chip;
       const shown = address.length > CHARACTERS_MAX ? `${address.slice(0, CHARACTERS_MAX)}…` : address;
-      const sign = shown.lastIndexOf('@');
-      return html`<li class=${why ? 'refused' : ''}>
-        ${why ? alert : check}
+      const at = shown.lastIndexOf('@');
+      return html`<li class=${reason ? 'refused' : ''}>
+        ${reason ? alert : check}
         <button
           type="button"
           class="address"
-          tabindex=${tab}
-          aria-label=${[shown, name, why || words.ready, words.edit].filter(Boolean).join(', ')}
+          tabindex=${tabIndex}
+          aria-label=${[shown, name, reason || messages.ready, messages.edit].filter(Boolean).join(', ')}
           @click=${() => this.#edit(chip)}
         >
-          <bdi>${shown.slice(0, sign)}<wbr />${shown.slice(sign)}</bdi>
+          <bdi>${shown.slice(0, at)}<wbr />${shown.slice(at)}</bdi>
           ${name ? html`<small>${name}</small>` : nothing}
-          ${why ? html`<span class="why">${why}</span>` : nothing}
+          ${reason ? html`<span class="reason">${reason}</span>` : nothing}
         </button>
         <button
           type="button"
-          class="take"
-          tabindex=${tab}
-          aria-label=${words.remove(shown)}
-          @click=${() => this.#remove(chip, place)}
+          class="remove"
+          tabindex=${tabIndex}
+          aria-label=${messages.remove(shown)}
+          @click=${() => this.#removeChip(chip, index)}
         >
           ${cross}
         </button>
       </li>`;
     };
     return html`<div>
-      <label class="label" for="field">${words.addresses}</label>
+      <label class="label" for="field">${messages.addresses}</label>
       <div class="box">
         ${chips.length
-          ? html`<ul role="list" aria-label=${words.list} @keydown=${this.#onListKey}>
+          ? html`<ul role="list" aria-label=${messages.list} @keydown=${this.#onListKey}>
               ${hidden
                 ? html`<li>
-                    <button type="button" class="more" tabindex=${at ? -1 : 0} @click=${this.#showAll}>
-                      ${words.more(number(hidden))}
+                    <button type="button" class="more" tabindex=${tabStop ? -1 : 0} @click=${this.#expand}>
+                      ${messages.more(number(hidden))}
                     </button>
                   </li>`
                 : nothing}
               ${ready.map((chip, index) => item(chip, extra + index, ''))}
-              ${this.#refused.map(([chip, why], index) => item(chip, extra + ready.length + index, why))}
+              ${this.#refused.map(([chip, reason], index) => item(chip, extra + ready.length + index, reason))}
             </ul>`
           : nothing}
         <textarea
@@ -594,34 +608,34 @@ export class RosterInviteDialog extends Base<InviteMessages> {
           spellcheck="false"
           inputmode="email"
           aria-describedby="summary hint"
-          placeholder=${chips.length ? words.another : words.placeholder}
+          placeholder=${chips.length ? messages.another : messages.placeholder}
           @input=${(event: Event) => this.#onInput(event.target as HTMLTextAreaElement)}
           @paste=${this.#onPaste}
           @keydown=${this.#onFieldKey}
           @blur=${this.#onBlur}
         ></textarea>
       </div>
-      <p id="hint" class="unseen">${words.hint}</p>
-      <div class="under">
+      <p id="hint" class="visually-hidden">${messages.hint}</p>
+      <div class="summary-line">
         <p id="summary">${[chips.length && this.#summary(), this.note].filter(Boolean).join('. ')}</p>
         <div class="end">
           ${chips.length > 1
-            ? html`<button type="button" class="quiet" @click=${this.#removeAll}>${words.removeAll}</button>`
+            ? html`<button type="button" class="quiet" @click=${this.#removeAll}>${messages.removeAll}</button>`
             : nothing}
-          <p class=${this.#free < 1 ? 'warn' : ''}>${words.seats(this.#free, number(this.#free))}</p>
+          <p class=${this.#freeSeats < 1 ? 'warn' : ''}>${messages.seats(this.#freeSeats, number(this.#freeSeats))}</p>
         </div>
       </div>
     </div>`;
   }
 
-  #showAll(): void {
-    this.all = true;
+  #expand(): void {
+    this.isExpanded = true;
     void this.#focusItem(0);
   }
 
-  #renderRoles(words: InviteMessages & { roles: Record<Role, string> }): TemplateResult {
+  #renderRoles(messages: InviteMessages & { roles: Record<Role, string> }): TemplateResult {
     return html`<fieldset>
-      <legend>${words.role}</legend>
+      <legend>${messages.role}</legend>
       <div class="roles">
         ${this.roles.map(
           (role) =>
@@ -630,40 +644,40 @@ export class RosterInviteDialog extends Base<InviteMessages> {
                 type="radio"
                 name="role"
                 value=${role}
-                .checked=${role === this.offer}
-                @change=${() => (this.offer = role)}
+                .checked=${role === this.invitedRole}
+                @change=${() => (this.invitedRole = role)}
               />
-              ${words.roles[role]} <small>${words.roleHelp[role]}</small>
+              ${messages.roles[role]} <small>${messages.roleHelp[role]}</small>
             </label>`,
         )}
       </div>
     </fieldset>`;
   }
 
-  #renderFoot(words: InviteMessages & { cancel: string; tryAgain: string; signInAgain: string }): TemplateResult {
+  #renderFoot(messages: InviteMessages & { cancel: string; tryAgain: string; signInAgain: string }): TemplateResult {
     const { notice, progress } = this;
     const number = this.#number;
     const ready = [...this.#ready, ...this.#readyInField()];
     const missing = this.#missingSeats(ready);
-    const tooFew = ready.length > 0 && missing > 0;
+    const lacksSeats = ready.length > 0 && missing > 0;
     const isDone = !ready.length && !this.typed && this.invited > 0;
-    const isOff = progress || tooFew || (!ready.length && !this.typed && !isDone);
+    const isDisabled = progress || lacksSeats || (!ready.length && !this.typed && !isDone);
     const label = progress
-      ? words.sending(number(progress.upTo), number(progress.total))
+      ? messages.sending(number(progress.upTo), number(progress.total))
       : isDone
-        ? words.done
-        : notice?.kind === 'bad' && !tooFew
-          ? words.tryAgain
+        ? messages.done
+        : notice?.kind === 'bad' && !lacksSeats
+          ? messages.tryAgain
           : ready.length
-            ? words.inviteCount(ready.length, number(ready.length))
-            : words.invite;
+            ? messages.inviteCount(ready.length, number(ready.length))
+            : messages.invite;
     return html`<div class="foot" @pointerdown=${this.#press}>
       ${progress
         ? html`<progress class="state" aria-label=${label} max=${progress.total} .value=${progress.done}></progress>`
-        : tooFew
-          ? html`<div id="why" class="state notice warn">
+        : lacksSeats
+          ? html`<div id="seats-notice" class="state notice warn">
               ${alert}
-              <p>${words.tooFewSeats(missing, number(missing))}</p>
+              <p>${messages.tooFewSeats(missing, number(missing))}</p>
             </div>`
           : notice
             ? html`<div class="state notice ${notice.kind}">
@@ -674,18 +688,18 @@ export class RosterInviteDialog extends Base<InviteMessages> {
       ${isDone
         ? nothing
         : html`<button type="button" aria-disabled=${this.stopping} @click=${this.#cancel}>
-            ${this.stopping ? words.stopping : words.cancel}
+            ${this.stopping ? messages.stopping : messages.cancel}
           </button>`}
       ${notice?.signIn
-        ? html`<button type="button" @click=${() => this.tell('roster-sign-in', { email: undefined, change: false })}>
-            ${words.signInAgain}
+        ? html`<button type="button" @click=${() => this.emit('roster-sign-in', { email: undefined, change: false })}>
+            ${messages.signInAgain}
           </button>`
         : nothing}
       <button
         type="button"
         class="primary"
-        aria-disabled=${isOff ? 'true' : 'false'}
-        aria-describedby=${tooFew ? 'why' : nothing}
+        aria-disabled=${isDisabled ? 'true' : 'false'}
+        aria-describedby=${lacksSeats ? 'seats-notice' : nothing}
         @click=${this.#submit}
       >
         ${progress ? html`<span class="spin"></span>` : nothing}${label}
@@ -698,18 +712,21 @@ function chipsOf(text: string): Chip[] {
   return parseAddresses(text).map((entry) => ({ ...entry, key: keyOf(entry.address) }));
 }
 
-/** A dialog's backdrop is the dialog; so is its scroll bar. */
-function isBeside({ target, currentTarget, clientX, clientY }: MouseEvent): boolean {
+/**
+ * Whether a click is on the backdrop. Clicks on the backdrop and on the scroll bar have the same target, so compare
+ * positions.
+ */
+function isOutside({ target, currentTarget, clientX, clientY }: MouseEvent): boolean {
   const { left, right, top, bottom } = (currentTarget as Element).getBoundingClientRect();
   return target === currentTarget && (clientX < left || clientX > right || clientY < top || clientY > bottom);
 }
 
-/** Whether what is typed ends with its last address. */
+/** Whether the typed text is complete, so that its addresses can be added to the list. */
 function isComplete(text: string): boolean {
   if (!/[\s,;،؛、，；]$/.test(text) || !text.includes('@') || text.split('"').length % 2 === 0) return false;
   if (text.lastIndexOf('<') > text.lastIndexOf('>')) return false;
-  const nobody = { members: none, invited: none, entered: none };
-  return /\S$/.test(text) || parseAddresses(text).every(({ address }) => verdict(address, nobody) === 'ready');
+  const noneKnown = { members: emptySet, invited: emptySet, entered: emptySet };
+  return /\S$/.test(text) || parseAddresses(text).every(({ address }) => verdict(address, noneKnown) === 'ready');
 }
 
 declare global {

@@ -1,9 +1,9 @@
-/** `<roster-users>`: an organization's members and invitations, and what may be done about them. */
+/** `<roster-users>`: lists an organization's members and invitations, and lets users manage them. */
 import { html, nothing, unsafeCSS, type PropertyValues, type TemplateResult } from 'lit';
 import { live } from 'lit/directives/live.js';
 import { repeat } from 'lit/directives/repeat.js';
 import { CallError, newKey, type OrganizationItem } from '../api';
-import { Base, plain } from '../element';
+import { Base, withoutBackticks } from '../element';
 import type { Organization, Role, RosterEventMap, RosterUsersElement } from '../elements';
 import { hoursLeft, type Catalogue } from '../i18n';
 import * as icons from '../icons';
@@ -11,13 +11,13 @@ import type { CommonMessages } from '../messages/en/common';
 import en, { type UsersMessages } from '../messages/en/users';
 import {
   FILTERS,
-  changed,
-  counts,
-  grantable,
-  matching,
+  countsByFilter,
+  grantableRoles,
+  matchingRows,
   pageOf,
   rowsOf,
-  without,
+  withChanges,
+  withoutRow,
   type Change,
   type Filter,
   type InvitationRow,
@@ -27,55 +27,58 @@ import {
 } from './rows';
 import style from './users.css';
 
-/** The pause before a resend that a deployment has if it sets none; the API says so where it has another one. */
+/**
+ * The default pause before an invitation can be resent. If the deployment has a longer one, the API's refusal says so.
+ */
 const COOLDOWN_SECONDS = 60;
-/** An invitation with no more hours left than these is about to expire. */
+/** An invitation with at most this many hours left is highlighted. */
 const SOON_HOURS = 6;
-/** How often, and how soon at first (then twice as long each time), it is looked at whether a mail has gone out. */
-const LOOKS_MAX = 5;
-const LOOK_MS = 2_000;
-/** How old what is shown may be when the page is looked at again. */
+/** The maximum number of checks whether a queued mail has been sent. */
+const DELIVERY_CHECKS_MAX = 5;
+/** The delay before the first check, in milliseconds. Each further delay is twice as long. */
+const DELIVERY_CHECK_MS = 2_000;
+/** The age in milliseconds after which the data is loaded again when the page becomes visible. */
 const STALE_MS = 60_000;
 
 type Phase =
   | { is: 'loading' }
   | { is: 'ready' }
-  /** In no organization. */
+  /** The viewer is in no organization. */
   | { is: 'none' }
   | { is: 'not_found' }
   | { is: 'signed_out' }
   | { is: 'failed'; reason: string };
 
-/** What is asked before it is done. */
+/** The content of the confirmation dialog. */
 interface Question {
   title: string;
   effect: string;
-  keep: string;
-  go: string;
-  act: () => void;
+  cancelLabel: string;
+  confirmLabel: string;
+  onConfirm: () => void;
 }
 
 /** The state of the dialog that creates or renames an organization. */
 interface NameForm {
   /** The organization to rename; undefined to create one. */
   organization: Organization | undefined;
-  /** The reason of a refusal, for the person to read. */
+  /** The reason for a refusal, as shown to the user. */
   reason: string;
   busy: boolean;
-  /** The name of the last attempt to create one, and the idempotency key of that name. */
+  /** The name and the idempotency key of the last attempt. A retry with the same name uses the same key. */
   name: string;
   key: string;
 }
 
-/** What is to be done about a row. */
+/** An operation on a row. */
 interface Task {
-  /** What shows until the API has answered. */
+  /** The change that is shown until the API has responded. */
   change?: Change;
-  /** The action whose button gets the focus: of the row after this one, or of this one where it comes back. */
+  /** The action of the button to focus: in the next row, or in this row if the operation fails. */
   action?: string;
-  /** Calls the API, and says what of the users is another than before; the organization is the one that was shown then. */
+  /** Calls the API for the organization, and returns a function that applies the result to the users. */
   call: (organization: string) => Promise<(users: Users) => Users>;
-  /** Once it is done. */
+  /** Called after the operation has succeeded. */
   done?: (organization: string) => void;
 }
 
@@ -85,33 +88,33 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     organization: {},
     switch: { type: Boolean },
     phase: { state: true },
-    told: { state: true },
-    choices: { state: true },
+    loaded: { state: true },
+    organizations: { state: true },
     filter: { state: true },
     search: { state: true },
     page: { state: true },
     question: { state: true },
     nameForm: { state: true },
     notice: { state: true },
-    inviting: { state: true },
+    hasInviteDialog: { state: true },
   };
 
   declare organization: string;
   declare switch: boolean;
   declare private phase: Phase;
-  /** What the API has told; what shows is `#users`. */
-  declare private told: Users | undefined;
-  /** The viewer's organizations, for switching. */
-  declare private choices: readonly OrganizationItem[] | undefined;
+  /** The data from the API. The element shows `#users`, which includes pending changes. */
+  declare private loaded: Users | undefined;
+  /** The viewer's organizations, loaded only with `switch`. */
+  declare private organizations: readonly OrganizationItem[] | undefined;
   declare private filter: Filter;
   declare private search: string;
   declare private page: number;
   declare private question: Question | undefined;
   declare private nameForm: NameForm | undefined;
-  /** What went well, or not, and belongs to no row. */
+  /** A message of success or failure that belongs to no row. */
   declare private notice: { text: string; bad: boolean } | undefined;
-  /** Whether the invite dialog has been asked for, and so is there. */
-  declare private inviting: boolean;
+  /** Whether to render the invite dialog. It is loaded when it is opened for the first time. */
+  declare private hasInviteDialog: boolean;
 
   protected override readonly catalogue: Catalogue<UsersMessages> = {
     en,
@@ -119,29 +122,29 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   };
 
   #viewer: string | undefined;
-  /** The organization that is shown, or asked for. */
-  #asked = '';
-  /** Those that the viewer is not in, whatever a list that lags says. */
-  readonly #foreign = new Set<string>();
-  /** What is on its way to the API, by the key of its row. */
-  readonly #changes = new Map<string, Change>();
-  /** The last task of each row that has one under way. */
-  readonly #busy = new Map<string, Promise<void>>();
-  /** What is wrong with a row. */
-  readonly #troubles = new Map<string, string>();
-  /** When an invitation may be sent again, on the server's clock, where the API has said so. */
-  readonly #cooling = new Map<string, number>();
-  /** The key of a resend whose answer was lost. */
-  readonly #keys = new Map<string, string>();
-  /** Counts organizations shown: what was asked of an earlier one is nothing to this one. */
-  #showing = 0;
-  /** The number of the newest load: answers of older ones come too late. */
-  #load = 0;
+  /** The id of the organization that is shown or being loaded. */
+  #organizationId = '';
+  /** Organizations that the viewer is not a member of. The API's list may lag behind and still contain them. */
+  readonly #inaccessible = new Set<string>();
+  /** Changes that the API has not confirmed yet, by row key. */
+  readonly #pendingChanges = new Map<string, Change>();
+  /** The last unfinished task of each row, by row key. */
+  readonly #tasks = new Map<string, Promise<void>>();
+  /** Error messages, by row key. */
+  readonly #rowErrors = new Map<string, string>();
+  /** The server's time in milliseconds from which an invitation may be resent, by row key. */
+  readonly #resendAllowedAt = new Map<string, number>();
+  /** The idempotency keys of unconfirmed resends, by row key. */
+  readonly #resendKeys = new Map<string, string>();
+  /** Incremented when another organization is shown. Results for an earlier organization are ignored. */
+  #viewNumber = 0;
+  /** Incremented with each load. Results of earlier loads are ignored. */
+  #loadNumber = 0;
   /** Whether a load is under way. */
-  #asking = false;
+  #isLoading = false;
   #loadedAt = 0;
-  #looks = 0;
-  #ticking: ReturnType<typeof setInterval> | undefined;
+  #deliveryChecks = 0;
+  #timer: ReturnType<typeof setInterval> | undefined;
 
   constructor() {
     super();
@@ -151,103 +154,109 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     this.filter = 'everyone';
     this.search = '';
     this.page = 0;
-    this.inviting = false;
+    this.hasInviteDialog = false;
   }
 
   override connectedCallback(): void {
     super.connectedCallback();
-    this.#ticking = setInterval(() => this.#tick(), 1000);
-    document.addEventListener('visibilitychange', this.#looked);
+    this.#timer = setInterval(() => this.#tick(), 1000);
+    document.addEventListener('visibilitychange', this.#onVisibilityChange);
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    clearInterval(this.#ticking);
-    document.removeEventListener('visibilitychange', this.#looked);
+    clearInterval(this.#timer);
+    document.removeEventListener('visibilitychange', this.#onVisibilityChange);
   }
 
   protected override willUpdate(properties: PropertyValues<this>): void {
     if (!this.getToken) return;
-    const other = properties.has('organization') && this.organization !== this.#asked;
-    // Another function for the same person is nothing to start over for: frameworks make one at each render.
-    const signedIn = properties.has('getToken') && (!this.#load || this.phase.is === 'signed_out');
-    if (other || signedIn || properties.has('apiBase') || (properties.has('switch') && !this.told)) this.#start(this.organization);
+    const isOther = properties.has('organization') && this.organization !== this.#organizationId;
+    // Do not start over for a new `getToken` function: frameworks may create one at each render.
+    const hasSignedIn = properties.has('getToken') && (!this.#loadNumber || this.phase.is === 'signed_out');
+    const mustStart = isOther || hasSignedIn || properties.has('apiBase') || (properties.has('switch') && !this.loaded);
+    if (mustStart) this.#showOrganization(this.organization);
   }
 
   protected override update(properties: PropertyValues<this>): void {
     const focused = this.shadowRoot?.activeElement;
     super.update(properties);
-    // What had it is gone. Where nothing else asks for it by then, it is not lost, but at the top.
+    // The focused element has been removed. If nothing else takes the focus, move it to the heading.
     if (focused && !focused.isConnected) {
       setTimeout(() => this.shadowRoot?.activeElement ?? this.renderRoot.querySelector<HTMLElement>('.head h2')?.focus());
     }
   }
 
-  /** Asks for everything again; what is shown stays until it is there. */
+  /** Loads all data again. The current data stays visible until then. */
   async refresh(): Promise<void> {
-    await this.#fetch();
+    await this.#load();
   }
 
-  /** Once a minute what is left of invitations changes, and once a second while one cools down. */
+  /**
+   * Updates the remaining times: once a minute, and once a second during a pause before a resend. Checks queued mails.
+   */
   #tick(): void {
-    if (this.phase.is !== 'ready' || document.hidden || !this.told) return;
+    if (this.phase.is !== 'ready' || document.hidden || !this.loaded) return;
     const now = this.api.now();
-    const cooling = [...this.#cooling.values()].some((until) => until > now - 1000);
-    const { invitations } = this.told;
-    const fresh = invitations.some(({ sent_at }) => sent_at && Date.parse(sent_at) + (COOLDOWN_SECONDS + 1) * 1000 > now);
-    if (cooling || fresh || new Date().getSeconds() === 0) this.requestUpdate();
-    const sending = invitations.some(({ delivery, status }) => delivery === 'queued' && status === 'pending');
-    if (sending && !this.#busy.size && this.#looks < LOOKS_MAX && Date.now() - this.#loadedAt > LOOK_MS << this.#looks) {
-      this.#looks++;
-      void this.#fetch();
+    const isCoolingDown = [...this.#resendAllowedAt.values()].some((until) => until > now - 1000);
+    const { invitations } = this.loaded;
+    const isJustSent = invitations.some(({ sent_at }) => sent_at && Date.parse(sent_at) + (COOLDOWN_SECONDS + 1) * 1000 > now);
+    if (isCoolingDown || isJustSent || new Date().getSeconds() === 0) this.requestUpdate();
+    const isSending = invitations.some(({ delivery, status }) => delivery === 'queued' && status === 'pending');
+    const delay = DELIVERY_CHECK_MS << this.#deliveryChecks;
+    const isDue = this.#deliveryChecks < DELIVERY_CHECKS_MAX && Date.now() - this.#loadedAt > delay;
+    if (isSending && isDue && !this.#tasks.size) {
+      this.#deliveryChecks++;
+      void this.#load();
     }
   }
 
-  readonly #looked = (): void => {
-    const stale = Date.now() - this.#loadedAt > STALE_MS;
-    if (!document.hidden && stale && this.phase.is === 'ready' && !this.#busy.size) void this.#fetch();
+  readonly #onVisibilityChange = (): void => {
+    const isStale = Date.now() - this.#loadedAt > STALE_MS;
+    if (!document.hidden && isStale && this.phase.is === 'ready' && !this.#tasks.size) void this.#load();
   };
 
-  // What is shown.
+  // Loading.
 
-  /** Shows that organization; with `switch`, the first one of the viewer's if it is empty. */
-  #start(organization: string): void {
-    this.#showing++;
-    this.#asked = this.organization = organization;
+  /** Shows an organization. If the id is empty and `switch` is set, shows the viewer's first one. */
+  #showOrganization(organization: string): void {
+    this.#viewNumber++;
+    this.#organizationId = this.organization = organization;
     this.phase = { is: 'loading' };
-    this.told = this.notice = undefined;
+    this.loaded = this.notice = undefined;
     this.filter = 'everyone';
     this.search = '';
-    this.page = this.#looks = 0;
-    for (const kept of [this.#changes, this.#busy, this.#troubles, this.#cooling, this.#keys]) kept.clear();
-    void this.#fetch();
+    this.page = this.#deliveryChecks = 0;
+    for (const state of [this.#pendingChanges, this.#tasks, this.#rowErrors, this.#resendAllowedAt, this.#resendKeys]) state.clear();
+    void this.#load();
   }
 
   #switchTo(organization: string): void {
-    this.#start(organization);
-    if (organization) this.tell('roster-organization-change', { organization });
+    this.#showOrganization(organization);
+    if (organization) this.emit('roster-organization-change', { organization });
   }
 
-  /** The viewer's organizations, without those that they are not in any more. */
-  async #organizations(): Promise<OrganizationItem[]> {
-    return (await this.api.organizations()).filter(({ id }) => !this.#foreign.has(id));
+  /** Loads the viewer's organizations, without those that they have left. */
+  async #loadOrganizations(): Promise<OrganizationItem[]> {
+    return (await this.api.organizations()).filter(({ id }) => !this.#inaccessible.has(id));
   }
 
-  async #fetch(): Promise<void> {
-    const load = ++this.#load;
+  /** Loads the organization, its users and, with `switch`, the viewer's organizations. */
+  async #load(): Promise<void> {
+    const load = ++this.#loadNumber;
     const { api } = this;
-    this.#asking = true;
+    this.#isLoading = true;
     try {
       this.#viewer = (await api.viewer())?.sub;
-      const choices = this.switch ? this.#organizations() : undefined;
-      // Waited for below, or not at all.
-      choices?.catch(() => {});
-      const id = this.#asked || (await choices)?.[0]?.id;
-      if (load !== this.#load) return;
+      const organizations = this.switch ? this.#loadOrganizations() : undefined;
+      // Avoid an unhandled rejection: the promise is awaited later, or not at all.
+      organizations?.catch(() => {});
+      const id = this.#organizationId || (await organizations)?.[0]?.id;
+      if (load !== this.#loadNumber) return;
       if (!id) {
-        // Without `switch` whoever embeds this has yet to say which.
-        if (choices) {
-          this.choices = [];
+        // Without `switch`, the embedding page must still set `organization`.
+        if (organizations) {
+          this.organizations = [];
           this.phase = { is: 'none' };
         }
         return;
@@ -258,44 +267,44 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
         api.invitations(id, 'pending'),
         api.invitations(id, 'expired'),
       ]);
-      const others = await choices;
-      if (load !== this.#load) return;
-      const first = !this.told;
-      this.told = { organization, members, invitations: [...pending, ...expired] };
-      this.choices = others;
-      this.#asked = this.organization = id;
+      const viewerOrganizations = await organizations;
+      if (load !== this.#loadNumber) return;
+      const isFirst = !this.loaded;
+      this.loaded = { organization, members, invitations: [...pending, ...expired] };
+      this.organizations = viewerOrganizations;
+      this.#organizationId = this.organization = id;
       this.#loadedAt = Date.now();
       this.phase = { is: 'ready' };
-      if (first) this.tell('roster-loaded', { organization });
+      if (isFirst) this.emit('roster-loaded', { organization });
     } catch (error) {
-      if (load === this.#load) await this.#failed(error, load);
+      if (load === this.#loadNumber) await this.#onLoadFailed(error, load);
     } finally {
-      if (load === this.#load) this.#asking = false;
+      if (load === this.#loadNumber) this.#isLoading = false;
     }
   }
 
-  async #failed(error: unknown, load: number): Promise<void> {
+  async #onLoadFailed(error: unknown, load: number): Promise<void> {
     const code = error instanceof CallError ? error.code : undefined;
     if (code === 'signed_out') this.phase = { is: 'signed_out' };
     else if (code === 'organization_not_found' || (code === 'gateway' && (error as CallError).status === 404)) {
-      this.#foreign.add(this.#asked);
-      const choices = this.switch ? await this.#organizations().catch(() => undefined) : undefined;
-      if (load !== this.#load) return;
-      this.choices = choices;
-      const [first] = choices ?? [];
-      // One that was left since, or somebody else's: whoever is in another one gets to work there.
+      this.#inaccessible.add(this.#organizationId);
+      const organizations = this.switch ? await this.#loadOrganizations().catch(() => undefined) : undefined;
+      if (load !== this.#loadNumber) return;
+      this.organizations = organizations;
+      const [first] = organizations ?? [];
+      // The viewer has left the organization, or never was a member. Show another one of theirs.
       if (first) {
         this.#switchTo(first.id);
-        this.#notify(this.words?.notFound, true);
-      } else this.phase = choices ? { is: 'none' } : { is: 'not_found' };
+        this.#notify(this.messages?.notFound, true);
+      } else this.phase = organizations ? { is: 'none' } : { is: 'not_found' };
     } else if (this.phase.is === 'ready') this.#notify(this.problemText(error), true);
     else this.phase = { is: 'failed', reason: this.problemText(error) };
     this.#announcePhase();
   }
 
   #announcePhase(): void {
-    const { words } = this;
-    const texts = { none: words?.noOrganization, not_found: words?.notFound, signed_out: words?.signedOutTitle };
+    const { messages } = this;
+    const texts = { none: messages?.noOrganization, not_found: messages?.notFound, signed_out: messages?.signedOutTitle };
     const text = texts[this.phase.is as keyof typeof texts];
     if (text) this.announce(text);
   }
@@ -305,9 +314,9 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     this.announce(text);
   }
 
-  /** What shows: what the API has told, with what is on its way to it. */
+  /** The users to show: the data from the API with the pending changes applied. */
   get #users(): Users | undefined {
-    return this.told && changed(this.told, this.#changes);
+    return this.loaded && withChanges(this.loaded, this.#pendingChanges);
   }
 
   get #rows(): Row[] {
@@ -315,52 +324,52 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     return users ? rowsOf(users, this.#viewer, this.api.now()) : [];
   }
 
-  // What is done. Roles, removals and revocations show at once, and are undone if the API refuses.
+  // Operations. Role changes, removals and revocations are shown at once, and undone if the API refuses them.
 
-  /** Does it once what is under way for that row is done. */
-  #attempt(row: Row, task: Task): void {
+  /** Runs a task after the row's previous task has finished. */
+  #run(row: Row, task: Task): void {
     const { key } = row;
     const { change, action } = task;
-    const before = this.#busy.get(key);
-    const showing = this.#showing;
-    const moved = change === 'gone' && action ? this.#neighbour(row, action) : undefined;
-    this.#troubles.delete(key);
+    const previous = this.#tasks.get(key);
+    const view = this.#viewNumber;
+    const moveFocus = change === 'removed' && action ? this.#prepareFocusMove(row, action) : undefined;
+    this.#rowErrors.delete(key);
     this.notice = undefined;
-    if (change) this.#changes.set(key, change);
+    if (change) this.#pendingChanges.set(key, change);
     this.requestUpdate();
-    const focused = moved?.();
+    const focused = moveFocus?.();
     const work = async (): Promise<void> => {
-      await before;
-      if (showing !== this.#showing) return;
-      const organization = this.#asked;
+      await previous;
+      if (view !== this.#viewNumber) return;
+      const organization = this.#organizationId;
       try {
         const apply = await task.call(organization);
-        if (showing !== this.#showing) return;
-        if (this.told) this.told = apply(this.told);
-        this.#settled(key, change);
+        if (view !== this.#viewNumber) return;
+        if (this.loaded) this.loaded = apply(this.loaded);
+        this.#onResponse(key, change);
       } catch (error) {
-        if (showing !== this.#showing) return;
-        this.#settled(key, change);
-        await this.#refused(row, error, change, action, focused);
+        if (view !== this.#viewNumber) return;
+        this.#onResponse(key, change);
+        await this.#onTaskFailed(row, error, change, action, focused);
         return;
       }
       task.done?.(organization);
     };
     const working = work().finally(() => {
-      if (this.#busy.get(key) === working) this.#busy.delete(key);
+      if (this.#tasks.get(key) === working) this.#tasks.delete(key);
       this.requestUpdate();
     });
-    this.#busy.set(key, working);
+    this.#tasks.set(key, working);
   }
 
-  #settled(key: string, change: Change | undefined): void {
-    // Another one may be waiting, which shows instead.
-    if (change && this.#changes.get(key) === change) this.#changes.delete(key);
-    // What was asked for before this was done may lack it.
-    if (this.#asking) void this.#fetch();
+  #onResponse(key: string, change: Change | undefined): void {
+    // Keep a newer change of the same row.
+    if (change && this.#pendingChanges.get(key) === change) this.#pendingChanges.delete(key);
+    // A load that began before the change may return the old data.
+    if (this.#isLoading) void this.#load();
   }
 
-  async #refused(
+  async #onTaskFailed(
     row: Row,
     error: unknown,
     change: Change | undefined,
@@ -368,114 +377,117 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     focused: Promise<Element | null> | undefined,
   ): Promise<void> {
     const { code, status } = error instanceof CallError ? error : { code: undefined, status: 0 };
-    // Somebody else was faster, and what was wanted is so.
+    // Another user has already removed the row.
     if (code === 'member_not_found' || code === 'invitation_not_found') {
-      this.#notify(this.words?.gone(row.email));
-      if (this.told) this.told = without(this.told, row.key);
+      this.#notify(this.messages?.alreadyRemoved(row.email));
+      if (this.loaded) this.loaded = withoutRow(this.loaded, row.key);
     } else {
       const reason = this.problemText(error);
-      this.#troubles.set(row.key, reason);
-      this.announce(change ? (this.words?.undone(reason) ?? '') : reason);
+      this.#rowErrors.set(row.key, reason);
+      this.announce(change ? (this.messages?.undone(reason) ?? '') : reason);
     }
-    if (code === 'signed_out') this.tell('roster-sign-in', { email: undefined, change: false });
-    // What is shown is not what is there.
-    if ([403, 404, 409].includes(status)) void this.#fetch();
-    // Back to where it came from, unless the person has gone on meanwhile.
-    const to = await focused;
+    if (code === 'signed_out') this.emit('roster-sign-in', { email: undefined, change: false });
+    // The data shown is out of date.
+    if ([403, 404, 409].includes(status)) void this.#load();
+    // Move the focus back to this row, unless the user has moved it meanwhile.
+    const target = await focused;
     await this.updateComplete;
-    if (action && to && to === this.shadowRoot?.activeElement) {
-      this.#rowElement(row.key)?.querySelector<HTMLElement>(`[data-do=${action}]`)?.focus();
+    if (action && target && target === this.shadowRoot?.activeElement) {
+      this.#rowElement(row.key)?.querySelector<HTMLElement>(`[data-action=${action}]`)?.focus();
     }
   }
 
   #editRole({ member, ...row }: MemberRow, role: Role): void {
-    this.#attempt({ member, ...row }, {
+    this.#run({ member, ...row }, {
       change: { role },
       call: async (organization) => {
         const edited = await this.api.editRole(organization, member.user_id, role);
-        this.tell('roster-role-edited', { organization, member: edited });
+        this.emit('roster-role-edited', { organization, member: edited });
         return (users) => {
-          const { organization, invitations } = changed(users, new Map([[row.key, { role: edited.role }]]));
+          const { organization, invitations } = withChanges(users, new Map([[row.key, { role: edited.role }]]));
           const members = users.members.map((other) => (other.user_id === edited.user_id ? edited : other));
           return { organization, members, invitations };
         };
       },
-      done: () => this.announce(this.words?.roleEdited(member.email, this.words.roles[role]) ?? ''),
+      done: () => this.announce(this.messages?.roleEdited(member.email, this.messages.roles[role]) ?? ''),
     });
   }
 
   #remove({ member, ...row }: MemberRow): void {
-    this.#attempt({ member, ...row }, {
-      change: 'gone',
+    this.#run({ member, ...row }, {
+      change: 'removed',
       action: 'remove',
       call: async (organization) => {
         await this.api.remove(organization, member.user_id);
-        this.tell('roster-removed', { organization, member });
-        return (users) => without(users, row.key);
+        this.emit('roster-removed', { organization, member });
+        return (users) => withoutRow(users, row.key);
       },
-      done: () => this.announce(this.words?.removed(member.email) ?? ''),
+      done: () => this.announce(this.messages?.removed(member.email) ?? ''),
     });
   }
 
   #revoke({ invitation, ...row }: InvitationRow): void {
-    this.#attempt({ invitation, ...row }, {
-      change: 'gone',
+    this.#run({ invitation, ...row }, {
+      change: 'removed',
       action: 'revoke',
       call: async (organization) => {
         await this.api.revoke(organization, invitation.id);
-        this.tell('roster-revoked', { organization, invitation: { ...invitation, status: 'revoked' } });
-        return (users) => without(users, row.key);
+        this.emit('roster-revoked', { organization, invitation: { ...invitation, status: 'revoked' } });
+        return (users) => withoutRow(users, row.key);
       },
-      done: () => this.announce(this.words?.revoked(invitation.email) ?? ''),
+      done: () => this.announce(this.messages?.revoked(invitation.email) ?? ''),
     });
   }
 
   #resend({ invitation, ...row }: InvitationRow): void {
     const { key } = row;
-    this.#attempt({ invitation, ...row }, {
+    this.#run({ invitation, ...row }, {
       call: async (organization) => {
-        const idempotency = this.#keys.get(key) ?? newKey();
-        this.#keys.set(key, idempotency);
+        const idempotencyKey = this.#resendKeys.get(key) ?? newKey();
+        this.#resendKeys.set(key, idempotencyKey);
         try {
-          const sent = await this.api.resend(organization, invitation.id, idempotency);
-          this.#cool(key, COOLDOWN_SECONDS);
-          this.#keys.delete(key);
-          this.#looks = 0;
+          const sent = await this.api.resend(organization, invitation.id, idempotencyKey);
+          this.#setCooldown(key, COOLDOWN_SECONDS);
+          this.#resendKeys.delete(key);
+          this.#deliveryChecks = 0;
           this.#loadedAt = Date.now();
-          this.announce(this.words?.resent(sent.email, this.formats.moment(sent.expires_at)) ?? '');
-          this.tell('roster-resent', { organization, invitation: sent });
+          this.announce(this.messages?.resent(sent.email, this.formats.moment(sent.expires_at)) ?? '');
+          this.emit('roster-resent', { organization, invitation: sent });
           return (users) => ({
             ...users,
             invitations: users.invitations.map((other) => (other.id === sent.id ? sent : other)),
           });
         } catch (error) {
-          if (error instanceof CallError && error.code === 'resend_too_soon') this.#cool(key, error.retryAfter ?? COOLDOWN_SECONDS);
-          // Refused: the next one is another one. Lost: the same again.
-          if (error instanceof CallError && error.status >= 400 && error.status < 500) this.#keys.delete(key);
+          if (error instanceof CallError && error.code === 'resend_too_soon') {
+            this.#setCooldown(key, error.retryAfter ?? COOLDOWN_SECONDS);
+          }
+          // After a refusal, the next attempt is a new operation. After a lost response, it is a retry with the same
+          // key.
+          if (error instanceof CallError && error.status >= 400 && error.status < 500) this.#resendKeys.delete(key);
           throw error;
         }
       },
-      // One whose seat had been freed took one again; which that was, only the API knows.
-      done: () => void (row.expired && this.#fetch()),
+      // Resending an expired invitation may take a seat again. Reload to get the number of seats.
+      done: () => void (row.expired && this.#load()),
     });
   }
 
-  #cool(key: string, seconds: number): void {
-    this.#cooling.set(key, this.api.now() + seconds * 1000);
+  #setCooldown(key: string, seconds: number): void {
+    this.#resendAllowedAt.set(key, this.api.now() + seconds * 1000);
   }
 
   #leave(row: MemberRow): void {
-    this.#attempt(row, {
+    this.#run(row, {
       call: async (organization) => {
         await this.api.remove(organization, row.member.user_id);
-        this.#foreign.add(organization);
-        this.tell('roster-left', { organization });
+        this.#inaccessible.add(organization);
+        this.emit('roster-left', { organization });
         return (users) => users;
       },
       done: () => {
-        const text = this.words?.left(this.told?.organization.name ?? '');
-        this.choices = this.choices?.filter(({ id }) => !this.#foreign.has(id));
-        if (this.switch) this.#switchTo(this.choices?.[0]?.id ?? '');
+        const text = this.messages?.left(this.loaded?.organization.name ?? '');
+        this.organizations = this.organizations?.filter(({ id }) => !this.#inaccessible.has(id));
+        if (this.switch) this.#switchTo(this.organizations?.[0]?.id ?? '');
         else this.phase = { is: 'not_found' };
         this.#notify(text);
         this.#focus('.head h2');
@@ -497,91 +509,91 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     try {
       const saved = await (organization ? this.api.rename(organization.id, name) : this.api.create(name, key));
       if (this.nameForm === sent) dialog?.close();
-      if (organization) return this.#renamed(saved);
-      this.tell('roster-created', { organization: saved });
+      if (organization) return this.#onRenamed(saved);
+      this.emit('roster-created', { organization: saved });
       this.#switchTo(saved.id);
-      this.#notify(this.words?.created(saved.name));
+      this.#notify(this.messages?.created(saved.name));
       this.#focus('.head h2');
     } catch (error) {
       const { code = '', status = 0, problem = {} } = error instanceof CallError ? error : {};
-      const pointed = this.language === 'en' ? problem.errors?.[0]?.detail : undefined;
-      // Refused: whatever comes next is asked for anew. Lost: the same again, under the same key.
-      const lost = code === 'unreachable' || code === 'unavailable' || code === 'signed_out';
-      // What points at a field goes on after the field's name.
-      const text = pointed ? plain(pointed) : this.problemText(error);
+      const fieldError = this.language === 'en' ? problem.errors?.[0]?.detail : undefined;
+      // After a lost response, a retry with the same name uses the same key. After a refusal, it is a new operation.
+      const isLost = code === 'unreachable' || code === 'unavailable' || code === 'signed_out';
+      // Field errors begin in lower case, since they usually follow the field's name.
+      const text = fieldError ? withoutBackticks(fieldError) : this.problemText(error);
       const reason = text.charAt(0).toUpperCase() + text.slice(1);
-      if (code === 'signed_out') this.tell('roster-sign-in', { email: undefined, change: false });
-      // The viewer is not an owner any more: the list is out of date.
+      if (code === 'signed_out') this.emit('roster-sign-in', { email: undefined, change: false });
+      // The viewer has lost the owner role or the membership, so the list is out of date.
       if (organization && (status === 403 || status === 404)) {
         dialog?.close();
         this.nameForm = undefined;
-        void this.#fetch();
+        void this.#load();
       }
       // A closed dialog cannot show the reason.
       if (this.nameForm !== sent) return this.#notify(reason, true);
-      this.nameForm = { organization, name: lost ? name : '', key, busy: false, reason };
+      this.nameForm = { organization, name: isLost ? name : '', key, busy: false, reason };
       this.#focus('.name input');
     }
   }
 
-  #renamed(organization: Organization): void {
+  #onRenamed(organization: Organization): void {
     const { id, name } = organization;
-    const { told } = this;
-    // The name alone: removals that are under way change the seats.
-    if (told?.organization.id === id) this.told = { ...told, organization: { ...told.organization, name } };
-    this.choices = this.choices?.map((choice) => (choice.id === id ? { ...choice, name } : choice));
+    const { loaded } = this;
+    // Take over the name only: the numbers of seats in the response do not include later changes.
+    if (loaded?.organization.id === id) this.loaded = { ...loaded, organization: { ...loaded.organization, name } };
+    this.organizations = this.organizations?.map((other) => (other.id === id ? { ...other, name } : other));
     this.notice = undefined;
     // A load that began before the change may return the old name.
-    if (this.#asking) void this.#fetch();
-    this.tell('roster-renamed', { organization });
-    this.announce(this.words?.renamed(name) ?? '');
+    if (this.#isLoading) void this.#load();
+    this.emit('roster-renamed', { organization });
+    this.announce(this.messages?.renamed(name) ?? '');
   }
 
-  async #invite(): Promise<void> {
-    if (!this.told?.organization.seats.free) return;
+  async #openInviteDialog(): Promise<void> {
+    if (!this.loaded?.organization.seats.free) return;
     try {
       await import('../invite/roster-invite-dialog');
     } catch {
-      // Gone with the deployment that this page is from, or no connection.
-      return this.#notify(this.words?.notLoaded, true);
+      // There is no connection, or a newer deployment has removed the file.
+      return this.#notify(this.messages?.notLoaded, true);
     }
-    this.inviting = true;
+    this.hasInviteDialog = true;
     await this.updateComplete;
     this.renderRoot.querySelector('roster-invite-dialog')?.open();
   }
 
-  /** Some were invited; the dialog may go on with others. */
-  #invited(event: RosterEventMap['roster-invited']): void {
-    const { told } = this;
-    if (!told || event.detail.organization !== told.organization.id) return;
-    const fresh = event.detail.results.flatMap((result) => (result.outcome === 'invited' ? [result.invitation] : []));
-    const ids = new Set(fresh.map(({ id }) => id));
-    const known = told.invitations.filter(({ id, status }) => ids.has(id) && status === 'pending').length;
-    const { seats } = told.organization;
-    const taken = fresh.length - known;
-    this.told = {
-      ...told,
-      organization: { ...told.organization, seats: { ...seats, taken: seats.taken + taken, free: seats.free - taken } },
-      invitations: [...fresh, ...told.invitations.filter(({ id }) => !ids.has(id))],
+  /** Adds new invitations to the list. The dialog may send more. */
+  #onInvited(event: RosterEventMap['roster-invited']): void {
+    const { loaded } = this;
+    if (!loaded || event.detail.organization !== loaded.organization.id) return;
+    const added = event.detail.results.flatMap((result) => (result.outcome === 'invited' ? [result.invitation] : []));
+    const ids = new Set(added.map(({ id }) => id));
+    const alreadyPending = loaded.invitations.filter(({ id, status }) => ids.has(id) && status === 'pending').length;
+    const { seats } = loaded.organization;
+    const taken = added.length - alreadyPending;
+    this.loaded = {
+      ...loaded,
+      organization: { ...loaded.organization, seats: { ...seats, taken: seats.taken + taken, free: seats.free - taken } },
+      invitations: [...added, ...loaded.invitations.filter(({ id }) => !ids.has(id))],
     };
   }
 
-  /** Said once the dialog is gone: behind it nobody hears it, and many addresses are several calls. */
-  async #inviteClosed(event: Event): Promise<void> {
+  /** Announces the result when the dialog has closed: screen readers ignore content behind a modal dialog. */
+  async #onInviteDialogClosed(event: Event): Promise<void> {
     const { invited } = event.target as HTMLElementTagNameMap['roster-invite-dialog'];
     if (invited) {
       this.filter = 'everyone';
       this.search = '';
-      this.page = this.#looks = 0;
-      this.#notify(this.words?.invited(invited, this.formats.number(invited)));
-      void this.#fetch();
+      this.page = this.#deliveryChecks = 0;
+      this.#notify(this.messages?.invited(invited, this.formats.number(invited)));
+      void this.#load();
     }
     await this.updateComplete;
-    // The button that opened it may have gone with an empty list.
+    // The button that opened the dialog may have disappeared with the hint for an empty list.
     if (!this.shadowRoot?.activeElement) this.#focus('.invite');
   }
 
-  // Where the focus goes.
+  // Focus.
 
   #focus(selector: string): void {
     void this.updateComplete.then(() => this.renderRoot.querySelector<HTMLElement>(selector)?.focus());
@@ -592,18 +604,18 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   }
 
   /**
-   * To be taken before `row` goes: focuses the same action of the row after it, or what is nearest to that, and says
-   * which that was.
+   * Call this before `row` is removed, and the returned function afterwards. The function moves the focus to the same
+   * action in the next row, or else to the closest focusable element, and returns the focused element.
    */
-  #neighbour(row: Row, action: string): () => Promise<Element | null> {
-    const rows = pageOf(matching(this.#rows, this.filter, this.search), this.page).rows;
-    const at = rows.findIndex(({ key }) => key === row.key);
-    const next = rows[at + 1] ?? rows[at - 1];
+  #prepareFocusMove(row: Row, action: string): () => Promise<Element | null> {
+    const rows = pageOf(matchingRows(this.#rows, this.filter, this.search), this.page).rows;
+    const index = rows.findIndex(({ key }) => key === row.key);
+    const next = rows[index + 1] ?? rows[index - 1];
     return async () => {
       await this.updateComplete;
-      const found = next && this.#rowElement(next.key);
-      const to = found?.querySelector<HTMLElement>(`[data-do=${action}]`) ?? found;
-      (to ?? this.renderRoot.querySelector<HTMLElement>('input[type=search], .head h2'))?.focus();
+      const nextElement = next && this.#rowElement(next.key);
+      const target = nextElement?.querySelector<HTMLElement>(`[data-action=${action}]`) ?? nextElement;
+      (target ?? this.renderRoot.querySelector<HTMLElement>('input[type=search], .head h2'))?.focus();
       return this.shadowRoot?.activeElement ?? null;
     };
   }
@@ -612,113 +624,119 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     return this.renderRoot.querySelector(`dialog${selector}`);
   }
 
-  async #ask(question: Question): Promise<void> {
+  async #askQuestion(question: Question): Promise<void> {
     this.question = question;
     await this.updateComplete;
     this.#dialog('.question')?.showModal();
   }
 
   /** Opens the name dialog: to rename `organization`, or to create one. */
-  async #askForName(organization?: Organization): Promise<void> {
+  async #openNameDialog(organization?: Organization): Promise<void> {
     this.nameForm = { organization, reason: '', busy: false, name: '', key: '' };
     await this.updateComplete;
     this.#dialog('.name')?.showModal();
     this.renderRoot.querySelector<HTMLInputElement>('#name')?.select();
   }
 
-  // How it looks.
+  // Rendering.
 
   protected override render(): unknown {
-    const { words } = this;
-    return html`${words ? this.#everything(words) : nothing}${this.liveRegion()}`;
+    const { messages } = this;
+    return html`${messages ? this.#renderContent(messages) : nothing}${this.liveRegion()}`;
   }
 
-  #everything(words: UsersMessages & CommonMessages): TemplateResult {
+  #renderContent(messages: UsersMessages & CommonMessages): TemplateResult {
     const users = this.#users;
     const body = {
-      loading: () => this.#loading(words),
-      ready: () => this.#list(),
+      loading: () => this.#renderLoading(messages),
+      ready: () => this.#renderList(),
       none: () =>
-        this.#empty(icons.people, words.noOrganization, words.noOrganizationText, words.create, () => void this.#askForName()),
-      not_found: () => this.#empty(icons.lock, words.notFoundTitle, words.notFound),
-      signed_out: () =>
-        this.#empty(icons.lock, words.signedOutTitle, words.signedOutText, words.signInAgain, () =>
-          this.tell('roster-sign-in', { email: undefined, change: false }),
+        this.#renderEmpty(icons.people, messages.noOrganization, messages.noOrganizationText, messages.create, () =>
+          void this.#openNameDialog(),
         ),
-      failed: () => this.#failure(),
+      not_found: () => this.#renderEmpty(icons.lock, messages.notFoundTitle, messages.notFound),
+      signed_out: () =>
+        this.#renderEmpty(icons.lock, messages.signedOutTitle, messages.signedOutText, messages.signInAgain, () =>
+          this.emit('roster-sign-in', { email: undefined, change: false }),
+        ),
+      failed: () => this.#renderFailure(),
     }[this.phase.is];
     return html`<section class="card" aria-busy=${this.phase.is === 'loading'}>
-        ${this.#head()} ${this.#notice()} ${body()}
+        ${this.#renderHead()} ${this.#renderNotice()} ${body()}
       </section>
-      ${this.#questionDialog()} ${this.#nameDialog()}
-      ${this.inviting && users
+      ${this.#renderQuestionDialog()} ${this.#renderNameDialog()}
+      ${this.hasInviteDialog && users
         ? html`<roster-invite-dialog
             lang=${this.formats.tag}
             .apiBase=${this.apiBase}
             .getToken=${this.getToken}
             .organization=${users.organization.id}
             .organizationName=${users.organization.name}
-            .roles=${grantable(users.organization.role)}
+            .roles=${grantableRoles(users.organization.role)}
             .seatsFree=${users.organization.seats.free}
             .members=${users.members}
             .invitations=${users.invitations}
-            @roster-invited=${this.#invited}
-            @close=${this.#inviteClosed}
+            @roster-invited=${this.#onInvited}
+            @close=${this.#onInviteDialogClosed}
           ></roster-invite-dialog>`
         : nothing}`;
   }
 
-  #head(): TemplateResult {
-    const words = this.words!;
-    const held = this.#users?.organization;
-    const choices = this.#choices;
-    const several = this.switch && (choices.length > 1 || (choices.length && !held && this.phase.is !== 'loading'));
-    const full = held?.seats.free === 0;
+  #renderHead(): TemplateResult {
+    const messages = this.messages!;
+    const organization = this.#users?.organization;
+    const options = this.#organizationOptions;
+    const isSelectable = options.length > 1 || (options.length && !organization && this.phase.is !== 'loading');
+    const showSelect = this.switch && isSelectable;
+    const isFull = organization?.seats.free === 0;
     return html`<header class="head">
       <div class="title">
-        <h2 tabindex="-1">${held && !several ? held.name : words.title}</h2>
-        ${several
+        <h2 tabindex="-1">${organization && !showSelect ? organization.name : messages.title}</h2>
+        ${showSelect
           ? html`<select
-              aria-label=${words.organization}
+              aria-label=${messages.organization}
               @change=${(event: Event) => this.#switchTo((event.target as HTMLSelectElement).value)}
             >
-              ${choices.some(({ id }) => id === this.#asked) ? nothing : html`<option value="" selected></option>`}
-              ${choices.map(({ id, name }) => html`<option value=${id} .selected=${live(id === this.#asked)}>${name}</option>`)}
+              ${options.some(({ id }) => id === this.#organizationId) ? nothing : html`<option value="" selected></option>`}
+              ${options.map(({ id, name }) => html`<option value=${id} .selected=${live(id === this.#organizationId)}>${name}</option>`)}
             </select>`
           : nothing}
-        ${held?.role === 'owner' && this.phase.is === 'ready'
-          ? html`<button class="quiet" @click=${() => this.#askForName(held)}>${words.rename}</button>`
+        ${organization?.role === 'owner' && this.phase.is === 'ready'
+          ? html`<button class="quiet" @click=${() => this.#openNameDialog(organization)}>${messages.rename}</button>`
           : nothing}
         ${this.switch && this.phase.is !== 'none' && this.phase.is !== 'loading'
-          ? html`<button class="quiet" @click=${() => this.#askForName()}>${icons.plus}${words.newOrganization}</button>`
+          ? html`<button class="quiet" @click=${() => this.#openNameDialog()}>${icons.plus}${messages.newOrganization}</button>`
           : nothing}
       </div>
-      ${held && this.phase.is === 'ready'
-        ? html`${this.#seats(held)}
+      ${organization && this.phase.is === 'ready'
+        ? html`${this.#renderSeats(organization)}
             <button
               class="primary invite"
-              aria-disabled=${full}
-              aria-describedby=${full ? 'full' : nothing}
+              aria-disabled=${isFull}
+              aria-describedby=${isFull ? 'full' : nothing}
               @pointerenter=${() => void import('../invite/roster-invite-dialog').catch(() => {})}
-              @click=${this.#invite}
+              @click=${this.#openInviteDialog}
             >
-              ${icons.plus}${words.invite}
+              ${icons.plus}${messages.invite}
             </button>`
         : nothing}
     </header>`;
   }
 
-  /** With the one that is shown, which a list that lags may lack, or have under its old name. */
-  get #choices(): readonly { id: string; name: string }[] {
-    const { choices = [], told } = this;
-    const shown = told?.organization;
-    if (!shown) return choices;
-    const at = choices.findIndex(({ id }) => id === shown.id);
-    return at < 0 ? [...choices, shown] : choices.with(at, shown);
+  /**
+   * The viewer's organizations, including the current one: the API's list may lag behind and lack it, or have its old
+   * name.
+   */
+  get #organizationOptions(): readonly { id: string; name: string }[] {
+    const { organizations = [], loaded } = this;
+    const current = loaded?.organization;
+    if (!current) return organizations;
+    const index = organizations.findIndex(({ id }) => id === current.id);
+    return index < 0 ? [...organizations, current] : organizations.with(index, current);
   }
 
-  #seats({ seats }: Organization): TemplateResult {
-    const text = this.words!.seats(this.formats.number(seats.taken), this.formats.number(seats.total));
+  #renderSeats({ seats }: Organization): TemplateResult {
+    const text = this.messages!.seats(this.formats.number(seats.taken), this.formats.number(seats.total));
     const share = Math.min(100, (100 * seats.taken) / seats.total);
     return html`<div class="seats ${share >= 95 ? 'scarce' : ''}">
       <span>${text}</span>
@@ -726,88 +744,89 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     </div>`;
   }
 
-  #notice(): unknown {
-    const words = this.words!;
+  #renderNotice(): unknown {
+    const messages = this.messages!;
     const seats = this.phase.is === 'ready' ? this.#users?.organization.seats : undefined;
     const { notice } = this;
     return html`${seats?.free === 0
-      ? html`<p class="notice warn" id="full">${icons.alert}<span>${words.seatsFull(this.formats.number(seats.total))}</span></p>`
+      ? html`<p class="notice warn" id="full">${icons.alert}<span>${messages.seatsFull(this.formats.number(seats.total))}</span></p>`
       : nothing}
     ${notice
       ? html`<div class="notice ${notice.bad ? 'bad' : 'good'}">
           ${notice.bad ? icons.alert : icons.check}<span>${notice.text}</span>
-          <button class="quiet small" aria-label=${words.dismiss} @click=${() => ((this.notice = undefined), this.#focus('.head h2'))}>
+          <button class="quiet small" aria-label=${messages.dismiss} @click=${() => ((this.notice = undefined), this.#focus('.head h2'))}>
             ${icons.cross}
           </button>
         </div>`
       : nothing}`;
   }
 
-  #loading(words: { loading: string }): TemplateResult {
+  #renderLoading(messages: { loading: string }): TemplateResult {
     return html`<div class="loading">
-      <p class="soft"><span class="spin" aria-hidden="true"></span> ${words.loading}</p>
-      ${[0, 1, 2, 3, 4].map(() => html`<div class="bone" aria-hidden="true"></div>`)}
+      <p class="soft"><span class="spin" aria-hidden="true"></span> ${messages.loading}</p>
+      ${[0, 1, 2, 3, 4].map(() => html`<div class="skeleton" aria-hidden="true"></div>`)}
     </div>`;
   }
 
-  #failure(): TemplateResult {
-    const words = this.words!;
+  #renderFailure(): TemplateResult {
+    const messages = this.messages!;
     const reason = this.phase.is === 'failed' ? this.phase.reason : '';
     return html`<div class="empty" role="alert">
       ${icons.alert}
-      <h3>${words.loadFailed}</h3>
+      <h3>${messages.loadFailed}</h3>
       <p class="soft">${reason}</p>
-      <button @click=${() => this.#start(this.#asked)}>${words.tryAgain}</button>
+      <button @click=${() => this.#showOrganization(this.#organizationId)}>${messages.tryAgain}</button>
     </div>`;
   }
 
-  #empty(icon: TemplateResult, title: string, text: string, label?: string, act?: () => void): TemplateResult {
+  #renderEmpty(icon: TemplateResult, title: string, text: string, label?: string, onClick?: () => void): TemplateResult {
     return html`<div class="empty">
       ${icon}
       <h3>${title}</h3>
       <p class="soft">${text}</p>
-      ${label ? html`<button class="primary" @click=${act}>${label}</button>` : nothing}
+      ${label ? html`<button class="primary" @click=${onClick}>${label}</button>` : nothing}
     </div>`;
   }
 
-  #list(): TemplateResult {
-    const words = this.words!;
+  #renderList(): TemplateResult {
+    const messages = this.messages!;
     const number = (value: number): string => this.formats.number(value);
     const all = this.#rows;
-    const found = matching(all, this.filter, this.search);
+    const found = matchingRows(all, this.filter, this.search);
     const { page, first, rows, last } = pageOf(found, this.page);
-    const count = counts(all);
+    const counts = countsByFilter(all);
     if (all.length === 1 && all[0]?.kind === 'member') {
-      return html`${this.#table(all)}${this.#empty(icons.people, words.alone, words.aloneText, words.invite, () => void this.#invite())}`;
+      const openDialog = (): void => void this.#openInviteDialog();
+      return html`${this.#renderTable(all)}${this.#renderEmpty(icons.people, messages.alone, messages.aloneText, messages.invite, openDialog)}`;
     }
-    const turn = (by: number) => (event: Event) => {
-      // At an end the button is still there, so that the focus is.
+    const turnPage = (by: number) => (event: Event) => {
+      // On the first and last page the buttons stay in place, so that they keep the focus.
       if ((event.currentTarget as HTMLElement).ariaDisabled === 'true') return;
       this.page = page + by;
-      const turned = pageOf(found, this.page);
-      this.announce(range(turned.first, turned.rows.length));
+      const newPage = pageOf(found, this.page);
+      this.announce(range(newPage.first, newPage.rows.length));
       void this.updateComplete.then(() => this.renderRoot.querySelector('table')?.scrollIntoView({ block: 'nearest' }));
     };
     const range = (first: number, length: number): string =>
-      words.shown(number(length && first + 1), number(first + length), number(found.length));
+      messages.shown(number(length && first + 1), number(first + length), number(found.length));
     return html`<div class="tools">
         <div class="search">
           ${icons.search}
           <input
             type="search"
-            aria-label=${words.search}
-            placeholder=${words.search}
+            aria-label=${messages.search}
+            placeholder=${messages.search}
             autocomplete="off"
             spellcheck="false"
             .value=${live(this.search)}
             @input=${(event: Event) => {
               this.search = (event.target as HTMLInputElement).value;
               this.page = 0;
-              this.#tellFound();
+              this.#announceFound();
             }}
           />
         </div>
-        <div class="filters" role="group" aria-label=${words.show}>
+        <div class="filters" role="group" aria-label=${messages.show}>
           ${FILTERS.map(
             (filter) =>
               html`<button
@@ -815,92 +834,92 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
                 @click=${() => {
                   this.filter = filter;
                   this.page = 0;
-                  this.#tellFound();
+                  this.#announceFound();
                 }}
               >
-                ${words.filters[filter]} <span class="count">${number(count[filter])}</span>
+                ${messages.filters[filter]} <span class="count">${number(counts[filter])}</span>
               </button>`,
           )}
         </div>
       </div>
-      ${rows.length ? this.#table(rows) : this.#nobody()}
+      ${rows.length ? this.#renderTable(rows) : this.#renderNoRows()}
       ${found.length
-        ? html`<nav class="pages" aria-label=${words.pages}>
+        ? html`<nav class="pages" aria-label=${messages.pages}>
             <span class="soft">${range(first, rows.length)}</span>
             ${found.length > rows.length
-              ? html`<button aria-disabled=${page === 0} @click=${turn(-1)}>${words.previous}</button>
-                  <button aria-disabled=${last} @click=${turn(1)}>${words.next}</button>`
+              ? html`<button aria-disabled=${page === 0} @click=${turnPage(-1)}>${messages.previous}</button>
+                  <button aria-disabled=${last} @click=${turnPage(1)}>${messages.next}</button>`
               : nothing}
           </nav>`
         : nothing}`;
   }
 
-  #tellFound(): void {
-    const count = matching(this.#rows, this.filter, this.search).length;
-    this.announce(this.words?.found(count, this.formats.number(count)) ?? '');
+  #announceFound(): void {
+    const count = matchingRows(this.#rows, this.filter, this.search).length;
+    this.announce(this.messages?.found(count, this.formats.number(count)) ?? '');
   }
 
-  #nobody(): TemplateResult {
-    const words = this.words!;
+  #renderNoRows(): TemplateResult {
+    const messages = this.messages!;
     const reset = (): void => {
       this.search = '';
       this.filter = 'everyone';
       void this.updateComplete.then(() => this.#focus('input[type=search]'));
     };
     return this.search.trim()
-      ? this.#empty(icons.search, words.noMatch, words.noMatchText, words.clear, reset)
-      : this.#empty(icons.check, words.noneOf[this.filter], '', words.clear, reset);
+      ? this.#renderEmpty(icons.search, messages.noMatch, messages.noMatchText, messages.clear, reset)
+      : this.#renderEmpty(icons.check, messages.noneOf[this.filter], '', messages.clear, reset);
   }
 
-  // Cells have their roles spelled out: a browser drops those of a table that is laid out as cards.
-  #table(rows: readonly Row[]): TemplateResult {
-    const { columns, title } = this.words!;
+  // The ARIA roles are explicit because browsers drop the implicit ones if CSS changes the layout of a table.
+  #renderTable(rows: readonly Row[]): TemplateResult {
+    const { columns, title } = this.messages!;
     return html`<table role="table" aria-label=${title}>
       <thead role="rowgroup">
         <tr role="row">
           <th role="columnheader" scope="col">${columns.user}</th>
           <th role="columnheader" scope="col">${columns.role}</th>
           <th role="columnheader" scope="col">${columns.status}</th>
-          <th role="columnheader" scope="col"><span class="unseen">${columns.actions}</span></th>
+          <th role="columnheader" scope="col"><span class="visually-hidden">${columns.actions}</span></th>
         </tr>
       </thead>
       <tbody role="rowgroup">
-        ${repeat(rows, ({ key }) => key, (row) => this.#row(row))}
+        ${repeat(rows, ({ key }) => key, (row) => this.#renderRow(row))}
       </tbody>
     </table>`;
   }
 
-  #row(row: Row): TemplateResult {
-    const words = this.words!;
+  #renderRow(row: Row): TemplateResult {
+    const messages = this.messages!;
     const own = row.kind === 'member' && row.own;
-    const trouble = this.#troubles.get(row.key);
-    const about =
+    const rowError = this.#rowErrors.get(row.key);
+    const detail =
       row.kind === 'member'
-        ? words.memberSince(this.formats.day(row.member.joined_at))
+        ? messages.memberSince(this.formats.day(row.member.joined_at))
         : row.invitation.sender.user_id === this.#viewer
-          ? words.invitedByYou
-          : words.invitedBy(row.invitation.sender.email);
-    return html`<tr role="row" tabindex="-1" data-key=${row.key} aria-busy=${this.#busy.has(row.key)}>
+          ? messages.invitedByYou
+          : messages.invitedBy(row.invitation.sender.email);
+    return html`<tr role="row" tabindex="-1" data-key=${row.key} aria-busy=${this.#tasks.has(row.key)}>
       <th role="rowheader" scope="row" class="user">
-        <span class="avatar" aria-hidden="true" .style=${`--hue:${hue(row.email)}`}>
+        <span class="avatar" aria-hidden="true" .style=${`--hue:${hueOf(row.email)}`}>
           ${row.kind === 'member' ? row.email[0] : icons.mail}
         </span>
-        <span class="who">
-          <span class="email">${row.email}</span>${own ? html` <span class="you">${words.you}</span>` : nothing}
-          <span class="about soft">${about}</span>
+        <span class="name-block">
+          <span class="email">${row.email}</span>${own ? html` <span class="you">${messages.you}</span>` : nothing}
+          <span class="detail soft">${detail}</span>
         </span>
       </th>
-      <td role="cell" class="role">${this.#role(row)}</td>
+      <td role="cell" class="role">${this.#renderRole(row)}</td>
       <td role="cell" class="status">
-        ${row.kind === 'member' ? html`<span class="badge good">${icons.check}${words.active}</span>` : this.#standing(row)}
-        ${trouble
-          ? html`<p class="trouble bad-text">
-              ${icons.alert}<span>${trouble}</span>
+        ${row.kind === 'member' ? html`<span class="badge good">${icons.check}${messages.active}</span>` : this.#renderStatus(row)}
+        ${rowError
+          ? html`<p class="row-error bad-text">
+              ${icons.alert}<span>${rowError}</span>
               <button
                 class="quiet small"
-                aria-label=${words.dismiss}
+                aria-label=${messages.dismiss}
                 @click=${() => {
-                  this.#troubles.delete(row.key);
+                  this.#rowErrors.delete(row.key);
                   this.requestUpdate();
                   this.#rowElement(row.key)?.focus();
                 }}
@@ -910,151 +929,152 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
             </p>`
           : nothing}
       </td>
-      <td role="cell" class="actions">${row.kind === 'member' ? this.#memberActions(row) : this.#invitationActions(row)}</td>
+      <td role="cell" class="actions">${row.kind === 'member' ? this.#renderMemberActions(row) : this.#renderInvitationActions(row)}</td>
     </tr>`;
   }
 
-  #role(row: Row): TemplateResult {
-    const words = this.words!;
-    const viewer = this.told!.organization.role;
-    if (row.kind === 'invitation' || viewer !== 'owner') return html`<span>${words.roles[row.role]}</span>`;
+  #renderRole(row: Row): TemplateResult {
+    const messages = this.messages!;
+    const viewer = this.loaded!.organization.role;
+    if (row.kind === 'invitation' || viewer !== 'owner') return html`<span>${messages.roles[row.role]}</span>`;
     if (row.lock) {
-      const reason = row.lock === 'own' ? words.ownRole : words.lastOwner;
-      return html`<span class="locked">${words.roles[row.role]} ${icons.lock}</span><span class="reason soft">${reason}</span>`;
+      const reason = row.lock === 'own' ? messages.ownRole : messages.lastOwner;
+      return html`<span class="locked">${messages.roles[row.role]} ${icons.lock}</span><span class="reason soft">${reason}</span>`;
     }
     return html`<select
-      aria-label=${words.roleOf(row.email)}
+      aria-label=${messages.roleOf(row.email)}
       @change=${(event: Event) => this.#editRole(row, (event.target as HTMLSelectElement).value as Role)}
     >
-      ${grantable(viewer).map((role) => html`<option value=${role} .selected=${live(role === row.role)}>${words.roles[role]}</option>`)}
+      ${grantableRoles(viewer).map((role) => html`<option value=${role} .selected=${live(role === row.role)}>${messages.roles[role]}</option>`)}
     </select>`;
   }
 
-  #standing(row: InvitationRow): TemplateResult {
-    const words = this.words!;
+  #renderStatus(row: InvitationRow): TemplateResult {
+    const messages = this.messages!;
     const { expires_at, delivery, delivery_detail } = row.invitation;
     const left = hoursLeft(expires_at, this.api.now());
     const until = html`<time datetime=${expires_at} title=${this.formats.moment(expires_at)}
-      >${row.expired ? this.formats.day(expires_at) : words.expiresIn(left)}</time
+      >${row.expired ? this.formats.day(expires_at) : messages.expiresIn(left)}</time
     >`;
-    const exact = words.until(this.formats.short(expires_at));
-    const why = { bounced: words.bouncedWhy, complained: words.complainedWhy, failed: words.failedWhy }[delivery as string] ?? '';
+    const exact = messages.until(this.formats.short(expires_at));
+    const reasons = { bounced: messages.bouncedWhy, complained: messages.complainedWhy, failed: messages.failedWhy };
+    const reason = reasons[delivery as keyof typeof reasons] ?? '';
     return html`${row.expired
-      ? html`<span class="badge muted">${icons.clock}${words.expired} ${until}</span>`
+      ? html`<span class="badge muted">${icons.clock}${messages.expired} ${until}</span>`
       : html`<span class="badge ${left > SOON_HOURS ? 'open' : 'warn'}">${icons.clock}${until}</span>`}
     ${delivery && row.bounced
-      ? html`<span class="badge bad">${icons.alert}${words.delivery[delivery]}</span>
-          <span class="reason soft">${(this.language === 'en' && delivery_detail) || why}</span>`
+      ? html`<span class="badge bad">${icons.alert}${messages.delivery[delivery]}</span>
+          <span class="reason soft">${(this.language === 'en' && delivery_detail) || reason}</span>`
       : nothing}
     ${row.expired
       ? nothing
-      : html`<span class="reason soft">${delivery && !row.bounced ? `${words.delivery[delivery]} · ${exact}` : exact}</span>`}`;
+      : html`<span class="reason soft">${delivery && !row.bounced ? `${messages.delivery[delivery]} · ${exact}` : exact}</span>`}`;
   }
 
-  #memberActions(row: MemberRow): unknown {
-    const words = this.words!;
+  #renderMemberActions(row: MemberRow): unknown {
+    const messages = this.messages!;
     const { email } = row;
-    const organization = this.told!.organization.name;
+    const organization = this.loaded!.organization.name;
     if (row.own) {
-      const stuck = row.lock === 'last_owner';
+      const isLastOwner = row.lock === 'last_owner';
       const ask = (): void => {
-        if (stuck) {
-          this.#troubles.set(row.key, words.leaveLast);
+        if (isLastOwner) {
+          this.#rowErrors.set(row.key, messages.leaveLast);
           this.requestUpdate();
-          return this.announce(words.leaveLast);
+          return this.announce(messages.leaveLast);
         }
-        void this.#ask({
-          title: words.leaveAsk(organization),
-          effect: words.leaveEffect,
-          keep: words.stay,
-          go: words.leaveDo,
-          act: () => this.#leave(row),
+        void this.#askQuestion({
+          title: messages.leaveAsk(organization),
+          effect: messages.leaveEffect,
+          cancelLabel: messages.stay,
+          confirmLabel: messages.leaveDo,
+          onConfirm: () => this.#leave(row),
         });
       };
       return html`<button
         class="quiet danger"
-        data-do="leave"
-        aria-label=${words.leaveOf(organization)}
-        aria-disabled=${stuck}
+        data-action="leave"
+        aria-label=${messages.leaveOf(organization)}
+        aria-disabled=${isLastOwner}
         @click=${ask}
       >
-        ${words.leave}
+        ${messages.leave}
       </button>`;
     }
-    if (this.told!.organization.role !== 'owner') return nothing;
+    if (this.loaded!.organization.role !== 'owner') return nothing;
     const ask = (): void =>
-      void this.#ask({
-        title: words.removeAsk(email, organization),
-        effect: words.removeEffect,
-        keep: words.keep,
-        go: words.removeDo,
-        act: () => this.#remove(row),
+      void this.#askQuestion({
+        title: messages.removeAsk(email, organization),
+        effect: messages.removeEffect,
+        cancelLabel: messages.keep,
+        confirmLabel: messages.removeDo,
+        onConfirm: () => this.#remove(row),
       });
-    return html`<button class="quiet danger" data-do="remove" aria-label=${words.removeOf(email)} @click=${ask}>${words.remove}</button>`;
+    return html`<button class="quiet danger" data-action="remove" aria-label=${messages.removeOf(email)} @click=${ask}>${messages.remove}</button>`;
   }
 
-  #invitationActions(row: InvitationRow): unknown {
-    const words = this.words!;
+  #renderInvitationActions(row: InvitationRow): unknown {
+    const messages = this.messages!;
     const { email, key } = row;
-    if (!grantable(this.told!.organization.role).includes(row.role)) return nothing;
-    const sent = Date.parse(row.invitation.sent_at ?? '') + COOLDOWN_SECONDS * 1000;
-    const wait = Math.ceil(((this.#cooling.get(key) ?? (sent || 0)) - this.api.now()) / 1000);
+    if (!grantableRoles(this.loaded!.organization.role).includes(row.role)) return nothing;
+    const defaultTime = Date.parse(row.invitation.sent_at ?? '') + COOLDOWN_SECONDS * 1000 || 0;
+    const wait = Math.ceil(((this.#resendAllowedAt.get(key) ?? defaultTime) - this.api.now()) / 1000);
     const ask = (): void =>
-      void this.#ask({
-        title: words.revokeAsk(email),
-        effect: words.revokeEffect,
-        keep: words.keep,
-        go: words.revokeDo,
-        act: () => this.#revoke(row),
+      void this.#askQuestion({
+        title: messages.revokeAsk(email),
+        effect: messages.revokeEffect,
+        cancelLabel: messages.keep,
+        confirmLabel: messages.revokeDo,
+        onConfirm: () => this.#revoke(row),
       });
-    // The name stays while the time runs, or a screen reader would read it every second.
+    // The accessible name does not contain the remaining time: otherwise a screen reader would read it every second.
     return html`<button
         class="quiet"
-        data-do="resend"
-        aria-label=${words.resendTo(email)}
-        aria-disabled=${wait > 0 || this.#busy.has(key)}
-        @click=${() => wait > 0 || this.#busy.has(key) || this.#resend(row)}
+        data-action="resend"
+        aria-label=${messages.resendTo(email)}
+        aria-disabled=${wait > 0 || this.#tasks.has(key)}
+        @click=${() => wait > 0 || this.#tasks.has(key) || this.#resend(row)}
       >
-        ${words.resend}
+        ${messages.resend}
       </button>
       ${row.expired
         ? nothing
-        : html`<button class="quiet danger" data-do="revoke" aria-label=${words.revokeOf(email)} @click=${ask}>${words.revoke}</button>`}
-      ${wait > 0 ? html`<span class="wait soft">${words.resendIn(this.formats.wait(wait))}</span>` : nothing}`;
+        : html`<button class="quiet danger" data-action="revoke" aria-label=${messages.revokeOf(email)} @click=${ask}>${messages.revoke}</button>`}
+      ${wait > 0 ? html`<span class="wait soft">${messages.resendIn(this.formats.wait(wait))}</span>` : nothing}`;
   }
 
-  #questionDialog(): TemplateResult {
+  #renderQuestionDialog(): TemplateResult {
     const { question } = this;
-    const answer = (go: boolean) => () => {
-      // Closed first: it gives the focus back to whoever asked, which may be about to go.
+    const closeDialog = (isConfirmed: boolean) => () => {
+      // Close the dialog first: that returns the focus to the button, which `onConfirm` may remove.
       this.#dialog('.question')?.close();
-      if (go) question?.act();
+      if (isConfirmed) question?.onConfirm();
     };
-    return html`<dialog class="question" role="alertdialog" aria-labelledby="asked" aria-describedby="effect">
+    return html`<dialog class="question" role="alertdialog" aria-labelledby="question" aria-describedby="effect">
       ${question
         ? html`<div class="body">
-              <h2 id="asked">${question.title}</h2>
+              <h2 id="question">${question.title}</h2>
               <p id="effect" class="soft">${question.effect}</p>
             </div>
             <div class="foot">
-              <button autofocus @click=${answer(false)}>${question.keep}</button>
-              <button class="danger" @click=${answer(true)}>${question.go}</button>
+              <button autofocus @click=${closeDialog(false)}>${question.cancelLabel}</button>
+              <button class="danger" @click=${closeDialog(true)}>${question.confirmLabel}</button>
             </div>`
         : nothing}
     </dialog>`;
   }
 
-  #nameDialog(): TemplateResult {
-    const words = this.words!;
+  #renderNameDialog(): TemplateResult {
+    const messages = this.messages!;
     const form = this.nameForm;
-    const [title, save] = form?.organization ? [words.renameTitle, words.save] : [words.createTitle, words.create];
-    return html`<dialog class="name" aria-labelledby="naming" @close=${() => (this.nameForm = undefined)}>
+    const [title, saveLabel] = form?.organization ? [messages.renameTitle, messages.save] : [messages.createTitle, messages.create];
+    return html`<dialog class="name" aria-labelledby="name-title" @close=${() => (this.nameForm = undefined)}>
       ${form
         ? html`<form @submit=${this.#saveName} novalidate>
             <div class="body">
-              <h2 id="naming">${title}</h2>
+              <h2 id="name-title">${title}</h2>
               <div class="field">
-                <label for="name">${words.name}</label>
+                <label for="name">${messages.name}</label>
                 <input
                   id="name"
                   name="name"
@@ -1065,14 +1085,14 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
                   aria-invalid=${Boolean(form.reason)}
                   aria-describedby="hint reason"
                 />
-                <p id="hint" class="soft">${words.nameHint}</p>
+                <p id="hint" class="soft">${messages.nameHint}</p>
                 <p id="reason" class="bad-text" role="alert">${form.reason ? html`${icons.alert} ${form.reason}` : nothing}</p>
               </div>
             </div>
             <div class="foot">
-              <button type="button" @click=${() => this.#dialog('.name')?.close()}>${words.cancel}</button>
+              <button type="button" @click=${() => this.#dialog('.name')?.close()}>${messages.cancel}</button>
               <button class="primary" aria-disabled=${form.busy}>
-                ${form.busy ? html`<span class="spin" aria-hidden="true"></span>` : nothing}${save}
+                ${form.busy ? html`<span class="spin" aria-hidden="true"></span>` : nothing}${saveLabel}
               </button>
             </div>
           </form>`
@@ -1081,8 +1101,8 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   }
 }
 
-/** A colour that an address keeps. */
-function hue(email: string): string {
+/** Returns a hue for the avatar of an address. The same address always gets the same hue. */
+function hueOf(email: string): string {
   let sum = 0;
   for (const character of email) sum = (sum * 31 + character.charCodeAt(0)) % 360;
   return String(sum);

@@ -1,7 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Invitation, Member, Organization } from '../elements';
-import { changed, counts, grantable, matching, pageOf, rowsOf, type Change, type MemberRow, type Row, type Users } from './rows';
+import {
+  countsByFilter,
+  grantableRoles,
+  matchingRows,
+  pageOf,
+  rowsOf,
+  withChanges,
+  type Change,
+  type MemberRow,
+  type Row,
+  type Users,
+} from './rows';
 
 const NOW = Date.parse('2026-11-24T14:05:00Z');
 const organization: Organization = {
@@ -17,7 +28,7 @@ function member(user_id: string, role: Member['role'] = 'member'): Member {
   return { user_id, email: `${user_id}@acme.example`, role, joined_at: '2026-09-03T10:00:00Z' };
 }
 
-function invitation(name: string, rest: Partial<Invitation> = {}): Invitation {
+function invitation(name: string, overrides: Partial<Invitation> = {}): Invitation {
   return {
     id: `inv_${name}`,
     email: `${name}@partner.example`,
@@ -29,7 +40,7 @@ function invitation(name: string, rest: Partial<Invitation> = {}): Invitation {
     sent_at: null,
     expires_at: '2026-11-26T12:00:00Z',
     delivery: 'sent',
-    ...rest,
+    ...overrides,
   };
 }
 
@@ -41,7 +52,7 @@ const users = (members: Member[], invitations: Invitation[] = [], owners = 2): U
 
 const emails = (rows: readonly Row[]) => rows.map((row) => row.email.split('@')[0]);
 
-test('invitations come first, the youngest at the top, then members by address', () => {
+test('sorts invitations first, the newest at the top, then members by address', () => {
   const rows = rowsOf(
     users(
       [member('zoe'), member('ada', 'owner')],
@@ -53,7 +64,7 @@ test('invitations come first, the youngest at the top, then members by address',
   assert.deepEqual(emails(rows), ['a', 'b', 'old', 'ada', 'zoe']);
 });
 
-test("one's own row and the last owner's are locked, and nobody else's", () => {
+test("locks only the viewer's own row and the last owner's", () => {
   const locks = (owners: number) =>
     rowsOf(users([member('ada', 'owner'), member('bo', 'owner'), member('cy')], [], owners), 'cy', NOW).map(
       (row) => (row as MemberRow).lock,
@@ -63,7 +74,7 @@ test("one's own row and the last owner's are locked, and nobody else's", () => {
   assert.deepEqual(alone.map((row) => (row as MemberRow).lock), ['last_owner', undefined]);
 });
 
-test('an invitation is expired from its instant on, whatever its status said', () => {
+test('shows an invitation as expired from expires_at on, also if its status is pending', () => {
   const at = (expires_at: string, status: Invitation['status'] = 'pending') => {
     const [row] = rowsOf(users([], [invitation('a', { expires_at, status })]), undefined, NOW);
     return row?.kind === 'invitation' && row.expired;
@@ -73,7 +84,7 @@ test('an invitation is expired from its instant on, whatever its status said', (
   assert.equal(at('2026-11-26T14:05:00Z', 'expired'), true);
 });
 
-test('filters and their counts agree', () => {
+test('counts as many rows for each filter as the filter returns', () => {
   const invitations = [
     invitation('fresh'),
     invitation('bounced', { delivery: 'bounced' }),
@@ -83,20 +94,20 @@ test('filters and their counts agree', () => {
   ];
   const rows = rowsOf(users([member('ada', 'owner'), member('bo')], invitations), 'ada', NOW);
   const expected = { everyone: 7, members: 2, pending: 3, expired: 2, bounced: 3 };
-  assert.deepEqual(counts(rows), expected);
+  assert.deepEqual(countsByFilter(rows), expected);
   for (const [filter, count] of Object.entries(expected)) {
-    assert.equal(matching(rows, filter as keyof typeof expected, '').length, count);
+    assert.equal(matchingRows(rows, filter as keyof typeof expected, '').length, count);
   }
 });
 
-test('a search asks for every word of it, in any case', () => {
+test('finds rows that contain every word of the search, ignoring case', () => {
   const rows = rowsOf(users([member('anna.berg'), member('anna.cruz')]), undefined, NOW);
-  assert.deepEqual(emails(matching(rows, 'everyone', ' ANNA  cruz ')), ['anna.cruz']);
-  assert.deepEqual(emails(matching(rows, 'everyone', '')), ['anna.berg', 'anna.cruz']);
-  assert.deepEqual(emails(matching(rows, 'pending', 'anna')), []);
+  assert.deepEqual(emails(matchingRows(rows, 'everyone', ' ANNA  cruz ')), ['anna.cruz']);
+  assert.deepEqual(emails(matchingRows(rows, 'everyone', '')), ['anna.berg', 'anna.cruz']);
+  assert.deepEqual(emails(matchingRows(rows, 'pending', 'anna')), []);
 });
 
-test('every row is on one page, and a page beyond the last is the last', () => {
+test('puts every row on exactly one page and limits the page number to the last page', () => {
   const rows = rowsOf(users(Array.from({ length: 101 }, (_, n) => member(`m${n + 1000}`))), undefined, NOW);
   const pages = [0, 1, 2].map((page) => pageOf(rows, page));
   assert.deepEqual(pages.map(({ rows, last }) => [rows.length, last]), [[50, false], [50, false], [1, true]]);
@@ -105,15 +116,15 @@ test('every row is on one page, and a page beyond the last is the last', () => {
   assert.deepEqual(pageOf([], 3), { page: 0, first: 0, rows: [], last: true });
 });
 
-test('a member grants member only', () => {
-  assert.deepEqual(grantable('member'), ['member']);
-  assert.deepEqual(grantable('owner'), ['member', 'owner']);
+test('lets members grant only member, and owners both roles', () => {
+  assert.deepEqual(grantableRoles('member'), ['member']);
+  assert.deepEqual(grantableRoles('owner'), ['member', 'owner']);
 });
 
-test('what is on its way shows already, and counts', () => {
+test('applies unconfirmed changes to rows, owners and seats', () => {
   const before = users([member('ada', 'owner'), member('bo', 'owner'), member('cy')], [invitation('a'), invitation('b')]);
   const after = (...changes: [string, Change][]) => {
-    const { organization, members, invitations } = changed(before, new Map(changes));
+    const { organization, members, invitations } = withChanges(before, new Map(changes));
     const { owners, seats } = organization;
     return [members.map(({ user_id, role }) => `${user_id} ${role}`), invitations.length, owners, seats.taken, seats.free];
   };
@@ -121,7 +132,7 @@ test('what is on its way shows already, and counts', () => {
   assert.deepEqual(after(), [all, 2, 2, 3, 997]);
   assert.deepEqual(after(['user cy', { role: 'owner' }]), [['ada owner', 'bo owner', 'cy owner'], 2, 3, 3, 997]);
   assert.deepEqual(after(['user bo', { role: 'member' }]), [['ada owner', 'bo member', 'cy member'], 2, 1, 3, 997]);
-  assert.deepEqual(after(['user bo', 'gone'], ['inv_a', 'gone']), [['ada owner', 'cy member'], 1, 1, 1, 999]);
-  // Answers may have overtaken them: then there is nothing left to change.
-  assert.deepEqual(after(['user bo', { role: 'owner' }], ['user dan', 'gone'], ['inv_c', 'gone']), [all, 2, 2, 3, 997]);
+  assert.deepEqual(after(['user bo', 'removed'], ['inv_a', 'removed']), [['ada owner', 'cy member'], 1, 1, 1, 999]);
+  // The loaded users may already contain the changes, or lack the rows: then nothing changes.
+  assert.deepEqual(after(['user bo', { role: 'owner' }], ['user dan', 'removed'], ['inv_c', 'removed']), [all, 2, 2, 3, 997]);
 });

@@ -1,13 +1,13 @@
-/** Members and invitations as the rows of one list. */
+/** Combines members and invitations into the rows of one list. */
 import type { Invitation, Member, Organization, Role } from '../elements';
 
-/** Rows of one page: what a slow processor renders at once without being noticed. */
+/** The rows of one page. A slow processor can render this many without a noticeable delay. */
 export const PAGE_ROWS = 50;
 
 export const FILTERS = ['everyone', 'members', 'pending', 'expired', 'bounced'] as const;
 export type Filter = (typeof FILTERS)[number];
 
-/** Why a member's role is not to be edited. */
+/** The reason why the viewer cannot edit a member's role. */
 export type Lock = 'own' | 'last_owner';
 
 export interface MemberRow {
@@ -16,7 +16,7 @@ export interface MemberRow {
   readonly email: string;
   readonly role: Role;
   readonly member: Member;
-  /** Whether it is the viewer's. */
+  /** Whether the member is the viewer. */
   readonly own: boolean;
   readonly lock: Lock | undefined;
 }
@@ -28,59 +28,59 @@ export interface InvitationRow {
   readonly role: Role;
   readonly invitation: Invitation;
   readonly expired: boolean;
-  /** The newest mail did not arrive. */
+  /** Whether the latest mail bounced, could not be sent, or was reported as spam. */
   readonly bounced: boolean;
 }
 
 export type Row = MemberRow | InvitationRow;
 
-/** Roles that a holder of that role may grant, the lesser one first. */
-export function grantable(role: Role): Role[] {
+/** Returns the roles that a user with `role` can grant, the one with fewer permissions first. */
+export function grantableRoles(role: Role): Role[] {
   return role === 'owner' ? ['member', 'owner'] : ['member'];
 }
 
-/** An organization's users, as the API told them. */
+/** An organization and its users, as loaded from the API. */
 export interface Users {
   readonly organization: Organization;
   readonly members: readonly Member[];
   readonly invitations: readonly Invitation[];
 }
 
-/** What is on its way to the API for a row, and shows already. */
-export type Change = { readonly role: Role } | 'gone';
+/** A change of a row that is shown before the API has confirmed it. */
+export type Change = { readonly role: Role } | 'removed';
 
-export const keyOfMember = ({ user_id }: Member): string => `user ${user_id}`;
+export const memberKey = ({ user_id }: Member): string => `user ${user_id}`;
 
-/** The users with these changes done, by the keys of their rows; seats and owners follow. */
-export function changed(users: Users, changes: ReadonlyMap<string, Change>): Users {
-  // Nearly always, and asked for several times a rendering.
+/** Applies changes, by the keys of their rows. Also adjusts the numbers of seats and owners. */
+export function withChanges(users: Users, changes: ReadonlyMap<string, Change>): Users {
+  // The common case, and each rendering calls this several times.
   if (!changes.size) return users;
   const { organization, members, invitations } = users;
   let { owners, seats } = organization;
-  const one = (role: Role): number => (role === 'owner' ? 1 : 0);
-  const free = (): void => void (seats = { ...seats, taken: seats.taken - 1, free: seats.free + 1 });
-  const others = members.flatMap((member) => {
-    const change = changes.get(keyOfMember(member));
+  const ownerCount = (role: Role): number => (role === 'owner' ? 1 : 0);
+  const freeSeat = (): void => void (seats = { ...seats, taken: seats.taken - 1, free: seats.free + 1 });
+  const remainingMembers = members.flatMap((member) => {
+    const change = changes.get(memberKey(member));
     if (!change) return member;
-    owners -= one(member.role);
-    if (change === 'gone') {
-      free();
+    owners -= ownerCount(member.role);
+    if (change === 'removed') {
+      freeSeat();
       return [];
     }
-    owners += one(change.role);
+    owners += ownerCount(change.role);
     return { ...member, role: change.role };
   });
-  const open = invitations.filter((invitation) => {
-    if (changes.get(invitation.id) !== 'gone') return true;
-    free();
+  const remainingInvitations = invitations.filter((invitation) => {
+    if (changes.get(invitation.id) !== 'removed') return true;
+    freeSeat();
     return false;
   });
-  return { organization: { ...organization, owners, seats }, members: others, invitations: open };
+  return { organization: { ...organization, owners, seats }, members: remainingMembers, invitations: remainingInvitations };
 }
 
-/** Open invitations by their age, the youngest first; then members by address. */
+/** Returns the rows: invitations first, the newest at the top, then members by address. */
 export function rowsOf({ organization, members, invitations }: Users, viewer: string | undefined, now: number): Row[] {
-  const byAge = invitations.map((invitation): InvitationRow => {
+  const invitationRows = invitations.map((invitation): InvitationRow => {
     const { id, email, role, status, expires_at, delivery } = invitation;
     return {
       kind: 'invitation',
@@ -88,27 +88,27 @@ export function rowsOf({ organization, members, invitations }: Users, viewer: st
       email,
       role,
       invitation,
-      // The comparison decides, whatever the status was when it was asked for.
+      // Compare the times: the invitation may have expired since it was loaded.
       expired: status === 'expired' || Date.parse(expires_at) <= now,
       bounced: delivery === 'bounced' || delivery === 'complained' || delivery === 'failed',
     };
   });
-  byAge.sort((a, b) => order(b.invitation.created_at, a.invitation.created_at) || order(a.email, b.email));
-  const byAddress = members.map((member): MemberRow => {
+  invitationRows.sort((a, b) => compare(b.invitation.created_at, a.invitation.created_at) || compare(a.email, b.email));
+  const memberRows = members.map((member): MemberRow => {
     const { user_id, email, role } = member;
     const own = user_id === viewer;
-    const last = role === 'owner' && organization.owners < 2;
-    return { kind: 'member', key: keyOfMember(member), email, role, member, own, lock: last ? 'last_owner' : own ? 'own' : undefined };
+    const isLastOwner = role === 'owner' && organization.owners < 2;
+    return { kind: 'member', key: memberKey(member), email, role, member, own, lock: isLastOwner ? 'last_owner' : own ? 'own' : undefined };
   });
-  byAddress.sort((a, b) => order(a.email, b.email) || order(a.key, b.key));
-  return [...byAge, ...byAddress];
+  memberRows.sort((a, b) => compare(a.email, b.email) || compare(a.key, b.key));
+  return [...invitationRows, ...memberRows];
 }
 
-function order(a: string, b: string): number {
+function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-const FILTER: Record<Filter, (row: Row) => boolean> = {
+const PREDICATES: Record<Filter, (row: Row) => boolean> = {
   everyone: () => true,
   members: (row) => row.kind === 'member',
   pending: (row) => row.kind === 'invitation' && !row.expired,
@@ -116,25 +116,25 @@ const FILTER: Record<Filter, (row: Row) => boolean> = {
   bounced: (row) => row.kind === 'invitation' && row.bounced,
 };
 
-/** How many rows each filter lets through. */
-export function counts(rows: readonly Row[]): Record<Filter, number> {
-  return Object.fromEntries(FILTERS.map((filter) => [filter, rows.filter(FILTER[filter]).length])) as Record<Filter, number>;
+/** Returns the number of rows for each filter. */
+export function countsByFilter(rows: readonly Row[]): Record<Filter, number> {
+  return Object.fromEntries(FILTERS.map((filter) => [filter, rows.filter(PREDICATES[filter]).length])) as Record<Filter, number>;
 }
 
-/** The rows of that filter whose address holds every word of `search`. */
-export function matching(rows: readonly Row[], filter: Filter, search: string): Row[] {
+/** Returns the rows that match the filter, and have every word of `search` in the address. */
+export function matchingRows(rows: readonly Row[], filter: Filter, search: string): Row[] {
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
-  return rows.filter((row) => FILTER[filter](row) && words.every((word) => row.email.includes(word)));
+  return rows.filter((row) => PREDICATES[filter](row) && words.every((word) => row.email.includes(word)));
 }
 
-/** One page of the rows: the last one there is where `page` is beyond it. */
+/** Returns one page of the rows. A number beyond the last page gives the last page. */
 export function pageOf(rows: readonly Row[], page: number): { page: number; first: number; rows: Row[]; last: boolean } {
-  const at = Math.max(0, Math.min(page, Math.ceil(rows.length / PAGE_ROWS) - 1));
-  const first = at * PAGE_ROWS;
-  return { page: at, first, rows: rows.slice(first, first + PAGE_ROWS), last: first + PAGE_ROWS >= rows.length };
+  const number = Math.max(0, Math.min(page, Math.ceil(rows.length / PAGE_ROWS) - 1));
+  const first = number * PAGE_ROWS;
+  return { page: number, first, rows: rows.slice(first, first + PAGE_ROWS), last: first + PAGE_ROWS >= rows.length };
 }
 
-/** The users without the row of that key; seats and owners follow. */
-export function without(users: Users, key: string): Users {
-  return changed(users, new Map([[key, 'gone']]));
+/** Removes one row. Also adjusts the numbers of seats and owners. */
+export function withoutRow(users: Users, key: string): Users {
+  return withChanges(users, new Map([[key, 'removed']]));
 }

@@ -4,7 +4,7 @@ use http::Request;
 
 use super::*;
 use crate::clock::LocalClock;
-use crate::issuer::{AUDIENCE, keep_key};
+use crate::issuer::{AUDIENCE, store_key};
 use crate::state::State;
 use crate::testing::send;
 
@@ -14,30 +14,31 @@ const CALLBACK: &str = "http://127.0.0.1:4000/accept";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-struct World {
+struct Fixture {
     issuer: Issuer,
     clock: LocalClock,
     router: Router,
 }
 
-type Answer = (StatusCode, HeaderMap, String);
+/// Status, headers and body of a response.
+type TestResponse = (StatusCode, HeaderMap, String);
 
-impl World {
+impl Fixture {
     fn new() -> Self {
-        Self::with(true)
+        Self::with_demo(true)
     }
 
-    fn with(demo: bool) -> Self {
+    fn with_demo(demo: bool) -> Self {
         let state = State::open(Database::memory().unwrap()).unwrap();
-        keep_key(&state, crate::testing::key()).unwrap();
+        store_key(&state, crate::testing::key()).unwrap();
         let clock = LocalClock::new();
         let issuer = Issuer::start(URL, clock.clone(), state).unwrap();
-        let others = [HeaderValue::from_static("https://app.example")];
-        let router = SignIn::new(issuer.clone(), &others, demo).router();
+        let other_origins = [HeaderValue::from_static("https://app.example")];
+        let router = SignIn::new(issuer.clone(), &other_origins, demo).router();
         Self { issuer, clock, router }
     }
 
-    async fn gets(&self, path: &str, parameters: &[(&str, &str)], cookie: Option<&str>) -> Answer {
+    async fn get(&self, path: &str, parameters: &[(&str, &str)], cookie: Option<&str>) -> TestResponse {
         let mut request = Request::get(format!("{path}?{}", form(parameters)));
         if let Some(cookie) = cookie {
             request = request.header("cookie", format!("other=1; {cookie}"));
@@ -45,30 +46,31 @@ impl World {
         send(self.router.clone(), request.body(Body::empty()).unwrap()).await
     }
 
-    async fn posts(&self, path: &str, parameters: &[(&str, &str)]) -> Answer {
+    async fn post(&self, path: &str, parameters: &[(&str, &str)]) -> TestResponse {
         let request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
         send(self.router.clone(), request.body(Body::from(form(parameters))).unwrap()).await
     }
 
-    /// Chooses to be `email` and gives the code and the cookie that come back.
-    async fn chooses(&self, email: &str) -> (String, String) {
-        let (status, headers, body) = self.posts(AUTHORIZE, &with(&asking(), &[("as", email)])).await;
+    /// Signs in as `email`, and returns the code and the session cookie.
+    async fn sign_in_as(&self, email: &str) -> (String, String) {
+        let (status, headers, body) = self.post(AUTHORIZE, &with(&authorization(), &[("as", email)])).await;
         assert_eq!(status, StatusCode::SEE_OTHER, "{body}");
         let cookie = headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
         (parameter(&headers, "code").unwrap(), cookie)
     }
 
-    async fn exchanges(&self, parameters: &[(&str, &str)]) -> (StatusCode, Value) {
-        let (status, headers, body) = self.posts(TOKEN, parameters).await;
+    async fn exchange(&self, parameters: &[(&str, &str)]) -> (StatusCode, Value) {
+        let (status, headers, body) = self.post(TOKEN, parameters).await;
         assert_eq!(headers["content-type"], "application/json", "{body}");
         (status, serde_json::from_str(&body).unwrap())
     }
 
-    async fn refuses(&self, parameters: &[(&str, &str)]) -> String {
-        let (status, answer) = self.exchanges(parameters).await;
-        assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
-        assert!(answer["error_description"].is_string(), "{answer}");
-        answer["error"].as_str().unwrap().to_owned()
+    /// Sends a token request that must fail, and returns the error.
+    async fn exchange_error(&self, parameters: &[(&str, &str)]) -> String {
+        let (status, body) = self.exchange(parameters).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+        assert!(body["error_description"].is_string(), "{body}");
+        body["error"].as_str().unwrap().to_owned()
     }
 }
 
@@ -78,7 +80,8 @@ fn form(parameters: &[(&str, &str)]) -> String {
     pairs.collect::<Vec<_>>().join("&")
 }
 
-fn asking() -> Vec<(&'static str, &'static str)> {
+/// The parameters of an authorization request.
+fn authorization() -> Vec<(&'static str, &'static str)> {
     vec![
         ("client_id", CLIENT),
         ("redirect_uri", CALLBACK),
@@ -91,7 +94,8 @@ fn asking() -> Vec<(&'static str, &'static str)> {
     ]
 }
 
-fn exchange(code: &str) -> Vec<(&str, &str)> {
+/// The parameters of a token request.
+fn token_request(code: &str) -> Vec<(&str, &str)> {
     vec![
         ("grant_type", "authorization_code"),
         ("client_id", CLIENT),
@@ -101,17 +105,17 @@ fn exchange(code: &str) -> Vec<(&str, &str)> {
     ]
 }
 
-/// `parameters` with some of them changed, or left out if they are empty.
+/// Returns `parameters` with these changes. An empty value removes the parameter.
 fn with<'a>(parameters: &[(&'a str, &'a str)], changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    let kept = parameters.iter().filter(|(name, _)| changes.iter().all(|(changed, _)| changed != name));
-    kept.chain(changes.iter().filter(|(_, value)| !value.is_empty())).copied().collect()
+    let unchanged = parameters.iter().filter(|(name, _)| changes.iter().all(|(changed, _)| changed != name));
+    unchanged.chain(changes.iter().filter(|(_, value)| !value.is_empty())).copied().collect()
 }
 
-/// A parameter of where the browser is sent.
+/// Returns a parameter of the URL that the browser is redirected to.
 fn parameter(headers: &HeaderMap, name: &str) -> Option<String> {
     let (uri, query) = headers["location"].to_str().unwrap().split_once('?').unwrap();
     assert!(["/accept", "/"].iter().any(|page| uri.ends_with(page)), "{uri}");
-    query_pairs(query).into_iter().find(|(it, _)| it == name).map(|(_, value)| value)
+    query_pairs(query).into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
 }
 
 fn claims(token: &Value) -> Value {
@@ -120,9 +124,10 @@ fn claims(token: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn whoever_is_chosen_comes_back_with_a_code_for_tokens_that_the_api_takes() {
-    let world = World::new();
-    let (status, headers, _) = world.posts(AUTHORIZE, &with(&asking(), &[("as", "ada@acme.example")])).await;
+async fn signing_in_returns_a_code_for_tokens_that_the_api_accepts() {
+    let fixture = Fixture::new();
+    let (status, headers, _) =
+        fixture.post(AUTHORIZE, &with(&authorization(), &[("as", "ada@acme.example")])).await;
     assert_eq!(status, StatusCode::SEE_OTHER);
     let location = headers["location"].to_str().unwrap();
     assert!(location.starts_with(&format!("{CALLBACK}?code=")), "{location}");
@@ -131,47 +136,47 @@ async fn whoever_is_chosen_comes_back_with_a_code_for_tokens_that_the_api_takes(
     assert_eq!(parameter(&headers, "error"), None);
 
     let code = parameter(&headers, "code").unwrap();
-    let (status, tokens) = world.exchanges(&exchange(&code)).await;
+    let (status, tokens) = fixture.exchange(&token_request(&code)).await;
     assert_eq!(status, StatusCode::OK, "{tokens}");
     assert_eq!(
         (&tokens["token_type"], &tokens["expires_in"], &tokens["scope"]),
         (&json!("Bearer"), &json!(3600), &json!("openid email"))
     );
-    let caller = world.issuer.authorize(tokens["access_token"].as_str()).await.unwrap();
+    let caller = fixture.issuer.authorize(tokens["access_token"].as_str()).await.unwrap();
     assert_eq!((caller["sub"].as_str(), caller["email"].as_str()), ("ada", "ada@acme.example"));
     assert_eq!((caller["email_verified"].as_str(), caller["aud"].as_str()), ("true", AUDIENCE));
 
-    let about = claims(&tokens["id_token"]);
+    let id_claims = claims(&tokens["id_token"]);
     assert_eq!(
-        (&about["iss"], &about["aud"], &about["nonce"]),
+        (&id_claims["iss"], &id_claims["aud"], &id_claims["nonce"]),
         (&json!(URL), &json!(CLIENT), &json!("n0nce"))
     );
-    assert_eq!((&about["sub"], &about["email"]), (&json!("ada"), &json!("ada@acme.example")));
-    assert_eq!(about["exp"].as_i64().unwrap() - about["iat"].as_i64().unwrap(), LIFETIME_SECONDS);
-    // It tells the page who is there, and is no key to the API.
-    assert!(world.issuer.authorize(tokens["id_token"].as_str()).await.is_err());
+    assert_eq!((&id_claims["sub"], &id_claims["email"]), (&json!("ada"), &json!("ada@acme.example")));
+    assert_eq!(id_claims["exp"].as_i64().unwrap() - id_claims["iat"].as_i64().unwrap(), TOKEN_SECONDS);
+    // The ID token is for the page only. The API does not accept it.
+    assert!(fixture.issuer.authorize(tokens["id_token"].as_str()).await.is_err());
 }
 
 #[tokio::test]
-async fn an_id_token_is_given_to_who_asks_for_openid_and_has_no_nonce_if_none_was_given() {
-    let world = World::new();
-    for (scope, has_one) in
+async fn returns_an_id_token_only_for_the_scope_openid_and_with_a_nonce_only_if_requested() {
+    let fixture = Fixture::new();
+    for (scope, has_id_token) in
         [("openid", true), ("email openid", true), ("email", false), ("", false), ("openids", false)]
     {
-        let asked = with(&asking(), &[("scope", scope), ("nonce", ""), ("as", "ada@acme.example")]);
-        let (_, headers, _) = world.posts(AUTHORIZE, &asked).await;
+        let request = with(&authorization(), &[("scope", scope), ("nonce", ""), ("as", "ada@acme.example")]);
+        let (_, headers, _) = fixture.post(AUTHORIZE, &request).await;
         let code = parameter(&headers, "code").unwrap();
-        let (_, tokens) = world.exchanges(&exchange(&code)).await;
-        assert_eq!(tokens.get("id_token").is_some(), has_one, "{scope}");
+        let (_, tokens) = fixture.exchange(&token_request(&code)).await;
+        assert_eq!(tokens.get("id_token").is_some(), has_id_token, "{scope}");
         assert!(tokens["access_token"].is_string());
-        assert!(!has_one || claims(&tokens["id_token"]).get("nonce").is_none());
+        assert!(!has_id_token || claims(&tokens["id_token"]).get("nonce").is_none());
     }
 }
 
 #[tokio::test]
-async fn the_page_offers_whom_one_may_be_and_carries_what_was_asked() {
-    let world = World::new();
-    let (status, headers, page) = world.gets(AUTHORIZE, &asking(), None).await;
+async fn page_offers_users_and_its_forms_repeat_the_request() {
+    let fixture = Fixture::new();
+    let (status, headers, page) = fixture.get(AUTHORIZE, &authorization(), None).await;
     assert_eq!(status, StatusCode::OK);
     let offered = |page: &str| -> Vec<String> {
         page.split(r#"name="as" value=""#)
@@ -180,7 +185,7 @@ async fn the_page_offers_whom_one_may_be_and_carries_what_was_asked() {
             .collect()
     };
     assert_eq!(offered(&page), ["ada@acme.example", "grace@acme.example", "ivy@partner.example"]);
-    // Three forms, each with all of it.
+    // The page has three forms. Each one contains all parameters of the request.
     assert_eq!(
         page.matches(r#"name="code_challenge" value="E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM""#).count(),
         3
@@ -191,65 +196,67 @@ async fn the_page_offers_whom_one_may_be_and_carries_what_was_asked() {
     assert!(policy.contains(forms) && policy.contains("style-src 'sha256-"), "{policy}");
     assert!(!policy.contains("script-src") && !page.contains("<script"), "{policy}");
     assert_eq!(headers["referrer-policy"], "same-origin");
-    assert!(headers.get("set-cookie").is_none(), "nobody is signed in by looking");
+    assert!(headers.get("set-cookie").is_none(), "showing the page signs no user in");
 
-    // Whoever was just invited comes first.
-    let hinted = with(&asking(), &[("login_hint", "New@Partner.example")]);
-    let (_, _, page) = world.gets(AUTHORIZE, &hinted, None).await;
+    // The user in `login_hint` comes first.
+    let with_hint = with(&authorization(), &[("login_hint", "New@Partner.example")]);
+    let (_, _, page) = fixture.get(AUTHORIZE, &with_hint, None).await;
     assert_eq!(offered(&page)[0], "new@partner.example");
-    let hinted = with(&asking(), &[("login_hint", "ivy@partner.example")]);
-    let (_, _, page) = world.gets(AUTHORIZE, &hinted, None).await;
+    let with_hint = with(&authorization(), &[("login_hint", "ivy@partner.example")]);
+    let (_, _, page) = fixture.get(AUTHORIZE, &with_hint, None).await;
     assert_eq!(offered(&page), ["ivy@partner.example", "ada@acme.example", "grace@acme.example"]);
-    // A hint that is no address is only something typed.
-    let hinted = with(&asking(), &[("login_hint", "\"><b>")]);
-    let (_, _, page) = world.gets(AUTHORIZE, &hinted, None).await;
+    // A hint that is not an address only fills the text field.
+    let with_hint = with(&authorization(), &[("login_hint", "\"><b>")]);
+    let (_, _, page) = fixture.get(AUTHORIZE, &with_hint, None).await;
     assert_eq!(offered(&page).len(), 3);
     assert!(page.contains("&#34;&#62;&#60;b&#62;") && !page.contains("\"><b>"), "{page}");
 
-    let (_, _, page) = World::with(false).gets(AUTHORIZE, &asking(), None).await;
-    assert_eq!(offered(&page), [""; 0], "without a demo there is nobody to know");
+    let (_, _, page) = Fixture::with_demo(false).get(AUTHORIZE, &authorization(), None).await;
+    assert_eq!(offered(&page), [""; 0], "without a demo organization, the page offers no users");
 }
 
 #[tokio::test]
-async fn anybody_else_is_known_by_the_address() {
-    let world = World::new();
+async fn a_typed_address_becomes_the_user_id_unless_it_belongs_to_the_demo() {
+    let fixture = Fixture::new();
     for (sent, sub, verified) in [
         (&[("email", " New@Partner.Example "), ("verified", "yes")][..], "new@partner.example", true),
         (&[("email", "new@partner.example")], "new@partner.example", false),
         (&[("email", "anna.abt@acme.example"), ("verified", "yes")], "anna-abt", true),
     ] {
-        let (_, headers, _) = world.posts(AUTHORIZE, &with(&asking(), sent)).await;
+        let (_, headers, _) = fixture.post(AUTHORIZE, &with(&authorization(), sent)).await;
         let code = parameter(&headers, "code").unwrap();
-        let (_, tokens) = world.exchanges(&exchange(&code)).await;
-        let about = claims(&tokens["access_token"]);
-        assert_eq!((&about["sub"], &about["email_verified"]), (&json!(sub), &json!(verified)), "{sent:?}");
+        let (_, tokens) = fixture.exchange(&token_request(&code)).await;
+        let claims = claims(&tokens["access_token"]);
+        assert_eq!((&claims["sub"], &claims["email_verified"]), (&json!(sub), &json!(verified)), "{sent:?}");
     }
-    for wrong in ["", "nobody", "a@b@c", "<b>@example.com"] {
-        let (status, headers, page) = world.posts(AUTHORIZE, &with(&asking(), &[("email", wrong)])).await;
-        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
-        assert!(page.contains("is no e-mail address") && !page.contains("<b>@"), "{page}");
+    for invalid in ["", "nobody", "a@b@c", "<b>@example.com"] {
+        let (status, headers, page) =
+            fixture.post(AUTHORIZE, &with(&authorization(), &[("email", invalid)])).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{invalid}");
+        assert!(page.contains("is not an e-mail address") && !page.contains("<b>@"), "{page}");
         assert!(!headers.contains_key("set-cookie"));
     }
 }
 
 #[tokio::test]
-async fn whoever_is_signed_in_without_a_verified_address_stays_so() {
-    let world = World::new();
-    let (_, headers, _) = world.posts(AUTHORIZE, &with(&asking(), &[("email", "new@partner.example")])).await;
+async fn an_unverified_address_stays_unverified_when_the_user_signs_in_again() {
+    let fixture = Fixture::new();
+    let (_, headers, _) =
+        fixture.post(AUTHORIZE, &with(&authorization(), &[("email", "new@partner.example")])).await;
     let cookie = headers["set-cookie"].to_str().unwrap().split(';').next().unwrap();
-    for (chosen, verified) in [("new@partner.example", false), ("ada@acme.example", true)] {
-        let body = form(&with(&asking(), &[("as", chosen)]));
+    for (email, verified) in [("new@partner.example", false), ("ada@acme.example", true)] {
+        let body = form(&with(&authorization(), &[("as", email)]));
         let request = Request::post(AUTHORIZE).header("cookie", cookie).body(Body::from(body)).unwrap();
-        let (_, headers, _) = send(world.router.clone(), request).await;
-        let (_, tokens) = world.exchanges(&exchange(&parameter(&headers, "code").unwrap())).await;
-        assert_eq!(claims(&tokens["access_token"])["email_verified"], verified, "{chosen}");
+        let (_, headers, _) = send(fixture.router.clone(), request).await;
+        let (_, tokens) = fixture.exchange(&token_request(&parameter(&headers, "code").unwrap())).await;
+        assert_eq!(claims(&tokens["access_token"])["email_verified"], verified, "{email}");
     }
 }
 
 #[tokio::test]
-async fn whoever_cancels_goes_back_without_a_code() {
-    let world = World::new();
-    let (status, headers, _) = world.posts(AUTHORIZE, &with(&asking(), &[("cancel", "yes")])).await;
+async fn cancelling_redirects_with_an_error_and_without_a_code() {
+    let fixture = Fixture::new();
+    let (status, headers, _) = fixture.post(AUTHORIZE, &with(&authorization(), &[("cancel", "yes")])).await;
     assert_eq!(status, StatusCode::SEE_OTHER);
     assert_eq!(parameter(&headers, "error").as_deref(), Some("access_denied"));
     assert_eq!(parameter(&headers, "state").as_deref(), Some("s&t=a te"));
@@ -259,140 +266,157 @@ async fn whoever_cancels_goes_back_without_a_code() {
 }
 
 #[tokio::test]
-async fn a_page_that_asks_silently_is_answered_at_once() {
-    let world = World::new();
-    let silently = with(&asking(), &[("prompt", "none")]);
-    let (status, headers, _) = world.gets(AUTHORIZE, &silently, None).await;
+async fn prompt_none_redirects_at_once_with_a_code_or_an_error() {
+    let fixture = Fixture::new();
+    let silent = with(&authorization(), &[("prompt", "none")]);
+    let (status, headers, _) = fixture.get(AUTHORIZE, &silent, None).await;
     assert_eq!(status, StatusCode::SEE_OTHER);
     assert_eq!(parameter(&headers, "error").as_deref(), Some("login_required"));
 
-    let (_, cookie) = world.chooses("grace@acme.example").await;
-    let (status, headers, _) = world.gets(AUTHORIZE, &silently, Some(&cookie)).await;
+    let (_, cookie) = fixture.sign_in_as("grace@acme.example").await;
+    let (status, headers, _) = fixture.get(AUTHORIZE, &silent, Some(&cookie)).await;
     assert_eq!(status, StatusCode::SEE_OTHER);
-    let (_, tokens) = world.exchanges(&exchange(&parameter(&headers, "code").unwrap())).await;
+    let (_, tokens) = fixture.exchange(&token_request(&parameter(&headers, "code").unwrap())).await;
     assert_eq!(claims(&tokens["id_token"])["sub"], "grace");
 
-    // Somebody else is meant.
-    let hinted = with(&silently, &[("login_hint", "ivy@partner.example")]);
-    let (_, headers, _) = world.gets(AUTHORIZE, &hinted, Some(&cookie)).await;
+    // The hint names another user than the session.
+    let with_hint = with(&silent, &[("login_hint", "ivy@partner.example")]);
+    let (_, headers, _) = fixture.get(AUTHORIZE, &with_hint, Some(&cookie)).await;
     assert_eq!(parameter(&headers, "error").as_deref(), Some("login_required"));
-    let hinted = with(&silently, &[("login_hint", "grace@acme.example")]);
-    let (_, headers, _) = world.gets(AUTHORIZE, &hinted, Some(&cookie)).await;
+    let with_hint = with(&silent, &[("login_hint", "grace@acme.example")]);
+    let (_, headers, _) = fixture.get(AUTHORIZE, &with_hint, Some(&cookie)).await;
     assert!(parameter(&headers, "code").is_some());
 
-    // Asked otherwise, people see the page, and themselves on it.
+    // Any other prompt shows the page. Its first button is the user of the session.
     for prompt in ["", "login", "select_account", "login consent"] {
-        let asked = with(&asking(), &[("prompt", prompt)]);
-        let (status, _, page) = world.gets(AUTHORIZE, &asked, Some(&cookie)).await;
+        let request = with(&authorization(), &[("prompt", prompt)]);
+        let (status, _, page) = fixture.get(AUTHORIZE, &request, Some(&cookie)).await;
         assert_eq!(status, StatusCode::OK, "{prompt}");
         let first = page.split(r#"name="as" value=""#).nth(1).unwrap();
         assert!(first.starts_with("grace@acme.example"), "{first}");
     }
-    let both = with(&asking(), &[("prompt", "none login")]);
-    let (_, headers, _) = world.gets(AUTHORIZE, &both, Some(&cookie)).await;
+    let both = with(&authorization(), &[("prompt", "none login")]);
+    let (_, headers, _) = fixture.get(AUTHORIZE, &both, Some(&cookie)).await;
     assert_eq!(parameter(&headers, "error").as_deref(), Some("invalid_request"));
 }
 
 #[tokio::test]
-async fn a_session_is_a_cookie_of_this_issuer_for_a_month() {
-    let world = World::new();
-    let (_, headers, _) = world.posts(AUTHORIZE, &with(&asking(), &[("as", "ada@acme.example")])).await;
+async fn session_is_a_cookie_of_this_issuer_that_is_valid_for_30_days() {
+    let fixture = Fixture::new();
+    let (_, headers, _) =
+        fixture.post(AUTHORIZE, &with(&authorization(), &[("as", "ada@acme.example")])).await;
     let cookie = headers["set-cookie"].to_str().unwrap();
     assert!(cookie.starts_with("roster-session-4000="), "{cookie}");
     assert!(cookie.ends_with("; Path=/_dev; Max-Age=2592000; HttpOnly; SameSite=Lax"), "{cookie}");
     let session = cookie.split(['=', ';']).nth(1).unwrap().to_owned();
 
-    let silently = with(&asking(), &[("prompt", "none")]);
+    let silent = with(&authorization(), &[("prompt", "none")]);
     let is_signed_in = async |session: &str| {
         let cookie = format!("roster-session-4000={session}");
-        let (_, headers, _) = world.gets(AUTHORIZE, &silently, Some(&cookie)).await;
+        let (_, headers, _) = fixture.get(AUTHORIZE, &silent, Some(&cookie)).await;
         parameter(&headers, "code").is_some()
     };
     assert!(is_signed_in(&session).await);
-    // Neither is any other token a session, nor a session any other token.
+    // The issuer accepts no other token as a session, and the API does not accept the session token.
     let ada = Person { sub: "ada".into(), email: None, email_verified: None };
-    assert!(!is_signed_in(&world.issuer.token(&ada).await.unwrap()).await);
-    assert!(!is_signed_in(&world.issuer.signed(CLIENT, &ada, None, 60).await.unwrap()).await);
+    assert!(!is_signed_in(&fixture.issuer.token(&ada).await.unwrap()).await);
+    assert!(!is_signed_in(&fixture.issuer.sign_token(CLIENT, &ada, None, 60).await.unwrap()).await);
     assert!(!is_signed_in(&format!("{session}x")).await);
     assert!(!is_signed_in("").await);
-    assert!(world.issuer.authorize(Some(&session)).await.is_err());
+    assert!(fixture.issuer.authorize(Some(&session)).await.is_err());
 
-    world.clock.advance(SESSION_SECONDS.unsigned_abs() - 5).unwrap();
+    fixture.clock.advance(SESSION_SECONDS.unsigned_abs() - 5).unwrap();
     assert!(is_signed_in(&session).await);
-    world.clock.advance(5).unwrap();
+    fixture.clock.advance(5).unwrap();
     assert!(!is_signed_in(&session).await);
 }
 
 #[tokio::test]
-async fn a_code_is_good_once_for_a_minute_and_for_who_asked() {
-    let world = World::new();
-    let (code, _) = world.chooses("ada@acme.example").await;
-    assert_eq!(world.exchanges(&exchange(&code)).await.0, StatusCode::OK);
-    assert_eq!(world.refuses(&exchange(&code)).await, "invalid_grant", "a second time");
+async fn code_is_valid_once_for_one_minute_and_for_its_request_only() {
+    let fixture = Fixture::new();
+    let (code, _) = fixture.sign_in_as("ada@acme.example").await;
+    assert_eq!(fixture.exchange(&token_request(&code)).await.0, StatusCode::OK);
+    assert_eq!(
+        fixture.exchange_error(&token_request(&code)).await,
+        "invalid_grant",
+        "the code was used before"
+    );
 
     for changes in [
         [("code_verifier", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXl")],
-        // The challenge is what everybody sees.
+        // The challenge is public, so it must not work as the verifier.
         [("code_verifier", CHALLENGE)],
         [("redirect_uri", "http://127.0.0.1:4000/")],
         [("redirect_uri", "https://app.example/accept")],
     ] {
-        let (code, _) = world.chooses("ada@acme.example").await;
-        assert_eq!(world.refuses(&with(&exchange(&code), &changes)).await, "invalid_grant", "{changes:?}");
-        assert_eq!(world.refuses(&exchange(&code)).await, "invalid_grant", "a try uses it up");
+        let (code, _) = fixture.sign_in_as("ada@acme.example").await;
+        assert_eq!(
+            fixture.exchange_error(&with(&token_request(&code), &changes)).await,
+            "invalid_grant",
+            "{changes:?}"
+        );
+        assert_eq!(
+            fixture.exchange_error(&token_request(&code)).await,
+            "invalid_grant",
+            "a failed exchange uses the code up"
+        );
     }
-    assert_eq!(world.refuses(&exchange("nonsense")).await, "invalid_grant");
+    assert_eq!(fixture.exchange_error(&token_request("nonsense")).await, "invalid_grant");
 
-    let (code, _) = world.chooses("ada@acme.example").await;
-    let foreign = with(&exchange(&code), &[("client_id", "other")]);
-    assert_eq!(world.refuses(&foreign).await, "invalid_client");
+    let (code, _) = fixture.sign_in_as("ada@acme.example").await;
+    let other_client = with(&token_request(&code), &[("client_id", "other")]);
+    assert_eq!(fixture.exchange_error(&other_client).await, "invalid_client");
 
-    let (late, _) = world.chooses("ada@acme.example").await;
-    world.clock.advance(CODE_SECONDS.unsigned_abs()).unwrap();
-    assert_eq!(world.refuses(&exchange(&late)).await, "invalid_grant");
+    let (expired, _) = fixture.sign_in_as("ada@acme.example").await;
+    fixture.clock.advance(CODE_SECONDS.unsigned_abs()).unwrap();
+    assert_eq!(fixture.exchange_error(&token_request(&expired)).await, "invalid_grant");
 }
 
 #[tokio::test]
-async fn an_exchange_says_all_of_it_once() {
-    let world = World::new();
-    let (code, _) = world.chooses("ada@acme.example").await;
-    for left_out in ["grant_type", "client_id", "code", "redirect_uri", "code_verifier"] {
+async fn token_request_needs_each_parameter_exactly_once() {
+    let fixture = Fixture::new();
+    let (code, _) = fixture.sign_in_as("ada@acme.example").await;
+    for name in ["grant_type", "client_id", "code", "redirect_uri", "code_verifier"] {
         assert_eq!(
-            world.refuses(&with(&exchange(&code), &[(left_out, "")])).await,
+            fixture.exchange_error(&with(&token_request(&code), &[(name, "")])).await,
             "invalid_request",
-            "{left_out}"
+            "{name}"
         );
-        let mut twice = exchange(&code);
-        twice.extend(exchange(&code).into_iter().filter(|(name, _)| *name == left_out));
-        assert_eq!(world.refuses(&twice).await, "invalid_request", "{left_out} twice");
+        let mut twice = token_request(&code);
+        twice.extend(token_request(&code).into_iter().filter(|(parameter, _)| *parameter == name));
+        assert_eq!(fixture.exchange_error(&twice).await, "invalid_request", "{name} twice");
     }
     for grant in ["password", "refresh_token", "client_credentials"] {
-        let other = with(&exchange(&code), &[("grant_type", grant)]);
-        assert_eq!(world.refuses(&other).await, "unsupported_grant_type");
+        let other = with(&token_request(&code), &[("grant_type", grant)]);
+        assert_eq!(fixture.exchange_error(&other).await, "unsupported_grant_type");
     }
-    assert_eq!(world.exchanges(&exchange(&code)).await.0, StatusCode::OK, "none of that was a try");
-    let (status, ..) = world.gets(TOKEN, &exchange(&code), None).await;
+    assert_eq!(
+        fixture.exchange(&token_request(&code)).await.0,
+        StatusCode::OK,
+        "the refused requests did not use the code up"
+    );
+    let (status, ..) = fixture.get(TOKEN, &token_request(&code), None).await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
 }
 
 #[tokio::test]
-async fn people_are_sent_back_to_pages_of_ours_only() {
-    let world = World::new();
-    let fine = [
+async fn redirects_to_allowed_origins_only() {
+    let fixture = Fixture::new();
+    let allowed = [
         "http://127.0.0.1:4000/",
         "http://localhost:4000/accept",
         "https://app.example/",
         "https://app.example/?a=b",
     ];
-    for uri in fine {
-        let asked = with(&asking(), &[("redirect_uri", uri), ("as", "ada@acme.example")]);
-        let (status, headers, _) = world.posts(AUTHORIZE, &asked).await;
+    for uri in allowed {
+        let request = with(&authorization(), &[("redirect_uri", uri), ("as", "ada@acme.example")]);
+        let (status, headers, _) = fixture.post(AUTHORIZE, &request).await;
         assert_eq!(status, StatusCode::SEE_OTHER, "{uri}");
         let location = headers["location"].to_str().unwrap();
         let rest = location.strip_prefix(uri).unwrap();
         assert!(rest.starts_with(if uri.contains('?') { "&code=" } else { "?code=" }), "{location}");
     }
-    let foreign = [
+    let not_allowed = [
         "",
         "/",
         "//evil.example/",
@@ -412,31 +436,31 @@ async fn people_are_sent_back_to_pages_of_ours_only() {
         "javascript:alert(1)",
         "data:text/html,a",
     ];
-    for uri in foreign {
-        let asked = with(&asking(), &[("redirect_uri", uri), ("as", "ada@acme.example")]);
-        let silently = with(&asking(), &[("redirect_uri", uri), ("prompt", "none")]);
-        let out = [("post_logout_redirect_uri", uri)];
-        let mut answers =
-            vec![world.posts(AUTHORIZE, &asked).await, world.gets(AUTHORIZE, &silently, None).await];
+    for uri in not_allowed {
+        let request = with(&authorization(), &[("redirect_uri", uri), ("as", "ada@acme.example")]);
+        let silent = with(&authorization(), &[("redirect_uri", uri), ("prompt", "none")]);
+        let sign_out = [("post_logout_redirect_uri", uri)];
+        let mut responses =
+            vec![fixture.post(AUTHORIZE, &request).await, fixture.get(AUTHORIZE, &silent, None).await];
         if !uri.is_empty() {
-            answers.push(world.gets(SIGN_OUT, &out, None).await);
+            responses.push(fixture.get(SIGN_OUT, &sign_out, None).await);
         }
-        for (status, headers, page) in answers {
+        for (status, headers, page) in responses {
             assert_eq!(status, StatusCode::BAD_REQUEST, "{uri}: {page}");
             assert!(!headers.contains_key("location") && !headers.contains_key("set-cookie"), "{uri}");
             assert!(headers["content-type"].to_str().unwrap().starts_with("text/html"));
         }
     }
-    let mut twice = asking();
+    let mut twice = authorization();
     twice.push(("redirect_uri", "https://evil.example/"));
-    assert_eq!(world.gets(AUTHORIZE, &twice, None).await.0, StatusCode::BAD_REQUEST);
-    let other = with(&asking(), &[("client_id", "other")]);
-    assert_eq!(world.gets(AUTHORIZE, &other, None).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(fixture.get(AUTHORIZE, &twice, None).await.0, StatusCode::BAD_REQUEST);
+    let other = with(&authorization(), &[("client_id", "other")]);
+    assert_eq!(fixture.get(AUTHORIZE, &other, None).await.0, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]
-async fn a_request_that_asks_for_less_than_a_code_with_a_proof_is_told_so() {
-    let world = World::new();
+async fn reports_an_invalid_request_to_the_page_that_sent_it() {
+    let fixture = Fixture::new();
     for (changes, error) in [
         ([("response_type", "token")], "unsupported_response_type"),
         ([("response_type", "")], "unsupported_response_type"),
@@ -447,10 +471,10 @@ async fn a_request_that_asks_for_less_than_a_code_with_a_proof_is_told_so() {
         ([("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw+cM")], "invalid_request"),
     ] {
         for method in ["GET", "POST"] {
-            let asked = with(&asking(), &changes);
+            let request = with(&authorization(), &changes);
             let (status, headers, _) = match method {
-                "GET" => world.gets(AUTHORIZE, &asked, None).await,
-                _ => world.posts(AUTHORIZE, &with(&asked, &[("as", "ada@acme.example")])).await,
+                "GET" => fixture.get(AUTHORIZE, &request, None).await,
+                _ => fixture.post(AUTHORIZE, &with(&request, &[("as", "ada@acme.example")])).await,
             };
             assert_eq!(status, StatusCode::SEE_OTHER, "{changes:?}");
             assert_eq!(parameter(&headers, "error").as_deref(), Some(error), "{changes:?}");
@@ -460,31 +484,31 @@ async fn a_request_that_asks_for_less_than_a_code_with_a_proof_is_told_so() {
         }
     }
     for repeated in ["state", "nonce", "scope", "code_challenge", "response_type"] {
-        let mut twice = asking();
+        let mut twice = authorization();
         twice.push((repeated, "again"));
-        let (_, headers, _) = world.gets(AUTHORIZE, &twice, None).await;
+        let (_, headers, _) = fixture.get(AUTHORIZE, &twice, None).await;
         assert_eq!(parameter(&headers, "error").as_deref(), Some("invalid_request"), "{repeated}");
     }
 }
 
 #[tokio::test]
-async fn signing_out_forgets_who_was_there_and_goes_back() {
-    let world = World::new();
-    let back = [("post_logout_redirect_uri", "http://127.0.0.1:4000/"), ("state", "a b")];
-    let (status, headers, _) = world.gets(SIGN_OUT, &back, None).await;
+async fn signing_out_deletes_the_cookie_and_redirects() {
+    let fixture = Fixture::new();
+    let redirect = [("post_logout_redirect_uri", "http://127.0.0.1:4000/"), ("state", "a b")];
+    let (status, headers, _) = fixture.get(SIGN_OUT, &redirect, None).await;
     assert_eq!(status, StatusCode::SEE_OTHER);
     assert_eq!(headers["location"], "http://127.0.0.1:4000/?state=a%20b");
-    let gone = "roster-session-4000=; Path=/_dev; Max-Age=0; HttpOnly; SameSite=Lax";
-    assert_eq!(headers["set-cookie"], gone);
+    let deleted = "roster-session-4000=; Path=/_dev; Max-Age=0; HttpOnly; SameSite=Lax";
+    assert_eq!(headers["set-cookie"], deleted);
 
-    let (status, headers, page) = world.gets(SIGN_OUT, &[], None).await;
-    assert_eq!((status, headers["set-cookie"].to_str().unwrap()), (StatusCode::OK, gone));
+    let (status, headers, page) = fixture.get(SIGN_OUT, &[], None).await;
+    assert_eq!((status, headers["set-cookie"].to_str().unwrap()), (StatusCode::OK, deleted));
     assert!(page.contains("Signed out"), "{page}");
 }
 
 #[tokio::test]
-async fn pages_of_allowed_origins_may_exchange_codes_and_read_what_is_published() {
-    let world = World::new();
+async fn allowed_origins_may_exchange_codes_and_read_the_discovery_document_and_keys() {
+    let fixture = Fixture::new();
     for (origin, allowed) in [
         ("https://app.example", true),
         ("http://localhost:4000", true),
@@ -502,25 +526,25 @@ async fn pages_of_allowed_origins_may_exchange_codes_and_read_what_is_published(
             let request = Request::builder().method(method).uri(path).header("origin", origin);
             let request =
                 request.header("access-control-request-method", "POST").body(Body::empty()).unwrap();
-            let (_, headers, _) = send(world.router.clone(), request).await;
-            let told = headers.get("access-control-allow-origin").map(|it| it.to_str().unwrap());
+            let (_, headers, _) = send(fixture.router.clone(), request).await;
+            let granted = headers.get("access-control-allow-origin").map(|origin| origin.to_str().unwrap());
             let expected = (allowed && path != AUTHORIZE).then_some(origin);
-            assert_eq!(told, expected, "{method} {path} {origin}");
+            assert_eq!(granted, expected, "{method} {path} {origin}");
             assert!(!headers.contains_key("access-control-allow-credentials"));
         }
     }
 }
 
 #[tokio::test]
-async fn the_discovery_document_names_what_there_is() {
-    let world = World::new();
-    let (_, _, body) = world.gets("/.well-known/openid-configuration", &[], None).await;
+async fn discovery_document_names_the_existing_endpoints() {
+    let fixture = Fixture::new();
+    let (_, _, body) = fixture.get("/.well-known/openid-configuration", &[], None).await;
     let document: Value = serde_json::from_str(&body).unwrap();
     for (name, path) in
         [("authorization_endpoint", AUTHORIZE), ("token_endpoint", TOKEN), ("end_session_endpoint", SIGN_OUT)]
     {
         assert_eq!(document[name], format!("{URL}{path}"));
-        let (status, ..) = world.gets(path, &[], None).await;
+        let (status, ..) = fixture.get(path, &[], None).await;
         assert_ne!(status, StatusCode::NOT_FOUND, "{name}");
     }
     assert_eq!(document["authorization_response_iss_parameter_supported"], true);

@@ -2,15 +2,15 @@ import type { AcceptMessages } from '../en/accept';
 
 const messages: AcceptMessages = {
   screens: {
-    loading: { title: () => 'Ihre Einladung wird gesucht …', text: () => '' },
+    loading: { title: () => 'Ihre Einladung wird geladen …', text: () => '' },
     no_token: {
-      title: () => 'Dieser Link ist nicht vollständig',
-      text: () => 'Öffnen Sie den Link in der Einladungsmail noch einmal, oder kopieren Sie ihn ganz in die Adresszeile.',
+      title: () => 'Dieser Link ist unvollständig',
+      text: () => 'Öffnen Sie den Link in der Einladungsmail noch einmal, oder kopieren Sie den ganzen Link in die Adresszeile.',
     },
     invalid_token: {
       title: () => 'Dieser Link ist nicht gültig',
       text: () =>
-        'Vielleicht wurde er unterwegs abgeschnitten. Öffnen Sie den Link in der Einladungsmail noch einmal, oder kopieren Sie ihn ganz in die Adresszeile.',
+        'Vielleicht wurde er abgeschnitten. Öffnen Sie den Link in der Einladungsmail noch einmal, oder kopieren Sie den ganzen Link in die Adresszeile.',
     },
     open: {
       title: ({ organization }) => `${organization} beitreten`,
@@ -25,7 +25,7 @@ const messages: AcceptMessages = {
       title: () => 'Sie sind mit einem anderen Konto angemeldet',
       text: ({ invited, viewer }) =>
         viewer
-          ? `Diese Einladung ging an ${invited}, Sie sind als ${viewer} angemeldet.`
+          ? `Diese Einladung ging an ${invited}, aber Sie sind als ${viewer} angemeldet.`
           : `Diese Einladung ging an ${invited}, nicht an das Konto, mit dem Sie angemeldet sind.`,
     },
     expired: {
@@ -50,7 +50,7 @@ const messages: AcceptMessages = {
       text: ({ organization }) =>
         organization
           ? `Wenn Sie das waren, sind Sie Mitglied von ${organization}.`
-          : 'Sie gilt nur einmal.',
+          : 'Eine Einladung gilt nur einmal.',
     },
     declined: {
       title: () => 'Diese Einladung wurde abgelehnt',
@@ -60,7 +60,7 @@ const messages: AcceptMessages = {
     removed: {
       title: ({ organization }) => `Sie sind kein Mitglied von ${organization} mehr`,
       text: ({ organization }) =>
-        `Diese Einladung wurde angenommen, die Mitgliedschaft ist aber beendet. Für eine neue Einladung wenden Sie sich an einen Inhaber von ${organization}.`,
+        `Diese Einladung wurde angenommen, aber die Mitgliedschaft ist beendet. Für eine neue Einladung wenden Sie sich an einen Inhaber von ${organization}.`,
     },
     sender_lost_authority: {
       title: () => 'Diese Einladung kann gerade nicht angenommen werden',
@@ -70,7 +70,7 @@ const messages: AcceptMessages = {
     email_not_verified: {
       title: () => 'Bestätigen Sie zuerst Ihre Adresse',
       text: ({ viewer }) =>
-        `Eine Einladung kann nur mit einer bestätigten Adresse beantwortet werden. Bestätigen Sie ${viewer || 'Ihre Adresse'} dort, wo Sie sich registriert haben, und melden Sie sich dann erneut an.`,
+        `Sie können eine Einladung nur mit einer bestätigten Adresse annehmen oder ablehnen. Bestätigen Sie ${viewer || 'Ihre Adresse'} dort, wo Sie sich registriert haben, und melden Sie sich dann erneut an.`,
     },
     already_member: {
       title: ({ organization }) => `Sie sind schon Mitglied von ${organization}`,
@@ -78,23 +78,23 @@ const messages: AcceptMessages = {
     },
     joined: {
       title: ({ organization }) => `Sie sind Mitglied von ${organization}`,
-      text: () => 'Willkommen. Sehen Sie nach, wer noch dabei ist.',
+      text: () => 'Willkommen! Öffnen Sie die Organisation, um ihre Mitglieder zu sehen.',
     },
-    refused: {
+    just_declined: {
       title: () => 'Sie haben abgelehnt',
       text: ({ organization }) =>
         `Sie sind ${organization} nicht beigetreten, und der Link gilt nicht mehr. Sie können diese Seite schließen.`,
     },
     unreachable: {
       title: () => 'Keine Verbindung',
-      text: () => 'Ihre Einladung konnte nicht abgerufen werden. Prüfen Sie Ihre Verbindung und versuchen Sie es erneut.',
+      text: () => 'Ihre Einladung konnte nicht geladen werden. Prüfen Sie Ihre Verbindung und versuchen Sie es erneut.',
     },
-    problem: { title: () => 'Ihre Einladung konnte nicht abgerufen werden', text: () => '' },
+    problem: { title: () => 'Ihre Einladung konnte nicht geladen werden', text: () => '' },
   },
   role: 'Rolle',
-  roleMeans: {
-    owner: 'darf Mitglieder und ihre Rollen verwalten und Inhaber einladen',
-    member: 'darf alle in der Organisation sehen und Mitglieder einladen',
+  roleHelp: {
+    owner: 'kann Mitglieder und Rollen verwalten und Inhaber einladen',
+    member: 'kann alle Benutzer sehen und Mitglieder einladen',
   },
   invited: 'Gesendet an',
   valid: 'Gültig',
@@ -107,7 +107,7 @@ const messages: AcceptMessages = {
   useAnother: 'Anderes Konto verwenden',
   open: (organization) => `${organization} öffnen`,
   declineTitle: (organization) => `Die Einladung zu ${organization} ablehnen?`,
-  declineText: 'Der Link gilt dann sofort nicht mehr. Um später beizutreten, müssten Sie neu eingeladen werden.',
+  declineText: 'Der Link gilt dann sofort nicht mehr. Um später beizutreten, brauchen Sie eine neue Einladung.',
   keep: 'Behalten',
 };
 

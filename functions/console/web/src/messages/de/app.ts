@@ -3,23 +3,23 @@ import type { AppMessages } from '../en/app';
 const messages: AppMessages = {
   title: 'Benutzer der Organisation',
   invitation: 'Einladung',
-  lead: 'Sehen Sie, wer zu Ihrer Organisation gehört, laden Sie Personen ein und legen Sie fest, was sie dürfen.',
+  lead: 'Sehen Sie, wer zu Ihrer Organisation gehört, laden Sie Personen ein und verwalten Sie ihre Rollen.',
   signingIn: 'Sie werden angemeldet …',
   signedInAs: 'Angemeldet als',
   signOut: 'Abmelden',
   mailbox: 'Postfach',
-  renewed: 'Sie sind wieder angemeldet. Machen Sie weiter, wo Sie waren.',
-  trouble: {
+  renewed: 'Sie sind wieder angemeldet. Sie können dort weitermachen, wo Sie waren.',
+  signInFailures: {
     unreachable: 'Der Anmeldedienst ist nicht zu erreichen. Prüfen Sie Ihre Verbindung und versuchen Sie es erneut.',
-    stale: 'Diese Anmeldung wurde nicht hier begonnen, oder sie hat zu lange gedauert. Melden Sie sich noch einmal an.',
+    stale: 'Diese Anmeldung wurde nicht hier begonnen, oder sie hat zu lange gedauert. Bitte melden Sie sich noch einmal an.',
     refused: 'Sie wurden nicht angemeldet.',
-    broken: 'Die Antwort des Anmeldedienstes war nicht so, wie sie sein muss. Sie wurden deshalb nicht angemeldet.',
+    broken: 'Der Anmeldedienst hat eine ungültige Antwort gesendet. Sie wurden deshalb nicht angemeldet.',
     storage:
-      'Die Anmeldung braucht den Speicher dieser Seite, den Ihr Browser sperrt. Erlauben Sie ihn und versuchen Sie es erneut.',
+      'Ihr Browser lässt diese Seite keine Daten speichern, was für die Anmeldung nötig ist. Erlauben Sie es und versuchen Sie es erneut.',
   },
-  reason: (text) => `Der Anmeldedienst sagt: ${text}`,
-  unconfigured: 'Diese Seite ist nicht eingerichtet',
-  unconfiguredText: 'Wer sie betreibt, muss angeben, wo man sich anmeldet. Näheres steht im Protokoll des Browsers.',
+  reason: (text) => `Der Anmeldedienst meldet: ${text}`,
+  unconfigured: 'Diese Seite ist noch nicht eingerichtet',
+  unconfiguredText: 'Die Administration dieser Seite muss den Anmeldedienst einrichten. Näheres steht in der Konsole des Browsers.',
 };
 
 export default messages;

@@ -1,18 +1,18 @@
 import type { State } from '../../accept/state';
 import type { Role } from '../../elements';
 
-/** What the texts are about; what is not known is empty. */
+/** The values that the texts contain. Unknown values are empty. */
 export interface Subject {
   organization: string;
   /** The sender's address. */
   sender: string;
-  /** The invited address, masked where the viewer is somebody else. */
+  /** The invited address. Masked if the viewer has a different address. */
   invited: string;
   /** The viewer's address. */
   viewer: string;
 }
 
-/** A headline, and what it means for the person who reads it. */
+/** The headline of a screen, and the text below it. */
 export interface Screen {
   title: (subject: Subject) => string;
   text: (subject: Subject) => string;
@@ -20,15 +20,15 @@ export interface Screen {
 
 const messages = {
   screens: {
-    loading: { title: () => 'Looking up your invitation…', text: () => '' },
+    loading: { title: () => 'Loading your invitation…', text: () => '' },
     no_token: {
-      title: () => 'This link is not complete',
-      text: () => 'Open the link in the invitation mail again, or copy all of it into the address bar.',
+      title: () => 'This link is incomplete',
+      text: () => 'Open the link in the invitation email again, or copy the whole link into the address bar.',
     },
     invalid_token: {
       title: () => 'This link is not valid',
       text: () =>
-        'It may have been cut off on the way. Open the link in the invitation mail again, or copy all of it into the address bar.',
+        'It may have been cut off. Open the link in the invitation email again, or copy the whole link into the address bar.',
     },
     open: {
       title: ({ organization }) => `Join ${organization}`,
@@ -36,79 +36,79 @@ const messages = {
     },
     sign_in: {
       title: ({ organization }) => `Join ${organization}`,
-      text: ({ sender }) => `${sender} has invited you. Sign in as the person who was invited to accept or decline.`,
+      text: ({ sender }) => `${sender} has invited you. Sign in with the invited address to accept or decline.`,
     },
     other_account: {
       title: () => 'You are signed in with another account',
       text: ({ invited, viewer }) =>
         viewer
-          ? `This invitation was sent to ${invited}, you are signed in as ${viewer}.`
-          : `This invitation was sent to ${invited}, not to the account that you are signed in with.`,
+          ? `This invitation was sent to ${invited}, but you are signed in as ${viewer}.`
+          : `This invitation was sent to ${invited}, not to the account you are signed in with.`,
     },
     expired: {
       title: () => 'This invitation has expired',
       text: ({ organization, sender }) =>
         sender
-          ? `It was not accepted in time. Ask ${sender}, or another member of ${organization}, to send it again.`
-          : 'It was not accepted in time. Ask whoever invited you to send it again.',
+          ? `It was not accepted in time. Ask ${sender} or another member of ${organization} to send it again.`
+          : 'It was not accepted in time. Ask the person who invited you to send it again.',
     },
     revoked: {
-      title: () => 'This invitation was withdrawn',
-      text: ({ sender }) => `If you did not expect that, ask ${sender || 'whoever invited you'}.`,
+      title: () => 'This invitation was revoked',
+      text: ({ sender }) => `If you did not expect this, ask ${sender || 'the person who invited you'}.`,
     },
     superseded: {
       title: () => 'There is a newer link',
       text: () =>
-        'This invitation was sent again, and only the link in the latest mail works. Look for it in your mailbox.',
+        'This invitation was sent again, and only the link in the latest email works. Check your inbox.',
     },
     accepted: {
-      title: () => 'This invitation has been used',
+      title: () => 'This invitation was already accepted',
       text: ({ organization }) =>
         organization
-          ? `It was accepted already. If that was you, you are a member of ${organization}.`
-          : 'It was accepted already, and works only once.',
+          ? `If that was you, you are a member of ${organization}.`
+          : 'An invitation works only once.',
     },
     declined: {
       title: () => 'This invitation was declined',
-      text: ({ sender }) => `If you have changed your mind, ask ${sender || 'whoever invited you'} to invite you again.`,
+      text: ({ sender }) => `If you have changed your mind, ask ${sender || 'the person who invited you'} to invite you again.`,
     },
     removed: {
       title: ({ organization }) => `You are no longer a member of ${organization}`,
       text: ({ organization }) =>
-        `This invitation was used, and the membership has ended since. To come back, ask an owner of ${organization} for another invitation.`,
+        `This invitation was accepted, but the membership has ended. To come back, ask an owner of ${organization} for a new invitation.`,
     },
     sender_lost_authority: {
       title: () => 'This invitation cannot be accepted right now',
       text: ({ organization, sender }) =>
-        `${sender} may not give out this role any more. Ask an owner of ${organization} to send the invitation again.`,
+        `${sender} can no longer grant this role. Ask an owner of ${organization} to send the invitation again.`,
     },
     email_not_verified: {
       title: () => 'Verify your address first',
       text: ({ viewer }) =>
-        `An invitation can be answered only with a verified address. Verify ${viewer || 'yours'} where you signed up, then sign in again.`,
+        `You can accept or decline an invitation only with a verified address. Verify ${viewer || 'yours'} where you signed up, then sign in again.`,
     },
     already_member: {
-      title: ({ organization }) => `You are a member of ${organization} already`,
-      text: () => 'You joined by another invitation, so there is nothing left to do here.',
+      title: ({ organization }) => `You are already a member of ${organization}`,
+      text: () => 'You joined through another invitation, so there is nothing left to do here.',
     },
     joined: {
       title: ({ organization }) => `You are a member of ${organization}`,
-      text: () => 'Welcome. Open it to see who else is there.',
+      text: () => 'Welcome! Open the organization to see its members.',
     },
-    refused: {
+    just_declined: {
       title: () => 'You declined',
-      text: ({ organization }) => `You did not join ${organization}, and the link does not work any more. You can close this page.`,
+      text: ({ organization }) => `You did not join ${organization}, and the link no longer works. You can close this page.`,
     },
     unreachable: {
       title: () => 'No connection',
-      text: () => 'Your invitation could not be looked up. Check your connection, and try again.',
+      text: () => 'Your invitation could not be loaded. Check your connection and try again.',
     },
-    problem: { title: () => 'Your invitation could not be looked up', text: () => '' },
+    problem: { title: () => 'Your invitation could not be loaded', text: () => '' },
   } satisfies Record<State, Screen> as Record<State, Screen>,
   role: 'Role',
-  roleMeans: {
-    owner: 'may manage members and their roles, and invite owners',
-    member: 'may see everyone in the organization, and invite members',
+  roleHelp: {
+    owner: 'can manage members and roles, and invite owners',
+    member: 'can see all users and invite members',
   } satisfies Record<Role, string>,
   invited: 'Invited address',
   valid: 'Valid',
@@ -121,7 +121,7 @@ const messages = {
   useAnother: 'Use another account',
   open: (organization: string) => `Open ${organization}`,
   declineTitle: (organization: string) => `Decline the invitation to ${organization}?`,
-  declineText: 'The link stops working at once. To join later, you would have to be invited again.',
+  declineText: 'The link stops working immediately. To join later, you need a new invitation.',
   keep: 'Keep',
 };
 

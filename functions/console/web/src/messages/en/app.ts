@@ -1,27 +1,27 @@
-/** What the pages around the elements say. */
+/** Messages of the pages around the elements. */
 const messages = {
   title: 'Organization users',
   invitation: 'Invitation',
-  lead: 'See who belongs to your organization, invite people, and decide what they may do.',
+  lead: 'See who is in your organization, invite people and manage their roles.',
   signingIn: 'Signing you in…',
   signedInAs: 'Signed in as',
   signOut: 'Sign out',
   mailbox: 'Mailbox',
-  renewed: 'You are signed in again. Go on where you were.',
-  /** Why there was no signing in. */
-  trouble: {
-    unreachable: 'The sign-in service could not be reached. Check your connection, and try again.',
-    /** An answer that was not asked for from here, or too long ago. */
-    stale: 'That sign-in was not started here, or it took too long. Sign in once more.',
+  renewed: 'You are signed in again. You can continue where you left off.',
+  /** Why the sign-in failed. */
+  signInFailures: {
+    unreachable: 'The sign-in service could not be reached. Check your connection and try again.',
+    /** The response belongs to no pending sign-in of this tab. */
+    stale: 'This sign-in was not started here, or it took too long. Please sign in again.',
     refused: 'You were not signed in.',
-    /** What the identity provider sent is not what it has to send. */
-    broken: 'The answer of the sign-in service was not as it has to be, so you were not signed in.',
-    storage: 'Signing in needs the storage of this site, which your browser blocks. Allow it, and try again.',
+    /** The identity provider sent an invalid response. */
+    broken: 'The sign-in service sent an invalid response, so you were not signed in.',
+    storage: 'Your browser blocks this site from storing data, which is needed to sign in. Allow it and try again.',
   },
-  /** Before what the identity provider says itself. */
-  reason: (text: string) => `The sign-in service says: ${text}`,
-  unconfigured: 'This page is not configured',
-  unconfiguredText: 'Whoever runs it has to say where people sign in. The details are in the log of the browser.',
+  /** `text` is the error text of the identity provider. */
+  reason: (text: string) => `The sign-in service reports: ${text}`,
+  unconfigured: 'This page is not set up yet',
+  unconfiguredText: 'The administrator of this site must configure the sign-in service. See the browser console for details.',
 };
 
 export type AppMessages = typeof messages;

@@ -1,7 +1,7 @@
 import type { Code } from '../../api';
 import type { Role } from '../../elements';
 
-/** What every element may have to say. */
+/** Messages that all elements share. */
 const messages = {
   roles: { owner: 'Owner', member: 'Member' } satisfies Record<Role, string>,
   cancel: 'Cancel',
@@ -10,14 +10,16 @@ const messages = {
   signIn: 'Sign in',
   signInAgain: 'Sign in again',
   loading: 'Loading…',
-  notLoaded: 'A part of this page could not be loaded. Check your connection, or reload the page.',
-  /** In place of what the API says itself, in English, or where it says nothing. */
+  notLoaded: 'Part of this page could not be loaded. Check your connection or reload the page.',
+  /**
+   * Texts for problem codes for which the API sends no text. In other languages they replace the API's English text.
+   */
   problems: {
-    unreachable: 'The connection was lost. Check it, and try again.',
+    unreachable: 'The connection was lost. Check your connection and try again.',
     signed_out: 'You are signed out.',
     unavailable: 'The service is busy. Try again in a moment.',
   } as Partial<Record<Code, string>>,
-  /** Neither the API nor this catalogue has a word for it. */
+  /** For an error that has no other text. */
   unknownProblem: (status: number) => `Something went wrong (${status}). Try again.`,
 };
 

@@ -3,15 +3,15 @@ import type { Verdict } from '../../invite/addresses';
 
 const people = (count: number, shown: string): string => (count === 1 ? '1 person' : `${shown} people`);
 
-/** What the dialog says that invites people. A `shown` is its number, as the locale writes it. */
+/** Messages of the invite dialog. A `shown` parameter is a number as text, formatted for the locale. */
 const messages = {
   title: (organization: string) => `Invite people to ${organization}`,
-  intro: 'Everybody gets a mail with a link of their own.',
-  addresses: 'E-mail addresses',
-  placeholder: 'name@company.example, or paste a whole list',
+  intro: 'Each person gets an email with their own link.',
+  addresses: 'Email addresses',
+  placeholder: 'name@company.example, or paste a list',
   another: 'Add another',
-  hint: 'Separate addresses by commas or lines. The arrow keys move among those entered.',
-  list: 'Addresses entered',
+  hint: 'Separate addresses with commas or line breaks. Use the arrow keys to move between entered addresses.',
+  list: 'Entered addresses',
   edit: 'edit',
   ready: 'ready',
   remove: (address: string) => `Remove ${address}`,
@@ -19,44 +19,46 @@ const messages = {
   removeAll: 'Remove all',
   more: (shown: string) => `and ${shown} more`,
   summary: (ready: string, problems: number, shown: string) =>
-    `${ready} ready${problems === 0 ? '' : problems === 1 ? ', 1 with a problem' : `, ${shown} with a problem`}`,
+    `${ready} ready${problems === 0 ? '' : problems === 1 ? ', 1 with a problem' : `, ${shown} with problems`}`,
   nothingReady: 'No address is ready yet.',
-  repeated: (count: number, shown: string) => (count === 1 ? '1 repeated, left out' : `${shown} repeated, left out`),
-  tooMany: (most: string, shown: string) => `${most} at once are the most; ${shown} left out`,
+  repeated: (count: number, shown: string) => (count === 1 ? '1 duplicate skipped' : `${shown} duplicates skipped`),
+  tooMany: (most: string, shown: string) => `You can add up to ${most} at once; ${shown} skipped`,
   seats: (count: number, shown: string) => (count === 0 ? 'No seats left' : count === 1 ? '1 seat left' : `${shown} seats left`),
   tooFewSeats: (missing: number, shown: string) =>
-    `There are not enough seats: remove ${missing === 1 ? '1 address' : `${shown} addresses`}, or revoke invitations and remove members first.`,
-  role: 'They join as',
+    `There are not enough seats. Remove ${missing === 1 ? '1 address' : `${shown} addresses`}, or free up seats by revoking invitations or removing members.`,
+  role: 'Role',
   roleHelp: {
-    owner: 'Invites owners too, changes roles, removes members.',
-    member: 'Sees the list and invites more members.',
+    owner: 'Can also invite owners, change roles and remove members.',
+    member: 'Can see all users and invite members.',
   } satisfies Record<Role, string>,
-  language: 'Language of the mail',
-  asUsual: 'As usual',
+  language: 'Email language',
+  defaultLanguage: 'Default',
   invite: 'Invite',
   inviteCount: (count: number, shown: string) => `Invite ${people(count, shown)}`,
   sending: (upTo: string, total: string) => `Sending ${upTo} of ${total}…`,
   stopping: 'Stopping…',
   stopped: (invited: number, shown: string, left: string) =>
-    invited === 0 ? 'Stopped before anybody was invited.' : `Stopped: ${people(invited, shown)} invited, ${left} not yet.`,
+    invited === 0 ? 'Stopped. No one was invited.' : `Stopped: ${people(invited, shown)} invited, ${left} not invited yet.`,
   invited: (count: number, shown: string) => `${people(count, shown)} invited.`,
   refused: (count: number, shown: string) =>
-    count === 1 ? '1 address was left out: it shows why.' : `${shown} addresses were left out: each shows why.`,
+    count === 1
+      ? '1 address was not invited. The reason is shown next to it.'
+      : `${shown} addresses were not invited. The reasons are shown next to them.`,
   done: 'Done',
-  nobody: 'Nobody was invited.',
-  /** `when` is `in 45 seconds`. The API says it itself, in English. */
-  again: (when: string) => `Possible again ${when}.`,
+  noneInvited: 'No one was invited.',
+  /** `when` is a text like `in 45 seconds`. Unused in English: the API's English text already contains the time. */
+  again: (when: string) => `Try again ${when}.`,
   verdicts: {
-    already_member: 'is a member already',
-    already_invited: 'has a pending invitation; resend it from the list',
+    already_member: 'is already a member',
+    already_invited: 'already has a pending invitation; you can resend it from the list',
     no_at: 'has no @',
-    spaces: 'has spaces in it',
-    no_local: 'nothing before the @',
-    no_domain: 'not complete after the @',
-    not_ascii: 'only letters without accents may stand before the @',
-    bad_local: 'something before the @ cannot be there',
-    bad_domain: 'something after the @ cannot be there',
-    too_long: 'too long for an address',
+    spaces: 'contains spaces',
+    no_local: 'has nothing before the @',
+    no_domain: 'is incomplete after the @',
+    not_ascii: 'has accented or special letters before the @',
+    bad_local: 'is not valid before the @',
+    bad_domain: 'is not valid after the @',
+    too_long: 'is too long',
   } satisfies Record<Exclude<Verdict, 'ready' | 'duplicate'>, string>,
 };
 

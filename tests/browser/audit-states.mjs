@@ -1,32 +1,32 @@
-// Holds every state to what `audit.mjs` asks, in light and dark, wide and narrow, and takes pictures of them.
+// Audits every state with `audit.mjs`: in light and dark, wide and narrow. Takes screenshots if ROSTER_PICTURES is set.
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { audit, auditColours, auditFocus } from './audit.mjs';
 import { SMALL_SEATS } from './states.mjs';
-import { PICTURES, stage, story } from './world.mjs';
+import { PICTURES, scenario, setUp } from './harness.mjs';
 
-// Dark differs from light in its colours, and in nothing else.
+// Dark differs from light only in its colours, so it needs only the colour rules.
 const VARIANTS = [
-  { scheme: 'light', width: 1280, audited: audit },
-  { scheme: 'dark', width: 1280, audited: auditColours },
-  { scheme: 'dark', width: 320, audited: auditColours },
-  { scheme: 'light', width: 320, audited: audit },
+  { scheme: 'light', width: 1280, run: audit },
+  { scheme: 'dark', width: 1280, run: auditColours },
+  { scheme: 'dark', width: 320, run: auditColours },
+  { scheme: 'light', width: 320, run: audit },
 ];
 const HEIGHT = 800;
 
-/** A test for each of these states. */
-export function hold(states) {
-  const it = stage({ smallSeats: SMALL_SEATS });
+/** Defines a test for each of the states. */
+export function auditStates(states) {
+  const env = setUp({ smallSeats: SMALL_SEATS });
   for (const [name, reach] of Object.entries(states)) {
-    story(it, name, async (world) => {
-      const tab = await reach(world);
+    scenario(env, name, async (context) => {
+      const tab = await reach(context);
       const { page } = tab;
       const problems = [];
-      for (const { scheme, width, audited } of VARIANTS) {
+      for (const { scheme, width, run } of VARIANTS) {
         await page.emulateMedia({ colorScheme: scheme });
         await page.setViewportSize({ width, height: HEIGHT });
-        problems.push(...(await audited(page)).map((problem) => `${scheme}, ${width} px: ${problem}`));
+        problems.push(...(await run(page)).map((problem) => `${scheme}, ${width} px: ${problem}`));
         if (PICTURES) {
           mkdirSync(PICTURES, { recursive: true });
           const fullPage = (await tab.dialog().count()) === 0;

@@ -1,7 +1,10 @@
-//! The floor that a function's instructions are held against: the same runtime and SDK configuration, and the requests that
-//! the function sent, with the same items. It decides nothing, and answers what the function answered.
+//! The minimal program with which a function's instructions are compared.
 //!
-//! `FLOOR_TAPE` names a file with the requests (`operation` and `body`) and the answer (`status` and `body`).
+//! It has the same Lambda runtime and SDK configuration, sends the requests that the function sent, with the same
+//! items, and returns the function's response. It decides nothing.
+//!
+//! The environment variable `BASELINE_RECORDING` contains the path of a JSON file with the requests (`operation` and
+//! `body`) and the function's result (`statusCode` and `body`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +20,7 @@ use serde_json::Value;
 
 type Attributes = HashMap<String, AttributeValue>;
 
-/// A request to AWS, ready to be sent.
+/// A request to AWS.
 enum Call {
     Get { table: String, key: Attributes },
     TransactGet(Vec<TransactGetItem>),
@@ -35,49 +38,51 @@ struct Query {
     limit: Option<i32>,
 }
 
-struct Floor {
+struct Baseline {
     reads: aws_sdk_dynamodb::Client,
     writes: aws_sdk_dynamodb::Client,
     kms: aws_sdk_kms::Client,
     calls: Vec<Call>,
     status: u16,
-    answer: String,
+    body: String,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let tape: Value = serde_json::from_str(&std::fs::read_to_string(std::env::var("FLOOR_TAPE")?)?)?;
+    let recording: Value =
+        serde_json::from_str(&std::fs::read_to_string(std::env::var("BASELINE_RECORDING")?)?)?;
     let config = aws_client::config()?;
-    let once = aws_sdk_dynamodb::config::Builder::from(&config).retry_config(RetryConfig::disabled());
-    let requests = tape["requests"].as_array().into_iter().flatten();
-    let floor = Arc::new(Floor {
+    let without_retries =
+        aws_sdk_dynamodb::config::Builder::from(&config).retry_config(RetryConfig::disabled());
+    let requests = recording["requests"].as_array().into_iter().flatten();
+    let baseline = Arc::new(Baseline {
         reads: aws_sdk_dynamodb::Client::new(&config),
-        writes: aws_sdk_dynamodb::Client::from_conf(once.build()),
+        writes: aws_sdk_dynamodb::Client::from_conf(without_retries.build()),
         kms: aws_sdk_kms::Client::new(&config),
-        calls: requests.map(call).collect::<Result<_, _>>()?,
-        status: u16::try_from(tape["answer"]["statusCode"].as_u64().unwrap_or(200))?,
-        answer: text(&tape["answer"]["body"]),
+        calls: requests.map(parse_call).collect::<Result<_, _>>()?,
+        status: u16::try_from(recording["result"]["statusCode"].as_u64().unwrap_or(200))?,
+        body: text(&recording["result"]["body"]),
     });
-    let service = service_fn(move |_: Request| answer(Arc::clone(&floor)));
+    let service = service_fn(move |_: Request| handle(Arc::clone(&baseline)));
     lambda_http::run(service).await
 }
 
-async fn answer(floor: Arc<Floor>) -> Result<Response<Body>, Error> {
-    for call in &floor.calls {
+async fn handle(baseline: Arc<Baseline>) -> Result<Response<Body>, Error> {
+    for call in &baseline.calls {
         match call {
             Call::Get { table, key } => {
-                let get = floor.reads.get_item().table_name(table).consistent_read(true);
+                let get = baseline.reads.get_item().table_name(table).consistent_read(true);
                 get.set_key(Some(key.clone())).send().await?;
             }
             Call::TransactGet(items) => {
-                floor.reads.transact_get_items().set_transact_items(Some(items.clone())).send().await?;
+                baseline.reads.transact_get_items().set_transact_items(Some(items.clone())).send().await?;
             }
             Call::TransactWrite { items, token } => {
-                let write = floor.writes.transact_write_items().set_transact_items(Some(items.clone()));
+                let write = baseline.writes.transact_write_items().set_transact_items(Some(items.clone()));
                 write.client_request_token(token).send().await?;
             }
             Call::Query(query) => {
-                let request = floor.reads.query().table_name(&query.table).consistent_read(true);
+                let request = baseline.reads.query().table_name(&query.table).consistent_read(true);
                 let request = request
                     .key_condition_expression(&query.condition)
                     .set_projection_expression(query.projection.clone())
@@ -87,26 +92,27 @@ async fn answer(floor: Arc<Floor>) -> Result<Response<Body>, Error> {
                 request.send().await?;
             }
             Call::VerifyMac { key, message, mac } => {
-                let verify = floor.kms.verify_mac().key_id(key).mac_algorithm(MacAlgorithmSpec::HmacSha256);
+                let verify =
+                    baseline.kms.verify_mac().key_id(key).mac_algorithm(MacAlgorithmSpec::HmacSha256);
                 verify.message(message.clone()).mac(mac.clone()).send().await?;
             }
         }
     }
-    let body = if floor.answer.is_empty() { Body::Empty } else { Body::from(floor.answer.as_str()) };
-    let response = Response::builder().status(floor.status).header("content-type", "application/json");
+    let body = if baseline.body.is_empty() { Body::Empty } else { Body::from(baseline.body.as_str()) };
+    let response = Response::builder().status(baseline.status).header("content-type", "application/json");
     Ok(response.body(body)?)
 }
 
-/// A recorded request.
-fn call(request: &Value) -> Result<Call, Error> {
+/// Parses a recorded request.
+fn parse_call(request: &Value) -> Result<Call, Error> {
     let body = &request["body"];
     let table = text(&body["TableName"]);
     let items = || body["TransactItems"].as_array().into_iter().flatten();
     Ok(match request["operation"].as_str().unwrap_or_default() {
         "GetItem" => Call::Get { table, key: attributes(&body["Key"]) },
-        "TransactGetItems" => Call::TransactGet(items().map(get).collect::<Result<_, _>>()?),
+        "TransactGetItems" => Call::TransactGet(items().map(parse_get).collect::<Result<_, _>>()?),
         "TransactWriteItems" => Call::TransactWrite {
-            items: items().map(write).collect::<Result<_, _>>()?,
+            items: items().map(parse_write).collect::<Result<_, _>>()?,
             token: text(&body["ClientRequestToken"]),
         },
         "Query" => Call::Query(Query {
@@ -122,17 +128,17 @@ fn call(request: &Value) -> Result<Call, Error> {
             message: blob(&body["Message"])?,
             mac: blob(&body["Mac"])?,
         },
-        other => return Err(format!("the floor sends no {other}").into()),
+        other => return Err(format!("the baseline does not support {other}").into()),
     })
 }
 
-fn get(item: &Value) -> Result<TransactGetItem, Error> {
+fn parse_get(item: &Value) -> Result<TransactGetItem, Error> {
     let get = &item["Get"];
     let get = Get::builder().table_name(text(&get["TableName"])).set_key(Some(attributes(&get["Key"])));
     Ok(TransactGetItem::builder().get(get.build()?).build())
 }
 
-fn write(item: &Value) -> Result<TransactWriteItem, Error> {
+fn parse_write(item: &Value) -> Result<TransactWriteItem, Error> {
     let (kind, it) = item.as_object().and_then(|item| item.iter().next()).ok_or("an empty item")?;
     let (table, condition) = (text(&it["TableName"]), text(&it["ConditionExpression"]));
     let key = || Some(attributes(&it["Key"]));
@@ -186,7 +192,7 @@ fn attributes(item: &Value) -> Attributes {
     attributes.map(|(name, value)| (name.clone(), attribute(value))).collect()
 }
 
-/// A value in DynamoDB's JSON, of the kinds that Roster stores.
+/// Parses a value in DynamoDB's JSON. Supports the types that Roster stores.
 fn attribute(value: &Value) -> AttributeValue {
     let texts = |list: &Value| list.as_array().into_iter().flatten().map(text).collect();
     match value.as_object().and_then(|value| value.iter().next()) {

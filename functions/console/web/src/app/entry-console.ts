@@ -1,0 +1,5 @@
+/** The entry of the console, `/`. It starts the sign-in before the page's own code is loaded, to save time. */
+import { session } from './session';
+
+if (session?.wasSignedIn) void import('./oauth');
+void import('./console');
