@@ -149,7 +149,7 @@ fn condition(condition: &Value) -> String {
     let tests = operators.flat_map(|(operator, tests)| {
         tests.as_object().into_iter().flatten().map(move |(key, expected)| (operator, key, expected))
     });
-    let texts = tests.map(|(operator, key, expected)| {
+    let conditions = tests.map(|(operator, key, expected)| {
         let expected = expected["Ref"].as_str().or(expected.as_str()).unwrap_or("several values");
         match (operator.as_str(), key.as_str()) {
             ("ForAnyValue:StringEquals", "dynamodb:EnclosingOperation") => format!(" within {expected}"),
@@ -157,5 +157,5 @@ fn condition(condition: &Value) -> String {
             (operator, key) => format!(" if {operator} {key} {expected}"),
         }
     });
-    texts.collect()
+    conditions.collect()
 }

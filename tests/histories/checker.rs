@@ -114,9 +114,9 @@ pub fn check<S: Specification>(
     initial: S::State,
     entries: &[Entry<S::Step>],
 ) -> Result<CheckStats, Failure<S::State>> {
-    let starts = entries.iter().enumerate().map(|(entry, it)| (it.from, false, entry));
+    let beginnings = entries.iter().enumerate().map(|(entry, it)| (it.from, false, entry));
     let ends = entries.iter().enumerate().filter_map(|(entry, it)| Some((it.until?, true, entry)));
-    let mut events: Vec<_> = starts.chain(ends).collect();
+    let mut events: Vec<_> = beginnings.chain(ends).collect();
     events.sort_unstable();
 
     let mut open = OpenSteps::<S> { entries, slots: vec![None; SLOTS] };

@@ -74,10 +74,10 @@ pub fn start_capture() {
     ONCE.call_once(|| {
         let all = functions_filter(LevelFilter::TRACE).with_target("local", LevelFilter::TRACE);
         let lines = JsonLog::new(Arc::new(lambda_api::SystemClock), |line: &str| {
-            capture(|logs| logs.lines.push_str(line))
+            capture(|logs| logs.lines.push_str(line));
         });
         let trace_lines = JsonLog::new(Arc::new(lambda_api::SystemClock), |line: &str| {
-            capture(|logs| logs.trace_lines.push_str(line))
+            capture(|logs| logs.trace_lines.push_str(line));
         });
         let text = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| TextWriter);
         tracing_subscriber::registry()

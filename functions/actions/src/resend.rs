@@ -19,6 +19,6 @@ pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, H
     let sender = caller.verified()?;
     let resend = Resend { sender, organization: organization(&request)?, invitation: invitation(&request) };
     let render = |invitation: Invitation, now| to_json(&InvitationView::at(now, &invitation));
-    let resent = app.run(&WithIdempotencyKey::new(resend, key.as_ref(), render)).await?;
-    Ok(json_response(StatusCode::OK, resent.body))
+    let response = app.run(&WithIdempotencyKey::new(resend, key.as_ref(), render)).await?;
+    Ok(json_response(StatusCode::OK, response.body))
 }

@@ -212,9 +212,9 @@ fn list_items<'a>(request_headers: &'a HeaderMap, name: &http::HeaderName) -> im
     lines.flat_map(|line| line.split(',')).map(str::trim)
 }
 
-/// Whether the browser has the page with the ETag `tag` (RFC 9110, section 13.1.2).
+/// Whether the browser has the page with the `ETag` `tag` (RFC 9110, section 13.1.2).
 ///
-/// The comparison ignores `W/`, because a proxy that compresses the page makes the ETag weak.
+/// The comparison ignores `W/`, because a proxy that compresses the page makes the `ETag` weak.
 fn has_current(request_headers: &HeaderMap, tag: &HeaderValue) -> bool {
     list_items(request_headers, &IF_NONE_MATCH)
         .any(|it| it == "*" || it.strip_prefix("W/").unwrap_or(it) == *tag)

@@ -207,12 +207,12 @@ impl Laptop {
 
         progress("mailbox, schedules, functions");
         let mailbox = Mailbox::open(state.clone(), clock.clone())?;
-        let schedules = Arc::new(aws::scheduler::Schedules::open(state.clone(), clock.clone())?);
+        let stored_schedules = Arc::new(aws::scheduler::Schedules::open(state.clone(), clock.clone())?);
         let services = Aws {
             dynamodb: aws::dynamodb::DynamoDbProxy::new(&engine_url),
             kms: aws::kms::Kms::new([(LINK_KEY_ALIAS.to_owned(), secret.to_vec())]),
             ses: aws::ses::Ses::new(mailbox.clone()),
-            scheduler: Arc::clone(&schedules),
+            scheduler: Arc::clone(&stored_schedules),
         };
         let console = Arc::new(Console::new(&url, clock.clone(), options.language, options.console.clone()));
         let functions: Arc<dyn Functions> = if let Some(invoke_api) = &options.functions {
@@ -248,7 +248,7 @@ impl Laptop {
             table.fill(&demo::records(&options.policy, now)?).await?;
         }
         let async_invoker = AsyncInvoker::new(Arc::clone(&functions), state.clone(), clock.clone());
-        let scheduler = Arc::new(Scheduler::new(schedules, async_invoker.clone(), clock.clone()));
+        let scheduler = Arc::new(Scheduler::new(stored_schedules, async_invoker.clone(), clock.clone()));
         let running_scheduler = Arc::clone(&scheduler);
         tasks.spawn(async move { running_scheduler.run().await });
 

@@ -71,8 +71,8 @@ pub fn name(bytes: &[u8]) {
         let count = |email: &Email| email.html.matches(mark).count();
         assert_eq!(count(&email), count(&plain), "the name adds markup: {kept:?}");
     }
-    let links = |text: &str| text.matches("://").count();
-    assert_eq!(links(&email.text), links(&plain.text), "the name adds a link: {kept:?}");
+    let count = |text: &str| text.matches("://").count();
+    assert_eq!(count(&email.text), count(&plain.text), "the name adds a link: {kept:?}");
 }
 
 /// Renders the mail of Ivy's invitation, with this name of the organization.

@@ -2,8 +2,8 @@
 //!
 //! A function that reads the stream also writes one summary line per invitation of a batch.
 //!
-//! Every log line during an invocation contains the ids of [`Invocation`], [`organization`], [`invitation`] and
-//! [`actor`]. Log lines contain ids and codes, but no addresses, names, tokens or keys.
+//! Every log line during an invocation contains the ids of [`Invocation`], [`log_organization`], [`log_invitation`] and
+//! [`log_caller`]. Log lines contain ids and codes, but no addresses, names, tokens or keys.
 //!
 //! A function's `main` calls `http::main` or `event::main` with the function's name, which starts the log. The outcome
 //! of an HTTP request is `ok` or the problem's code. A handler of events returns a `HandlerOutput` with an [`Outcome`],

@@ -35,7 +35,7 @@ pub struct Schedules {
     state: State,
     clock: LocalClock,
     /// The same schedules as in `state`.
-    schedules: Mutex<BTreeMap<Key, Schedule>>,
+    by_key: Mutex<BTreeMap<Key, Schedule>>,
     changed: Notify,
 }
 
@@ -127,7 +127,7 @@ impl Schedules {
     pub fn open(state: State, clock: LocalClock) -> Result<Self, StateError> {
         let stored = state.list::<Schedule>(KIND)?;
         let schedules = stored.into_iter().map(|(_, schedule)| (schedule.key(), schedule)).collect();
-        Ok(Self { state, clock, schedules: Mutex::new(schedules), changed: Notify::new() })
+        Ok(Self { state, clock, by_key: Mutex::new(schedules), changed: Notify::new() })
     }
 
     /// Returns the earliest of the schedules that are due at `now`.
@@ -244,7 +244,7 @@ impl Schedules {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Schedule>> {
-        self.schedules.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -272,10 +272,10 @@ fn formats_times_for_the_access_log_and_the_date_header() {
 fn cargo_lambda_watch_has_the_same_routes() {
     let manifest = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml"));
     let manifest: Value = toml::from_str(manifest).unwrap();
-    let router = &manifest["workspace"]["metadata"]["lambda"]["watch"]["router"];
+    let watch = &manifest["workspace"]["metadata"]["lambda"]["watch"]["router"];
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let mut configured = Vec::new();
-    for (pattern, routes) in router.as_object().unwrap() {
+    for (pattern, routes) in watch.as_object().unwrap() {
         for route in routes.as_array().unwrap() {
             let method = text(&route["method"]);
             configured.push((format!("{method} {pattern}"), text(&route["function"])));
