@@ -6,8 +6,8 @@ use serde_json::Value;
 /// Checks that `value` is an object with exactly these fields.
 #[track_caller]
 pub fn assert_fields(value: &Value, fields: &[&str]) {
-    let mut present: Vec<_> =
-        value.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    let object = value.as_object().unwrap_or_else(|| panic!("{value} is not an object"));
+    let mut present: Vec<_> = object.keys().map(String::as_str).collect();
     let mut fields = fields.to_vec();
     present.sort_unstable();
     fields.sort_unstable();
@@ -26,7 +26,8 @@ pub fn timestamp(value: &Value) -> Timestamp {
     let text = value.as_str().unwrap_or_else(|| panic!("{value} is not a timestamp"));
     let timestamp: Timestamp = text.parse().unwrap_or_else(|_| panic!("{text} is not a timestamp"));
     assert_eq!(text, timestamp.to_string());
-    assert_eq!((text.len(), text.ends_with('Z')), ("2026-11-25T14:05:00Z".len(), true), "{text}");
+    let is_canonical = text.len() == "2026-11-25T14:05:00Z".len() && text.ends_with('Z');
+    assert!(is_canonical, "{text} is not in UTC and whole seconds");
     timestamp
 }
 
@@ -67,7 +68,7 @@ pub fn assert_member(value: &Value) {
     timestamp(&value["joined_at"]);
 }
 
-/// Checks that `value` is an organization as one of its members gets it.
+/// Checks that `value` is an organization as the API shows it to a member.
 #[track_caller]
 pub fn assert_organization(value: &Value) {
     assert_fields(value, &["id", "name", "role", "seats", "owners", "created_at"]);

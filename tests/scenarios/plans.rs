@@ -211,14 +211,14 @@ fn changes_of(stored: &ReferenceTable, item: ItemRef) -> BoxedStrategy<Vec<Chang
     match item {
         ItemRef::Organization(of) => {
             let invited = stored.organization(&id(of)).and_then(|it| it.invited);
-            let create = organization(of).prop_map(Change::create);
+            let create = organization(of).prop_map(Change::create_organization);
             let count =
                 (-3..=3, -2..=2).prop_map(move |(seats, owners)| Change::count(&id(of), seats, owners));
             let take = (0_u32..4, proptest::option::of(update(invited)));
             let take = take.prop_map(move |(seats, update)| Change::take_seats(&id(of), seats, update));
             let names =
                 select(&["Acme", "Acme Works"][..]).prop_map(|name| OrganizationName::parse(name).unwrap());
-            let rename = names.prop_map(move |name| Change::rename(&id(of), name));
+            let rename = names.prop_map(move |name| Change::rename_organization(&id(of), name));
             prop_oneof![1 => create, 2 => count, 2 => take, 1 => rename].prop_map(one).boxed()
         }
         ItemRef::Member(of, person) => {
@@ -227,16 +227,16 @@ fn changes_of(stored: &ReferenceTable, item: ItemRef) -> BoxedStrategy<Vec<Chang
             let by = prop_oneof![3 => Just(joined_by), 1 => Just(invitation_id(of, person))];
             let read_member =
                 (member(of, person), by).prop_map(|(it, invitation)| Member { invitation, ..it });
-            let may = || permission().prop_map(move |it| Change::may(&id(of), &user(person), it));
+            let may = || permission().prop_map(move |it| Change::require(&id(of), &user(person), it));
             let effect = prop_oneof![
-                member(of, person).prop_map(Change::join),
+                member(of, person).prop_map(Change::add_member),
                 update(current.and_then(|it| it.mailed)).prop_map(move |it| Change::count_mails(
                     &id(of),
                     &user(person),
                     it
                 )),
                 (member(of, person), role()).prop_map(|(it, role)| Change::set_role(&it, role)),
-                read_member.prop_map(|it| Change::leave(&it)),
+                read_member.prop_map(|it| Change::delete_member(&it)),
             ];
             let merged = (proptest::collection::vec(may(), 0..3), effect);
             let merged = merged.prop_map(|(checks, effect)| checks.into_iter().chain([effect]).collect());
@@ -250,7 +250,7 @@ fn changes_of(stored: &ReferenceTable, item: ItemRef) -> BoxedStrategy<Vec<Chang
             let joined =
                 member(of, person).prop_map(move |it| Member { invitation: invitation_id(of, person), ..it });
             prop_oneof![
-                4 => invitation(of, person, current.map(|it| it.revision)).prop_map(Change::write),
+                4 => invitation(of, person, current.map(|it| it.revision)).prop_map(Change::write_invitation),
                 2 => (any(), deadline).prop_map(|(it, expires_at)| {
                     Change::still_pending(&Invitation { expires_at, ..it })
                 }),
@@ -384,7 +384,7 @@ impl StateMachineTest for DynamoDbTest {
     }
 
     fn apply(test: Self, expected: &Expected, plan: Plan) -> Self {
-        let outcome = test.runtime.block_on(test.test_table.store().commit_once(&plan)).unwrap();
+        let outcome = test.runtime.block_on(test.test_table.store().commit_plan(&plan)).unwrap();
         assert_eq!(outcome, expected.outcome, "{plan:#?}");
         test
     }
@@ -464,7 +464,7 @@ fn guard_kind(guard: &Guard) -> &'static str {
     match guard {
         Guard::Absent => "absent",
         Guard::Exists => "exists",
-        Guard::May(_) => "may",
+        Guard::HasPermission(_) => "may",
         Guard::Role(_) => "role",
         Guard::JoinedBy(_) => "joined by",
         Guard::SeatsFree(_) => "seats",

@@ -1,8 +1,8 @@
 //! The Lambda functions that run an action. Each module is the handler of one function, and each file in `bin` is its
 //! binary.
 //!
-//! A handler parses the request, runs the action and renders the response. All decisions are made in
-//! [`domain::Action::decide`].
+//! Most handlers parse a request, run an action and render the response. `expire`, `feedback` and `reconcile` handle
+//! events, and `list` reads pages without an action. All decisions are made in [`domain::Action::decide`].
 
 pub mod accept;
 pub mod create;

@@ -1,6 +1,6 @@
 //! `PATCH /v1/organizations/{organization_id}`: renames the organization.
 //!
-//! Only owners may do this.
+//! [`OrganizationEdit`] refuses callers who are not owners.
 
 use std::sync::Arc;
 

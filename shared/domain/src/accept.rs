@@ -53,8 +53,8 @@ impl Action for Accept {
             mailed: None,
         };
         let mut changes = vec![
-            Change::write(pending.accepted(&self.caller.user, now)),
-            Change::join(joined.clone()),
+            Change::write_invitation(pending.accepted(&self.caller.user, now)),
+            Change::add_member(joined.clone()),
             senders_authority(snapshot, invitation)?,
         ];
         if joined.role.owners() > 0 {
@@ -87,7 +87,7 @@ fn senders_authority(snapshot: &Snapshot, invitation: &Invitation) -> Result<Cha
     let (organization, sender) = (&invitation.organization, &invitation.sender.user);
     let permission = Permission::Invite(invitation.role);
     if !snapshot.has_read(&ItemKey::member(organization, sender)) {
-        return Ok(Change::may(organization, sender, permission));
+        return Ok(Change::require(organization, sender, permission));
     }
     let sender = snapshot.member(organization, sender).ok_or(Refusal::SenderLostAuthority)?;
     sender.require(permission).map_err(|_| Refusal::SenderLostAuthority)

@@ -52,8 +52,11 @@ impl Action for Create {
             joined_at: now,
             mailed: None,
         };
-        let changes =
-            vec![Change::create(organization.clone()), Change::join(owner), Change::write(invitation)];
+        let changes = vec![
+            Change::create_organization(organization.clone()),
+            Change::add_member(owner),
+            Change::write_invitation(invitation),
+        ];
         Ok(Decision { changes, answer: organization })
     }
 }

@@ -221,7 +221,7 @@ impl Action for UpdateDelivery {
             detail: if advances { update.detail() } else { mail.detail.clone() },
             sent_at: if sets_sent_at { Some(now) } else { mail.sent_at },
         };
-        Ok(Decision { changes: vec![Change::write(invitation.with_mail(mail))], answer: true })
+        Ok(Decision { changes: vec![Change::write_invitation(invitation.with_mail(mail))], answer: true })
     }
 }
 

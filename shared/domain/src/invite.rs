@@ -105,7 +105,7 @@ impl Action for Invite {
                         seats_needed += 1;
                     }
                     let invitation = self.invitation(before, email, policy, now);
-                    changes.push(Change::write(invitation.clone()));
+                    changes.push(Change::write_invitation(invitation.clone()));
                     outcomes.push(InviteOutcome::Invited(Box::new(invitation)));
                 }
             }

@@ -30,7 +30,7 @@ impl Member {
     /// The check belongs to the changes of the decision, so that the commit guards the permission.
     pub(crate) fn require(&self, permission: Permission) -> Result<Change, Refusal> {
         if self.role.may(permission) {
-            Ok(Change::may(&self.organization, &self.user, permission))
+            Ok(Change::require(&self.organization, &self.user, permission))
         } else {
             Err(Refusal::NotPermitted(permission))
         }

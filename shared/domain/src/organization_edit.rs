@@ -39,7 +39,7 @@ impl Action for OrganizationEdit {
             return Ok(Decision::unchanged((editor.role, organization.clone())));
         }
         let renamed = Organization { name: self.name.clone(), ..organization.clone() };
-        let changes = vec![authority, Change::rename(&organization.id, self.name.clone())];
+        let changes = vec![authority, Change::rename_organization(&organization.id, self.name.clone())];
         Ok(Decision { changes, answer: (editor.role, renamed) })
     }
 }
@@ -76,7 +76,7 @@ mod tests {
         let before = given().organization.unwrap();
         assert_eq!((*role, organization), (Role::Owner, &Organization { name: name("Acme Inc"), ..before }));
         assert!(asserts(&decision, "ada", Permission::EditOrganization));
-        assert!(contains(&decision, &Change::rename(&acme(), name("Acme Inc"))));
+        assert!(contains(&decision, &Change::rename_organization(&acme(), name("Acme Inc"))));
         assert_eq!(items(&decision).len(), 2);
     }
 

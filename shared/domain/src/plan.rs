@@ -1,4 +1,5 @@
-//! Changes with their guards, and plans: all changes of a decision as one transaction.
+//! Changes and plans. A change modifies one item if its guards hold. A plan contains all changes of one decision, which
+//! are committed as one transaction.
 
 use std::collections::HashMap;
 
@@ -35,7 +36,7 @@ pub enum Guard {
     /// The item exists.
     Exists,
     /// The member's role has this permission.
-    May(Permission),
+    HasPermission(Permission),
     /// The member has this role.
     Role(Role),
     /// The member joined through this invitation.
@@ -44,23 +45,23 @@ pub enum Guard {
     SeatsFree(u32),
     /// The organization has at least this many owners.
     Owners(u32),
-    /// The window counter of the organization or the member satisfies the guard of this update, as
-    /// [`CounterUpdate::holds`] defines it.
+    /// The window counter of the organization or the member stays within its limit after this update
+    /// ([`CounterUpdate::holds`]).
     Counter(CounterUpdate),
     /// The invitation's record has this revision.
     Revision(Revision),
-    /// The invitation has this stored status. The expiry is not compared.
+    /// The invitation has this stored status. A stored `pending` can already be past its expiry.
     Status(Status),
     /// The invitation expires at this time.
     ExpiresAt(Timestamp),
-    /// The recipient's day already contains the mail, or fewer than `limit` mails.
+    /// The recipient got fewer than `limit` mails on this day, or this mail is already counted.
     RoomForMail {
         /// The mail.
         mail: MailId,
         /// The most mails in one day.
         limit: u32,
     },
-    /// No response is stored that is valid at this time.
+    /// No response that is valid at this time is stored under the idempotency key.
     NoResponseAt(Timestamp),
 }
 
@@ -77,14 +78,14 @@ pub enum Effect {
     Set(Field),
     /// The organization's counters change.
     Count {
-        /// Seats that are given back; taken if negative.
+        /// The difference of free seats: positive if seats are returned, negative if they are taken.
         seats_free: i32,
-        /// Owners who are added; removed if negative.
+        /// The difference of owners.
         owners: i32,
         /// The update of the organization's counter of invitees.
         invited: Option<CounterUpdate>,
     },
-    /// The sender's counter of mails is updated.
+    /// The member's counter of mails is updated.
     CountMails(CounterUpdate),
     /// The accepted invitation of a removed member is closed.
     CloseAsRemoved {
@@ -167,14 +168,14 @@ impl Plan {
         Ok(Self { changes: merged })
     }
 
-    /// The changes in a fixed order, since DynamoDB reports failed guards by position.
+    /// The changes in the order of the transaction, because DynamoDB reports failed guards by position.
     pub fn changes(&self) -> &[Change] {
         &self.changes
     }
 
     /// Returns whether the plan writes anything.
     ///
-    /// A plan of checks only is not committed: its guards are true as of the snapshot.
+    /// A plan without an effect is not sent: the snapshot has already shown that its guards hold.
     #[must_use]
     pub fn writes(&self) -> bool {
         self.changes.iter().any(|change| change.effect != Effect::Check)
@@ -214,24 +215,24 @@ impl Change {
     }
 
     /// Creates the organization.
-    pub fn create(organization: Organization) -> Self {
+    pub fn create_organization(organization: Organization) -> Self {
         Self::put(Record::Organization(organization), Guard::Absent)
     }
 
     /// Renames the organization.
-    pub fn rename(organization: &OrganizationId, name: OrganizationName) -> Self {
+    pub fn rename_organization(organization: &OrganizationId, name: OrganizationName) -> Self {
         let item = ItemKey::organization(organization);
         Self::new(item, [Guard::Exists], Effect::Set(Field::Name(name)))
     }
 
-    /// Changes the number of free seats and of owners.
+    /// Adds to the number of free seats and of owners; negative values subtract.
     ///
     /// Taking seats asserts that enough seats are free. Removing an owner asserts that another owner remains.
     pub fn count(organization: &OrganizationId, seats_free: i32, owners: i32) -> Self {
         Self::update_counters(organization, seats_free, owners, None)
     }
 
-    /// Takes seats for invitees, and updates the organization's counter of invitees if they are limited.
+    /// Takes seats for invitees, and updates the organization's counter of invitees if their number is limited.
     pub fn take_seats(organization: &OrganizationId, seats: u32, invited: Option<CounterUpdate>) -> Self {
         Self::update_counters(organization, -seats.cast_signed(), 0, invited)
     }
@@ -255,13 +256,13 @@ impl Change {
     }
 
     /// Adds a member, and asserts that the user is not a member yet.
-    pub fn join(member: Member) -> Self {
+    pub fn add_member(member: Member) -> Self {
         Self::put(Record::Member(member), Guard::Absent)
     }
 
     /// Asserts that the member's role has the permission.
-    pub fn may(organization: &OrganizationId, user: &UserId, permission: Permission) -> Self {
-        Self::new(ItemKey::member(organization, user), [Guard::May(permission)], Effect::Check)
+    pub fn require(organization: &OrganizationId, user: &UserId, permission: Permission) -> Self {
+        Self::new(ItemKey::member(organization, user), [Guard::HasPermission(permission)], Effect::Check)
     }
 
     /// Updates the member's counter of mails.
@@ -270,14 +271,15 @@ impl Change {
         Self::new(ItemKey::member(organization, user), guards, Effect::CountMails(mailed))
     }
 
-    /// Sets the member's role, and asserts that it is unchanged until then.
+    /// Sets the member's role, and asserts that it is still the same when the transaction commits.
     pub fn set_role(member: &Member, role: Role) -> Self {
         let item = ItemKey::member(&member.organization, &member.user);
         Self::new(item, [Guard::Role(member.role)], Effect::Set(Field::Role(role)))
     }
 
-    /// Deletes the member, and asserts that role and invitation are unchanged until then.
-    pub fn leave(member: &Member) -> Self {
+    /// Deletes the member, and asserts that role and invitation are still the same when the transaction
+    /// commits.
+    pub fn delete_member(member: &Member) -> Self {
         let item = ItemKey::member(&member.organization, &member.user);
         let guards = [Guard::Role(member.role), Guard::JoinedBy(member.invitation.clone())];
         Self::new(item, guards, Effect::Delete)
@@ -285,8 +287,8 @@ impl Change {
 
     /// Writes the invitation (invariant: optimistic locking).
     ///
-    /// Asserts that the stored record has the previous revision, or that there is no record before the first revision.
-    pub fn write(invitation: Invitation) -> Self {
+    /// Asserts that the stored record has the previous revision; for the first revision, that no record exists.
+    pub fn write_invitation(invitation: Invitation) -> Self {
         let guard = invitation.revision.previous().map_or(Guard::Absent, Guard::Revision);
         Self::put(Record::Invitation(invitation), guard)
     }
@@ -310,7 +312,7 @@ impl Change {
         Self::new(item, [Guard::Status(Status::Accepted)], Effect::CloseAsRemoved { at, purge_at })
     }
 
-    /// Adds the mail to its recipient's day, and asserts that the day has room. A mail counts once.
+    /// Adds the mail to its recipient's day, and asserts that the day has room. Adding the same mail again does not count.
     pub fn add_mail(item: ItemKey, mail: MailId, limit: u32, purge_at: Timestamp) -> Self {
         let guard = Guard::RoomForMail { mail: mail.clone(), limit };
         Self::new(item, [guard], Effect::AddMail { mail, purge_at })
@@ -328,7 +330,7 @@ mod tests {
     use crate::testing::{acme, member, user};
 
     fn may(permission: Permission) -> Change {
-        Change::may(&acme(), &user("ada"), permission)
+        Change::require(&acme(), &user("ada"), permission)
     }
 
     #[test]
@@ -338,7 +340,7 @@ mod tests {
             let plan = Plan::new(changes).unwrap();
             let [change] = plan.changes() else { panic!("{plan:?}") };
             assert_eq!(change.effect, set().effect);
-            assert!(change.guards.contains(&Guard::May(Permission::EditRoles)));
+            assert!(change.guards.contains(&Guard::HasPermission(Permission::EditRoles)));
             assert!(change.guards.contains(&Guard::Role(Role::Owner)));
             assert!(plan.writes());
         }
@@ -359,14 +361,14 @@ mod tests {
     fn a_plan_has_at_most_100_items() {
         let changes = |count: usize| {
             let names = (0..count).map(|number| user(&format!("p{number}")));
-            Plan::new(names.map(|user| Change::may(&acme(), &user, Permission::EditRoles)))
+            Plan::new(names.map(|user| Change::require(&acme(), &user, Permission::EditRoles)))
         };
         assert!(changes(CHANGES_MAX).is_ok());
         assert_eq!(changes(CHANGES_MAX + 1), Err(PlanError::TooManyItems(CHANGES_MAX + 1)));
     }
 
     #[test]
-    fn taking_asserts_that_enough_seats_and_owners_are_left() {
+    fn taking_seats_asserts_free_seats_and_removing_an_owner_asserts_another_one() {
         let guards = |seats, owners| Change::count(&acme(), seats, owners).guards;
         assert_eq!(guards(1, 1), [Guard::Exists]);
         assert_eq!(guards(-2, 0), [Guard::Exists, Guard::SeatsFree(2)]);

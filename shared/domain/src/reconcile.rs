@@ -62,7 +62,7 @@ impl Action for Reconcile {
         }
         if invitation.mail.as_ref().is_some_and(|mail| mail.delivery == Delivery::Queued) {
             let queued_seconds = delivery::queued_seconds(invitation, policy, now);
-            let changes = vec![Change::write(invitation.requeued(now))];
+            let changes = vec![Change::write_invitation(invitation.requeued(now))];
             return Ok(Decision { changes, answer: ReconcileOutcome::Requeued { queued_seconds } });
         }
         Ok(Decision::unchanged(ReconcileOutcome::Nothing))

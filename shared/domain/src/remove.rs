@@ -36,7 +36,7 @@ impl Action for Remove {
         let owners = -member.role.owners();
         organization.ensure_owner_remains(owners)?;
         let removal = [
-            Change::leave(member),
+            Change::delete_member(member),
             Change::close_as_removed(member, now, now + policy.retention),
             Change::count(&organization.id, 1, owners),
         ];
@@ -126,7 +126,7 @@ mod tests {
         let bob = member("bob", Role::Member);
         let decision = given().removing(bob.clone()).unwrap();
         assert!(asserts(&decision, "ada", Permission::RemoveMembers));
-        assert!(contains(&decision, &Change::leave(&bob)));
+        assert!(contains(&decision, &Change::delete_member(&bob)));
     }
 
     #[test]

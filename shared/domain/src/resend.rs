@@ -52,7 +52,7 @@ impl Action for Resend {
             return Err(Refusal::SeatsExhausted(organization.seats));
         }
         let resent = invitation.resent(self.sender.clone(), now, policy);
-        let mut changes = vec![authority, Change::write(resent.clone())];
+        let mut changes = vec![authority, Change::write_invitation(resent.clone())];
         changes.extend(mailed.map(|it| Change::count_mails(&organization.id, &self.sender.user, it)));
         if takes_a_seat {
             changes.push(Change::count(&organization.id, -1, 0));

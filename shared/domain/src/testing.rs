@@ -285,7 +285,7 @@ pub(crate) fn counts<A>(decision: &Decision<A>) -> (i32, i32) {
 /// Returns whether the changes assert that `name` has the permission.
 pub(crate) fn asserts<A>(decision: &Decision<A>, name: &str, permission: Permission) -> bool {
     let item = ItemKey::member(&acme(), &user(name));
-    decision.changes.iter().any(|it| it.item == item && it.guards.contains(&Guard::May(permission)))
+    decision.changes.iter().any(|it| it.item == item && it.guards.contains(&Guard::HasPermission(permission)))
 }
 
 /// Returns whether the changes write anything.

@@ -1,4 +1,4 @@
-//! [`App`]: the services that a handler uses.
+//! [`App`]: what every handler works with.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::SystemClock;
 use crate::env::Env;
 use crate::problem::Problem;
 
-/// The table, the clock, the policy, and the other services that a function calls. Cheap to clone.
+/// The table, the clock, the policy, and further services that only some functions need. Cheap to clone.
 #[derive(Clone)]
 pub struct App<Services = ()> {
     /// The table.
@@ -21,16 +21,16 @@ pub struct App<Services = ()> {
     pub clock: Arc<dyn Clock>,
     /// The configured policy, for example lifetimes and limits.
     pub policy: Policy,
-    /// The services beside the table.
+    /// The function's own services, for example the link key.
     pub services: Services,
 }
 
 /// An [`App`] with the key that makes and verifies links.
 pub type LinkApp = App<Arc<dyn LinkKey>>;
 
-/// The services beside the table that a function calls.
+/// Services that can be created from environment variables.
 pub trait FromEnv: Sized {
-    /// Creates the services from `env`, with the SDK configuration `config`. An error names the invalid variable.
+    /// Creates the services from `env`, with the SDK configuration `config`. The error names a missing or invalid variable.
     fn from_env(env: Env<'_>, config: &SdkConfig) -> Result<Self, Error>;
 }
 
@@ -41,7 +41,7 @@ impl FromEnv for () {
 }
 
 impl FromEnv for Arc<dyn LinkKey> {
-    /// Reads `LINK_KEYS`.
+    /// Reads `LINK_KEYS`: the KMS keys, of which there are two during a rotation ([`Kms::new`] describes the format).
     fn from_env(env: Env<'_>, config: &SdkConfig) -> Result<Self, Error> {
         Ok(Arc::new(Kms::new(config, &env.required("LINK_KEYS")?)?))
     }
@@ -79,10 +79,10 @@ impl<Services> App<Services> {
 }
 
 impl LinkApp {
-    /// Returns the link of a token with a valid MAC.
+    /// Checks the token's MAC, and returns its link or [`InvalidToken`](domain::Refusal::InvalidToken).
     ///
-    /// Handlers call this method before they read the table. So a forged token reveals nothing, not even by the time
-    /// that the response takes.
+    /// Handlers call this method before they read the table, so a forged token gets the same response in the same time
+    /// whether or not its invitation exists.
     pub async fn verify(&self, token: Token) -> Result<Link, Problem> {
         let valid = self.services.verify(&token).await?;
         if valid { Ok(token.link) } else { Err(domain::Refusal::InvalidToken.into()) }

@@ -313,7 +313,7 @@ fn holds(guard: &Guard, stored: Option<&Record>) -> bool {
     };
     match (guard, record) {
         (Guard::Exists, _) => true,
-        (Guard::May(permission), Record::Member(it)) => it.role.may(*permission),
+        (Guard::HasPermission(permission), Record::Member(it)) => it.role.may(*permission),
         (Guard::Role(role), Record::Member(it)) => it.role == *role,
         (Guard::JoinedBy(invitation), Record::Member(it)) => it.invitation == *invitation,
         (Guard::Counter(update), Record::Member(it)) => update.holds(it.mailed),

@@ -522,15 +522,21 @@ fn plan_of(change: Change) -> Plan {
 
 #[test]
 fn each_guard_holds_and_fails_as_defined() {
-    let may = |name, permission| Change::may(&acme(), &user(name), permission);
+    let may = |name, permission| Change::require(&acme(), &user(name), permission);
     let set = |name, from, to| Change::set_role(&member(name, from), to);
-    let leave =
-        |name, role, invited| Change::leave(&Member { invitation: id_of(invited), ..member(name, role) });
+    let leave = |name, role, invited| {
+        Change::delete_member(&Member { invitation: id_of(invited), ..member(name, role) })
+    };
     let write = |name, revision| {
-        Change::write(Invitation { revision: Revision(revision), ..invitation(name, Status::Pending) })
+        Change::write_invitation(Invitation {
+            revision: Revision(revision),
+            ..invitation(name, Status::Pending)
+        })
     };
     let other = OrganizationId::from_random([9; 16]);
-    let create = |id: &OrganizationId| Change::create(Organization { id: id.clone(), ..organization(1, 1) });
+    let create = |id: &OrganizationId| {
+        Change::create_organization(Organization { id: id.clone(), ..organization(1, 1) })
+    };
     let close = |name| Change::close_as_removed(&member(name, Role::Member), noon(), noon());
     let pending = |name, expires_at| {
         Change::still_pending(&Invitation { expires_at, ..invitation(name, Status::Pending) })
@@ -545,8 +551,8 @@ fn each_guard_holds_and_fails_as_defined() {
         (Change::count(&acme(), 1, 1), true),
         (Change::count(&acme(), 1, -1), false),
         (Change::count(&other, 1, 0), false),
-        (Change::join(member("eve", Role::Member)), true),
-        (Change::join(member("dan", Role::Member)), false),
+        (Change::add_member(member("eve", Role::Member)), true),
+        (Change::add_member(member("dan", Role::Member)), false),
         (may("ada", Permission::Invite(Role::Owner)), true),
         (may("dan", Permission::Invite(Role::Member)), true),
         (may("dan", Permission::Invite(Role::Owner)), false),
@@ -634,8 +640,8 @@ fn two_owners_can_give_up_one_owner_but_not_both() {
 fn commit_reports_every_failed_guard() {
     let mut table = acme_table();
     let plan = Plan::new([
-        Change::may(&acme(), &user("dan"), Permission::EditRoles),
-        Change::may(&acme(), &user("ada"), Permission::EditRoles),
+        Change::require(&acme(), &user("dan"), Permission::EditRoles),
+        Change::require(&acme(), &user("ada"), Permission::EditRoles),
         Change::count(&acme(), -2, 0),
     ]);
     assert_eq!(table.commit(&plan.unwrap()), Err(GuardFailed(vec![0, 2])));
@@ -651,9 +657,9 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
         Just(Permission::EditRoles),
     ];
     let change = prop_oneof![
-        3 => permission.prop_map(|it| Change::may(&acme(), &user("dan"), it)),
+        3 => permission.prop_map(|it| Change::require(&acme(), &user("dan"), it)),
         1 => (role(), role()).prop_map(|(from, to)| Change::set_role(&member("dan", from), to)),
-        1 => role().prop_map(|role| Change::leave(&member("dan", role))),
+        1 => role().prop_map(|role| Change::delete_member(&member("dan", role))),
         1 => (0..3_u32, 1..4_u32).prop_map(|(more, limit)| {
             let update = if more == 0 {
                 CounterUpdate::Restart { over: None, since: noon(), more: 1 }
@@ -665,7 +671,7 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
         1 => (-2..=1, -1..=1).prop_map(|(seats, owners)| Change::count(&acme(), seats, owners)),
         1 => Just(Change::still_pending(&ivy_invitation())),
         1 => Just(Change::still_accepted(&ivy_invitation())),
-        1 => Just(Change::write(Invitation { revision: Revision(8), role: Role::Owner, ..ivy_invitation() })),
+        1 => Just(Change::write_invitation(Invitation { revision: Revision(8), role: Role::Owner, ..ivy_invitation() })),
     ];
     proptest::collection::vec(change, 1..6)
 }

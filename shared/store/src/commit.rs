@@ -21,7 +21,9 @@ pub enum CommitOutcome {
     GuardFailed(GuardFailed),
 }
 
-/// The error of a transaction that is not known to be committed.
+/// The transaction failed, or its outcome is unknown.
+///
+/// The retry budget is the time that a function spends on retries ([`RetryPolicy`](crate::RetryPolicy)).
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     /// Not committed: the transaction conflicted with others until the retry budget ended.
@@ -30,7 +32,7 @@ pub enum CommitError {
     /// Not committed: DynamoDB throttled the transaction until the retry budget ended.
     #[error("DynamoDB throttles the transaction")]
     Throttled(#[source] Cause),
-    /// Possibly committed: no definite response arrived before the retry budget ended.
+    /// Possibly committed: the response to an earlier attempt is missing.
     #[error("the transaction's outcome is unknown")]
     Unknown(#[source] Cause),
     /// Not committed, and a retry cannot succeed: a missing permission, a missing table or an invalid request.
@@ -52,7 +54,7 @@ impl CommitError {
 /// The meaning of one response, or of a missing response.
 enum AttemptResult {
     Outcome(CommitOutcome),
-    /// `TransactionConflict` and no other reason. No guard failed, so the decision is still valid.
+    /// `TransactionConflict` without a graver reason. No guard failed, so the decision is still valid.
     Conflict,
     Throttled,
     Unknown,
@@ -60,15 +62,15 @@ enum AttemptResult {
 }
 
 impl Store {
-    /// Commits `plan` without an action that could decide again after a failed guard.
-    pub async fn commit_once(&self, plan: &Plan) -> Result<CommitOutcome, CommitError> {
+    /// Commits a plan that no action has decided, as tests do. Retries it, but makes no new decision.
+    pub async fn commit_plan(&self, plan: &Plan) -> Result<CommitOutcome, CommitError> {
         self.commit(plan, &mut Backoff::new(self.retry_policy)).await
     }
 
     /// Commits `plan`, and retries until the outcome is definite or the retry budget ends.
     ///
-    /// A retry after a conflict uses a fresh client request token, unless an earlier attempt can still take effect.
-    /// Every other retry sends the identical request.
+    /// A retry after a conflict uses a fresh client request token, unless an earlier attempt may still take effect. All
+    /// other retries send the identical request.
     pub(crate) async fn commit(
         &self,
         plan: &Plan,
@@ -92,15 +94,15 @@ impl Store {
                     tracing::debug!(reasons = reasons.join(" "), "a guard failed");
                     return Ok(outcome);
                 }
-                // An earlier attempt can have taken effect.
+                // An earlier attempt may have taken effect.
                 AttemptResult::Refused if response_lost => return Err(CommitError::Unknown(error.into())),
                 AttemptResult::Refused => return Err(CommitError::Refused(error.into())),
                 AttemptResult::Unknown => {
                     response_lost = true;
-                    count_retry = |stats| stats.answers_lost += 1;
+                    count_retry = |stats| stats.responses_lost += 1;
                     CommitError::Unknown
                 }
-                // While an earlier attempt can still take effect, only its token prevents a second effect.
+                // An earlier attempt may still take effect. With a fresh token the plan could be applied twice.
                 AttemptResult::Conflict | AttemptResult::Throttled if response_lost => CommitError::Unknown,
                 AttemptResult::Conflict => {
                     token = fresh_token();

@@ -63,7 +63,7 @@ pub struct RetryStats {
     /// The number of retries after a conflict or throttling.
     pub conflicts: u32,
     /// The number of retries after a lost response.
-    pub answers_lost: u32,
+    pub responses_lost: u32,
     /// DynamoDB's reason codes, each with the number of attempts that failed with it.
     pub reasons: BTreeMap<String, u32>,
 }
@@ -72,7 +72,7 @@ impl RetryStats {
     /// The number of retries without a new decision.
     #[must_use]
     pub fn sent_again(&self) -> u32 {
-        self.conflicts + self.answers_lost
+        self.conflicts + self.responses_lost
     }
 
     pub(crate) fn add_reasons(&mut self, reasons: &[&str]) {

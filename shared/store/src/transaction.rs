@@ -39,7 +39,7 @@ fn condition(item: &ItemKey, guard: &Guard) -> Condition {
     match guard {
         Guard::Absent => Condition::Absent,
         Guard::Exists => Condition::Exists,
-        Guard::May(permission) => {
+        Guard::HasPermission(permission) => {
             let permitted: Vec<_> = Role::ALL.into_iter().filter(|role| role.may(*permission)).collect();
             match permitted.as_slice() {
                 // Every role has the permission, and every member has a role.

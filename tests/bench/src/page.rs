@@ -13,7 +13,7 @@ const INTRODUCTION: &str = "\
 
 `cargo run --release --bin bench` measures everything again and writes this page. With the names of sections as arguments, it measures
 only these. Each section states its date and machine. Counts and ratios are valid on other machines, times are not.
-[LEVERS.md](LEVERS.md) lists the optimizations and the effect of each. [COSTS.md](../scenarios/COSTS.md) lists all counts of requests and
+[OPTIMIZATIONS.md](OPTIMIZATIONS.md) lists the optimizations and the effect of each. [COSTS.md](../scenarios/COSTS.md) lists all counts of requests and
 capacity units.
 ";
 

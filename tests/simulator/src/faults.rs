@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-/// The probability of each kind of fault, from 0 to 1.
+/// Which faults a run has. Fields of type `f64` are probabilities.
 ///
-/// In each run some kinds never happen, because a fault that is always present can hide the effect of another one.
+/// In each run about half of the kinds never happen, because a fault that is always present can hide the effect of another one.
 #[derive(Debug, Clone)]
 pub struct Faults {
     /// A request is lost before it reaches the service.
@@ -27,7 +27,7 @@ pub struct Faults {
     pub duplicates: f64,
     /// A stream batch is delayed by up to 20 minutes, in one of five cases by up to three hours.
     pub delays: f64,
-    /// SES rejects a mail for good.
+    /// SES rejects a mail permanently.
     pub rejections: f64,
     /// A timer never fires.
     pub lost_timers: f64,
@@ -39,12 +39,12 @@ pub struct Faults {
     pub outage: Option<(Duration, Duration)>,
     /// The largest difference between the clocks of two execution environments.
     pub skew: Duration,
-    /// The time after which no fault happens.
+    /// The time after which no fault happens, except clock skew.
     pub end: Duration,
 }
 
 impl Faults {
-    /// Draws the faults of a run. They happen for up to four days, which is longer than an invitation is valid.
+    /// Draws the faults of a run. They happen for 1 to 95 hours; an invitation is valid for 48 hours.
     pub fn draw(rng: &mut Rng) -> Self {
         let end = Duration::from_secs(rng.u64(1..96) * 3_600);
         let mut rate = |max: f64| if rng.bool() { 0.0 } else { max * rng.f64() * rng.f64() };
