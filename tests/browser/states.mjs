@@ -176,7 +176,7 @@ export const USERS = {
     // Another owner has demoted the viewer meanwhile.
     await organization.otto.editsRole(organization, organization.owner, 'member');
     await tab.row(organization.max.email).getByRole('combobox').selectOption('owner');
-    await tab.waitsForText(/owner/i, tab.row(organization.max.email).locator('.trouble'));
+    await tab.waitsForText(/owner/i, tab.row(organization.max.email).locator('.row-error'));
     return tab;
   },
   'users-role-failed': async (env) => {
