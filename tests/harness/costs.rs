@@ -149,7 +149,8 @@ pub async fn measure_growth() -> Vec<Cost> {
         }
         world.load(&fixtures).await;
         let ada = world.person("ada");
-        let label = |action: &str| format!("{action}, {members} members");
+        let plural = if members == 1 { "" } else { "s" };
+        let label = |action: &str| format!("{action}, {members} member{plural}");
         costs.push(
             measure_call(&world, label("invite"), ada.invites(&acme, &["bob@example.com"], "member")).await.0,
         );

@@ -273,6 +273,7 @@ async fn s31_removing_or_demoting_a_member_takes_effect_at_once_on_every_route()
     sam.edits_role(&acme, "mem", "owner").await.refused(403, "owner_required");
     sam.edits_role(&acme, "sam", "owner").await.refused(403, "owner_required");
     sam.removes(&acme, "mem").await.refused(403, "owner_required");
+    sam.renames(&acme, "Acme of Sam").await.refused(403, "owner_required");
     assert_eq!(sam.gets_organization(&acme).await.is(200)["role"], "member");
     assert_eq!(mem.lists_members(&acme, "?role=owner").await.items().len(), 1, "ada");
     world.finish().await;

@@ -311,3 +311,37 @@ fn only_listed_origins_may_call_the_api() {
         assert!(!pattern.is_match(rejected), "{rejected}");
     }
 }
+
+/// Without the permission, CodeDeploy cannot shift the alias, and the first production deployment fails. The console has
+/// no alias.
+#[test]
+fn codedeploy_may_release_every_function_with_an_alias() {
+    let template = Template::load();
+    let role = template.properties("ReleaseRole");
+    let statement = &role["Policies"][0]["PolicyDocument"]["Statement"][0];
+    let resources = statement["Resource"].as_array().unwrap();
+    let granted: BTreeSet<_> = resources.iter().map(Value::to_string).collect();
+    let released: BTreeSet<_> = template
+        .resources("AWS::Serverless::Function")
+        .into_iter()
+        .filter(|id| *id != "ConsoleFunction")
+        .flat_map(|id| {
+            let arn = json!({ "Fn::GetAtt": [id, "Arn"] });
+            let versions = json!({ "Fn::Sub": format!("${{{id}.Arn}}:*") });
+            [arn.to_string(), versions.to_string()]
+        })
+        .collect();
+    assert_eq!(granted, released);
+}
+
+#[test]
+fn the_dashboard_shows_duration_errors_and_throttles_of_every_function() {
+    let template = Template::load();
+    let body = template.properties("Dashboard")["DashboardBody"].to_string();
+    for id in template.resources("AWS::Serverless::Function") {
+        // The console exists only if it is configured, so the dashboard uses a variable.
+        let name = if id == "ConsoleFunction" { "Console" } else { id };
+        let shown = body.matches(&format!("${{{name}}}")).count();
+        assert!(shown >= 3, "{id} is on {shown} widgets of the dashboard");
+    }
+}

@@ -12,7 +12,7 @@ use lambda_http::{Body, Request, Response};
 /// Returns 200 with the member.
 pub async fn handle(app: Arc<LinkApp>, request: Request) -> Result<Response<Body>, HandlerError> {
     let caller = caller(&request)?;
-    let link = app.verify(token(&request)?).await?;
+    let link = app.verified_link(token(&request)?).await?;
     let member = app.run(&Accept { caller, link }).await?;
     ok(&MemberView::from(&member))
 }

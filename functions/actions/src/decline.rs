@@ -11,7 +11,7 @@ use lambda_http::{Body, Request, Response};
 /// Returns 204.
 pub async fn handle(app: Arc<LinkApp>, request: Request) -> Result<Response<Body>, HandlerError> {
     let caller = caller(&request)?;
-    let link = app.verify(token(&request)?).await?;
+    let link = app.verified_link(token(&request)?).await?;
     app.run(&Decline { caller, link }).await?;
     Ok(no_content())
 }

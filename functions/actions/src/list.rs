@@ -67,8 +67,8 @@ async fn show_organization(
     request: &Request,
 ) -> Result<Response<Body>, HandlerError> {
     let show = ShowOrganization { caller: caller.user.clone(), organization: organization(request)? };
-    let (role, organization) = app.run(&show).await?;
-    ok(&OrganizationView::for_role(role, &organization))
+    let (caller_role, organization) = app.run(&show).await?;
+    ok(&OrganizationView::for_role(caller_role, &organization))
 }
 
 async fn list_members(app: &App, caller: &Caller, request: &Request) -> Result<Response<Body>, HandlerError> {

@@ -24,6 +24,6 @@ pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, H
     let OrganizationEditBody { name } = json(&request)?;
     let name = OrganizationName::parse(&name)?;
     let edit = OrganizationEdit { caller, organization: organization(&request)?, name };
-    let (role, organization) = app.run(&edit).await?;
-    ok(&OrganizationView::for_role(role, &organization))
+    let (caller_role, organization) = app.run(&edit).await?;
+    ok(&OrganizationView::for_role(caller_role, &organization))
 }

@@ -30,7 +30,7 @@ struct OrganizationName<'a> {
 
 /// Returns 200 with the invitation, in any status.
 pub async fn handle(app: Arc<LinkApp>, request: Request) -> Result<Response<Body>, HandlerError> {
-    let link = app.verify(token(&request)?).await?;
+    let link = app.verified_link(token(&request)?).await?;
     let Previewed { organization, invitation } = app.run(&Preview { link }).await?;
     ok(&PreviewView {
         organization: OrganizationName { id: organization.id.as_str(), name: organization.name.as_str() },

@@ -119,7 +119,7 @@ pub enum State {
 /// Why an invitation was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CloseReason {
-    /// A member withdrew it.
+    /// A member revoked it.
     Revoked,
     /// It was not accepted before its expiry.
     Expired,
@@ -137,7 +137,7 @@ pub enum Status {
     Pending,
     /// Accepted, and the member is still in the organization.
     Accepted,
-    /// Withdrawn by a member.
+    /// Revoked by a member.
     Revoked,
     /// Not accepted before its expiry.
     Expired,

@@ -1,4 +1,4 @@
-//! Revoke: a member withdraws a pending invitation, and its seat is given back.
+//! Revoke: a member revokes a pending invitation, and its seat is given back.
 
 use crate::{
     Action, Change, Decision, InvitationId, ItemKey, NotPending, OrganizationId, Permission, Policy, Refusal,

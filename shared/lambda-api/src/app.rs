@@ -63,7 +63,7 @@ impl<Services: FromEnv> App<Services> {
 impl<Services> App<Services> {
     /// Returns the same app with other services.
     #[must_use]
-    pub fn with<Others>(&self, services: Others) -> App<Others> {
+    pub fn with_services<Others>(&self, services: Others) -> App<Others> {
         App {
             store: self.store.clone(),
             clock: Arc::clone(&self.clock),
@@ -83,9 +83,9 @@ impl LinkApp {
     ///
     /// Handlers call this method before they read the table, so a forged token gets the same response in the same time
     /// whether or not its invitation exists.
-    pub async fn verify(&self, token: Token) -> Result<Link, Problem> {
-        let valid = self.services.verify(&token).await?;
-        if valid { Ok(token.link) } else { Err(domain::Refusal::InvalidToken.into()) }
+    pub async fn verified_link(&self, token: Token) -> Result<Link, Problem> {
+        let is_valid = self.services.verify(&token).await?;
+        if is_valid { Ok(token.link) } else { Err(domain::Refusal::InvalidToken.into()) }
     }
 }
 

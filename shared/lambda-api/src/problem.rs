@@ -88,7 +88,7 @@ impl Code {
             }
             Self::Conflict => (S::CONFLICT, "conflict", "Too many changes at the same time"),
             Self::InvitationExpired => (S::GONE, "invitation_expired", "The invitation has expired"),
-            Self::InvitationRevoked => (S::GONE, "invitation_revoked", "The invitation was withdrawn"),
+            Self::InvitationRevoked => (S::GONE, "invitation_revoked", "The invitation was revoked"),
             Self::InvitationDeclined => (S::GONE, "invitation_declined", "The invitation was declined"),
             Self::InvitationSuperseded => {
                 (S::GONE, "invitation_superseded", "A newer link has replaced this one")
@@ -329,7 +329,7 @@ impl Problem {
                 Code::InvitationExpired,
                 "The invitation has expired. Ask its sender for a new one.",
             ),
-            Status::Revoked => Self::new(Code::InvitationRevoked, "The invitation was withdrawn."),
+            Status::Revoked => Self::new(Code::InvitationRevoked, "The invitation was revoked."),
             Status::Declined => Self::new(Code::InvitationDeclined, "The invitation was declined."),
             Status::Accepted | Status::Removed => {
                 let detail = "The invitation was already accepted. It can be accepted only once.";
@@ -399,7 +399,7 @@ impl From<Refusal> for Problem {
             }
             R::EmailNotVerified => (
                 Code::EmailNotVerified,
-                "This request needs a verified e-mail address. The access token's `email` must be an address that can \
+                "This request needs a verified e-mail address. The token's `email` must be an address that can \
                  be invited, and its `email_verified` must be true.",
             ),
             R::EmailMismatch => {
@@ -442,7 +442,7 @@ impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Throttled(_) | store::Error::Unavailable(_) => Self::unavailable(error),
-            store::Error::Refused(_) | store::Error::Corrupt(_) => Self::internal(error),
+            store::Error::Rejected(_) | store::Error::Corrupt(_) => Self::internal(error),
         }
     }
 }
@@ -462,7 +462,7 @@ impl<Refusal: Into<Self>> From<RunError<Refusal>> for Problem {
                     Self { cause: Some(error.into()), ..Self::new(Code::Conflict, detail) }
                 }
                 CommitError::Throttled(_) | CommitError::Unknown(_) => Self::unavailable(error),
-                CommitError::Refused(_) => Self::internal(error),
+                CommitError::Rejected(_) => Self::internal(error),
             },
         }
     }

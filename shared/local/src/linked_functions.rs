@@ -54,9 +54,9 @@ impl LinkedFunctions {
         };
         let scheduler = schedule::scheduler::Scheduler::new(services, arrangement);
         Ok(Self(FunctionApps {
-            links: Arc::new(app.with(key)),
-            mail: Arc::new(app.with(mail)),
-            schedule: Arc::new(app.with(scheduler)),
+            links: Arc::new(app.with_services(key)),
+            mail: Arc::new(app.with_services(mail)),
+            schedule: Arc::new(app.with_services(scheduler)),
             app: Arc::new(app),
             console: None,
         }))

@@ -36,8 +36,8 @@ pub enum CommitError {
     #[error("the transaction's outcome is unknown")]
     Unknown(#[source] Cause),
     /// Not committed, and a retry cannot succeed: a missing permission, a missing table or an invalid request.
-    #[error("DynamoDB refuses the transaction")]
-    Refused(#[source] Cause),
+    #[error("DynamoDB rejects the transaction")]
+    Rejected(#[source] Cause),
 }
 
 impl CommitError {
@@ -46,7 +46,7 @@ impl CommitError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Contended(_) | Self::Throttled(_) | Self::Unknown(_) => true,
-            Self::Refused(_) => false,
+            Self::Rejected(_) => false,
         }
     }
 }
@@ -58,7 +58,7 @@ enum AttemptResult {
     Conflict,
     Throttled,
     Unknown,
-    Refused,
+    Rejected,
 }
 
 impl Store {
@@ -82,7 +82,7 @@ impl Store {
             // Built for each attempt, because the request consumes the items and a second attempt is rare.
             let items: Result<Vec<_>, Error> =
                 plan.changes().iter().map(|it| transaction_item(&self.table, it)).collect();
-            let items = items.map_err(|error| CommitError::Refused(error.into()))?;
+            let items = items.map_err(|error| CommitError::Rejected(error.into()))?;
             let Err(error) = self.send(items, &token).await else {
                 return Ok(CommitOutcome::Committed);
             };
@@ -95,8 +95,8 @@ impl Store {
                     return Ok(outcome);
                 }
                 // An earlier attempt may have taken effect.
-                AttemptResult::Refused if response_lost => return Err(CommitError::Unknown(error.into())),
-                AttemptResult::Refused => return Err(CommitError::Refused(error.into())),
+                AttemptResult::Rejected if response_lost => return Err(CommitError::Unknown(error.into())),
+                AttemptResult::Rejected => return Err(CommitError::Rejected(error.into())),
                 AttemptResult::Unknown => {
                     response_lost = true;
                     count_retry = |stats| stats.responses_lost += 1;
@@ -144,19 +144,19 @@ fn classify(error: &SdkError<TransactWriteItemsError, HttpResponse>) -> AttemptR
             if !failed.is_empty() {
                 AttemptResult::Outcome(CommitOutcome::GuardFailed(GuardFailed(failed)))
             } else if has(&["ValidationError", "ItemCollectionSizeLimitExceeded", "DuplicateItem"]) {
-                AttemptResult::Refused
+                AttemptResult::Rejected
             } else if has(&["ThrottlingError", "ProvisionedThroughputExceeded"]) {
                 AttemptResult::Throttled
             } else if has(&["TransactionConflict"]) {
                 AttemptResult::Conflict
             } else {
-                AttemptResult::Refused
+                AttemptResult::Rejected
             }
         }
         _ => match kind(error) {
             ErrorKind::Throttled => AttemptResult::Throttled,
             ErrorKind::Unknown => AttemptResult::Unknown,
-            ErrorKind::Refused => AttemptResult::Refused,
+            ErrorKind::Rejected => AttemptResult::Rejected,
         },
     }
 }

@@ -18,8 +18,8 @@ pub enum Error {
     #[error("DynamoDB cannot be reached")]
     Unavailable(#[source] Cause),
     /// A retry cannot succeed: a missing permission, a missing table or an invalid request.
-    #[error("DynamoDB refuses the request")]
-    Refused(#[source] Cause),
+    #[error("DynamoDB rejects the request")]
+    Rejected(#[source] Cause),
     /// A stored item does not have the form that Roster writes.
     #[error(transparent)]
     Corrupt(#[from] CorruptItem),
@@ -31,7 +31,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Throttled(_) | Self::Unavailable(_) => true,
-            Self::Refused(_) | Self::Corrupt(_) => false,
+            Self::Rejected(_) | Self::Corrupt(_) => false,
         }
     }
 }
@@ -54,7 +54,7 @@ pub(crate) enum ErrorKind {
     /// The call may have had an effect, because no definite response arrived.
     Unknown,
     /// The call had no effect, and a retry cannot succeed.
-    Refused,
+    Rejected,
 }
 
 /// Classifies a failed call by its error code, its HTTP status and the kind of SDK error.
@@ -69,9 +69,9 @@ pub(crate) fn kind<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -
             ) => ErrorKind::Throttled,
             Some("TransactionInProgressException") => ErrorKind::Unknown,
             _ if service.raw().status().is_server_error() => ErrorKind::Unknown,
-            _ => ErrorKind::Refused,
+            _ => ErrorKind::Rejected,
         },
-        SdkError::ConstructionFailure(_) => ErrorKind::Refused,
+        SdkError::ConstructionFailure(_) => ErrorKind::Rejected,
         _ => ErrorKind::Unknown,
     }
 }
@@ -84,7 +84,7 @@ where
         match kind(&error) {
             ErrorKind::Throttled => Self::Throttled(error.into()),
             ErrorKind::Unknown => Self::Unavailable(error.into()),
-            ErrorKind::Refused => Self::Refused(error.into()),
+            ErrorKind::Rejected => Self::Rejected(error.into()),
         }
     }
 }

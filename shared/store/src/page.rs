@@ -179,7 +179,7 @@ impl Store {
         let mut backoff = Backoff::new(self.retry_policy);
         while !keys.is_empty() {
             let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-            let request = request.map_err(|error| Error::Refused(error.into()))?;
+            let request = request.map_err(|error| Error::Rejected(error.into()))?;
             let output = self.reads.batch_get_item().request_items(&self.table, request).send().await?;
             for item in output.responses.into_iter().flatten().flat_map(|(_, items)| items) {
                 if let Record::Organization(organization) = record::read(item)? {

@@ -84,7 +84,7 @@ impl Store {
     fn transact_get(&self, keys: &[Key]) -> Result<TransactGetItemsFluentBuilder, Error> {
         let get = |key: &Key| {
             let get = Get::builder().table_name(&self.table).set_key(Some(key.attributes())).build();
-            let get = get.map_err(|error| Error::Refused(error.into()))?;
+            let get = get.map_err(|error| Error::Rejected(error.into()))?;
             Ok(TransactGetItem::builder().get(get).build())
         };
         let gets = keys.iter().map(get).collect::<Result<_, Error>>()?;

@@ -31,7 +31,7 @@ pub(crate) fn transaction_item(table: &str, change: &Change) -> Result<TransactW
     }
     let write = write(&change.item, &change.effect)?;
     assemble(table, &Key::from(&change.item), Condition::All(guards), write)
-        .map_err(|error| Error::Refused(error.into()))
+        .map_err(|error| Error::Rejected(error.into()))
 }
 
 fn condition(item: &ItemKey, guard: &Guard) -> Condition {
@@ -74,7 +74,7 @@ fn write(item: &ItemKey, effect: &Effect) -> Result<Write, Error> {
         Effect::Put(record) => Write::Put(record::write(record)?),
         Effect::Delete => Write::Delete,
         Effect::Set(field) => {
-            let fields: Attributes = to_item(field).map_err(|error| Error::Refused(error.into()))?;
+            let fields: Attributes = to_item(field).map_err(|error| Error::Rejected(error.into()))?;
             Write::Update(fields.into_iter().map(|(name, value)| Action::SetNamed(name, value)).collect())
         }
         Effect::Count { seats_free, owners, invited } => {

@@ -186,7 +186,7 @@ async fn measure_all() -> Result<PeerResults, String> {
     let peer = Peer::start(command, &directory.path().join("better-auth.db"))?;
     let mut rows = Vec::new();
     for concurrency in CONCURRENCY {
-        println!("{concurrency} callers");
+        println!("callers: {concurrency}");
         rows.extend(
             peer.measure_loads(concurrency)
                 .await?

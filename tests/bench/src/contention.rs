@@ -54,7 +54,7 @@ the response of a successful request. *End* is the time of the last response.\n\
     for hold in HOLD_TIMES {
         for (count, senders) in [(200, 1), (1000, 1), (1000, 10)] {
             let outcome = accepts(hold, count, senders).await;
-            outcome.row(&mut text, hold, &format!("{count} accepts, {senders} senders"), 1);
+            outcome.row(&mut text, hold, &format!("{count} accepts, {}", sender_count(senders)), 1);
             if hold == HOLD_TIMES[1] && (count, senders) == (200, 1) {
                 one_sender = Some(outcome);
             }
@@ -66,7 +66,7 @@ the response of a successful request. *End* is the time of the last response.\n\
                 outcome.row(
                     &mut text,
                     hold,
-                    &format!("{count} invites of 1, {senders} senders"),
+                    &format!("{count} invites of 1, {}", sender_count(senders)),
                     ARRIVAL_SECONDS,
                 );
             }
@@ -94,6 +94,11 @@ the response of a successful request. *End* is the time of the last response.\n\
         let _ = write!(text, "{bounds}");
     }
     text
+}
+
+/// Formats a number of senders.
+fn sender_count(senders: u32) -> String {
+    format!("{senders} sender{}", if senders == 1 { "" } else { "s" })
 }
 
 /// The table, and the items that open transactions hold.

@@ -35,7 +35,7 @@ pub async fn measure(binaries: &Path) -> Result<String, String> {
     let by_members = MEMBERS.map(|members| (members, 1));
     let by_organizations = ORGANIZATIONS[1..].iter().map(|organizations| (1, *organizations));
     for (members, organizations) in by_members.into_iter().chain(by_organizations) {
-        println!("{members} members, {organizations} organizations");
+        println!("members: {members}, other organizations: {organizations}");
         let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
         let db = directory.path().join("roster.db");
         fill(&db, organizations).await?;

@@ -26,7 +26,7 @@ pub async fn measure(binaries: &Path) -> Result<String, String> {
     let laptop = Laptop::start(binaries, &directory.path().join("roster.db")).await?;
     let mut rows = Vec::new();
     for concurrency in CONCURRENCY {
-        println!("{concurrency} callers");
+        println!("callers: {concurrency}");
         for (action, load) in measure_loads(&laptop, concurrency).await? {
             rows.push((action, concurrency, load));
         }

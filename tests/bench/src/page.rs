@@ -11,10 +11,10 @@ use std::process::Command;
 const INTRODUCTION: &str = "\
 # Benchmark results
 
-`cargo run --release --bin bench` measures everything again and writes this page. With the names of sections as arguments, it measures
-only these. Each section states its date and machine. Counts and ratios are valid on other machines, times are not.
-[OPTIMIZATIONS.md](OPTIMIZATIONS.md) lists the optimizations and the effect of each. [COSTS.md](../scenarios/COSTS.md) lists all counts of requests and
-capacity units.
+`cargo run --release --bin bench` measures everything again and writes this page. With section names as arguments, it measures
+only these sections. Each section states its date and machine. Counts and ratios are valid on other machines, times are not.
+[OPTIMIZATIONS.md](OPTIMIZATIONS.md) lists the optimizations and the effect of each. [COSTS.md](../scenarios/COSTS.md) lists the requests and capacity
+units of each action.
 ";
 
 /// The table of bounds at the end of a section, as Markdown.

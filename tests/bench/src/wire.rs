@@ -7,8 +7,8 @@ use harness::costs::{measure_growth, table};
 pub async fn measure() -> Result<String, String> {
     let (costs, growth) = tokio::join!(harness::costs::measure(), measure_growth());
     Ok(format!(
-        "Counted in the requests to the embedded DynamoDB. A test checks the same counts. In addition, `preview`, \
-         `accept` and `decline` call KMS once to verify the link, and `mail` calls KMS once to create it.\n\n{}\n\
+        "The requests and units are counted at the embedded DynamoDB. A test checks the same counts. On AWS, \
+         `preview`, `accept` and `decline` also call KMS to verify the link, and `mail` to create it.\n\n{}\n\
          In organizations of 1, 100 and 990 members:\n\n{}",
         table(&costs),
         table(&growth)

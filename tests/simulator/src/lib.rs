@@ -199,8 +199,9 @@ async fn check_after_faults(simulation: &Simulation, calls: &CallLog) {
         Err(corrupt) => simulation.report_failure(corrupt.to_string()),
     }
     let calls = calls.lock().expect("no panic while the log is locked");
-    let errors = calls.iter().filter_map(|completed: &CompletedCall| completed.error(simulation));
-    for error in errors.chain(idempotency_errors(&calls)) {
+    let contradictions =
+        calls.iter().filter_map(|completed: &CompletedCall| completed.contradiction(simulation));
+    for error in contradictions.chain(idempotency_errors(&calls)) {
         simulation.report_failure(error);
     }
     check_duplicate_mails(simulation);

@@ -1,6 +1,6 @@
 //! Checks the responses to users' calls: a success or a refusal must be true at some moment between call and response.
 //!
-//! The checks follow from the API contract alone, and not from the implementation.
+//! The checks do not use the actions' `decide`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -15,6 +15,12 @@ use serde_json::Value;
 use crate::lambda::Invocation;
 use crate::simulation::{SKEW_MAX, Simulation, caller};
 use crate::workload::Call;
+
+/// The number of failed guards from which on a `conflict` is accepted.
+///
+/// One failed guard is not enough: the function must then read and decide again. The API contract does not promise a
+/// number of attempts, so the check does not use the store's `ATTEMPTS_MAX`.
+const FAILED_GUARDS_MIN: u32 = 2;
 
 /// All calls of all users, with their responses.
 pub type CallLog = Arc<Mutex<Vec<CompletedCall>>>;
@@ -67,8 +73,8 @@ pub fn idempotency_errors(calls: &[CompletedCall]) -> Vec<String> {
 }
 
 impl CompletedCall {
-    /// Returns how the response contradicts the tables during the call; `None` if it is correct.
-    pub fn error(&self, simulation: &Simulation) -> Option<String> {
+    /// Returns a message if the response is not true at any moment of the call; `None` if it is correct.
+    pub fn contradiction(&self, simulation: &Simulation) -> Option<String> {
         let name = self.invocation.name();
         let commits = self.invocation.commits();
         let Some((status, body)) = &self.response else {
@@ -86,7 +92,10 @@ impl CompletedCall {
             let is_justified =
                 self.at_some_moment(simulation, |moment| moment.justifies(&self.call, *status, code));
             return (!is_justified && !self.has_technical_cause(*status, code)).then(|| {
-                format!("{name} responded {status} {code}, but the table never justified it: {:?}", self.call)
+                format!(
+                    "{name} responded {status} {code}, but this was not true at any moment of the call: {:?}",
+                    self.call
+                )
             });
         }
         // The response may be a stored one. `idempotency_errors` checks all calls with this key together.
@@ -107,15 +116,21 @@ impl CompletedCall {
             return Some(format!("{name} responded {status}, but committed nothing"));
         }
         let is_confirmed = self.at_some_moment(simulation, |moment| moment.confirms(&self.call));
-        (!is_confirmed)
-            .then(|| format!("{name} responded {status}, but the table never showed it: {:?}", self.call))
+        (!is_confirmed).then(|| {
+            format!(
+                "{name} responded {status}, but this was not true at any moment of the call: {:?}",
+                self.call
+            )
+        })
     }
 
     /// Whether faults or failed guards may be the cause of this response, instead of the table.
     fn has_technical_cause(&self, status: u16, code: &str) -> bool {
         match (status, code) {
             (503, "unavailable") => self.invocation.faults() > 0,
-            (409, "conflict") => self.invocation.faults() > 0 || self.invocation.failed_guards() > 1,
+            (409, "conflict") => {
+                self.invocation.faults() > 0 || self.invocation.failed_guards() >= FAILED_GUARDS_MIN
+            }
             _ => false,
         }
     }
@@ -130,12 +145,12 @@ impl CompletedCall {
     }
 }
 
-/// One of the tables during a call, with the facts that a decision may have used.
+/// The table at one moment of a call, with the clocks and limits that a decision may have used.
 struct Moment<'a> {
     table: &'a ReferenceTable,
     /// The earliest and the latest time that a clock may have shown during the call.
     clocks: [Timestamp; 2],
-    /// Whether the run has limits.
+    /// Whether the run has limits on invitees and mails.
     limited: bool,
 }
 
@@ -145,10 +160,11 @@ impl Moment<'_> {
         let by = caller(&call.by).user;
         match (&call.operation, call.organization.as_ref()) {
             (Operation::Accept(link), _) => {
-                self.link_justifies(link, status, code) || self.prevents_joining(&by, link, code)
+                self.link_justifies(link, status, code) || self.members_justify(&by, link, code)
             }
             (Operation::Decline { link, .. }, _) => self.link_justifies(link, status, code),
             (_, Some(organization)) => self.organization_justifies(&by, organization, call, code),
+            // Users make no other calls.
             _ => false,
         }
     }
@@ -170,8 +186,9 @@ impl Moment<'_> {
         }
     }
 
-    /// Whether `code` is a reason, other than the invitation's status, for which the user cannot accept.
-    fn prevents_joining(&self, by: &UserId, link: &Link, code: &str) -> bool {
+    /// Whether the members justify this code of an accept: the user is already a member, or the sender may not grant
+    /// the role.
+    fn members_justify(&self, by: &UserId, link: &Link, code: &str) -> bool {
         let organization = &link.organization;
         let Some(invitation) = self.table.invitation(organization, &link.invitation) else { return false };
         let sender = self.table.member(organization, &invitation.sender.user);
@@ -201,6 +218,7 @@ impl Moment<'_> {
         };
         let exists = |member: &UserId| table.member(organization, member).is_some();
         match (code, &call.operation) {
+            // This check does not count invitees and mails, so it accepts every 429 in a run with limits.
             (
                 "too_many_invitations" | "resend_too_soon",
                 Operation::Invite { .. } | Operation::Resend { .. },
@@ -220,6 +238,8 @@ impl Moment<'_> {
                     "invitation_not_pending" => {
                         self.possible_statuses(invitation).iter().any(|it| *it != Status::Pending)
                     }
+                    // A record that is pending holds its seat, also past the expiry. An expired record has freed its
+                    // seat, so a resend takes a seat again.
                     "seats_exhausted" => stored.seats.free == 0 && invitation.status() != Status::Pending,
                     _ => false,
                 }
@@ -283,6 +303,7 @@ impl Moment<'_> {
                 let name = self.table.organization(organization).map(|it| it.name.as_str());
                 name == call.body["name"].as_str()
             }
+            // Users make no other calls.
             _ => true,
         }
     }

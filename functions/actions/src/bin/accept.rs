@@ -1,4 +1,4 @@
-//! The Lambda function `accept`.
+//! The Lambda function `accept`: accepts an invitation. The handler is [`actions::accept`].
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -1,4 +1,4 @@
-//! The Lambda function `create`.
+//! The Lambda function `create`: creates an organization. The handler is [`actions::create`].
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -1,4 +1,4 @@
-//! The Lambda function `decline`.
+//! The Lambda function `decline`: declines an invitation. The handler is [`actions::decline`].
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -1,4 +1,4 @@
-//! The Lambda function `expire`.
+//! The Lambda function `expire`: closes an invitation at its expiry. The handler is [`actions::expire`].
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -1,4 +1,4 @@
-//! The Lambda function `invite`.
+//! The Lambda function `invite`: invites addresses. The handler is [`actions::invite`].
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -1,4 +1,4 @@
-//! The Lambda function `list`.
+//! The Lambda function `list`: lists organizations, members and invitations. The handler is [`actions::list`].
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

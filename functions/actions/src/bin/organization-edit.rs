@@ -1,4 +1,4 @@
-//! The Lambda function `organization-edit`.
+//! The Lambda function `organization-edit`: renames an organization. The handler is [`actions::organization_edit`].
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

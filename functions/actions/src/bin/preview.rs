@@ -1,4 +1,4 @@
-//! The Lambda function `preview`.
+//! The Lambda function `preview`: shows the invitation of a link. The handler is [`actions::preview`].
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -1,4 +1,4 @@
-//! The Lambda function `reconcile`.
+//! The Lambda function `reconcile`: finds and repairs overdue work. The handler is [`actions::reconcile`].
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

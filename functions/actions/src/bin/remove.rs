@@ -1,4 +1,4 @@
-//! The Lambda function `remove`.
+//! The Lambda function `remove`: removes a member. The handler is [`actions::remove`].
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

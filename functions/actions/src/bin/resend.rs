@@ -1,4 +1,4 @@
-//! The Lambda function `resend`.
+//! The Lambda function `resend`: resends an invitation. The handler is [`actions::resend`].
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -1,4 +1,4 @@
-//! The Lambda function `revoke`.
+//! The Lambda function `revoke`: revokes an invitation. The handler is [`actions::revoke`].
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

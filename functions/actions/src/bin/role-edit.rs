@@ -1,4 +1,4 @@
-//! The Lambda function `role-edit`.
+//! The Lambda function `role-edit`: changes the role of a member. The handler is [`actions::role_edit`].
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -1,4 +1,5 @@
 /** The API client of the elements. */
+import { asciiLowerCase } from './address';
 import type { components } from './openapi';
 import type { Language } from './i18n';
 import type { GetToken, Invitation, InviteResult, Member, Organization, Role } from './elements';
@@ -232,7 +233,7 @@ export function viewerOf(token: string | null): Viewer | undefined {
     const part = token?.split('.')[1]?.replace(/-/g, '+').replace(/_/g, '/') ?? '';
     const bytes = Uint8Array.from(atob(part), (character) => character.charCodeAt(0));
     const { sub, email } = JSON.parse(new TextDecoder().decode(bytes));
-    return typeof sub === 'string' ? { sub, email: typeof email === 'string' ? email.toLowerCase() : '' } : undefined;
+    return typeof sub === 'string' ? { sub, email: typeof email === 'string' ? asciiLowerCase(email) : '' } : undefined;
   } catch {
     return undefined;
   }

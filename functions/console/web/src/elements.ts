@@ -16,10 +16,11 @@ export type Invitation = Schemas['Invitation'];
 export type InviteResult = Schemas['InviteResults']['results'][number];
 
 /**
- * Returns the access token for calls to the API, or null if the user is not signed in.
+ * Returns the token that you send to the API, or null if the user is not signed in.
  *
  * The element calls it before every request, so it should cache the token. `refresh` is true if the API has just
- * refused the last token: then return a new one. If the promise rejects, the element shows that the connection is lost.
+ * rejected the last token: then return a new one. If the promise rejects, the element shows that the connection is
+ * lost.
  */
 export type GetToken = (options: { refresh: boolean }) => string | null | Promise<string | null>;
 
@@ -30,7 +31,7 @@ export interface RosterElement extends HTMLElement {
    * `api-base`.
    */
   apiBase: string;
-  /** Returns the user's access token. The element does nothing before this property is set. */
+  /** Returns the user's token for the API. The element does nothing before this property is set. */
   getToken: GetToken | undefined;
 }
 
@@ -49,7 +50,7 @@ export interface RosterUsersElement extends RosterElement {
 
 /** `<roster-accept>`: shows an invitation, which the user can accept or decline. */
 export interface RosterAcceptElement extends RosterElement {
-  /** The part after the `#` of the link in the mail. It has no attribute because it is a secret. */
+  /** The link token: the part after the `#` of the link in the mail. It has no attribute because it is a secret. */
   token: string;
 }
 

@@ -181,8 +181,10 @@ async fn authorize(
         let email = request.login_hint.as_deref().unwrap_or_default();
         return inner.sign_in_page(&pairs, person.as_ref(), email, None);
     }
-    let matches_hint =
-        |person: &Person| request.login_hint.as_ref().is_none_or(|hint| person.email.as_ref() == Some(hint));
+    let matches_hint = |person: &Person| {
+        let email = person.email.as_deref();
+        request.login_hint.as_deref().is_none_or(|hint| email.is_some_and(|email| is_address(hint, email)))
+    };
     match person.filter(matches_hint) {
         Some(person) => inner.grant_code(request, person).await,
         None => inner.refuse(request.refusal("login_required", "no user, or another user, is signed in")),
@@ -283,6 +285,11 @@ fn single_value<'a>(pairs: &'a [(String, String)], name: &str) -> Result<Option<
     let mut values = pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let value = values.next().filter(|value| !value.is_empty());
     if values.next().is_some() { Err(RepeatedParameter) } else { Ok(value) }
+}
+
+/// Whether `text` is the address `email`, compared in ASCII lower case (rule: addresses).
+fn is_address(text: &str, email: &str) -> bool {
+    EmailAddress::parse(text).is_ok_and(|address| address.as_str() == email)
 }
 
 impl AuthorizationRequest {
@@ -457,7 +464,8 @@ impl Inner {
         let status = if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
         let choices = self.choices(hint, last);
         // The text field stays empty if a button has the same address.
-        let email = if choices.iter().any(|choice| choice.email == email) { "" } else { email };
+        let is_offered = choices.iter().any(|choice| is_address(email, &choice.email));
+        let email = if is_offered { "" } else { email };
         let names = FORM_PARAMETERS.into_iter().chain(["login_hint"]);
         let parameters =
             names.filter_map(|name| Some((name, single_value(pairs, name).ok().flatten()?))).collect();

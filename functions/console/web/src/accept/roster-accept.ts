@@ -1,8 +1,12 @@
 /**
  * `<roster-accept>`: shows an invitation, which the user accepts or declines by a click. Loading the page changes
  * nothing.
+ *
+ * There are two tokens. The link token (`this.token`) comes from the link in the mail and names the invitation. The
+ * sign-in token (from `getToken`) names the viewer.
  */
 import { html, nothing, unsafeCSS, type PropertyValues, type TemplateResult } from 'lit';
+import { sameAddress } from '../address';
 import { viewerOf, type Preview } from '../api';
 import { Base } from '../element';
 import type { RosterAcceptElement } from '../elements';
@@ -10,7 +14,7 @@ import { hoursLeft, type Catalogue } from '../i18n';
 import * as icons from '../icons';
 import acceptEn, { type AcceptMessages, type Subject } from '../messages/en/accept';
 import style from './roster-accept.css';
-import { mask, sameAddress, stateAfterError, stateOf, stateWithoutPreview, type State } from './state';
+import { mask, screenAfterError, screenOf, screenWithoutPreview, type ScreenName } from './screen';
 
 /**
  * Unicode's direction isolates, which mark names in a text. Names cannot contain them: the API rejects direction
@@ -23,8 +27,23 @@ const [OPEN, CLOSE] = ['\u2068', '\u2069'];
  */
 const UPDATE_MS_MAX = 30_000;
 
+/**
+ * The shortest interval between updates, in milliseconds. If the invitation expires during a call, the updates go on at
+ * this interval until the call has ended.
+ */
+const UPDATE_MS_MIN = 250;
+
+/** The screens on which the invitation can still be accepted or declined, at once or after another sign-in. */
+const SCREENS_AWAITING_ANSWER: readonly ScreenName[] = [
+  'open',
+  'sign_in',
+  'other_account',
+  'email_not_verified',
+  'sender_lost_authority',
+];
+
 /** The icon above the headline, and its colour. */
-const ICONS: Record<State, [icon: TemplateResult, colour: 'plain' | 'good' | 'warn' | 'bad']> = {
+const ICONS: Record<ScreenName, [icon: TemplateResult, colour: 'plain' | 'good' | 'warn' | 'bad']> = {
   loading: [icons.mail, 'plain'],
   no_token: [icons.alert, 'warn'],
   invalid_token: [icons.alert, 'bad'],
@@ -51,14 +70,15 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
   static override properties = {
     ...super.properties,
     token: { attribute: false },
-    state: { state: true },
+    screen: { state: true },
     busy: { state: true },
     failure: { state: true },
     hoursRemaining: { state: true },
   };
 
+  /** The link token. */
   declare token: string;
-  declare private state: State;
+  declare private screen: ScreenName;
   /** The call that is in progress. */
   declare private busy: 'accept' | 'decline' | undefined;
   /** The error of the last call, if it failed. */
@@ -72,7 +92,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
   #preview: Preview | undefined;
   #viewer: { email: string } | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** The number of the last load. Responses to earlier loads are ignored: they may be about another token. */
+  /** The number of the last load. Responses to earlier loads are ignored: they may be about another link token. */
   #loadNumber = 0;
   /** Whether to focus the headline after the next update. */
   #focusHeadline = false;
@@ -80,7 +100,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
   constructor() {
     super();
     this.token = '';
-    this.state = 'loading';
+    this.screen = 'loading';
     this.hoursRemaining = 0;
   }
 
@@ -98,12 +118,12 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
 
   protected override willUpdate(changed: PropertyValues): void {
     if (changed.has('token') || changed.has('apiBase')) void this.#loadPreview();
-    else if (changed.has('getToken') && this.#isAnswerable) void this.#loadViewer();
+    else if (changed.has('getToken') && this.#isAwaitingAnswer) void this.#loadViewer();
   }
 
   protected override updated(changed: PropertyValues): void {
-    if ((changed.has('state') || changed.has('messages')) && this.messages && this.state !== 'loading') {
-      this.announce(this.messages.screens[this.state].title(this.#subject));
+    if ((changed.has('screen') || changed.has('messages')) && this.messages && this.screen !== 'loading') {
+      this.announce(this.messages.screens[this.screen].title(this.#subject));
     }
     const headline = this.renderRoot.querySelector('h1');
     if (!this.#focusHeadline || !headline) return;
@@ -125,11 +145,11 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
     } catch (error) {
       if (load !== this.#loadNumber) return;
       this.failure = error;
-      this.#showScreen(stateWithoutPreview(error));
+      this.#showScreen(screenWithoutPreview(error));
     }
   }
 
-  /** Reads the viewer from the token, then chooses the screen. */
+  /** Reads the viewer from the sign-in token, then chooses the screen. */
   async #loadViewer(): Promise<void> {
     const load = this.#loadNumber;
     const getToken = async (): Promise<string | null> => (await this.getToken?.({ refresh: false })) ?? null;
@@ -137,7 +157,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
     const viewer = viewerOf(await getToken().catch(() => null));
     if (load !== this.#loadNumber || !this.#preview) return;
     this.#viewer = viewer;
-    this.#showScreen(stateOf(this.#preview, viewer, this.api.now()));
+    this.#showScreen(screenOf(this.#preview, viewer, this.api.now()));
     this.#updateTimeLeft();
   }
 
@@ -145,26 +165,27 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
   #updateTimeLeft = (): void => {
     clearTimeout(this.#timer);
     const preview = this.#preview;
-    if (!this.isConnected || !preview || !this.#isAnswerable) return;
+    if (!this.isConnected || !preview || !this.#isAwaitingAnswer) return;
     const left = Date.parse(preview.expires_at) - this.api.now();
     this.hoursRemaining = hoursLeft(preview.expires_at, this.api.now());
-    // While a call is in progress, its response shows whether it was in time.
+    // During a call, keep the screen: only the response shows whether the API received the call before the expiry.
     if (left <= 0 && !this.busy) return this.#showScreen('expired');
-    this.#timer = setTimeout(this.#updateTimeLeft, Math.min(Math.max(left, 250), UPDATE_MS_MAX));
+    this.#timer = setTimeout(this.#updateTimeLeft, Math.min(Math.max(left, UPDATE_MS_MIN), UPDATE_MS_MAX));
   };
 
-  /** Whether the invitation may still be accepted or declined. */
-  get #isAnswerable(): boolean {
-    return ['open', 'sign_in', 'other_account', 'email_not_verified', 'sender_lost_authority'].includes(this.state);
+  /** Whether the invitation can still be accepted or declined. */
+  get #isAwaitingAnswer(): boolean {
+    return SCREENS_AWAITING_ANSWER.includes(this.screen);
   }
 
-  #showScreen(state: State): void {
-    if (this.state === state) return;
-    // The focused control is about to disappear.
+  #showScreen(screen: ScreenName): void {
+    if (this.screen === screen) return;
+    // The next screen does not contain the focused control, so the focus moves to the headline.
     this.#focusHeadline ||= this.shadowRoot?.activeElement != null;
-    this.state = state;
+    this.screen = screen;
   }
 
+  /** Accepts or declines the invitation, then shows the screen of the result. */
   async #answer(answer: 'accept' | 'decline'): Promise<void> {
     const preview = this.#preview;
     if (this.busy || !preview) return;
@@ -185,7 +206,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
       }
     } catch (error) {
       if (load !== this.#loadNumber) return;
-      const next = stateAfterError(error);
+      const next = screenAfterError(error);
       if (next === 'sign_in') this.#viewer = undefined;
       if (next) return this.#finish(next);
       this.busy = undefined;
@@ -196,12 +217,12 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
     }
   }
 
-  /** Shows the final screen and moves the focus to its headline. */
-  #finish(state: State): void {
+  /** Ends the call: closes the dialog, shows the screen of the result and moves the focus to its headline. */
+  #finish(screen: ScreenName): void {
     this.busy = undefined;
     this.#dialog?.close();
     this.#focusHeadline = true;
-    this.#showScreen(state);
+    this.#showScreen(screen);
     this.#updateTimeLeft();
   }
 
@@ -216,7 +237,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
   get #subject(): Subject {
     const preview = this.#preview;
     const { email = '' } = this.#viewer ?? {};
-    const isOtherAddress = this.state === 'other_account' || (email && preview && !sameAddress(email, preview.email));
+    const isOtherAddress = this.screen === 'other_account' || (email && preview && !sameAddress(email, preview.email));
     return {
       organization: preview?.organization.name ?? '',
       sender: preview?.sender_email ?? '',
@@ -225,9 +246,11 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
     };
   }
 
-  /** Renders a text. Its names are wrapped in `<bdi>`: they are emphasized, and keep their own text direction. */
+  /** Renders a text with its names in `<bdi>`: the style emphasizes them, and each keeps its own text direction. */
   #renderText(text: ((subject: Subject) => string) | undefined): unknown[] {
+    // Unknown names stay empty, because the texts check for that.
     const isolated = Object.entries(this.#subject).map(([key, value]) => [key, value && OPEN + value + CLOSE]);
+    // The text alternates with names: pieces with an odd index are names.
     const pieces = text?.(Object.fromEntries(isolated)).split(/[\u2068\u2069]/) ?? [];
     return pieces.map((piece, index) => (index % 2 ? html`<bdi>${piece}</bdi>` : piece));
   }
@@ -237,14 +260,14 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
   }
 
   #renderCard(messages: AcceptMessages): TemplateResult {
-    const { state, failure } = this;
-    const [icon, colour] = ICONS[state];
-    const { title, text } = messages.screens[state];
-    const body = state === 'problem' ? this.problemText(failure) : this.#renderText(text);
-    const showFailure = failure !== undefined && this.#isAnswerable;
+    const { screen, failure } = this;
+    const [icon, colour] = ICONS[screen];
+    const { title, text } = messages.screens[screen];
+    const body = screen === 'problem' ? this.problemText(failure) : this.#renderText(text);
+    const showFailure = failure !== undefined && this.#isAwaitingAnswer;
     return html`
-      <article class="card" aria-busy=${state === 'loading'}>
-        <div class="icon-box ${colour}">${state === 'loading' ? html`<span class="spin"></span>` : icon}</div>
+      <article class="card" aria-busy=${screen === 'loading'}>
+        <div class="icon-box ${colour}">${screen === 'loading' ? html`<span class="spin"></span>` : icon}</div>
         <h1 tabindex="-1">${this.#renderText(title)}</h1>
         <p class="text">${body}</p>
         ${this.#renderDetails()}
@@ -253,15 +276,15 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
           : nothing}
         ${this.#renderActions()}
       </article>
-      ${state === 'open' ? this.#renderDeclineDialog() : nothing}
+      ${screen === 'open' ? this.#renderDeclineDialog() : nothing}
     `;
   }
 
   /** Renders the details of the invitation: role, address, expiry. */
   #renderDetails(): TemplateResult | typeof nothing {
-    const { messages, state } = this;
+    const { messages, screen } = this;
     const preview = this.#preview;
-    if (!messages || !preview || !(state === 'open' || state === 'sign_in')) return nothing;
+    if (!messages || !preview || !(screen === 'open' || screen === 'sign_in')) return nothing;
     const { role, expires_at } = preview;
     return html`<dl>
       <div>
@@ -284,7 +307,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
 
   /** Renders the buttons. */
   #renderActions(): TemplateResult | typeof nothing {
-    const { messages, state, busy } = this;
+    const { messages, screen, busy } = this;
     if (!messages) return nothing;
     const { organization, viewer } = this.#subject;
     const button = (label: string, run: () => void, kind = 'primary', isBusy = false): TemplateResult =>
@@ -293,7 +316,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
       </button>`;
     const actions = (...buttons: TemplateResult[]): TemplateResult => html`<div class="actions">${buttons}</div>`;
     const changeAccount = (kind: string): TemplateResult => button(messages.useAnother, () => this.#requestSignIn(true), kind);
-    switch (state) {
+    switch (screen) {
       case 'open':
         return html`${actions(
           button(messages.accept, () => void this.#answer('accept'), 'primary', busy === 'accept'),

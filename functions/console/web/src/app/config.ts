@@ -1,4 +1,10 @@
-/** The configuration of the pages. The console function writes it into `<meta name="roster-config">`. */
+/**
+ * The configuration of the pages. The console function writes it into `<meta name="roster-config">`.
+ *
+ * The same fields are in `functions/console/src/config.rs`, which reads the environment variables `CONSOLE_*`, and in
+ * `shared/local/src/console.rs`, for the local server ("the laptop"). `infra/template.yaml` and `infra/laptop.env` set
+ * the variables.
+ */
 import { negotiate, type Language } from '../i18n';
 
 export interface Config {
@@ -14,7 +20,7 @@ export interface Config {
   token: 'access_token' | 'id_token';
   /** The product's name. */
   product: string;
-  /** The fallback if the browser prefers no supported language. */
+  /** The language of the page if the browser requests none of the supported languages. */
   language: Language;
   /** The path of the mailbox. Only the local server ("the laptop") has one. */
   mailbox?: string;
@@ -25,7 +31,7 @@ const REQUIRED = ['issuer', 'client_id', 'authorize_url', 'token_url', 'scope', 
 /**
  * Reads a configuration.
  *
- * @throws an `Error` that names the missing or invalid field.
+ * @throws a `SyntaxError` if the text is not JSON, else an `Error` that says what is missing or invalid.
  */
 export function parseConfig(text: string): Config {
   if (!text) throw new Error('roster-config is empty: the page was not served by the console function');
@@ -35,7 +41,7 @@ export function parseConfig(text: string): Config {
   }
   for (const name of ['authorize_url', 'token_url', 'sign_out_url'] as const) {
     const url = config[name];
-    // The page navigates to these URLs, so it must reject `javascript:` and other schemes.
+    // The page navigates to these URLs, and fetches `token_url`. It must reject `javascript:` and other schemes.
     if (url && !(URL.canParse(String(url)) && /^https?:$/.test(new URL(String(url)).protocol))) {
       throw new Error(`roster-config's ${name} is not an HTTP URL`);
     }

@@ -1,7 +1,7 @@
-/** Reads the invitation token: the part after the `#` of the link in the mail. */
+/** Reads the link token: the part after the `#` of the link in the mail. */
 
 /**
- * Returns the token and removes it from the address bar, so that users do not copy it and the history does not keep it.
+ * Returns the link token and removes it from the address bar: users must not copy it, and the history must not keep it.
  */
 export function takeToken(): string {
   const token = location.hash.slice(1);
@@ -9,5 +9,5 @@ export function takeToken(): string {
   return token;
 }
 
-/** The token of the URL that the page was opened with. The page loads this module first. */
+/** The link token of the URL that the page was opened with. The page imports this module first. */
 export const initialToken = takeToken();

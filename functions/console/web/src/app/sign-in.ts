@@ -48,7 +48,7 @@ interface SignInOptions {
   change?: boolean;
   /** Whether to sign in without any user interaction. Fails if an interaction is needed. */
   silent?: boolean;
-  /** The invitation's token, which the page needs after the return. */
+  /** The link token, which the page needs after the return. */
   invitation?: string;
 }
 
@@ -71,7 +71,7 @@ interface Tokens {
 }
 
 export class Session {
-  /** The invitation's token that was stored before the sign-in, or empty. */
+  /** The link token that was stored before the sign-in, or empty. */
   readonly invitation: string;
   /** The reason why the last sign-in failed. */
   failure: Failure | undefined;

@@ -7,6 +7,7 @@
  *
  * The parser only splits the text. The API decides which addresses are valid.
  */
+import { isAscii, keyOf } from '../address';
 
 /** One address of the text. */
 export interface Entry {
@@ -156,19 +157,6 @@ function clean(text: string): string {
   return bare.replace(/^'(.*)'$/, '$1');
 }
 
-/**
- * Returns the address in the API's form, for comparisons: ASCII letters in lower case, international domains in
- * punycode.
- */
-export function keyOf(address: string): string {
-  const lower = address.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
-  const at = lower.lastIndexOf('@') + 1;
-  const domain = lower.slice(at);
-  if (!at || isAscii(domain) || !/^[\p{L}\p{M}\p{N}.-]+$/u.test(domain)) return lower;
-  const url = `http://${domain}`;
-  return URL.canParse(url) ? lower.slice(0, at) + new URL(url).hostname : lower;
-}
-
 /** Returns the status of `address` without asking the API. In doubt, the status is `ready`. */
 export function verdict(address: string, known: Known): Verdict {
   const key = keyOf(address);
@@ -178,7 +166,6 @@ export function verdict(address: string, known: Known): Verdict {
   return flawOf(address) ?? 'ready';
 }
 
-const isAscii = (text: string): boolean => /^[\0-\x7f]*$/.test(text);
 const LOCAL = /^[\w!#$%&'*+\-/=?^`{|}~]+(?:\.[\w!#$%&'*+\-/=?^`{|}~]+)*$/;
 const LABEL = /^[a-z\d](?:[\w!#$%&'*+\-/=?^`{|}~]*[a-z\d])?$/i;
 

@@ -1,12 +1,13 @@
 /** The invite dialog: invites many addresses with one role. */
 import { html, nothing, unsafeCSS, type CSSResultGroup, type PropertyValues, type TemplateResult } from 'lit';
+import { keyOf } from '../address';
 import { CallError } from '../api';
 import { Base } from '../element';
 import type { Invitation, InviteResult, Member, Role } from '../elements';
 import type { Catalogue, Language } from '../i18n';
 import { alert, check, cross, info } from '../icons';
 import en, { type InviteMessages } from '../messages/en/invite';
-import { keyOf, parseAddresses, verdict, type Entry, type Known } from './addresses';
+import { parseAddresses, verdict, type Entry, type Known } from './addresses';
 import { Batches, refusedAddresses, type Batch } from './batches';
 import style from './invite.css';
 

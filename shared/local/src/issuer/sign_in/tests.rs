@@ -202,6 +202,7 @@ async fn page_offers_users_and_its_forms_repeat_the_request() {
     let with_hint = with(&authorization(), &[("login_hint", "New@Partner.example")]);
     let (_, _, page) = fixture.get(AUTHORIZE, &with_hint, None).await;
     assert_eq!(offered(&page)[0], "new@partner.example");
+    assert!(page.contains(r#"name="email" value="""#), "the text field stays empty: {page}");
     let with_hint = with(&authorization(), &[("login_hint", "ivy@partner.example")]);
     let (_, _, page) = fixture.get(AUTHORIZE, &with_hint, None).await;
     assert_eq!(offered(&page), ["ivy@partner.example", "ada@acme.example", "grace@acme.example"]);
@@ -283,9 +284,11 @@ async fn prompt_none_redirects_at_once_with_a_code_or_an_error() {
     let with_hint = with(&silent, &[("login_hint", "ivy@partner.example")]);
     let (_, headers, _) = fixture.get(AUTHORIZE, &with_hint, Some(&cookie)).await;
     assert_eq!(parameter(&headers, "error").as_deref(), Some("login_required"));
-    let with_hint = with(&silent, &[("login_hint", "grace@acme.example")]);
-    let (_, headers, _) = fixture.get(AUTHORIZE, &with_hint, Some(&cookie)).await;
-    assert!(parameter(&headers, "code").is_some());
+    for hint in ["grace@acme.example", "Grace@ACME.example"] {
+        let with_hint = with(&silent, &[("login_hint", hint)]);
+        let (_, headers, _) = fixture.get(AUTHORIZE, &with_hint, Some(&cookie)).await;
+        assert!(parameter(&headers, "code").is_some(), "{hint}");
+    }
 
     // Any other prompt shows the page. Its first button is the user of the session.
     for prompt in ["", "login", "select_account", "login consent"] {

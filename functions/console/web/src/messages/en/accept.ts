@@ -1,4 +1,4 @@
-import type { State } from '../../accept/state';
+import type { ScreenName } from '../../accept/screen';
 import type { Role } from '../../elements';
 
 /** The values that the texts contain. Unknown values are empty. */
@@ -104,7 +104,7 @@ const messages = {
       text: () => 'Your invitation could not be loaded. Check your connection and try again.',
     },
     problem: { title: () => 'Your invitation could not be loaded', text: () => '' },
-  } satisfies Record<State, Screen> as Record<State, Screen>,
+  } satisfies Record<ScreenName, Screen> as Record<ScreenName, Screen>,
   role: 'Role',
   roleHelp: {
     owner: 'can manage members and roles, and invite owners',

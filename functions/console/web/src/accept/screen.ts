@@ -1,14 +1,22 @@
-/** Decides which screen the accept element shows. The functions are pure, so every case has a unit test. */
+/** Chooses the screen of the accept element. The functions are pure, and unit tests cover every case. */
+import { sameAddress } from '../address';
 import { CallError, type Code, type Preview } from '../api';
 
-/** The screens of the accept element. */
-export type State =
+/**
+ * The screens of the accept element.
+ *
+ * A new screen needs: a condition in `screenOf` or a code in `SCREEN_BY_CODE`, with a unit test; a title and a text in
+ * each language (`messages/<language>/accept.ts`); an icon in `ICONS` (`roster-accept.ts`); its buttons, if it has any,
+ * in `#renderActions`. If the invitation can still be accepted or declined, it also needs an entry in
+ * `SCREENS_AWAITING_ANSWER`. The compiler finds missing texts and icons, but not the other omissions.
+ */
+export type ScreenName =
   | 'loading'
-  /** The page was opened without a link's token. */
+  /** The page was opened without a link token. */
   | 'no_token'
-  /** The token is forged, incomplete, or from another deployment. */
+  /** The link token is forged, incomplete, or from another deployment. */
   | 'invalid_token'
-  /** The viewer can accept or decline: their address is the invited one, or their token contains no address. */
+  /** The viewer can accept or decline: their address is the invited one, or their sign-in token contains no address. */
   | 'open'
   /** The invitation is pending, but the user is not signed in. */
   | 'sign_in'
@@ -18,9 +26,9 @@ export type State =
   | 'revoked'
   /** The invitation was resent, so there is a newer link. */
   | 'superseded'
-  /** It was accepted before the page was opened. */
+  /** The API reports that the invitation is already accepted, as a status or as an error of accept or decline. */
   | 'accepted'
-  /** It was declined before the page was opened. */
+  /** The API reports that the invitation is already declined, as a status or as an error of accept or decline. */
   | 'declined'
   /** It was accepted, but the member has left or was removed. */
   | 'removed'
@@ -39,17 +47,18 @@ export type State =
   | 'problem';
 
 /** Returns the screen for a preview, a viewer (undefined if not signed in) and the time `now` in milliseconds. */
-export function stateOf(preview: Preview, viewer: { email: string } | undefined, now: number): State {
+export function screenOf(preview: Preview, viewer: { email: string } | undefined, now: number): ScreenName {
   if (preview.status !== 'pending') return preview.status;
   // Compare the times instead of relying on the status: the page may have been open for a long time.
   if (Date.parse(preview.expires_at) <= now) return 'expired';
   if (!viewer) return 'sign_in';
-  // If the token contains no address, the viewer may be the invitee. The API checks that on accept.
+  // If the sign-in token contains no address, the viewer may be the invitee. The API checks that on accept.
   return viewer.email === '' || sameAddress(viewer.email, preview.email) ? 'open' : 'other_account';
 }
 
-const STATE_BY_CODE: Partial<Record<Code, State>> = {
-  // The body of these calls contains only the token.
+const SCREEN_BY_CODE: Partial<Record<Code, ScreenName>> = {
+  // The body of a preview, accept or decline contains only the link token. If the API rejects the body, the token is
+  // invalid.
   malformed_request: 'invalid_token',
   too_large: 'invalid_token',
   invalid_token: 'invalid_token',
@@ -69,27 +78,19 @@ const STATE_BY_CODE: Partial<Record<Code, State>> = {
  * Returns the screen after a failed call. Undefined if the error is not about the invitation, so that a retry may
  * succeed.
  */
-export function stateAfterError(error: unknown): State | undefined {
-  return error instanceof CallError ? STATE_BY_CODE[error.code] : undefined;
+export function screenAfterError(error: unknown): ScreenName | undefined {
+  return error instanceof CallError ? SCREEN_BY_CODE[error.code] : undefined;
 }
 
 /** Returns the screen if the preview could not be loaded because of `error`. */
-export function stateWithoutPreview(error: unknown): State {
-  return stateAfterError(error) ?? (error instanceof CallError && error.code === 'unreachable' ? 'unreachable' : 'problem');
+export function screenWithoutPreview(error: unknown): ScreenName {
+  return screenAfterError(error) ?? (error instanceof CallError && error.code === 'unreachable' ? 'unreachable' : 'problem');
 }
 
-/** Whether two addresses are equal by the API's rules: ASCII lower case, the domain in punycode. */
-export function sameAddress(one: string, other: string): boolean {
-  return normalized(one) === normalized(other);
-}
-
-function normalized(address: string): string {
-  const at = address.lastIndexOf('@') + 1;
-  const host = `http://${address.slice(at)}`;
-  return address.slice(0, at).toLowerCase() + (URL.canParse(host) ? new URL(host).hostname : host);
-}
-
-/** Returns `i…@partner.example`: the invitee can recognize the address, but others cannot read it. */
+/**
+ * Hides the part before the `@`, except its first character: `i…@partner.example`. The invitee recognizes the address,
+ * but another viewer does not learn it.
+ */
 export function mask(address: string): string {
   return `${address.slice(0, 1)}…${address.slice(address.lastIndexOf('@'))}`;
 }
