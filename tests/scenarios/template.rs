@@ -312,7 +312,7 @@ fn only_listed_origins_may_call_the_api() {
     }
 }
 
-/// Without the permission, CodeDeploy cannot shift the alias, and the first production deployment fails. The console has
+/// Without the permission, `CodeDeploy` cannot shift the alias, and the first production deployment fails. The console has
 /// no alias.
 #[test]
 fn codedeploy_may_release_every_function_with_an_alias() {
@@ -344,4 +344,17 @@ fn the_dashboard_shows_duration_errors_and_throttles_of_every_function() {
         let shown = body.matches(&format!("${{{name}}}")).count();
         assert!(shown >= 3, "{id} is on {shown} widgets of the dashboard");
     }
+}
+
+/// An alarm that is already on would roll back every update, also the one that repairs the cause.
+#[test]
+fn a_parameter_switches_the_alarms_of_a_release_off() {
+    let Template(template) = Template::load();
+    let alarms = &template["Globals"]["Function"]["DeploymentPreference"]["Alarms"]["Fn::If"];
+    assert_eq!(alarms[0], "HasReleaseAlarms");
+    assert!(alarms[1].as_array().is_some_and(|alarms| alarms.len() == 4), "{alarms}");
+    assert_eq!(alarms[2], json!([{ "Ref": "AWS::NoValue" }]));
+    let is_on = json!({ "Fn::Equals": [{ "Ref": "ReleaseAlarms" }, "on"] });
+    assert_eq!(template["Conditions"]["HasReleaseAlarms"]["Fn::And"][1], is_on);
+    assert_eq!(template["Parameters"]["ReleaseAlarms"]["Default"], "on");
 }

@@ -142,6 +142,18 @@ mod tests {
     }
 
     #[test]
+    fn reads_stored_addresses_only_in_their_stored_form() {
+        let stored = |text: &str| EmailAddress::stored(text.to_owned()).map(String::from);
+        assert_eq!(stored("ada@example.com").as_deref(), Some("ada@example.com"));
+        for text in ["Ada@example.com", "ada", "a da@example.com", "ada@exämple.com"] {
+            assert_eq!(stored(text), None, "{text}");
+        }
+        let longest = format!("{}@example.com", "a".repeat(BYTES_MAX - 12));
+        assert_eq!(stored(&longest).as_deref(), Some(&*longest));
+        assert_eq!(stored(&format!("a{longest}")), None);
+    }
+
+    #[test]
     fn converts_ascii_to_lower_case_and_folds_nothing_else() {
         for (text, expected) in [
             ("Ada@Example.COM", "ada@example.com"),

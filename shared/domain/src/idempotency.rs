@@ -344,6 +344,12 @@ mod tests {
     }
 
     #[test]
+    fn an_id_is_made_again_from_its_stored_parts() {
+        let id = id(echo("r", "w"), "k");
+        assert_eq!(StoredResponseId::stored(id.scope.clone(), id.hash().to_owned()), id);
+    }
+
+    #[test]
     fn keys_are_private_to_caller_and_scope() {
         let by = |name| Echo { by: user(name), ..echo("r", "w") };
         let scoped = |scope| Echo { scope, ..echo("r", "w") };

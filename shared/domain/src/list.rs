@@ -57,3 +57,24 @@ impl Action for ShowOrganization {
         Ok(Decision::unchanged((member.role, organization.clone())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{acme, given, user};
+
+    #[test]
+    fn shows_an_organization_to_its_members_only() {
+        let action = ShowOrganization { caller: user("ada"), organization: acme() };
+        let shown = given().caller_is(Role::Member).decide(&action).unwrap().answer;
+        assert_eq!(shown, (Role::Member, given().organization.unwrap()));
+        assert_eq!(given().caller_is_no_member().decide(&action), Err(Refusal::NoSuchOrganization));
+    }
+
+    #[test]
+    fn returns_the_membership_of_members_only() {
+        let action = Membership { caller: user("ada"), organization: acme() };
+        assert_eq!(given().decide(&action).unwrap().answer, given().member.unwrap());
+        assert_eq!(given().caller_is_no_member().decide(&action), Err(Refusal::NoSuchOrganization));
+    }
+}

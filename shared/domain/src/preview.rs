@@ -36,3 +36,35 @@ impl Action for Preview {
         Ok(Decision::unchanged(Previewed { organization, invitation }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::given_invitee;
+    use crate::{Generation, Status};
+
+    fn preview() -> Preview {
+        Preview { link: given_invitee().invitation.unwrap().link() }
+    }
+
+    #[test]
+    fn shows_an_invitation_of_every_status_with_its_organization() {
+        for status in Status::ALL {
+            let setup = given_invitee().status(status);
+            let expected = Previewed {
+                organization: setup.organization.clone().unwrap(),
+                invitation: setup.invitation.clone().unwrap(),
+            };
+            assert_eq!(setup.decide(&preview()), Ok(Decision::unchanged(expected)), "{status}");
+        }
+    }
+
+    #[test]
+    fn only_the_newest_link_shows_an_invitation() {
+        for generation in [2, 4] {
+            let link = Link { generation: Generation(generation), ..preview().link };
+            assert_eq!(given_invitee().decide(&Preview { link }), Err(Refusal::Superseded), "{generation}");
+        }
+        assert_eq!(given_invitee().not_invited().decide(&preview()), Err(Refusal::Superseded));
+    }
+}
