@@ -25,6 +25,7 @@ use crate::aws::{self, Aws};
 use crate::clock::{ClockError, LocalClock};
 use crate::console::Console;
 use crate::cors;
+use crate::database_file::{DatabaseFile, DatabaseFileError};
 use crate::dead_letters;
 use crate::demo::{self, DemoError};
 use crate::document;
@@ -110,8 +111,11 @@ pub enum StartError {
     #[error("port {0} is in use by another program: choose another one with --port")]
     PortInUse(u16),
     /// The laptop cannot listen on a socket.
-    #[error("the laptop cannot listen on the loopback")]
-    Listen(#[source] io::Error),
+    #[error("the laptop cannot listen on port {0} of 127.0.0.1: {1}; choose another one with --port")]
+    Listen(u16, #[source] io::Error),
+    /// The laptop must not use the database file.
+    #[error(transparent)]
+    DatabaseFile(#[from] DatabaseFileError),
     /// The database cannot be opened.
     #[error("the database cannot be opened: {0}")]
     Engine(String),
@@ -152,6 +156,8 @@ pub struct Laptop {
     console: Arc<Console>,
     /// The background tasks. They are aborted when this is dropped.
     _tasks: JoinSet<()>,
+    /// The lock of the database file.
+    _database_file: Option<DatabaseFile>,
 }
 
 /// The parts that the handlers of `/_dev` and the methods of [`Laptop`] use.
@@ -173,7 +179,7 @@ impl Laptop {
     pub async fn start(options: Options, mut progress: impl FnMut(&str)) -> Result<Self, StartError> {
         let mut tasks = JoinSet::new();
         let listener = listen(options.port).await?;
-        let address = listener.local_addr().map_err(StartError::Listen)?;
+        let address = listener.local_addr().map_err(|error| StartError::Listen(options.port, error))?;
         let url = format!("http://{address}");
 
         progress("database");
@@ -183,11 +189,15 @@ impl Laptop {
             }
             None => LocalClock::new(),
         };
+        let database_file = options.db.as_deref().map(DatabaseFile::open).transpose()?;
         let db = open(&options, &clock)?;
         let state = State::open(db.clone())?;
         clock.restore(&state).map_err(|error| StartError::Clock(error.to_string()))?;
-        let engine = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(StartError::Listen)?;
-        let engine_url = format!("http://{}", engine.local_addr().map_err(StartError::Listen)?);
+        let engine = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .map_err(|error| StartError::Listen(0, error))?;
+        let engine_url =
+            format!("http://{}", engine.local_addr().map_err(|error| StartError::Listen(0, error))?);
         tasks.spawn(dynoxide::server::serve_on(engine, db));
 
         progress("table and stream");
@@ -274,7 +284,7 @@ impl Laptop {
                 tracing::error!(%error, "the HTTP server of the laptop stopped");
             }
         });
-        Ok(Self { url, shared, router, console, _tasks: tasks })
+        Ok(Self { url, shared, router, console, _tasks: tasks, _database_file: database_file })
     }
 
     /// Returns the base URL of the laptop.
@@ -405,7 +415,7 @@ impl Shared {
 async fn listen(port: u16) -> Result<TcpListener, StartError> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => StartError::PortInUse(port),
-        _ => StartError::Listen(error),
+        _ => StartError::Listen(port, error),
     })
 }
 

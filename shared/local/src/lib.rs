@@ -16,6 +16,7 @@ pub mod aws;
 pub mod clock;
 pub mod console;
 pub mod cors;
+pub mod database_file;
 pub mod dead_letters;
 pub mod demo;
 pub mod document;

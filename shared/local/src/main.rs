@@ -31,13 +31,13 @@ struct Arguments {
     no_limits: bool,
     /// The number of seats of each organization that is created from now on
     #[arg(long, value_name = "N", default_value_t = Policy::default().seats, requires = "no_demo",
-          value_parser = clap::value_parser!(u32).range(1..))]
+          value_parser = clap::value_parser!(u32).range(1..=1_000))]
     seats: u32,
     /// The language of mails if the sender did not choose one: `en` or `de`
     #[arg(long, value_name = "LANGUAGE", default_value_t)]
     language: Language,
     /// Invoke the functions through Lambda's invoke API at this URL (`cargo lambda watch`) instead of in this process
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = invoke_url)]
     functions: Option<String>,
     /// Allow pages of this origin, such as `http://localhost:5173`, to call the API (CORS). Can be repeated
     #[arg(long, value_name = "ORIGIN", value_parser = cors::origin)]
@@ -57,11 +57,16 @@ async fn main() -> ExitCode {
     // The embedded DynamoDB logs a warning for each failed condition, and failed conditions are normal here.
     let filter = EnvFilter::try_from_default_env();
     let filter = filter.unwrap_or_else(|_| EnvFilter::new("warn,dynoxide::server=error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
     match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            print(&format!("roster: {error}"));
+            // If stderr fails, there is no other place to report it.
+            let _ = writeln!(std::io::stderr(), "roster: {error}");
             ExitCode::FAILURE
         }
     }
@@ -152,6 +157,18 @@ Organization "{name}" has 2 owners, and 312 of its 1,000 seats are taken. Comman
   c $ORG -H "Authorization: Bearer $(token {owner} {owner_email})"  # seats again
 "#
     )
+}
+
+/// Parses the URL of an invoke API: plain HTTP, without a path.
+fn invoke_url(text: &str) -> Result<String, String> {
+    let url = text.parse::<http::Uri>().ok();
+    let is_valid = |url: &http::Uri| {
+        url.scheme_str() == Some("http") && url.authority().is_some() && ["", "/"].contains(&url.path())
+    };
+    match url.filter(is_valid) {
+        Some(_) => Ok(text.trim_end_matches('/').to_owned()),
+        None => Err("it must be a URL like http://127.0.0.1:9000".to_owned()),
+    }
 }
 
 /// Prints progress and results to the standard output.
