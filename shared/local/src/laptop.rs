@@ -178,9 +178,7 @@ impl Laptop {
     /// Starts all parts of the laptop. Calls `progress` with the name of each step.
     pub async fn start(options: Options, mut progress: impl FnMut(&str)) -> Result<Self, StartError> {
         let mut tasks = JoinSet::new();
-        let listener = listen(options.port).await?;
-        let address = listener.local_addr().map_err(|error| StartError::Listen(options.port, error))?;
-        let url = format!("http://{address}");
+        let (listener, url) = listen(options.port).await?;
 
         progress("database");
         let clock = match &options.clock_file {
@@ -193,11 +191,7 @@ impl Laptop {
         let db = open(&options, &clock)?;
         let state = State::open(db.clone())?;
         clock.restore(&state).map_err(|error| StartError::Clock(error.to_string()))?;
-        let engine = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .map_err(|error| StartError::Listen(0, error))?;
-        let engine_url =
-            format!("http://{}", engine.local_addr().map_err(|error| StartError::Listen(0, error))?);
+        let (engine, engine_url) = listen(0).await?;
         tasks.spawn(dynoxide::server::serve_on(engine, db));
 
         progress("table and stream");
@@ -412,11 +406,15 @@ impl Shared {
     }
 }
 
-async fn listen(port: u16) -> Result<TcpListener, StartError> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| match error.kind() {
+/// Listens on a port of the loopback (0: any free one). Also returns the base URL.
+async fn listen(port: u16) -> Result<(TcpListener, String), StartError> {
+    let to_error = |error: io::Error| match error.kind() {
         io::ErrorKind::AddrInUse => StartError::PortInUse(port),
         _ => StartError::Listen(port, error),
-    })
+    };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(to_error)?;
+    let address = listener.local_addr().map_err(to_error)?;
+    Ok((listener, format!("http://{address}")))
 }
 
 fn open(options: &Options, clock: &LocalClock) -> Result<Database, StartError> {

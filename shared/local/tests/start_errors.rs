@@ -7,12 +7,12 @@ use local::database_file::DatabaseFile;
 
 /// Runs the binary, which must fail, and returns its stderr.
 fn error_of(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_roster")).args(arguments).output().unwrap();
-    let (stdout, stderr) =
-        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_roster")).args(arguments).output().expect("the binary starts");
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(!output.status.success(), "{arguments:?}: {stdout}");
     assert!(!stdout.contains("roster:") && !stderr.contains('\u{1b}'), "{arguments:?}: {stdout}{stderr}");
-    stderr
+    stderr.into_owned()
 }
 
 #[test]
