@@ -118,6 +118,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn refusals_can_name_a_permission() {
+        for (permission, words) in [
+            (Permission::Invite(Role::Owner), "invite people as owner"),
+            (Permission::Resend(Role::Member), "resend an invitation as member"),
+            (Permission::Revoke(Role::Owner), "revoke an invitation as owner"),
+            (Permission::EditRoles, "edit roles"),
+            (Permission::EditOrganization, "edit the organization"),
+            (Permission::RemoveMembers, "remove other members"),
+        ] {
+            assert_eq!(permission.to_string(), words);
+        }
+    }
+
+    #[test]
     fn each_role_has_exactly_its_permissions() {
         use Permission::{EditOrganization, EditRoles, Invite, RemoveMembers, Resend, Revoke};
         use Role::{Member, Owner};

@@ -211,7 +211,26 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{acme, given, user};
+    use crate::idempotency::Scope;
+    use crate::testing::{NOON, acme, address, given, id_of, user};
+
+    #[test]
+    fn the_kind_of_an_item_contains_no_id() {
+        let ivy = address("ivy");
+        let day = Day::of(NOON);
+        for (key, kind) in [
+            (ItemKey::organization(&acme()), "organization"),
+            (ItemKey::member(&acme(), &user("ada@example.com")), "member"),
+            (ItemKey::invitation(&acme(), &id_of("ivy")), "invitation"),
+            (ItemKey::Recipient(Recipient::of(&ivy), day), "recipient"),
+            (
+                ItemKey::Response(StoredResponseId::stored(Scope::User(user("ada")), "h".to_owned())),
+                "response",
+            ),
+        ] {
+            assert_eq!(key.kind(), kind);
+        }
+    }
 
     #[test]
     fn an_absent_item_differs_from_one_that_was_not_read() {

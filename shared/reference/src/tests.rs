@@ -709,10 +709,18 @@ proptest! {
 
 #[test]
 fn sets_a_field_only_in_a_record_that_has_it() {
-    let mut record = Record::Member(member("dan", Role::Member));
-    Field::Role(Role::Owner).set_in(&mut record);
-    assert_eq!(record, Record::Member(member("dan", Role::Owner)));
-    let mut other = Record::Organization(organization(1, 1));
-    Field::Role(Role::Owner).set_in(&mut other);
-    assert_eq!(other, Record::Organization(organization(1, 1)));
+    let name = OrganizationName::parse("Acme Works").unwrap();
+    let renamed = Organization { name: name.clone(), ..organization(1, 1) };
+    let dan = |role| Record::Member(member("dan", role));
+    let acme = Record::Organization(organization(1, 1));
+    for (field, before, after) in [
+        (Field::Role(Role::Owner), dan(Role::Member), dan(Role::Owner)),
+        (Field::Role(Role::Owner), acme.clone(), acme.clone()),
+        (Field::Name(name.clone()), acme, Record::Organization(renamed)),
+        (Field::Name(name), dan(Role::Member), dan(Role::Member)),
+    ] {
+        let mut record = before;
+        field.set_in(&mut record);
+        assert_eq!(record, after, "{field:?}");
+    }
 }
