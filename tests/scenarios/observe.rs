@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use harness::template::Template;
 use harness::{Fault, Organization, Person, TWO_DAYS, World, timer};
 use serde_json::{Value, json};
 
@@ -350,6 +351,15 @@ async fn each_invitation_of_a_batch_is_counted_and_a_failure_logs_its_cause() {
         .collect();
     outcomes.sort_unstable();
     assert_eq!(outcomes, ["refused", "retry", "sent", "sent"]);
+    // The alarm RefusedMail sums this metric.
+    let template = Template::load();
+    let alarm = template.properties("RefusedMailAlarm");
+    let refused = mail.iter().find(|line| line["outcome"] == "refused").unwrap();
+    let dimensions = alarm["Dimensions"].as_array().unwrap();
+    assert!(dimensions.iter().all(|it| refused[it["Name"].as_str().unwrap()] == it["Value"]), "{refused}");
+    let names: Value = dimensions.iter().map(|it| it["Name"].clone()).collect();
+    let directive = &refused["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!((&directive["Dimensions"][0], &alarm["MetricName"]), (&names, &json!("Invocations")));
     let message = "processing the invitation failed; Lambda retries it";
     let failure = mail.iter().find(|line| line["message"] == message).unwrap();
     assert_eq!(failure["cause"], "SES does not accept mail now: SendingPausedException");

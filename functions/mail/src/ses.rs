@@ -110,11 +110,23 @@ fn tags(link: &Link) -> Result<Vec<MessageTag>, BuildError> {
     .collect()
 }
 
+/// Parts of SES's messages for `MessageRejected` that concern the account and not the mail.
+///
+/// SES rejects every mail with "Email address is not verified" while the sender's identity is not verified in the Region,
+/// for example after its DNS records lapsed. In the sandbox it does the same for recipients that are not verified.
+const ACCOUNT_PROBLEMS: [&str; 3] = ["is not verified", "suspended", "paused"];
+
 /// Classifies an error of `SendEmail`. Two errors concern this one mail. All others concern the account or are
 /// temporary.
 fn classify<R>(error: &SdkError<SendEmailError, R>) -> SendError {
     match error {
         SdkError::ServiceError(service) => match service.err() {
+            SendEmailError::MessageRejected(rejected) if concerns_account(rejected.message()) => {
+                SendError::Unavailable(
+                    "an identity is not verified (the sender's, or in the sandbox the recipient's), or sending is paused"
+                        .to_owned(),
+                )
+            }
             SendEmailError::MessageRejected(_) => SendError::Refused("MessageRejected"),
             SendEmailError::BadRequestException(_) => SendError::Refused("BadRequest"),
             other => SendError::Unavailable(other.code().unwrap_or("an error without a code").to_owned()),
@@ -123,6 +135,10 @@ fn classify<R>(error: &SdkError<SendEmailError, R>) -> SendError {
         SdkError::DispatchFailure(_) => SendError::Unavailable("SES cannot be reached".to_owned()),
         _ => SendError::Unavailable("the response cannot be read".to_owned()),
     }
+}
+
+fn concerns_account(message: Option<&str>) -> bool {
+    message.is_some_and(|message| ACCOUNT_PROBLEMS.iter().any(|problem| message.contains(problem)))
 }
 
 #[cfg(test)]
@@ -147,12 +163,17 @@ mod tests {
     struct FakeSes {
         status: u16,
         code: &'static str,
+        message: &'static str,
         last_request: Arc<Mutex<Value>>,
     }
 
     impl FakeSes {
         fn responding(status: u16, code: &'static str) -> Self {
-            Self { status, code, last_request: Arc::default() }
+            Self { status, code, message: "ivy@x.example is not welcome", last_request: Arc::default() }
+        }
+
+        fn rejecting(message: &'static str) -> Self {
+            Self { message, ..Self::responding(400, "MessageRejected") }
         }
 
         fn ses(&self, configuration_set: Option<&str>) -> Ses {
@@ -176,7 +197,7 @@ mod tests {
             *self.last_request.lock().unwrap() = serde_json::from_slice(body).unwrap();
             let body = match self.status {
                 200 => json!({ "MessageId": "m-1" }),
-                _ => json!({ "message": "ivy@x.example is not welcome" }),
+                _ => json!({ "message": self.message }),
             };
             let response = http::Response::builder()
                 .status(self.status)
@@ -260,6 +281,27 @@ mod tests {
             let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
             assert!(tag.name().bytes().chain(tag.value().bytes()).all(allowed), "{tag:?}");
             assert!(tag.value().len() <= 256);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_rejection_that_concerns_the_account_is_temporary() {
+        for (message, refused) in [
+            (
+                "Email address is not verified. The following identities failed the check in region EU-WEST-1: \
+                 no-reply@example.com",
+                false,
+            ),
+            ("Email address is not verified.", false),
+            ("Sending suspended for this account. For more information, please check the inbox", false),
+            ("Account is paused.", false),
+            ("Email contained a virus.", true),
+            ("", true),
+        ] {
+            let result = FakeSes::rejecting(message).ses(None).send(&email(), &link()).await;
+            let error = result.unwrap_err();
+            assert_eq!(matches!(error, SendError::Refused(_)), refused, "{message}: {error}");
+            assert!(!error.to_string().contains('@'), "the error repeats the message of SES: {error}");
         }
     }
 
