@@ -5,8 +5,8 @@
 //! an existing record with the times of all tokens without one. The comparison is Welch's t-test without the slowest
 //! calls, as in dudect. If |t| exceeds 4.5, this number of calls is enough to distinguish the times.
 //!
-//! `cargo bench -p tests --bench link_timing --profile dev -- 1000` makes 1,000 calls per cause and action, with a key in
-//! the process and with a key in KMS. `-- 1000 process preview` selects one key and one action.
+//! `cargo bench -p tests --bench link_timing --profile dev -- 1000` makes 1,000 calls per cause and action, with a key
+//! in the process and with a key in KMS. `-- 1000 process preview` selects one key and one action.
 
 #![expect(clippy::print_stdout, reason = "the benchmark prints its results")]
 

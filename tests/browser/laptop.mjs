@@ -109,11 +109,6 @@ export class Laptop {
     await this.idle();
   }
 
-  /** Checks the table against the reference model's rules. */
-  async check() {
-    return this.#mustCall('GET', '/_dev/check');
-  }
-
   /** Returns a person with this verified address. */
   person(email) {
     return new Person(this, email.includes('@') ? email : `${email}@acme.example`);

@@ -7,7 +7,6 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Site } from './site.mjs';
-import { DEMO_ORGANIZATION } from './states.mjs';
 import { setUp, scenario } from './harness.mjs';
 
 const web = fileURLToPath(new URL('../../functions/console/web', import.meta.url));
@@ -118,7 +117,6 @@ const POLICY = (api) =>
 async function openExample(open, laptop) {
   const html = readFileSync(path.join(unpacked, 'example/index.html'), 'utf8')
     .replaceAll('http://127.0.0.1:4000', laptop.url)
-    .replace('ORGANIZATION', DEMO_ORGANIZATION.id)
     .replace('<style>', '<style nonce="example">')
     .replace('<script type="module">', '<script type="module" nonce="example">');
   const tab = await open();

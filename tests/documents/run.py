@@ -33,7 +33,10 @@ import urllib.parse
 import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
-TOP = HERE.parent.parent
+sys.path.insert(0, str(HERE.parent))
+
+from repository import TOP, files  # noqa: E402
+
 ROSTER = TOP / "target" / "debug" / "roster"
 PEOPLE = ["olga", "bob", "eve", "kim", "max"]
 
@@ -148,14 +151,8 @@ class Session:
 
 
 def documents():
-    """The Markdown files of the repository, without those that a program writes."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], cwd=TOP, capture_output=True, text=True
-    )
-    names = listed.stdout.split() if listed.returncode == 0 else [
-        str(path.relative_to(TOP)) for path in TOP.rglob("*.md") if not {"target", "node_modules"} & set(path.parts)
-    ]
-    return sorted(name for name in names if (TOP / name).is_file())
+    """Returns the Markdown files of the repository."""
+    return sorted(name for name in files() if name.endswith(".md"))
 
 
 def anchors(text):

@@ -47,7 +47,7 @@ pub use functions::timer;
 pub use local::laptop::Options;
 pub use person::{Organization, Person};
 pub use remote::NoResponse;
-pub use repository::{cargo, repository_root};
+pub use repository::{cargo, free_port, repository_root};
 pub use response::ApiResponse;
 pub use test_table::TestTable;
 pub use wire::{AwsRequest, Fault, HeldRequest, MeteredRequest, REFUSAL_MESSAGE, Wire};
@@ -157,6 +157,15 @@ impl World {
     pub async fn founded_by(&self, founder: &Person) -> Organization {
         let created = founder.creates("Acme").await.is(201);
         Organization::new(created["id"].as_str().expect("an organization has an id"))
+    }
+
+    /// Lets Ada create an organization, and waits until all background work is done. The wire forgets their requests.
+    pub async fn idle_organization(&self) -> (Person, Organization) {
+        let ada = self.person("ada");
+        let acme = self.founded_by(&ada).await;
+        self.wait_until_idle().await;
+        let _ = self.wire().take_requests();
+        (ada, acme)
     }
 
     /// Lets `owner` invite `name` with `role`, and `name` accept. Returns the new member.

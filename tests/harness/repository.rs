@@ -1,5 +1,6 @@
-//! The repository's folder, and Cargo in it.
+//! What tests need from this machine: the repository's folder, Cargo in it, and a free port.
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::Command;
 
@@ -7,6 +8,13 @@ use std::process::Command;
 #[must_use]
 pub fn repository_root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are in a subfolder of the root")
+}
+
+/// Returns a port on which no process listens.
+#[must_use]
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("a port").port()
 }
 
 /// Returns a `cargo` command in the root folder, without the variables that Cargo sets for the package of a test.

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use harness::Person;
+use harness::{Person, free_port};
 use local::laptop::{Laptop, Options};
 use tokio::sync::watch;
 
 use crate::history::LogicalClock;
-use crate::process::{Process, free_port, roster};
+use crate::process::{Process, roster};
 
 /// A running process of the laptop.
 ///

@@ -27,30 +27,15 @@ import time
 import tomllib
 
 HERE = pathlib.Path(__file__).resolve().parent
-TOP = HERE.parent.parent
+sys.path.insert(0, str(HERE.parent))
+
+from repository import TOP, files  # noqa: E402
+
 COPY = TOP / "target" / "mutations"
 # The packages with the tests of the suite `unit`.
 UNIT = ["actions", "aws-client", "domain", "lambda-api", "links", "mail", "reference", "schedule", "store"]
 # Seconds. No suite takes longer unless it hangs, and a suite that hangs has noticed the mutation.
 TIMEOUT = 600
-
-
-# Folders that git ignores. They are also skipped in a copy of the repository that has no `.git`.
-IGNORED = {".git", "target", "node_modules", "dist", ".aws-sam"}
-
-
-def files():
-    """Returns the files of the repository: those that git does not ignore or, without git, those outside IGNORED."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=TOP, capture_output=True, text=True
-    )
-    if listed.returncode == 0:
-        return {name for name in listed.stdout.split("\0") if name and (TOP / name).is_file()}
-    names = set()
-    for folder, below, here in os.walk(TOP):
-        below[:] = [name for name in below if name not in IGNORED]
-        names |= {str((pathlib.Path(folder) / name).relative_to(TOP)) for name in here}
-    return names
 
 
 def copy_tree():

@@ -5,10 +5,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use harness::free_port;
 use local::function_table::{PAGES, ROUTES};
 use serde_json::Value;
 
-use crate::process::{Process, free_port};
+use crate::process::Process;
 
 /// The environment variable with the path of cargo-lambda. If it is set, the test fails without cargo-lambda.
 ///

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use harness::{Organization, Person};
+use harness::{Organization, Person, free_port};
 use serde_json::{Value, json};
 
-use crate::process::{Process, free_port, roster};
+use crate::process::{Process, roster};
 
 /// Starts the laptop with its state in the file `db`.
 fn start_with_db(db: &Path, port: u16) -> (Process, Person) {

@@ -11,15 +11,6 @@ const WRITE: &str = "TransactWriteItems";
 const READ: &str = "TransactGetItems";
 const FOREVER: usize = usize::MAX;
 
-/// Creates ada's organization, and waits until all background work is done.
-async fn organization(world: &World) -> (Person, Organization) {
-    let ada = world.person("ada");
-    let acme = world.founded_by(&ada).await;
-    world.wait_until_idle().await;
-    let _ = world.wire().take_requests();
-    (ada, acme)
-}
-
 /// Lets ada invite bob. Returns the response, and the requests to AWS.
 async fn invite(world: &World, ada: &Person, acme: &Organization) -> (ApiResponse, Vec<AwsRequest>) {
     let response = ada.invites(acme, &["bob@example.com"], "member").await;
@@ -73,7 +64,7 @@ async fn assert_unchanged(world: World, ada: &Person, acme: &Organization) {
 async fn decides_again_up_to_five_times_after_a_failed_guard() {
     for failures in 1..ATTEMPTS_MAX {
         let world = World::start().await;
-        let (ada, acme) = organization(&world).await;
+        let (ada, acme) = world.idle_organization().await;
         let reasons = vec!["None", "ConditionalCheckFailed", "None"];
         world.wire().inject_api_fault(WRITE, Fault::Cancelled(reasons), failures);
         let (response, requests) = invite(&world, &ada, &acme).await;
@@ -87,7 +78,7 @@ async fn decides_again_up_to_five_times_after_a_failed_guard() {
 #[tokio::test]
 async fn a_guard_that_fails_six_times_is_a_conflict_without_effect() {
     let world = World::start().await;
-    let (ada, acme) = organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     world.wire().inject_api_fault(WRITE, Fault::Cancelled(vec!["ConditionalCheckFailed"]), FOREVER);
     let (response, requests) = invite(&world, &ada, &acme).await;
     assert_retryable(response, 409, "conflict", "1");
@@ -98,7 +89,7 @@ async fn a_guard_that_fails_six_times_is_a_conflict_without_effect() {
 #[tokio::test]
 async fn a_conflict_sends_the_same_plan_with_a_new_token_and_no_read() {
     let world = World::start().await;
-    let (ada, acme) = organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     world.wire().inject_api_fault(WRITE, Fault::Cancelled(vec!["None", "TransactionConflict", "None"]), 8);
     let (response, requests) = invite(&world, &ada, &acme).await;
     response.is(200);
@@ -110,7 +101,7 @@ async fn a_conflict_sends_the_same_plan_with_a_new_token_and_no_read() {
 #[tokio::test]
 async fn a_permanent_conflict_has_no_effect() {
     let world = World::with_short_retries().await;
-    let (ada, acme) = organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     world.wire().inject_api_fault(WRITE, Fault::Cancelled(vec!["TransactionConflict"]), FOREVER);
     let (response, requests) = invite(&world, &ada, &acme).await;
     assert_retryable(response, 409, "conflict", "1");
@@ -122,7 +113,7 @@ async fn a_permanent_conflict_has_no_effect() {
 #[tokio::test]
 async fn a_conflict_together_with_a_failed_guard_is_a_failed_guard() {
     let world = World::start().await;
-    let (ada, acme) = organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     let reasons = vec!["TransactionConflict", "ConditionalCheckFailed", "ThrottlingError"];
     world.wire().inject_api_fault(WRITE, Fault::Cancelled(reasons), 1);
     let (response, requests) = invite(&world, &ada, &acme).await;
@@ -146,7 +137,7 @@ fn throttlings() -> [Fault; 6] {
 async fn retries_temporary_throttling() {
     for throttling in throttlings() {
         let world = World::start().await;
-        let (ada, acme) = organization(&world).await;
+        let (ada, acme) = world.idle_organization().await;
         world.wire().inject_api_fault(WRITE, throttling, 3);
         let (response, requests) = invite(&world, &ada, &acme).await;
         response.is(200);
@@ -159,7 +150,7 @@ async fn retries_temporary_throttling() {
 async fn permanent_throttling_is_unavailable_without_effect() {
     for throttling in throttlings() {
         let world = World::with_short_retries().await;
-        let (ada, acme) = organization(&world).await;
+        let (ada, acme) = world.idle_organization().await;
         world.wire().inject_api_fault(WRITE, throttling, FOREVER);
         let (response, requests) = invite(&world, &ada, &acme).await;
         assert_retryable(response, 503, "unavailable", "5");
@@ -185,7 +176,7 @@ async fn repeats_the_identical_request_after_an_unknown_outcome_with_one_effect(
     for fault in unknown_outcomes() {
         for times in [1, 3] {
             let world = World::start().await;
-            let (ada, acme) = organization(&world).await;
+            let (ada, acme) = world.idle_organization().await;
             world.wire().inject_api_fault(WRITE, fault.clone(), times);
             let (response, requests) = invite(&world, &ada, &acme).await;
             assert_eq!(response.is(200)["results"][0]["outcome"], "invited", "{fault:?}");
@@ -201,7 +192,7 @@ async fn repeats_the_identical_request_after_an_unknown_outcome_with_one_effect(
 async fn a_permanently_unknown_outcome_is_unavailable_without_a_new_decision() {
     for fault in unknown_outcomes() {
         let world = World::with_short_retries().await;
-        let (ada, acme) = organization(&world).await;
+        let (ada, acme) = world.idle_organization().await;
         world.wire().inject_api_fault(WRITE, fault.clone(), FOREVER);
         let (response, requests) = invite(&world, &ada, &acme).await;
         assert_retryable(response, 503, "unavailable", "5");
@@ -225,7 +216,7 @@ async fn a_permanently_unknown_outcome_is_unavailable_without_a_new_decision() {
 async fn conflicts_and_throttling_after_an_unknown_outcome_keep_the_token() {
     for fault in unknown_outcomes() {
         let world = World::start().await;
-        let (ada, acme) = organization(&world).await;
+        let (ada, acme) = world.idle_organization().await;
         let wire = world.wire();
         wire.inject_api_fault(WRITE, fault.clone(), 1);
         wire.inject_api_fault(WRITE, Fault::Cancelled(vec!["TransactionConflict"]), 2);
@@ -241,7 +232,7 @@ async fn conflicts_and_throttling_after_an_unknown_outcome_keep_the_token() {
 #[tokio::test]
 async fn a_permanent_conflict_after_an_unknown_outcome_is_unavailable() {
     let world = World::with_short_retries().await;
-    let (ada, acme) = organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     world.wire().inject_api_fault(WRITE, Fault::ResponseLost, 1);
     world.wire().inject_api_fault(WRITE, Fault::Cancelled(vec!["TransactionConflict"]), FOREVER);
     let (response, requests) = invite(&world, &ada, &acme).await;
@@ -254,7 +245,7 @@ async fn a_permanent_conflict_after_an_unknown_outcome_is_unavailable() {
 #[tokio::test]
 async fn a_failed_guard_settles_an_unknown_outcome() {
     let world = World::start().await;
-    let (ada, acme) = organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     world.wire().inject_api_fault(WRITE, Fault::RequestLost, 1);
     world.wire().inject_api_fault(WRITE, Fault::Cancelled(vec!["ConditionalCheckFailed"]), 1);
     let (response, requests) = invite(&world, &ada, &acme).await;
@@ -307,7 +298,7 @@ async fn every_action_takes_effect_once_despite_lost_connections() {
 async fn expiry_returns_the_seat_once_despite_lost_connections() {
     for fault in [Fault::RequestLost, Fault::ResponseLost] {
         let world = World::start().await;
-        let (ada, acme) = organization(&world).await;
+        let (ada, acme) = world.idle_organization().await;
         ada.invites(&acme, &["bob@example.com"], "member").await.is(200);
         world.wait_until_idle().await;
         world.wire().inject_background_fault(WRITE, fault, 2);
@@ -321,7 +312,7 @@ async fn expiry_returns_the_seat_once_despite_lost_connections() {
 #[tokio::test]
 async fn repeats_a_read_after_a_conflict_with_a_write() {
     let world = World::start().await;
-    let (ada, acme) = organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     world.wire().inject_api_fault(READ, Fault::Cancelled(vec!["None", "TransactionConflict"]), 4);
     let (response, requests) = invite(&world, &ada, &acme).await;
     response.is(200);
@@ -338,7 +329,7 @@ async fn a_permanently_failing_read_is_unavailable() {
         Fault::RequestLost,
     ] {
         let world = World::with_short_retries().await;
-        let (ada, acme) = organization(&world).await;
+        let (ada, acme) = world.idle_organization().await;
         world.wire().inject_api_fault(READ, fault.clone(), FOREVER);
         let (response, requests) = invite(&world, &ada, &acme).await;
         assert_retryable(response, 503, "unavailable", "5");
@@ -351,7 +342,7 @@ async fn a_permanently_failing_read_is_unavailable() {
 #[tokio::test]
 async fn lists_are_unavailable_while_reads_fail() {
     let world = World::with_short_retries().await;
-    let (ada, acme) = organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     for operation in ["Query", "GetItem"] {
         world.wire().inject_api_fault(operation, Fault::Refused("ThrottlingException"), FOREVER);
         assert_retryable(ada.lists_members(&acme, "").await, 503, "unavailable", "5");
@@ -368,7 +359,7 @@ async fn lists_are_unavailable_while_reads_fail() {
 #[tokio::test]
 async fn requests_unprocessed_keys_of_a_batch_again() {
     let world = World::with_short_retries().await;
-    let (ada, _) = organization(&world).await;
+    let (ada, _) = world.idle_organization().await;
     ada.creates("Umbrella").await.is(201);
     world.wait_until_idle().await;
     world.wire().inject_api_fault("BatchGetItem", Fault::Unprocessed, 2);
@@ -392,7 +383,7 @@ async fn a_rejected_request_is_internal_at_once_and_shows_no_details() {
         (READ, Fault::Refused("ResourceNotFoundException")),
     ] {
         let world = World::start().await;
-        let (ada, acme) = organization(&world).await;
+        let (ada, acme) = world.idle_organization().await;
         world.wire().inject_api_fault(operation, fault.clone(), FOREVER);
         let (response, requests) = invite(&world, &ada, &acme).await;
         assert_eq!(response.headers.get("retry-after"), None);
@@ -409,7 +400,7 @@ async fn a_rejected_request_is_internal_at_once_and_shows_no_details() {
 #[tokio::test]
 async fn repeats_the_read_of_one_item_after_a_lost_response() {
     let world = World::start().await;
-    let (ada, acme) = organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     ada.invites(&acme, &["bob@example.com"], "member").await.is(200);
     let token = world.token_for("bob@example.com").await;
     let _ = world.wire().take_requests();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::Body;
 use domain::Record;
 use domain::{OrganizationId, Status};
-use harness::{Options, Organization, Person, World, timestamp};
+use harness::{Options, Organization, Person, World, free_port, timestamp};
 use http::{HeaderMap, Method, Request, header};
 use local::demo;
 use local::issuer::sign_in::{AUTHORIZE, TOKEN};
@@ -17,10 +17,6 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 const HOUR: u64 = 60 * 60;
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
-}
 
 fn with_file(db: &Path, port: u16) -> Options {
     Options { port, db: Some(db.to_owned()), ..Options::default() }

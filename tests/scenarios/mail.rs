@@ -2,21 +2,12 @@
 //! no other mail.
 
 use domain::Language;
-use harness::{Fault, MAIL_COOLDOWN, Options, Organization, Person, World};
+use harness::{Fault, MAIL_COOLDOWN, Options, Organization, World};
 use http::Request;
 use serde_json::{Value, json};
 
 const BOB: &str = "bob@example.com";
 const WRITE: &str = "TransactWriteItems";
-
-/// Lets Ada create an organization, and waits until all background work is done.
-async fn idle_organization(world: &World) -> (Person, Organization) {
-    let ada = world.person("ada");
-    let acme = world.founded_by(&ada).await;
-    world.wait_until_idle().await;
-    let _ = world.wire().take_requests();
-    (ada, acme)
-}
 
 /// Returns how many `SendEmail` requests the functions sent since the last call, accepted or not.
 fn take_send_count(world: &World) -> usize {
@@ -34,7 +25,7 @@ fn without_id_and_time(mail: &Value) -> Value {
 #[tokio::test]
 async fn sends_a_mail_after_the_commit_and_sets_its_delivery_to_sent() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
     assert_eq!((&invitation["delivery"], &invitation["sent_at"]), (&json!("queued"), &Value::Null));
     let before = world.now();
@@ -58,7 +49,7 @@ async fn sends_a_mail_after_the_commit_and_sets_its_delivery_to_sent() {
 #[tokio::test]
 async fn lists_the_invitation_as_queued_while_ses_is_slow() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     let held = world.wire().hold_background_request("SendEmail");
     world.invited(&acme, &ada, BOB, "member").await;
     held.arrived().await;
@@ -83,7 +74,7 @@ async fn sends_a_mail_once_after_temporary_faults_of_ses() {
         (Fault::RequestLost, 1),
     ] {
         let world = World::start().await;
-        let (ada, acme) = idle_organization(&world).await;
+        let (ada, acme) = world.idle_organization().await;
         world.wire().inject_fault("SendEmail", fault.clone(), times);
         world.invited(&acme, &ada, BOB, "member").await;
         assert_eq!(world.mails_to(BOB).await.len(), 1, "{fault:?}");
@@ -97,7 +88,7 @@ async fn sends_a_mail_once_after_temporary_faults_of_ses() {
 #[tokio::test]
 async fn retries_when_ses_does_not_respond() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     // SES holds the first request for longer than the timeout of one attempt.
     let held = world.wire().hold_background_request("SendEmail");
     world.invited(&acme, &ada, BOB, "member").await;
@@ -112,7 +103,7 @@ async fn retries_when_ses_does_not_respond() {
 async fn a_mail_that_ses_refuses_permanently_is_failed_with_a_reason() {
     for code in ["MessageRejected", "BadRequestException"] {
         let world = World::start().await;
-        let (ada, acme) = idle_organization(&world).await;
+        let (ada, acme) = world.idle_organization().await;
         world.wire().inject_fault("SendEmail", Fault::Refused(code), 1);
         world.invited(&acme, &ada, BOB, "member").await;
         assert_eq!(world.mails_to(BOB).await.len(), 0);
@@ -134,7 +125,7 @@ async fn a_mail_that_ses_refuses_permanently_is_failed_with_a_reason() {
 #[tokio::test]
 async fn s21_a_mail_out_of_retries_stays_queued_and_its_dead_letter_has_no_address() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     world.wire().inject_fault("SendEmail", Fault::Refused("SendingPausedException"), usize::MAX);
     world.invited(&acme, &ada, BOB, "member").await;
     world.wait_until_idle().await;
@@ -153,7 +144,7 @@ async fn s21_a_mail_out_of_retries_stays_queued_and_its_dead_letter_has_no_addre
 #[tokio::test]
 async fn a_mail_that_fails_does_not_block_the_others_of_its_batch() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     world.wire().inject_fault("SendEmail", Fault::Refused("SendingPausedException"), 3);
     let emails: Vec<_> = (0..20).map(|number| format!("p{number}@example.com")).collect();
     let emails: Vec<_> = emails.iter().map(String::as_str).collect();
@@ -171,7 +162,7 @@ async fn retries_a_failed_write_without_sending_a_second_mail() {
         // The first write counts the mail for the recipient's day, the second one updates the delivery status.
         for passing in 0..2 {
             let world = World::start().await;
-            let (ada, acme) = idle_organization(&world).await;
+            let (ada, acme) = world.idle_organization().await;
             for _ in 0..passing {
                 world.wire().hold_background_request(WRITE).release();
             }
@@ -192,7 +183,7 @@ async fn sends_an_equal_second_mail_if_the_status_update_after_sending_fails() {
         [(WRITE, Fault::Refused("ValidationException")), ("SendEmail", Fault::ResponseLost)]
     {
         let world = World::start().await;
-        let (ada, acme) = idle_organization(&world).await;
+        let (ada, acme) = world.idle_organization().await;
         // Lets the first write pass. It counts the mail for the recipient's day.
         world.wire().hold_background_request(WRITE).release();
         world.wire().inject_background_fault(operation, fault, 1);
@@ -209,7 +200,7 @@ async fn sends_an_equal_second_mail_if_the_status_update_after_sending_fails() {
 #[tokio::test]
 async fn sends_no_mail_if_the_invitation_is_revoked_before() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     let held = world.wire().hold_background_request("TransactGetItems");
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
     held.arrived().await;
@@ -223,7 +214,7 @@ async fn sends_no_mail_if_the_invitation_is_revoked_before() {
 #[tokio::test]
 async fn sends_no_mail_if_the_invitation_expires_before() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     let held = world.wire().hold_background_request("TransactGetItems");
     world.invited(&acme, &ada, BOB, "member").await;
     held.arrived().await;
@@ -239,7 +230,7 @@ async fn sends_no_mail_if_the_invitation_expires_before() {
 #[tokio::test]
 async fn sends_only_the_newer_mail_if_the_invitation_is_resent_before_the_first() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     let held = world.wire().hold_background_request("TransactGetItems");
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
     held.arrived().await;
@@ -255,7 +246,7 @@ async fn sends_only_the_newer_mail_if_the_invitation_is_resent_before_the_first(
 #[tokio::test]
 async fn a_resend_while_a_mail_is_being_sent_supersedes_its_link() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     let held = world.wire().hold_background_request("SendEmail");
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
     held.arrived().await;
@@ -275,7 +266,7 @@ async fn a_resend_while_a_mail_is_being_sent_supersedes_its_link() {
 #[tokio::test]
 async fn a_batch_that_is_delivered_again_sends_and_writes_nothing() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     ada.invites(&acme, &[BOB, "eve@example.com", "ivy@example.com"], "member").await.is(200);
     world.person("bob").accepts(&world.token_for(BOB).await).await.is(200);
     let eve = ada.finds_invitation(&acme, "eve@example.com").await;
@@ -300,7 +291,7 @@ async fn a_batch_that_is_delivered_again_sends_and_writes_nothing() {
 #[tokio::test]
 async fn reports_unreadable_records_and_processes_the_others_of_the_batch() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     // The stream's own invocation of `mail` is held, so that this batch is processed first.
     let held = world.wire().hold_background_request("TransactGetItems");
     world.invited(&acme, &ada, BOB, "member").await;
@@ -367,7 +358,7 @@ async fn a_mail_uses_the_invitations_language_or_else_the_deployments_default() 
     let (english, german) = ("You are invited to Roster", "Sie sind zu Roster eingeladen");
     for (default_language, default_subject) in [(Language::En, english), (Language::De, german)] {
         let world = World::with(Options { language: default_language, ..Options::default() }).await;
-        let (ada, acme) = idle_organization(&world).await;
+        let (ada, acme) = world.idle_organization().await;
         world.invited(&acme, &ada, BOB, "member").await;
         for (email, language) in [("eve@example.com", "en"), ("ivy@example.com", "de")] {
             let response = ada.invites_in(&acme, &[email], "member", language).await.is(200);
@@ -397,7 +388,7 @@ async fn a_mail_uses_the_invitations_language_or_else_the_deployments_default() 
 #[tokio::test]
 async fn a_resend_keeps_language_and_thread_and_a_new_invitation_keeps_neither() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     let thread = |mail: &Value| {
         let headers = &mail["headers"];
         assert_eq!(headers["References"], headers["In-Reply-To"]);
@@ -433,7 +424,7 @@ async fn a_resend_keeps_language_and_thread_and_a_new_invitation_keeps_neither()
 #[tokio::test]
 async fn s22_the_link_uses_the_configured_url_despite_forged_host_headers() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     let path = acme.path("/invitations");
     let body = |email: &str| json!({ "emails": [email], "role": "member" }).to_string();
     let mut request = Request::post(&path).header("content-type", "application/json");

@@ -83,13 +83,11 @@ fn metrics(line: &Value) -> Vec<String> {
     metrics
 }
 
-/// Lets Ada create an organization, and waits until all background work is done.
+/// As [`World::idle_organization`]. The captured log lines are taken, too.
 async fn idle_organization(world: &World) -> (Person, Organization) {
-    let ada = world.person("ada");
-    let acme = world.founded_by(&ada).await;
-    world.wait_until_idle().await;
+    let idle = world.idle_organization().await;
     let _ = take_outcomes();
-    (ada, acme)
+    idle
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ fn window() -> impl Strategy<Value = Option<WindowCounter>> {
     proptest::option::of((time(), 0_u32..4).prop_map(|(since, count)| WindowCounter { since, count }))
 }
 
-/// Returns an update of a counter whose guard holds for the stored counter, or is off by a few seconds.
+/// Returns an update of a counter. Its guard holds for the stored counter, or differs from it by a few seconds.
 fn update(stored: Option<WindowCounter>) -> impl Strategy<Value = CounterUpdate> {
     let begun = prop_oneof![3 => Just(stored.map(|it| it.since)), 1 => proptest::option::of(time())];
     (begun, time(), 1_u32..3, 2_u32..6, prop::bool::ANY).prop_map(
@@ -174,7 +174,7 @@ fn mail() -> impl Strategy<Value = Option<Mail>> {
     )
 }
 
-/// Returns an invitation whose revision is the successor of the stored revision, or close to it.
+/// Returns an invitation with the revision after the stored one, or one close to it.
 fn invitation(of: u8, person: usize, stored: Option<Revision>) -> impl Strategy<Value = Invitation> {
     let stored = stored.map_or(0, |revision| revision.0);
     let revision = prop_oneof![

@@ -9,17 +9,9 @@ const MAIL_OVERDUE: u64 = 10 * 60;
 /// Seconds after its expiry until a pending invitation is overdue.
 const EXPIRY_OVERDUE: u64 = 5 * 60;
 
-/// Lets Ada create an organization, and waits until all background work is done.
-async fn idle_organization(world: &World) -> (Person, Organization) {
-    let ada = world.person("ada");
-    let acme = world.founded_by(&ada).await;
-    world.wait_until_idle().await;
-    (ada, acme)
-}
-
 /// Lets Ada invite Bob. All attempts to send his mail fail, so it stays queued.
 async fn with_unsent_mail(world: &World) -> (Person, Organization, Value) {
-    let (ada, acme) = idle_organization(world).await;
+    let (ada, acme) = world.idle_organization().await;
     world.wire().inject_fault("SendEmail", Fault::Refused("SendingPausedException"), usize::MAX);
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
     world.wait_until_idle().await;
@@ -99,7 +91,7 @@ async fn reports_how_long_the_oldest_mail_is_queued() {
 #[tokio::test]
 async fn closes_an_invitation_without_a_schedule_and_returns_its_seat() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
     world.delete_schedule(&acme, &invitation).await;
     world.advance(TWO_DAYS).await;
@@ -115,7 +107,7 @@ async fn closes_an_invitation_without_a_schedule_and_returns_its_seat() {
 #[tokio::test]
 async fn sends_only_eight_queries_if_nothing_is_overdue() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     world.invited(&acme, &ada, BOB, "member").await;
     world.joined(&acme, &ada, "eve", "owner").await;
     world.advance(TWO_DAYS / 2).await;
@@ -131,7 +123,7 @@ async fn sends_only_eight_queries_if_nothing_is_overdue() {
 #[tokio::test]
 async fn does_not_change_an_invitation_that_was_resent_after_expiry() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
     world.delete_schedule(&acme, &invitation).await;
     world.advance(TWO_DAYS + EXPIRY_OVERDUE).await;
@@ -166,7 +158,7 @@ async fn a_revoke_during_reconcile_wins_and_returns_the_seat_once() {
 async fn reconcile_and_a_late_timer_at_once_return_the_seat_once() {
     for _ in 0..20 {
         let world = World::start().await;
-        let (ada, acme) = idle_organization(&world).await;
+        let (ada, acme) = world.idle_organization().await;
         let invitation = world.invited(&acme, &ada, BOB, "member").await;
         world.delete_schedule(&acme, &invitation).await;
         world.advance(TWO_DAYS).await;
@@ -217,7 +209,7 @@ async fn processes_several_pages_of_each_shard_in_one_run() {
 #[tokio::test]
 async fn a_failure_does_not_block_other_invitations_and_is_reported() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     world.wire().inject_fault("SendEmail", Fault::Refused("SendingPausedException"), usize::MAX);
     ada.invites(&acme, &[BOB, "eve@example.com", "max@example.com"], "member").await.is(200);
     world.wait_until_idle().await;

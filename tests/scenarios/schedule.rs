@@ -1,19 +1,10 @@
 //! The function `schedule`: each pending invitation has one schedule, at its expiry. Other invitations have none.
 
-use harness::{Fault, Organization, Person, World, timer};
+use harness::{Fault, Organization, World, timer};
 use serde_json::{Value, json};
 
 const BOB: &str = "bob@example.com";
 const LIFETIME: u64 = 48 * 60 * 60;
-
-/// Lets Ada create an organization, and waits until all background work is done.
-async fn idle_organization(world: &World) -> (Person, Organization) {
-    let ada = world.person("ada");
-    let acme = world.founded_by(&ada).await;
-    world.wait_until_idle().await;
-    let _ = world.wire().take_requests();
-    (ada, acme)
-}
 
 /// Returns the operations of the requests to EventBridge Scheduler since the last call.
 async fn take_scheduler_requests(world: &World) -> Vec<String> {
@@ -44,7 +35,7 @@ fn assert_schedules(schedule: &Value, acme: &Organization, invitation: &Value) {
 #[tokio::test]
 async fn a_pending_invitation_has_one_schedule_at_its_deadline() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
     // `mail` also changes the record, but that does not change the schedule.
     assert_eq!(take_scheduler_requests(&world).await, ["CreateSchedule"]);
@@ -57,7 +48,7 @@ async fn a_pending_invitation_has_one_schedule_at_its_deadline() {
 #[tokio::test]
 async fn a_resend_moves_the_schedule_to_the_new_deadline() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
     world.advance(LIFETIME / 2).await;
     let _ = world.wire().take_requests();
@@ -76,7 +67,7 @@ async fn a_resend_moves_the_schedule_to_the_new_deadline() {
 #[tokio::test]
 async fn accept_decline_and_revoke_delete_the_schedule() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     let emails = ["bob@example.com", "eve@example.com", "ivy@example.com"];
     let results = ada.invites(&acme, &emails, "member").await.is(200);
     let invitations: Vec<_> = (0..3).map(|index| results["results"][index]["invitation"].clone()).collect();
@@ -100,7 +91,7 @@ async fn accept_decline_and_revoke_delete_the_schedule() {
 #[tokio::test]
 async fn a_second_invitation_of_an_address_has_a_schedule() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
     ada.revokes(&acme, id(&invitation)).await.is(204);
     world.advance(61).await;
@@ -114,7 +105,7 @@ async fn a_second_invitation_of_an_address_has_a_schedule() {
 #[tokio::test]
 async fn a_schedule_that_is_set_after_the_expiry_fires_within_5_seconds() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
     world.delete_schedule(&acme, &invitation).await;
     world.advance(LIFETIME).await;
@@ -132,7 +123,7 @@ async fn a_schedule_that_is_set_after_the_expiry_fires_within_5_seconds() {
 #[tokio::test]
 async fn a_batch_that_is_delivered_again_keeps_the_schedules_of_the_current_records() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     let pending = world.invited(&acme, &ada, BOB, "member").await;
     world.advance(61).await;
     let pending = ada.resends(&acme, id(&pending)).await.is(200);
@@ -166,7 +157,7 @@ async fn sets_and_deletes_schedules_after_temporary_faults_of_the_scheduler() {
         (Fault::ResponseLost, 1),
     ] {
         let world = World::start().await;
-        let (ada, acme) = idle_organization(&world).await;
+        let (ada, acme) = world.idle_organization().await;
         world.wire().inject_fault("CreateSchedule", fault.clone(), times);
         let invitation = world.invited(&acme, &ada, BOB, "member").await;
         world.advance(61).await;
@@ -191,7 +182,7 @@ async fn sets_and_deletes_schedules_after_temporary_faults_of_the_scheduler() {
 #[tokio::test]
 async fn retries_while_another_request_changes_the_schedule() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     // The schedule exists at the first request, and does not exist at the second.
     world.wire().inject_fault("CreateSchedule", Fault::Refused("ConflictException"), 1);
     world.wire().inject_fault("UpdateSchedule", Fault::Refused("ResourceNotFoundException"), 1);
@@ -208,7 +199,7 @@ async fn retries_while_another_request_changes_the_schedule() {
 #[tokio::test]
 async fn an_invitation_without_a_schedule_still_cannot_be_accepted_after_its_expiry() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     world.wire().inject_fault("CreateSchedule", Fault::Refused("ServiceQuotaExceededException"), usize::MAX);
     world.invited(&acme, &ada, BOB, "member").await;
     let token = world.token_for(BOB).await;
@@ -228,7 +219,7 @@ async fn an_invitation_without_a_schedule_still_cannot_be_accepted_after_its_exp
 #[tokio::test]
 async fn a_schedule_that_is_created_after_a_revoke_is_deleted() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     let held = world.wire().hold_background_request("CreateSchedule");
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
     held.arrived().await;
@@ -242,7 +233,7 @@ async fn a_schedule_that_is_created_after_a_revoke_is_deleted() {
 #[tokio::test]
 async fn reports_only_the_unreadable_record_of_a_batch() {
     let world = World::start().await;
-    let (ada, acme) = idle_organization(&world).await;
+    let (ada, acme) = world.idle_organization().await;
     let invitation = world.invited(&acme, &ada, BOB, "member").await;
     world.delete_schedule(&acme, &invitation).await;
     let is_new = |record: &Value| {

@@ -312,8 +312,8 @@ fn only_listed_origins_may_call_the_api() {
     }
 }
 
-/// Without the permission, `CodeDeploy` cannot shift the alias, and the first production deployment fails. The console has
-/// no alias.
+/// Without the permission, `CodeDeploy` cannot shift the alias, and the first production deployment fails. The console
+/// has no alias.
 #[test]
 fn codedeploy_may_release_every_function_with_an_alias() {
     let template = Template::load();

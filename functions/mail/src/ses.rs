@@ -112,8 +112,9 @@ fn tags(link: &Link) -> Result<Vec<MessageTag>, BuildError> {
 
 /// Parts of SES's messages for `MessageRejected` that concern the account and not the mail.
 ///
-/// SES rejects every mail with "Email address is not verified" while the sender's identity is not verified in the Region,
-/// for example after its DNS records lapsed. In the sandbox it does the same for recipients that are not verified.
+/// SES rejects every mail with "Email address is not verified" while the sender's identity is not verified in the
+/// Region, for example after its DNS records lapsed. In the sandbox it does the same for recipients that are not
+/// verified.
 const ACCOUNT_PROBLEMS: [&str; 3] = ["is not verified", "suspended", "paused"];
 
 /// Classifies an error of `SendEmail`. Two errors concern this one mail. All others concern the account or are

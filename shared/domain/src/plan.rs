@@ -312,7 +312,8 @@ impl Change {
         Self::new(item, [Guard::Status(Status::Accepted)], Effect::CloseAsRemoved { at, purge_at })
     }
 
-    /// Adds the mail to its recipient's day, and asserts that the day has room. Adding the same mail again does not count.
+    /// Adds the mail to its recipient's day, and asserts that the day has room.
+    /// Adding the same mail again does not count.
     pub fn add_mail(item: ItemKey, mail: MailId, limit: u32, purge_at: Timestamp) -> Self {
         let guard = Guard::RoomForMail { mail: mail.clone(), limit };
         Self::new(item, [guard], Effect::AddMail { mail, purge_at })

@@ -30,7 +30,8 @@ pub type LinkApp = App<Arc<dyn LinkKey>>;
 
 /// Services that can be created from environment variables.
 pub trait FromEnv: Sized {
-    /// Creates the services from `env`, with the SDK configuration `config`. The error names a missing or invalid variable.
+    /// Creates the services from `env`, with the SDK configuration `config`.
+    /// The error names a missing or invalid variable.
     fn from_env(env: Env<'_>, config: &SdkConfig) -> Result<Self, Error>;
 }
 

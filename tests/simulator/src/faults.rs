@@ -6,7 +6,8 @@ use fastrand::Rng;
 
 /// Which faults a run has. Fields of type `f64` are probabilities.
 ///
-/// In each run about half of the kinds never happen, because a fault that is always present can hide the effect of another one.
+/// In each run about half of the kinds never happen, because a fault that is always present can hide the effect of
+/// another one.
 #[derive(Debug, Clone)]
 pub struct Faults {
     /// A request is lost before it reaches the service.

@@ -1,4 +1,5 @@
-//! The Lambda function `feedback`: updates the delivery of a mail after an SES event. The handler is [`actions::feedback`].
+//! The Lambda function `feedback`: updates the delivery of a mail after an SES event. The handler is
+//! [`actions::feedback`].
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -7,7 +7,8 @@
 //!
 //! A function's `main` calls `http::main` or `event::main` with the function's name, which starts the log. The outcome
 //! of an HTTP request is `ok` or the problem's code. A handler of events returns a `HandlerOutput` with an [`Outcome`],
-//! or an [`InvocationError`]. A handler of the stream returns one [`Outcome`] per invitation to `stream::for_each_invitation`.
+//! or an [`InvocationError`]. A handler of the stream returns one [`Outcome`] per invitation to
+//! `stream::for_each_invitation`.
 
 mod lines;
 mod metric;
@@ -82,7 +83,8 @@ impl Outcome {
 
     /// The outcome `word` of a run of `reconcile`, with the overdue work as metrics, even if there is none.
     ///
-    /// `mails` and `invitations` are numbers of overdue items. `oldest_mail_seconds` is the age of the oldest such mail.
+    /// `mails` and `invitations` are numbers of overdue items. `oldest_mail_seconds` is the age of the oldest
+    /// such mail.
     #[must_use]
     pub fn with_overdue_work(
         word: &'static str,

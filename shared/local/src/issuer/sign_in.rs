@@ -183,7 +183,10 @@ async fn authorize(
     }
     let matches_hint = |person: &Person| {
         let email = person.email.as_deref();
-        request.login_hint.as_deref().is_none_or(|hint| email.is_some_and(|email| is_address(hint, email)))
+        request
+            .login_hint
+            .as_deref()
+            .is_none_or(|hint| email.is_some_and(|email| is_same_address(hint, email)))
     };
     match person.filter(matches_hint) {
         Some(person) => inner.grant_code(request, person).await,
@@ -288,7 +291,7 @@ fn single_value<'a>(pairs: &'a [(String, String)], name: &str) -> Result<Option<
 }
 
 /// Whether `text` is the address `email`, compared in ASCII lower case (rule: addresses).
-fn is_address(text: &str, email: &str) -> bool {
+fn is_same_address(text: &str, email: &str) -> bool {
     EmailAddress::parse(text).is_ok_and(|address| address.as_str() == email)
 }
 
@@ -464,7 +467,7 @@ impl Inner {
         let status = if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
         let choices = self.choices(hint, last);
         // The text field stays empty if a button has the same address.
-        let is_offered = choices.iter().any(|choice| is_address(email, &choice.email));
+        let is_offered = choices.iter().any(|choice| is_same_address(email, &choice.email));
         let email = if is_offered { "" } else { email };
         let names = FORM_PARAMETERS.into_iter().chain(["login_hint"]);
         let parameters =

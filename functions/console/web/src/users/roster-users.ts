@@ -960,7 +960,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     const reasons = { bounced: messages.bouncedWhy, complained: messages.complainedWhy, failed: messages.failedWhy };
     const reason = reasons[delivery as keyof typeof reasons] ?? '';
     return html`${row.expired
-      ? html`<span class="badge muted">${icons.clock}${messages.expired} ${until}</span>`
+      ? html`<span class="badge">${icons.clock}${messages.expired} ${until}</span>`
       : html`<span class="badge ${left > SOON_HOURS ? 'open' : 'warn'}">${icons.clock}${until}</span>`}
     ${delivery && row.bounced
       ? html`<span class="badge bad">${icons.alert}${messages.delivery[delivery]}</span>
