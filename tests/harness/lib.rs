@@ -56,6 +56,8 @@ pub use wire::{AwsRequest, Fault, HeldRequest, MeteredRequest, REFUSAL_MESSAGE, 
 pub const TWO_DAYS: u64 = 48 * 60 * 60;
 /// Seconds after which an address can be mailed again: the policy's 60 s plus 1 s.
 pub const MAIL_COOLDOWN: u64 = 61;
+/// Seconds from an invitation until its schedule has fired: its lifetime, rounded up to a full minute.
+pub const SCHEDULE_FIRED: u64 = TWO_DAYS + 60;
 
 /// One laptop with an empty table, for one scenario.
 pub struct World {

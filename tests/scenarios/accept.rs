@@ -2,7 +2,7 @@
 
 use domain::Record;
 use domain::Timestamp;
-use harness::{ApiResponse, MAIL_COOLDOWN, TWO_DAYS, World, assert_member, id, timestamp};
+use harness::{ApiResponse, MAIL_COOLDOWN, SCHEDULE_FIRED, TWO_DAYS, World, assert_member, id, timestamp};
 use serde_json::{Value, json};
 
 /// Returns invalid tokens: changes of every part of `token`, and other texts.
@@ -357,7 +357,7 @@ async fn s12_rejects_the_link_of_an_expired_invitation() {
     let acme = world.founded_by(&ada).await;
     world.invited(&acme, &ada, "bob@example.com", "member").await;
     let token = world.token_for("bob@example.com").await;
-    world.advance(TWO_DAYS).await;
+    world.advance(SCHEDULE_FIRED).await;
     let bob = world.person("bob");
     bob.accepts(&token).await.refused(410, "invitation_expired");
     bob.declines(&token).await.refused(410, "invitation_expired");

@@ -1,7 +1,7 @@
 //! `expire`: the function that an invitation's schedule invokes at `expires_at`.
 
 use domain::Timestamp;
-use harness::{Fault, Organization, Person, World, timer};
+use harness::{Fault, Organization, Person, SCHEDULE_FIRED, World, timer};
 use serde_json::{Value, json};
 
 const BOB: &str = "bob@example.com";
@@ -31,7 +31,7 @@ async fn closes_an_invitation_at_its_expiry_and_returns_the_seat() {
     world.advance(LIFETIME - 60).await;
     assert_eq!(status(&ada, &acme).await, "pending");
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
-    world.advance(60).await;
+    world.advance(120).await;
     assert_eq!(status(&ada, &acme).await, "expired");
     assert_eq!(ada.counts_seats(&acme).await, (1, 999));
     world.person("bob").accepts(&token).await.refused(410, "invitation_expired");
@@ -168,7 +168,7 @@ async fn retries_until_the_table_works_again() {
         world.invited(&acme, &ada, BOB, "member").await;
         world.wait_until_idle().await;
         world.wire().inject_background_fault(operation, fault.clone(), times);
-        world.advance(LIFETIME).await;
+        world.advance(SCHEDULE_FIRED).await;
         assert!(world.wire().all_faults_injected(), "{fault:?}");
         assert_eq!(ada.counts_seats(&acme).await.0, 1, "{fault:?}");
         world.finish().await;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use harness::{ApiResponse, AwsRequest, Fault, Organization, Person, REFUSAL_MESSAGE, World};
+use harness::{ApiResponse, AwsRequest, Fault, Organization, Person, REFUSAL_MESSAGE, SCHEDULE_FIRED, World};
 use serde_json::Value;
 use store::ATTEMPTS_MAX;
 
@@ -302,7 +302,7 @@ async fn expiry_returns_the_seat_once_despite_lost_connections() {
         ada.invites(&acme, &["bob@example.com"], "member").await.is(200);
         world.wait_until_idle().await;
         world.wire().inject_background_fault(WRITE, fault, 2);
-        world.advance(48 * 60 * 60).await;
+        world.advance(SCHEDULE_FIRED).await;
         assert!(world.wire().all_faults_injected());
         assert_eq!(ada.counts_seats(&acme).await, (1, 999));
         world.finish().await;

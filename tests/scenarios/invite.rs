@@ -1,8 +1,8 @@
 //! `POST /v1/organizations/{organization_id}/invitations`.
 
 use harness::{
-    ApiResponse, MAIL_COOLDOWN, Organization, Person, TWO_DAYS, World, assert_fields, assert_invitation, id,
-    timestamp,
+    ApiResponse, MAIL_COOLDOWN, Organization, Person, SCHEDULE_FIRED, TWO_DAYS, World, assert_fields,
+    assert_invitation, id, timestamp,
 };
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ async fn each_invited_address_gets_one_mail() {
     assert_eq!(world.mails_to("bob@example.com").await.len(), 1);
     assert_eq!(world.mails_to("eve@example.com").await.len(), 1);
     world.joined(&acme, &ada, "carl", "owner").await;
-    world.advance(TWO_DAYS).await;
+    world.advance(SCHEDULE_FIRED).await;
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
     world.finish().await;
 }
@@ -388,7 +388,7 @@ async fn invite_and_close(world: &World, acme: &Organization, ada: &Person, how:
     match how {
         "revoked" => drop(ada.revokes(acme, id).await.is(204)),
         "declined" => drop(bob.declines(&token).await.is(204)),
-        "expired" => world.advance(TWO_DAYS).await,
+        "expired" => world.advance(SCHEDULE_FIRED).await,
         "removed" => {
             bob.accepts(&token).await.is(200);
             ada.removes(acme, "bob").await.is(204);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::Body;
 use domain::Record;
 use domain::{OrganizationId, Status};
-use harness::{Options, Organization, Person, World, free_port, timestamp};
+use harness::{Options, Organization, Person, SCHEDULE_FIRED, World, free_port, timestamp};
 use http::{HeaderMap, Method, Request, header};
 use local::demo;
 use local::issuer::sign_in::{AUTHORIZE, TOKEN};
@@ -84,7 +84,7 @@ async fn a_database_file_keeps_all_state_across_a_restart() {
     let bob = visitor.signs_in_as("bob").await;
     bob.accepts(&bobs).await.is(200);
     // The schedule.
-    advance(&visitor, 48 * HOUR).await;
+    advance(&visitor, SCHEDULE_FIRED).await;
     let ada = visitor.signs_in_as("ada").await;
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
     assert_eq!(ada.finds_invitation(&acme, "eve@example.com").await["status"], "expired");

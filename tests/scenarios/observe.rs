@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use harness::template::Template;
-use harness::{Fault, Organization, Person, TWO_DAYS, World, timer};
+use harness::{Fault, Organization, Person, SCHEDULE_FIRED, World, timer};
 use serde_json::{Value, json};
 
 use crate::every_route;
@@ -246,7 +246,7 @@ async fn every_action_logs_its_actor_subject_and_outcome() {
     let _ = take_lines();
     assert!(world.invoke("expire", timer(&acme, &dan)).await.is_err());
     seen.check("expire", &json!({ "outcome": "early", "organization": org, "invitation": dan["id"] }));
-    world.advance(TWO_DAYS).await;
+    world.advance(SCHEDULE_FIRED).await;
     seen.check("expire", &json!({ "outcome": "expired", "organization": org, "invitation": dan["id"] }));
     world.invoke("expire", timer(&acme, &dan)).await.unwrap();
     seen.check("expire", &json!({ "outcome": "nothing", "organization": org, "invitation": dan["id"] }));

@@ -2,7 +2,7 @@
 //! the cause is repaired, `reconcile` or an operator repeats the work.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use harness::{AwsRequest, Fault, MAIL_COOLDOWN, Organization, Person, TWO_DAYS, World};
+use harness::{AwsRequest, Fault, MAIL_COOLDOWN, Organization, Person, SCHEDULE_FIRED, World};
 use local::dead_letters::DeadLetter;
 use local::table::Attributes;
 use serde_json::{Value, json};
@@ -177,7 +177,7 @@ async fn faults_in_one_organization_do_not_affect_others_and_the_work_is_retried
         scheduled += usize::from(world.schedule(&acme, invitation).await.is_some());
     }
     assert_eq!(scheduled, 4);
-    world.advance(TWO_DAYS - RECONCILE_INTERVAL).await;
+    world.advance(SCHEDULE_FIRED - RECONCILE_INTERVAL).await;
     assert_eq!(ada.counts_seats(&acme).await.0, 2, "the fifth invitation has no schedule");
     // `reconcile` closes the invitation without a schedule.
     world.advance(EXPIRY_OVERDUE + RECONCILE_INTERVAL).await;
@@ -201,7 +201,7 @@ async fn a_timer_that_became_a_dead_letter_can_be_repeated_by_an_operator() {
     let eves = world.invited(&bees, &bea, EVE, "member").await;
     world.wait_until_idle().await;
     refuse_writes(&world, "expire");
-    world.advance(TWO_DAYS).await;
+    world.advance(SCHEDULE_FIRED).await;
     let letters = dead_letters(&world);
     assert_eq!(functions(&letters), ["expire"; 2]);
     assert!(letters.iter().all(|letter| letter.source == "schedule" && letter.ids["name"].is_string()));

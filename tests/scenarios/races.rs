@@ -235,12 +235,12 @@ fn set_clock_to_last_second(world: &World, round: &Round) {
     clock.set_offset(clock.offset() + expires_at.unix() - 1 - clock.now_unix()).unwrap();
 }
 
-/// Sets the clock to the invitation's expiry, unless it is later already, and waits until the expiry is processed.
+/// Sets the clock to a minute after the invitation's expiry, when its schedule has fired, and waits until the expiry is
+/// processed.
 async fn wait_for_expiry(world: &World, round: &Round) {
     let expires_at = harness::timestamp(&round.invitation["expires_at"]);
     let clock = world.laptop().clock();
-    let left = (expires_at.unix() - clock.now_unix()).max(0);
-    clock.set_offset(clock.offset() + left).unwrap();
+    clock.set_offset(clock.offset() + expires_at.unix() + 60 - clock.now_unix()).unwrap();
     world.wait_until_idle().await;
 }
 

@@ -1,6 +1,6 @@
 //! `POST /v1/organizations/{organization_id}/invitations/{invitation_id}/resend`.
 
-use harness::{MAIL_COOLDOWN, TWO_DAYS, World, assert_invitation, id, timestamp};
+use harness::{MAIL_COOLDOWN, SCHEDULE_FIRED, TWO_DAYS, World, assert_invitation, id, timestamp};
 use serde_json::json;
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn an_expired_invitation_takes_a_seat_again() {
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let first = world.invited(&acme, &ada, "bob@example.com", "member").await;
-    world.advance(TWO_DAYS).await;
+    world.advance(SCHEDULE_FIRED).await;
     assert_eq!(ada.counts_seats(&acme).await, (1, 1));
     let resent = ada.resends(&acme, id(&first)).await.is(200);
     assert_eq!((&resent["status"], &resent["generation"]), (&json!("pending"), &json!(2)));
@@ -84,7 +84,7 @@ async fn an_expired_invitation_stays_expired_if_no_seat_is_free() {
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     let first = world.invited(&acme, &ada, "bob@example.com", "member").await;
-    world.advance(TWO_DAYS).await;
+    world.advance(SCHEDULE_FIRED).await;
     world.invited(&acme, &ada, "eve@example.com", "member").await;
     let problem = ada.resends(&acme, id(&first)).await.refused(409, "seats_exhausted");
     assert_eq!(problem["seats"], json!({ "total": 2, "taken": 2, "free": 0 }));
@@ -109,7 +109,7 @@ async fn an_invitation_whose_record_is_pending_keeps_its_seat_even_after_its_exp
     let third = ada.resends(&acme, id(&first)).await.is(200);
     assert_eq!((&third["status"], &third["generation"]), (&json!("pending"), &json!(3)));
     assert_eq!(ada.counts_seats(&acme).await, (2, 0));
-    world.advance(TWO_DAYS).await;
+    world.advance(SCHEDULE_FIRED).await;
     assert_eq!(ada.counts_seats(&acme).await, (1, 1));
     world.finish().await;
 }
@@ -213,7 +213,7 @@ async fn refuses_with_the_first_error_in_the_documented_order() {
     let revoked = world.invited(&acme, &ada, "bob@example.com", "owner").await;
     ada.revokes(&acme, id(&revoked)).await.is(204);
     let expired = world.invited(&acme, &ada, "eve@example.com", "owner").await;
-    world.advance(TWO_DAYS).await;
+    world.advance(SCHEDULE_FIRED).await;
     let unverified = json!({ "email": "mem@example.com", "email_verified": false });
     let anonymous = world.signed_in("mem", unverified.clone());
     let stranger = world.signed_in("zoe", unverified);

@@ -1,5 +1,5 @@
 //! The function `schedule`: reads the table's stream, and keeps one schedule for each pending invitation. The schedule
-//! invokes `expire` at the expiry.
+//! invokes `expire` at the first full minute from the expiry.
 //!
 //! The schedule only closes the record. Whether an invitation can be accepted is decided by comparing times, not by the
 //! schedule.

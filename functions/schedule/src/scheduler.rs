@@ -13,6 +13,9 @@ use lambda_api::Timer;
 
 /// Minimum time from now until a schedule fires. EventBridge Scheduler rejects times in the past.
 const MARGIN: Duration = Duration::from_secs(5);
+/// The precision of EventBridge Scheduler: a schedule for 13:05:00 fires from 13:05:00 to 13:05:59 (its user guide, "Schedule
+/// types").
+const PRECISION_SECONDS: i64 = 60;
 /// How long EventBridge Scheduler retries to invoke `expire`: 24 hours, the maximum of the service.
 const RETRY_AGE_SECONDS_MAX: i32 = 24 * 60 * 60;
 /// How often EventBridge Scheduler retries to invoke `expire`: the maximum of the service.
@@ -67,7 +70,8 @@ impl Scheduler {
         Self { client: Client::new(config), arrangement }
     }
 
-    /// Creates or updates the schedule of an invitation, so that it fires at the expiry of `link`.
+    /// Creates or updates the schedule of an invitation, so that it fires within two minutes after the expiry
+    /// of `link`.
     pub async fn set(&self, link: &Link, now: Timestamp) -> Result<(), SchedulerError> {
         // For the first mail there is no schedule yet. For a later mail, the schedule of the previous mail may still
         // exist.
@@ -147,8 +151,14 @@ pub fn name(organization: &OrganizationId, invitation: &InvitationId) -> String 
     format!("inv-{}-{}", bare(organization.as_str()), bare(invitation.as_str()))
 }
 
+/// Returns the expression of a schedule that fires at `deadline` or in the two minutes after it, but never before.
+///
+/// EventBridge Scheduler fires a schedule at any second of its minute, so a deadline within a minute moves to the next
+/// full minute. A schedule that fires early would fail: `expire` refuses it, and Lambda counts an error.
 fn at(deadline: Timestamp, now: Timestamp) -> String {
-    let moment = deadline.max(now + MARGIN).to_string();
+    let earliest = deadline.max(now + MARGIN).unix();
+    let full_minute = earliest.saturating_add(PRECISION_SECONDS - 1).div_euclid(PRECISION_SECONDS);
+    let moment = Timestamp::from_unix(full_minute.saturating_mul(PRECISION_SECONDS)).to_string();
     format!("at({})", moment.trim_end_matches('Z'))
 }
 
@@ -369,13 +379,16 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_for_a_past_expiry_fires_5_seconds_from_now() {
-        let deadline = Timestamp::from_unix(EXPIRES_AT);
-        let at = |now: i64| at(deadline, Timestamp::from_unix(now));
-        assert_eq!(at(EXPIRES_AT - 6), "at(2026-11-26T14:05:00)");
-        assert_eq!(at(EXPIRES_AT - 5), "at(2026-11-26T14:05:00)");
-        assert_eq!(at(EXPIRES_AT - 4), "at(2026-11-26T14:05:01)");
-        assert_eq!(at(EXPIRES_AT + 3_600), "at(2026-11-26T15:05:05)");
+    fn a_schedule_fires_at_the_first_full_minute_from_the_expiry_and_5_seconds_from_now() {
+        let at = |deadline, now| at(Timestamp::from_unix(deadline), Timestamp::from_unix(now));
+        let hour_before = EXPIRES_AT - 3_600;
+        assert_eq!(at(EXPIRES_AT, hour_before), "at(2026-11-26T14:05:00)");
+        assert_eq!(at(EXPIRES_AT + 1, hour_before), "at(2026-11-26T14:06:00)");
+        assert_eq!(at(EXPIRES_AT + 59, hour_before), "at(2026-11-26T14:06:00)");
+        assert_eq!(at(EXPIRES_AT + 60, hour_before), "at(2026-11-26T14:06:00)");
+        assert_eq!(at(EXPIRES_AT, EXPIRES_AT - 5), "at(2026-11-26T14:05:00)");
+        assert_eq!(at(EXPIRES_AT, EXPIRES_AT - 4), "at(2026-11-26T14:06:00)");
+        assert_eq!(at(EXPIRES_AT, EXPIRES_AT + 3_600), "at(2026-11-26T15:06:00)");
     }
 
     #[test]
