@@ -6,9 +6,11 @@
 use std::collections::BTreeSet;
 
 use harness::World;
-use harness::openapi::{contract, operations};
+use harness::openapi::{check_documented, contract, operations};
 use harness::template::{Template, read_file};
+use http::Method;
 use local::function_table::{PAGES, ROUTES, Route};
+use serde_json::{Value, json};
 
 /// The only path below `/v1` that the laptop serves and AWS does not, because an HTTP API cannot serve a file.
 const LAPTOP_ONLY: &str = "/v1/openapi.yaml";
@@ -53,12 +55,38 @@ async fn the_laptop_serves_the_contract() {
 
 #[test]
 fn every_problem_code_has_an_example_in_the_contract() {
-    let contract = contract();
-    let codes =
-        contract["components"]["schemas"]["Problem"]["properties"]["code"]["enum"].as_array().unwrap();
+    let codes = contract()["components"]["schemas"]["ProblemCode"]["enum"].as_array().unwrap();
     let text = read_file("infra/openapi.yaml");
     for code in codes {
         let example = format!("type: urn:roster:problem:{}", code.as_str().unwrap());
         assert!(text.contains(&example), "{code}");
     }
+}
+
+/// The harness checks every response of every scenario against the contract. This test shows that the check can fail.
+#[test]
+fn responses_that_the_contract_does_not_document_fail() {
+    let member = json!({ "user_id": "ada", "email": "ada@example.com", "role": "owner", "joined_at": "2026-11-24T07:35:51Z" });
+    let page = |change: &dyn Fn(&mut Value)| {
+        let mut body = json!({ "items": [member], "next_cursor": null });
+        change(&mut body);
+        check_documented(&Method::GET, "/v1/organizations/org_1/members", 200, &body)
+    };
+    assert_eq!(page(&|_| {}), Ok(()));
+    assert!(page(&|body| body["total"] = json!(1)).is_err(), "an additional field");
+    assert!(page(&|body| body["items"][0]["name"] = json!("Ada")).is_err(), "an additional field of an item");
+    assert!(page(&|body| body["items"][0]["role"] = json!("admin")).is_err(), "another value");
+    assert!(page(&|body| body["items"][0]["email"] = json!(null)).is_err(), "another type");
+    assert!(page(&|body| body["items"][0].as_object_mut().unwrap().remove("role").map_or((), drop)).is_err());
+    let problem = |status: u16, code: &str| {
+        let body = json!({
+            "type": format!("urn:roster:problem:{code}"), "title": "No", "status": status, "detail": "No.", "code": code,
+        });
+        check_documented(&Method::GET, "/v1/organizations/org_1/members", status, &body)
+    };
+    assert_eq!(problem(404, "organization_not_found"), Ok(()));
+    assert!(problem(404, "member_not_found").is_err(), "a code of another operation");
+    assert!(problem(409, "conflict").is_err(), "another status");
+    let gateway = json!({ "message": "Unauthorized" });
+    assert_eq!(check_documented(&Method::GET, "/v1/organizations", 401, &gateway), Ok(()));
 }

@@ -227,7 +227,7 @@ impl Call {
                 assert!(pointer.is_empty() || pointer.starts_with('/'), "{pointer}");
             }
         }
-        if let Err(undocumented) = check_documented(&self.route.method, self.route.pattern, status, code) {
+        if let Err(undocumented) = check_documented(&self.route.method, self.route.pattern, status, &body) {
             panic!("{undocumented}: {response}");
         }
         status

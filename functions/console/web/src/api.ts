@@ -6,7 +6,8 @@ import type { GetToken, Invitation, InviteResult, Member, Organization, Role } f
 
 type Schemas = components['schemas'];
 export type Preview = Schemas['Preview'];
-export type OrganizationItem = Schemas['OrganizationPage']['items'][number];
+export type OrganizationItem = Schemas['OrganizationItem'];
+export type Delivery = Schemas['Delivery'];
 type Problem = Schemas['Problem'];
 
 /** The largest page of a list (the contract's maximum for `limit`). */
@@ -19,9 +20,9 @@ const PAGES_MAX = 50;
 /** The timeout of a request in milliseconds. API Gateway itself gives up after 30 s. */
 const RESPONSE_MS_MAX = 35_000;
 
-/** The problem codes of the contract, and codes for failures outside of the API. */
+/** The problem codes of the contract, and codes for failures outside of the API. The API may return other codes, too. */
 export type Code =
-  | Problem['code']
+  | Schemas['ProblemCode']
   /** There was no connection, or it was lost. The request may have been processed. */
   | 'unreachable'
   /** The user is not signed in, or the session has ended. */
@@ -218,7 +219,8 @@ function errorOf(response: Response, text: string): CallError {
   const seconds = Number(response.headers.get('retry-after') ?? NaN);
   // API Gateway's own bodies have no `detail`; their `message` only repeats the status.
   const detail = body.detail ?? '';
-  return new CallError(body.code ?? 'gateway', response.status, detail, body, Number.isNaN(seconds) ? undefined : seconds);
+  const code = (body.code ?? 'gateway') as Code;
+  return new CallError(code, response.status, detail, body, Number.isNaN(seconds) ? undefined : seconds);
 }
 
 /** The user of a token. */

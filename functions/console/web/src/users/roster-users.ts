@@ -12,6 +12,7 @@ import en, { type UsersMessages } from '../messages/en/users';
 import {
   FILTERS,
   countsByFilter,
+  deliveryText,
   grantableRoles,
   matchingRows,
   pageOf,
@@ -959,16 +960,17 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     const exact = messages.until(this.formats.short(expires_at));
     const reasons = { bounced: messages.bouncedWhy, complained: messages.complainedWhy, failed: messages.failedWhy };
     const reason = reasons[delivery as keyof typeof reasons] ?? '';
+    const mail = delivery && deliveryText(messages.delivery, delivery);
     return html`${row.expired
       ? html`<span class="badge">${icons.clock}${messages.expired} ${until}</span>`
       : html`<span class="badge ${left > SOON_HOURS ? 'open' : 'warn'}">${icons.clock}${until}</span>`}
-    ${delivery && row.bounced
-      ? html`<span class="badge bad">${icons.alert}${messages.delivery[delivery]}</span>
+    ${mail && row.bounced
+      ? html`<span class="badge bad">${icons.alert}${mail}</span>
           <span class="reason soft">${(this.language === 'en' && delivery_detail) || reason}</span>`
       : nothing}
     ${row.expired
       ? nothing
-      : html`<span class="reason soft">${delivery && !row.bounced ? `${messages.delivery[delivery]} · ${exact}` : exact}</span>`}`;
+      : html`<span class="reason soft">${mail && !row.bounced ? `${mail} · ${exact}` : exact}</span>`}`;
   }
 
   #renderMemberActions(row: MemberRow): unknown {

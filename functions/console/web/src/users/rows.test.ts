@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Invitation, Member, Organization } from '../elements';
+import messages from '../messages/en/users';
 import {
   countsByFilter,
+  deliveryText,
   grantableRoles,
   matchingRows,
   pageOf,
@@ -119,6 +121,12 @@ test('puts every row on exactly one page and limits the page number to the last 
 test('lets members grant only member, and owners both roles', () => {
   assert.deepEqual(grantableRoles('member'), ['member']);
   assert.deepEqual(grantableRoles('owner'), ['member', 'owner']);
+});
+
+test('shows a delivery status without a text as it is', () => {
+  const texts = messages.delivery;
+  assert.equal(deliveryText(texts, 'bounced'), texts.bounced);
+  assert.equal(deliveryText(texts, 'delayed'), 'delayed');
 });
 
 test('applies unconfirmed changes to rows, owners and seats', () => {

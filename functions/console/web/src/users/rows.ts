@@ -1,4 +1,5 @@
 /** Combines members and invitations into the rows of one list. */
+import type { Delivery } from '../api';
 import type { Invitation, Member, Organization, Role } from '../elements';
 
 /** The rows of one page. A slow processor can render this many without a noticeable delay. */
@@ -33,6 +34,11 @@ export interface InvitationRow {
 }
 
 export type Row = MemberRow | InvitationRow;
+
+/** Returns the text for a delivery status. The API may have a status without a text; then returns the status itself. */
+export function deliveryText(texts: Record<Delivery, string>, delivery: string): string {
+  return texts[delivery as Delivery] ?? delivery;
+}
 
 /** Returns the roles that a user with `role` can grant, the one with fewer permissions first. */
 export function grantableRoles(role: Role): Role[] {

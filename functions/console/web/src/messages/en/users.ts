@@ -1,3 +1,5 @@
+import type { Delivery } from '../../api';
+
 /** Messages of the user list. */
 const messages = {
   title: 'Organization users',
@@ -38,7 +40,7 @@ const messages = {
     bounced: 'Bounced',
     complained: 'Reported as spam',
     failed: 'Email not sent',
-  },
+  } satisfies Record<Delivery, string>,
   bouncedWhy: 'The email could not be delivered to this address.',
   complainedWhy: 'The email was reported as spam.',
   failedWhy: 'The email could not be sent.',
