@@ -93,7 +93,7 @@ def answered(document):
             if found != sorted(known.intersection(named_codes)):
                 yield f"{place} describes other codes than its examples show: {found}"
     for method, path, operation in operations(document):
-        missing = {"429", "500", "503"} - operation["responses"].keys()
+        missing = {"400", "429", "500", "503"} - operation["responses"].keys()
         if operation.get("security") is None:
             missing |= {"401"} - operation["responses"].keys()
         if missing:

@@ -53,7 +53,6 @@ test('maps every error about the invitation to a screen', () => {
     ['invitation_revoked', 'revoked'],
     ['invitation_declined', 'declined'],
     ['invitation_accepted', 'accepted'],
-    ['already_member', 'already_member'],
     ['sender_lost_authority', 'sender_lost_authority'],
     ['signed_out', 'sign_in'],
   ];

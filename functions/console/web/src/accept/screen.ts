@@ -69,7 +69,6 @@ const SCREEN_BY_CODE: Partial<Record<Code, ScreenName>> = {
   invitation_accepted: 'accepted',
   email_not_verified: 'email_not_verified',
   email_mismatch: 'other_account',
-  already_member: 'already_member',
   sender_lost_authority: 'sender_lost_authority',
   signed_out: 'sign_in',
 };

@@ -32,7 +32,6 @@ const messages: CommonMessages = {
     seats_exhausted: 'Es sind nicht genug Plätze frei.',
     last_owner: 'Die Organisation braucht mindestens einen Inhaber.',
     invitation_not_pending: 'Die Einladung ist nicht mehr offen.',
-    already_member: 'Sie gehören dieser Organisation schon an.',
     sender_lost_authority: 'Wer Sie eingeladen hat, darf diese Rolle nicht mehr vergeben.',
     invitation_expired: 'Die Einladung ist abgelaufen.',
     invitation_revoked: 'Die Einladung wurde zurückgezogen.',
