@@ -53,7 +53,7 @@ KNOWN_WARNINGS = [
     "ModelUtils - Failed to get the schema name: null",
 ]
 
-# Without this option, clients in Go refuse answers with new fields. The introduction of the contract says so.
+# Without this option, clients in Go refuse responses with new fields. The introduction of the contract says so.
 GO_OPTIONS = ["--additional-properties", "disallowAdditionalPropertiesIfNotPresent=false"]
 
 

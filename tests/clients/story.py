@@ -56,13 +56,13 @@ def link(email: str) -> Token:
     return Token(token=token)
 
 
-def expect(kind: type[Expected], answer: object) -> Expected:
-    assert isinstance(answer, kind), answer
-    return answer
+def expect(kind: type[Expected], parsed: object) -> Expected:
+    assert isinstance(parsed, kind), parsed
+    return parsed
 
 
-def refused(answer: object, code: ProblemCode) -> Problem:
-    problem = expect(Problem, answer)
+def refused(parsed: object, code: ProblemCode) -> Problem:
+    problem = expect(Problem, parsed)
     assert problem.code == code, problem
     return problem
 
@@ -113,7 +113,7 @@ def main() -> None:
     left = expect(MemberPage, list_members.sync(organization.id, client=olga))
     assert [it.user_id for it in left.items] == ["olga"]
 
-    # A client of today reads an answer of a later version.
+    # A client of today reads a response of a later version.
     grown = Invitation.from_dict(invitation.to_dict() | {"delivery": "delayed", "colour": "red"})
     assert (grown.delivery, grown.id) == ("delayed", invitation.id)
     unknown = Problem.from_dict(problem.to_dict() | {"code": "too_cold", "weather": {"celsius": -5}})

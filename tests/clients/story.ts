@@ -4,7 +4,7 @@ import createClient, { type Client } from 'openapi-fetch';
 import type { components, paths } from './roster-client.js';
 
 type Schemas = components['schemas'];
-type Answer<Data> = { data?: Data; error?: Schemas['Problem'] | Schemas['GatewayMessage']; response: Response };
+type Fetched<Data> = { data?: Data; error?: Schemas['Problem'] | Schemas['GatewayMessage']; response: Response };
 
 const baseUrl = process.env['ROSTER_URL']!;
 
@@ -27,12 +27,12 @@ async function link(email: string): Promise<Schemas['Token']> {
   return { token: items[0]!.token };
 }
 
-function accepted<Data>({ data, error }: Answer<Data>): Data {
+function accepted<Data>({ data, error }: Fetched<Data>): Data {
   assert(data !== undefined, JSON.stringify(error));
   return data;
 }
 
-function refused({ error }: Answer<unknown>, code: Schemas['ProblemCode']): Schemas['Problem'] {
+function refused({ error }: Fetched<unknown>, code: Schemas['ProblemCode']): Schemas['Problem'] {
   assert(error && 'code' in error && error.code === code, JSON.stringify(error));
   return error;
 }

@@ -1,7 +1,7 @@
 """infra/openapi.yaml, and a strict copy of it for tests.
 
-The document lets answers grow: a new field or a new value of an open enumeration breaks no client. In a test, such a
-field or value must fail, because nobody has documented it.
+The document lets responses grow: a new field or a new value of an open enumeration breaks no client. In a test, such a
+field or value must fail, because it is not documented.
 """
 
 import copy
@@ -59,7 +59,7 @@ def codes(response):
 
 
 def strict():
-    """Returns a copy of the document that allows no undocumented part of an answer."""
+    """Returns a copy of the document that allows no undocumented part of a response."""
     document = copy.deepcopy(load())
     schemas = document["components"]["schemas"]
     for _, node in list(nodes(schemas)):

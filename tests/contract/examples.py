@@ -69,7 +69,7 @@ def described(document):
 
 
 def growing(document):
-    """Answers may grow, but requests with unknown fields are refused."""
+    """Responses may grow, but requests with unknown fields are refused."""
     schemas = document["components"]["schemas"]
     bodies = [operation["requestBody"] for _, _, operation in operations(document) if "requestBody" in operation]
     requests = {media["schema"]["$ref"].split("/")[-1] for body in bodies for media in body["content"].values()}
@@ -82,7 +82,7 @@ def growing(document):
             yield f"{place} names an enumeration that does not exist"
 
 
-def answered(document):
+def responding(document):
     """A status has one media type. The description of a problem response names the codes that its examples show."""
     for place, response in responses(document):
         if len(response.get("content", ["none"])) != 1:
@@ -100,7 +100,7 @@ def answered(document):
             yield f"{method} {path} lacks the responses {sorted(missing)}"
 
 
-RULES = (typed, named, described, growing, answered)
+RULES = (typed, named, described, growing, responding)
 
 
 def main():

@@ -3,7 +3,7 @@
     python tests/contract/run.py [--seed N] [--examples N]
 
 The script checks that the document is valid and that its examples match their schemas. Then schemathesis generates
-requests from the document, and checks that the responses match its strict copy (document.py), in which answers have no
+requests from the document, and checks that the responses match its strict copy (document.py), in which responses have no
 undocumented part. schemathesis.toml lists the exceptions. At the end the script checks that the table violates no rule
 and that the laptop did not panic.
 

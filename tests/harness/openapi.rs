@@ -39,8 +39,8 @@ pub fn operations() -> Vec<(String, String, bool)> {
 
 /// Checks a response: the contract documents its status, its code, and each part of its body.
 ///
-/// The check is stricter than the contract, which lets answers grow: a field that is not documented fails, and so does
-/// a value that an open enumeration does not list.
+/// The check is stricter than the contract, which lets responses grow: a field that is not documented fails, and so
+/// does a value that an open enumeration does not list.
 ///
 /// # Errors
 /// A message that names the part of the response that is not documented.
