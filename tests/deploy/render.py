@@ -1,7 +1,8 @@
 """Renders infra/template.yaml with the Serverless transform, as AWS does when it deploys.
 
     python tests/deploy/render.py FILE          writes the result as JSON, for the linters
-    python tests/deploy/render.py --check       compares the resources with tests/deploy/resources.txt
+    python tests/deploy/render.py --check       compares the resources with tests/deploy/resources.txt, and checks which
+                                                of them outlive their replacement or the stack
     python tests/deploy/render.py --update      updates tests/deploy/resources.txt
 
 Needs aws-sam-translator. Needs no network, since the library contains the transform.
@@ -32,6 +33,15 @@ PARAMETERS = {
     "MailFrom": "no-reply@mail.example",
     "MailIdentity": "mail.example",
     "AcceptUrl": "https://app.example/accept",
+}
+
+# The resources that may outlive the stack (DeletionPolicy) or their replacement (UpdateReplacePolicy): data that cannot
+# be restored, and the versions of older code, which a rollback needs. The transform copies a policy of a function to its
+# alias, rules, permissions and event source mappings. A mapping that outlived its replacement would read the old stream.
+KEPT = {
+    "AWS::DynamoDB::Table": {"DeletionPolicy", "UpdateReplacePolicy"},
+    "AWS::KMS::Key": {"UpdateReplacePolicy"},
+    "AWS::Lambda::Version": {"DeletionPolicy"},
 }
 
 # The transform needs a Region, but its result does not contain the Region.
@@ -87,6 +97,17 @@ def snapshot():
     return lines[:-1]
 
 
+def wrongly_kept(template):
+    """Returns a line for each resource whose policies keep it although `KEPT` does not say so, or the other way round."""
+    lines = []
+    for name, resource in template["Resources"].items():
+        policies = {it for it in ("DeletionPolicy", "UpdateReplacePolicy") if resource.get(it, "Delete") != "Delete"}
+        expected = KEPT.get(resource["Type"], set())
+        if policies != expected:
+            lines.append(f"{resource['Type']} {name}: {sorted(policies)} instead of {sorted(expected)}")
+    return lines
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", type=Path)
@@ -104,6 +125,10 @@ def main():
             print("\n".join(difflib.unified_diff(expected, found, "expected", "found", lineterm="", n=0)))
             print("If the difference is intended, run: python tests/deploy/render.py --update")
             sys.exit(1)
+        for environment in ("production", "development"):
+            template = render({**PARAMETERS, "Environment": environment})
+            if lines := wrongly_kept(template):
+                sys.exit("\n".join(["These resources have other policies than KEPT allows:", *lines]))
         print(f"{len(found)} lines of resources match tests/deploy/resources.txt")
 
 
