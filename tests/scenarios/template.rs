@@ -88,6 +88,18 @@ fn the_stream_is_read_from_its_beginning_with_bounded_retries() {
     }
 }
 
+/// An account with few concurrent executions must be able to limit those that read the stream.
+#[test]
+fn a_parameter_limits_the_batches_of_both_stream_readers() {
+    let template = Template::load();
+    for function in ["MailFunction", "ScheduleFunction"] {
+        let stream = &template.properties(function)["Events"]["Stream"]["Properties"];
+        assert_eq!(stream["ParallelizationFactor"], json!({ "Ref": "ParallelizationFactor" }), "{function}");
+    }
+    let parameter = &template.0["Parameters"]["ParallelizationFactor"];
+    assert_eq!([&parameter["MinValue"], &parameter["Default"], &parameter["MaxValue"]], [1, 10, 10]);
+}
+
 /// The API's access log has no field that can contain a link, a token or an address.
 #[test]
 fn s21_the_access_log_contains_no_paths_queries_headers_or_claims() {
