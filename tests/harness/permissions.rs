@@ -73,10 +73,18 @@ fn items(transaction: &Value) -> impl Iterator<Item = (&str, &Value)> {
     items.flat_map(|item| item.as_object().into_iter().flatten()).map(|(kind, item)| (kind.as_str(), item))
 }
 
+/// Returns the logical ids of the policies that attach themselves to a role.
+pub fn policies_of<'a>(template: &'a Template, role: &str) -> Vec<&'a str> {
+    let is_attached =
+        |policy: &&str| list(&template.properties(policy)["Roles"]).contains(&&json!({ "Ref": role }));
+    template.resources("AWS::IAM::ManagedPolicy").into_iter().filter(is_attached).collect()
+}
+
 fn grants(template: &Template, role: &str) -> BTreeSet<String> {
     let mut grants = BTreeSet::new();
-    let properties = template.properties(role);
-    for policy in list(&properties["Policies"]) {
+    let inline = list(&template.properties(role)["Policies"]);
+    let attached = policies_of(template, role).into_iter().map(|policy| template.properties(policy));
+    for policy in inline.into_iter().chain(attached) {
         for statement in list(&policy["PolicyDocument"]["Statement"]) {
             grants.extend(permissions_of(statement, None));
         }
