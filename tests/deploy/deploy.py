@@ -5,7 +5,8 @@
 The script starts ministack (an emulator that also runs the functions as processes), and the laptop (the local server
 started by `cargo run`) as an identity provider. It uploads the functions from target/debug or another folder, and
 creates the stack. Then it sends the requests of users: create an organization, invite, accept, decline, and let an
-invitation expire. It prints each result, and fails at an unexpected one.
+invitation expire. At last it restores the table with infra/table.py, moves the stack to the restored table, and makes
+that table a resource of the stack. It prints each result, and fails at an unexpected one.
 
 Needs `cargo build --workspace`, and ministack, boto3 and aws-sam-translator in the Python that runs it.
 
@@ -23,6 +24,10 @@ Limits of the emulator, and how the script handles them:
   the rule matches such an event. Then it sends the event through a second rule with another source and the same
   targets.
 - Route throttling and access logs are stored, but have no effect.
+- It restores a table at once, and accepts every change of a table at any time. tests/deploy/table_test.py has a
+  DynamoDB that refuses what AWS refuses.
+- It imports only a resource that the stack's template does not have, while AWS also imports one whose condition was
+  false. So the template of the moved stack does not contain the table, until infra/table.py reads it.
 """
 
 import argparse
@@ -42,7 +47,11 @@ import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import boto3
 from render import PARAMETERS, TOP, functions, render
+
+sys.path.insert(0, str(TOP / "infra"))
+import table  # noqa: E402
 
 STACK = "roster"
 STARTED = time.monotonic()
@@ -128,13 +137,11 @@ class Roster:
     """The deployed stack, and requests to it."""
 
     def __init__(self, work, emulator, issuer):
-        import boto3
-
         self.work, self.emulator, self.issuer = work, emulator, issuer
         self.client = lambda service: boto3.client(service, endpoint_url=emulator)
-        self.outputs, self.resources = {}, {}
+        self.outputs, self.resources, self.parameters = {}, {}, {}
 
-    def deploy(self, binaries):
+    def create(self, binaries):
         # In AWS, too, the identity must exist before the deployment.
         self.client("sesv2").create_email_identity(EmailIdentity=PARAMETERS["MailIdentity"])
         self.upload(binaries)
@@ -151,11 +158,15 @@ class Roster:
             # The test sends two mails to one address, and must not wait 60 s between them.
             "MailPauseSeconds": "1",
         }
+        self.add_routes(self.deploy("create_stack", parameters))
+
+    def deploy(self, operation, parameters, without=()):
+        """Creates or updates the stack, without some resources, and returns the whole rendered template."""
         rendered = render(parameters, bucket="code")
-        body = json.dumps(rendered)
-        self.client("s3").put_object(Bucket="code", Key="template.json", Body=body)
+        deployed = {**rendered, "Resources": {k: v for k, v in rendered["Resources"].items() if k not in without}}
+        self.client("s3").put_object(Bucket="code", Key="template.json", Body=json.dumps(deployed))
         formation = self.client("cloudformation")
-        formation.create_stack(
+        getattr(formation, operation)(
             StackName=STACK,
             TemplateURL=f"{self.emulator}/code/template.json",
             Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
@@ -167,17 +178,27 @@ class Roster:
             return None if stack["StackStatus"].endswith("_IN_PROGRESS") else stack
 
         stack = wait_for("the stack", finished, 180)
-        if stack["StackStatus"] != "CREATE_COMPLETE":
-            for event in formation.describe_stack_events(StackName=STACK)["StackEvents"]:
+        if stack["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+            for event in self.events():
                 if "FAILED" in event["ResourceStatus"]:
                     print(event["LogicalResourceId"], event.get("ResourceStatusReason"))
             raise AssertionError(f"the stack's status is {stack['StackStatus']}: {stack.get('StackStatusReason')}")
+        self.parameters = parameters
+        self.read(stack)
+        say(f"{len(self.resources)} resources, {stack['StackStatus']}")
+        return rendered
+
+    def read(self, stack):
+        """Reads the outputs of the stack and the ids of its resources."""
         self.outputs = {it["OutputKey"]: it["OutputValue"] for it in stack["Outputs"]}
-        pages = formation.get_paginator("list_stack_resources").paginate(StackName=STACK)
+        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK)
         summaries = [it for page in pages for it in page["StackResourceSummaries"]]
         self.resources = {it["LogicalResourceId"]: it["PhysicalResourceId"] for it in summaries}
-        say(f"{len(self.resources)} resources, {stack['StackStatus']}")
-        self.add_routes(rendered)
+
+    def events(self):
+        """Returns the events of the stack, the newest first."""
+        pages = self.client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=STACK)
+        return [event for page in pages for event in page["StackEvents"]]
 
     def upload(self, binaries):
         storage = self.client("s3")
@@ -301,13 +322,12 @@ def test_stack(roster, clock):
     test_roles(roster, acme, ada, bob)
     test_expiry(roster, acme, ada, clock)
 
-    import boto3
-
-    client = boto3.client("lambda", endpoint_url=roster.emulator)
-    response = client.invoke(FunctionName=roster.resources["ReconcileFunction"], Qualifier="live", Payload=b"{}")
+    invoked = {"FunctionName": roster.resources["ReconcileFunction"], "Qualifier": "live"}
+    response = roster.client("lambda").invoke(**invoked, Payload=b"{}")
     found = json.loads(response["Payload"].read())
     expect((found.get("overdue_mail"), found.get("failed")), (0, 0), f"reconcile: {found}")
     say(f"reconcile returns {found}")
+    test_restore(roster, acme, ada)
 
 
 def test_feedback(roster, acme, ada, email, other):
@@ -450,6 +470,107 @@ def test_expiry(roster, acme, ada, clock):
     say("its schedule is deleted")
 
 
+def test_restore(roster, acme, ada):
+    """Restores the table, moves the stack to the restored table, and makes that table a resource of the stack."""
+    _, before = roster.api("GET", acme, token=ada)
+    old, restored = roster.outputs["TableName"], "restored"
+    script = [sys.executable, TOP / "infra" / "table.py"]
+    command = [*script, "restore", STACK, restored, "--poll", "0.2"]
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    changed = dict(parameter.split("=", 1) for parameter in printed.split())
+    expect(list(changed), ["TableName", "TableStreamArn", "ReleaseType", "ReleaseAlarms"], "printed parameters")
+    # Written to the old table after the recovery, so it shows which table the functions use.
+    _, late = roster.api("POST", "/v1/organizations", {"name": "Late"}, ada)
+    late = f"/v1/organizations/{late['id']}"
+
+    # CloudFormation keeps a table that its template does not contain.
+    rendered = roster.deploy("update_stack", {**roster.parameters, **changed}, without=["Table"])
+    expect_same_table(roster, rendered["Resources"]["Table"]["Properties"], restored)
+    expect_policies_first(roster, restored)
+    expect(streams(roster), [changed["TableStreamArn"]] * 2, "the streams that `mail` and `schedule` read")
+    expect(roster.api("GET", late, token=ada)[0], 404, "get what only the old table has")
+    expect(roster.api("GET", acme, token=ada), (200, before), "get after the recovery")
+    roster.client("dynamodb").describe_table(TableName=old)
+    expect_invitation(roster, acme, ada, "zoe@people.example")
+    say("the stack uses the restored table: the organization is there, and an invitation is mailed")
+
+    class Formation:
+        """CloudFormation of the emulator, with the table in the stack's template."""
+
+        def __getattr__(self, name):
+            return getattr(roster.client("cloudformation"), name)
+
+        def get_template(self, **arguments):
+            body = roster.client("cloudformation").get_template(**arguments)["TemplateBody"]
+            body["Resources"]["Table"] = rendered["Resources"]["Table"]
+            return {"TemplateBody": body}
+
+    table.adopt(Formation(), roster.client("s3"), STACK, "code", table.Waiter(0.2))
+    # The second run finds the table in the stack.
+    subprocess.run([*script, "adopt", STACK], check=True)
+    roster.deploy("update_stack", {**roster.parameters, "TableStreamArn": ""})
+    expect(roster.resources.get("Table"), restored, "the table as a resource of the stack")
+    expect(streams(roster), [changed["TableStreamArn"]] * 2, "the streams that `mail` and `schedule` read")
+    expect(roster.api("GET", acme, token=ada)[0], 200, "get after the import")
+    expect_invitation(roster, acme, ada, "amy@people.example")
+    say("the restored table is a resource of the stack: the organization is there, and an invitation is mailed")
+
+
+def streams(roster):
+    """Returns the stream of each event source mapping."""
+    mappings = roster.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+    return [mapping["EventSourceArn"] for mapping in mappings]
+
+
+def expect_same_table(roster, template, name):
+    """Checks that the table has the properties of the template's table."""
+    client = roster.client("dynamodb")
+    found = client.describe_table(TableName=name)["Table"]
+    ttl = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+    backups = client.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+    described = ("IndexName", "KeySchema", "Projection")
+    indexes = [{key: index[key] for key in described} for index in found["GlobalSecondaryIndexes"]]
+    expect(indexes, template["GlobalSecondaryIndexes"], "indexes")
+    expect(found["KeySchema"], template["KeySchema"], "keys")
+    expect(found["BillingModeSummary"]["BillingMode"], template["BillingMode"], "billing mode")
+    expect(found["StreamSpecification"], {"StreamEnabled": True, **template["StreamSpecification"]}, "stream")
+    expected = template["TimeToLiveSpecification"]
+    expect(ttl, {"TimeToLiveStatus": "ENABLED", "AttributeName": expected["AttributeName"]}, "time to live")
+    recovery = backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
+    expect({"PointInTimeRecoveryEnabled": recovery}, template["PointInTimeRecoverySpecification"], "recovery")
+
+
+def expect_policies_first(roster, name):
+    """Checks that the update has replaced each function's policy before the function, and deleted the old policy."""
+    iam = roster.client("iam")
+    complete, started = {}, {}
+    # From the oldest event of the update to the newest.
+    for number, event in enumerate(reversed(roster.events())):
+        resource, status = event["LogicalResourceId"], event["ResourceStatus"]
+        {"UPDATE_COMPLETE": complete, "UPDATE_IN_PROGRESS": started}.get(status, {})[resource] = number
+    policies = [resource for resource in roster.resources if resource.endswith("Permissions")]
+    expect(len(policies), len(functions()) - 1, "policies")
+    for policy in policies:
+        action = policy.removesuffix("Permissions")
+        if not complete[policy] < started[f"{action}Function"]:
+            raise AssertionError(f"{policy} was replaced after {action}Function")
+        attached = iam.list_attached_role_policies(RoleName=roster.resources[f"{action}Role"])["AttachedPolicies"]
+        arns = {it["PolicyArn"] for it in attached}
+        expect(arns, {roster.resources["Telemetry"], roster.resources[policy]}, f"policies of {action}Role")
+        arn = {"PolicyArn": roster.resources[policy]}
+        version = iam.get_policy(**arn)["Policy"]["DefaultVersionId"]
+        document = iam.get_policy_version(**arn, VersionId=version)["PolicyVersion"]["Document"]
+        tables = set(re.findall(r":table/([\w.-]+)", json.dumps(document)))
+        expect(tables, {name}, f"tables of {policy}")
+
+
+def expect_invitation(roster, organization, token, email):
+    """Checks that an invitation is mailed."""
+    status, invited = roster.api("POST", f"{organization}/invitations", {"emails": [email], "role": "member"}, token)
+    expect((status, [it["outcome"] for it in invited["results"]]), (200, ["invited"]), f"invite: {invited}")
+    roster.mail_to(email)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -494,7 +615,7 @@ def main():
                 wait_for("the issuer", lambda: is_up(f"{issuer}/.well-known/openid-configuration"))
                 say("started the emulator and the issuer")
                 roster = Roster(work, emulator, issuer)
-                roster.deploy(arguments.binaries.resolve())
+                roster.create(arguments.binaries.resolve())
                 test_stack(roster, clock)
             except BaseException:
                 for log in ("ministack.log", "laptop.log"):
