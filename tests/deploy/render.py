@@ -2,7 +2,8 @@
 
     python tests/deploy/render.py FILE          writes the result as JSON, for the linters
     python tests/deploy/render.py --check       compares the resources with tests/deploy/resources.txt, and checks which
-                                                of them outlive their replacement or the stack
+                                                of them outlive their replacement or the stack, and that no
+                                                parameter removes a route that has settings
     python tests/deploy/render.py --update      updates tests/deploy/resources.txt
 
 Needs aws-sam-translator. Needs no network, since the library contains the transform.
@@ -108,6 +109,23 @@ def wrongly_kept(template):
     return lines
 
 
+def conditional_settings(template):
+    """Returns a line for each route with settings that does not exist in every deployment.
+
+    The settings of a route outlive the route. Afterwards, each update of the stage fails.
+    """
+    paths = template["Resources"]["Api"]["Properties"]["Body"]["paths"]
+    stage = template["Resources"]["ApiApiGatewayDefaultStage"]["Properties"]
+    lines = []
+    for key, settings in stage["RouteSettings"].items():
+        method, path = key.split(" ", 1)
+        # A route of a conditional function is an `Fn::If`, here or as the value of the method.
+        operation = paths.get(path, {}).get(method.lower())
+        if operation is None or "Fn::If" in operation or "Fn::If" in settings:
+            lines.append(key)
+    return lines
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", type=Path)
@@ -129,6 +147,8 @@ def main():
             template = render({**PARAMETERS, "Environment": environment})
             if lines := wrongly_kept(template):
                 sys.exit("\n".join(["These resources have other policies than KEPT allows:", *lines]))
+            if lines := conditional_settings(template):
+                sys.exit("\n".join(["These routes have settings, but do not exist in every deployment:", *lines]))
         print(f"{len(found)} lines of resources match tests/deploy/resources.txt")
 
 
