@@ -3,7 +3,8 @@
     python tests/deploy/render.py FILE          writes the result as JSON, for the linters
     python tests/deploy/render.py --check       compares the resources with tests/deploy/resources.txt, and checks which
                                                 of them outlive their replacement or the stack, and that no
-                                                parameter removes a route that has settings
+                                                parameter removes a route that has settings; also checks the
+                                                environments of samconfig.toml
     python tests/deploy/render.py --update      updates tests/deploy/resources.txt
 
 Needs aws-sam-translator. Needs no network, since the library contains the transform.
@@ -16,6 +17,7 @@ import logging
 import os
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 from samtranslator.parser.parser import Parser
@@ -126,6 +128,29 @@ def conditional_settings(template):
     return lines
 
 
+def wrong_environments():
+    """Returns a line for each mistake in the environments of samconfig.toml.
+
+    Each has its own stack, whose name is also the name of a table and of a schedule group (3 to 64 characters).
+    """
+    parameters = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))["Parameters"]
+    settings = tomllib.loads((TOP / "samconfig.toml").read_text(encoding="utf-8"))
+    del settings["version"]
+    lines, stacks = [], set()
+    for environment, commands in settings.items():
+        stack = commands["global"]["parameters"]["stack_name"]
+        if stack in stacks or not re.fullmatch("[A-Za-z][A-Za-z0-9-]{2,63}", stack):
+            lines.append(f"{environment}: the stack's name {stack}")
+        stacks.add(stack)
+        if (TOP / commands["build"]["parameters"]["template_file"]) != TEMPLATE:
+            lines.append(f"{environment}: the template file")
+        for override in commands["deploy"]["parameters"].get("parameter_overrides", []):
+            name, value = override.split("=", 1)
+            if value not in parameters.get(name, {}).get("AllowedValues", [value] if name in parameters else []):
+                lines.append(f"{environment}: {override}")
+    return lines
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", type=Path)
@@ -149,6 +174,8 @@ def main():
                 sys.exit("\n".join(["These resources have other policies than KEPT allows:", *lines]))
             if lines := conditional_settings(template):
                 sys.exit("\n".join(["These routes have settings, but do not exist in every deployment:", *lines]))
+        if lines := wrong_environments():
+            sys.exit("\n".join(["samconfig.toml is wrong:", *lines]))
         print(f"{len(found)} lines of resources match tests/deploy/resources.txt")
 
 

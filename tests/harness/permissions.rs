@@ -146,10 +146,21 @@ fn resource_name(resource: &Value) -> String {
     if let Some(name) = resource["Fn::GetAtt"][0].as_str() {
         return name.to_owned();
     }
-    let arn = resource["Fn::Sub"].as_str().or(resource.as_str()).unwrap_or_default();
+    let sub = &resource["Fn::Sub"];
+    let arn = sub.as_str().or(sub[0].as_str()).or(resource.as_str()).unwrap_or_default();
     let account = "${AWS::Region}:${AWS::AccountId}:";
     let name = arn.split_once(account).map_or(arn, |(_, name)| name);
-    name.replace("table/${TableName}", "table").replace("${", "").replace('}', "")
+    let name = if *sub == json!([arn, { "Name": table_name() }]) {
+        name.replace("table/${Name}", "table")
+    } else {
+        name.to_owned()
+    };
+    name.replace("${", "").replace('}', "")
+}
+
+/// Returns the name of the table in the template: the parameter, or the stack's name.
+pub fn table_name() -> Value {
+    json!({ "Fn::If": ["NamesTable", { "Ref": "TableName" }, { "Ref": "AWS::StackName" }] })
 }
 
 fn condition(condition: &Value) -> String {

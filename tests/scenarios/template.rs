@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use harness::World;
+use harness::permissions::table_name;
 use harness::template::Template;
 use serde_json::{Value, json};
 use store::schema::{TTL, create_table_request};
@@ -56,6 +57,24 @@ async fn the_template_and_the_laptop_create_the_same_table() {
         assert_eq!(table[property], *value, "{property}");
     }
     world.finish().await;
+}
+
+/// Two stacks in one Region cannot have a table of the same name.
+#[test]
+fn the_table_has_the_name_of_the_stack_unless_a_parameter_names_it() {
+    let template = Template::load();
+    assert_eq!(template.0["Parameters"]["TableName"]["Default"], "");
+    let is_named = json!({ "Fn::Not": [{ "Fn::Equals": [{ "Ref": "TableName" }, ""] }] });
+    assert_eq!(template.0["Conditions"]["NamesTable"], is_named);
+    assert_eq!(template.properties("Table")["TableName"], table_name());
+    // The parameter is used only together with the condition.
+    let Value::Object(sections) = &template.0 else { panic!("the template is an object") };
+    let text = |section: &str| sections[section].to_string();
+    for section in ["Globals", "Resources", "Outputs"] {
+        let with_condition = text(section).matches(&table_name().to_string()).count();
+        let all = text(section).matches(r#"{"Ref":"TableName"}"#).count();
+        assert!(all > 0 && all == with_condition, "{section}: {all} and {with_condition}");
+    }
 }
 
 /// The table remains if a deployment fails or the stack is deleted.
