@@ -171,14 +171,17 @@ fn parameters(template: &Template, node: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The description of a function's version contains exactly the parameters that its environment depends on.
+/// The configuration contains exactly the parameters that the environments of the functions with versions depend on, and
+/// the description of each version contains the number of the configuration.
 ///
 /// SAM's transform publishes a new version, and moves the alias `live` to it, if a property of the function differs. It
-/// does not notice the changed value of a parameter in the environment.
+/// does not notice the changed value of a parameter in the environment. CloudFormation replaces a version if its
+/// description differs.
 #[test]
 fn a_changed_parameter_publishes_a_new_version() {
     let template = Template::load();
     let shared = &template.0["Globals"]["Function"]["Environment"];
+    let mut used = BTreeSet::new();
     for id in template.resources("AWS::Serverless::Function") {
         let properties = template.properties(id);
         if id == "ConsoleFunction" {
@@ -187,36 +190,35 @@ fn a_changed_parameter_publishes_a_new_version() {
             assert_eq!(properties["DeploymentPreference"], json!({ "Enabled": false }));
             continue;
         }
-        let (mut environment, mut described) = (BTreeSet::new(), BTreeSet::new());
+        let mut environment = BTreeSet::new();
         parameters(&template, shared, &mut environment);
         parameters(&template, &properties["Environment"], &mut environment);
-        parameters(&template, &properties["VersionDescription"], &mut described);
         assert!(environment.len() > 5, "{environment:?}");
-        assert_eq!(described, environment, "{id}");
-        // Lambda limits a description to 256 characters, so the parameters have maximum lengths.
-        let longest = |name: &String| {
-            let parameter = &template.0["Parameters"][name];
-            match (parameter["MaxLength"].as_u64(), parameter["AllowedPattern"].as_str()) {
-                (Some(length), _) => length,
-                (None, Some(pattern)) => {
-                    let bound = pattern.rsplit(['{', ',']).next().and_then(|it| it.strip_suffix('}'));
-                    bound.and_then(|it| it.parse().ok()).unwrap_or_else(|| panic!("{name} has no bound"))
-                }
-                // Numbers, and values from a list.
-                (None, None) => {
-                    let listed = parameter["AllowedValues"].as_array().map_or(&[][..], Vec::as_slice);
-                    let values =
-                        listed.iter().cloned().chain(parameter["MaxValue"].as_u64().map(Value::from));
-                    let texts = values.map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned));
-                    let longest = texts.map(|it| it.len()).max();
-                    longest.unwrap_or_else(|| panic!("{name} has no bound")).try_into().unwrap()
-                }
-            }
-        };
-        // A space separates the values.
-        let length = described.iter().map(|name| longest(name) + 1).sum::<u64>() - 1;
-        assert!(length <= 256, "{id}: {length}");
+        used.append(&mut environment);
+        let described = json!({ "Fn::Sub": "Build ${BuildId}, configuration ${ConfigurationVersion}" });
+        assert_eq!(properties["VersionDescription"], described, "{id}");
         assert_eq!(properties["AutoPublishAliasAllProperties"], true, "{id}");
+    }
+    let content = template.properties("ConfigurationVersion")["Content"]["Fn::Sub"].as_str().unwrap();
+    let listed: BTreeSet<_> = used.iter().map(|name| format!("{name}: ${{{name}}}")).collect();
+    assert_eq!(content.lines().map(str::to_owned).collect::<BTreeSet<_>>(), listed);
+    // Lambda limits a description to 256 characters.
+    assert!(template.0["Parameters"]["BuildId"]["MaxLength"].as_u64().unwrap() <= 100);
+}
+
+/// Lambda publishes no version if code and configuration equal those of the last version, which is the version of the
+/// failed release after a rollback. So another build id changes the configuration and the version's description.
+#[test]
+fn another_build_id_publishes_the_same_build_again() {
+    let template = Template::load();
+    let variables = &template.0["Globals"]["Function"]["Environment"]["Variables"];
+    assert_eq!(variables["BUILD_ID"], json!({ "Ref": "BuildId" }));
+    for id in template.resources("AWS::Serverless::Function") {
+        let properties = template.properties(id);
+        assert!(properties["Environment"]["Variables"].get("BUILD_ID").is_none(), "{id}");
+        if id != "ConsoleFunction" {
+            assert!(properties["VersionDescription"]["Fn::Sub"].to_string().contains("${BuildId}"), "{id}");
+        }
     }
 }
 
