@@ -15,6 +15,7 @@ use crate::wire::AwsRequest;
 pub type Permissions = BTreeMap<String, BTreeSet<String>>;
 
 /// Returns the permissions that roles and key policies grant each function, without those that Lambda itself uses.
+/// Statements with a condition do not count.
 pub fn granted(template: &Template) -> Permissions {
     let functions = template.functions().into_values();
     functions.map(|function| (function.name.clone(), grants(template, &function.role))).collect()
@@ -85,20 +86,36 @@ fn grants(template: &Template, role: &str) -> BTreeSet<String> {
     let inline = list(&template.properties(role)["Policies"]);
     let attached = policies_of(template, role).into_iter().map(|policy| template.properties(policy));
     for policy in inline.into_iter().chain(attached) {
-        for statement in list(&policy["PolicyDocument"]["Statement"]) {
+        for statement in statements(&policy["PolicyDocument"], None) {
             grants.extend(permissions_of(statement, None));
         }
     }
     for key in template.resources("AWS::KMS::Key") {
-        for statement in list(&template.properties(key)["KeyPolicy"]["Statement"]) {
-            let principals = list(&statement["Principal"]["AWS"]);
-            if principals.contains(&&json!({ "Fn::GetAtt": [role, "Arn"] })) {
-                grants.extend(permissions_of(statement, Some("key")));
-            }
-        }
+        grants.extend(granted_by_key(template, key, role));
     }
     grants.retain(|grant| !is_used_by_lambda_itself(grant));
     grants
+}
+
+/// Returns the permissions that the policy of the key `key` grants a role.
+pub fn granted_by_key(template: &Template, key: &str, role: &str) -> BTreeSet<String> {
+    let role = json!({ "Fn::GetAtt": [role, "Arn"] });
+    let statements = list(&template.properties(key)["KeyPolicy"]["Statement"]).into_iter();
+    let statements = statements.filter(|it| list(&it["Principal"]["AWS"]).contains(&&role));
+    statements.flat_map(|it| permissions_of(it, Some("key"))).collect()
+}
+
+/// Returns the statements of a policy document that are there under the condition `condition` of the template, or
+/// unconditionally with `None`.
+pub fn statements<'a>(document: &'a Value, condition: Option<&str>) -> Vec<&'a Value> {
+    let select = |statement: &'a Value| match statement["Fn::If"].as_array().map(Vec::as_slice) {
+        Some([name, then, otherwise]) => {
+            assert_eq!(*otherwise, json!({ "Ref": "AWS::NoValue" }), "{statement}");
+            (name.as_str() == condition).then_some(then)
+        }
+        _ => condition.is_none().then_some(statement),
+    };
+    list(&document["Statement"]).into_iter().filter_map(select).collect()
 }
 
 /// Whether Lambda itself uses this permission with the function's role: it reads the stream, and sends failed events to

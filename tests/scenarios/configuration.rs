@@ -275,6 +275,33 @@ fn link_keys_follow_the_key_parameters() {
     }
 }
 
+/// An existing key takes the place of key A. Links name it as before, by the first 8 characters of its id.
+#[test]
+fn an_existing_key_keeps_its_id_in_links() {
+    let template = Template::load();
+    let arn = "arn:aws:kms:eu-central-1:123456789012:key/1a2b3c4d-1234-1234-1234-123456789abc";
+    let pattern = template.0["Parameters"]["LinkKeyArn"]["AllowedPattern"].as_str().unwrap();
+    let pattern = regex_lite::Regex::new(&format!("^(?:{pattern})$")).unwrap();
+    assert!(pattern.is_match(arn) && pattern.is_match(""));
+    // All multi-Region keys would have the same id in links.
+    assert!(
+        !pattern.is_match("arn:aws:kms:eu-central-1:123456789012:key/mrk-12345678123456781234567812345678")
+    );
+    let (a, b) = (format!("1a2b3c4d={arn}"), "keyb=keyb-1234-1234-1234-123456789abc");
+    for (minting, retiring, expected) in [
+        ("A", "none", a.clone()),
+        ("A", "B", format!("{a},{b}")),
+        ("B", "A", format!("{b},{a}")),
+        ("B", "none", b.to_owned()),
+    ] {
+        let mut parameters: BTreeMap<_, _> = PARAMETERS.into();
+        parameters.extend([("MintingKey", minting), ("RetiringKey", retiring), ("LinkKeyArn", arn)]);
+        let variables = Deployed { template: &template, parameters }.variables("MailFunction");
+        assert_eq!(variables["LINK_KEYS"], expected);
+        start_with(|env| policy_of(env, mail::handle), &variables).0.unwrap();
+    }
+}
+
 /// A function that is invoked with an excluded record sends no request, so the filters exclude only unneeded records.
 ///
 /// All scenarios use the template's filters, so a filter that excludes too much fails other scenarios.
