@@ -5,8 +5,9 @@
 The script starts ministack (an emulator that also runs the functions as processes), and the laptop (the local server
 started by `cargo run`) as an identity provider. It uploads the functions from target/debug or another folder, and
 creates the stack. Then it sends the requests of users: create an organization, invite, accept, decline, and let an
-invitation expire. At last it restores the table with infra/table.py, moves the stack to the restored table, and makes
-that table a resource of the stack. It prints each result, and fails at an unexpected one.
+invitation expire. Then it restores the table with infra/table.py, moves the stack to the restored table, and makes
+that table a resource of the stack. At last it creates a second stack beside the first, deletes the first, and creates a
+stack that continues with its table and its key. It prints each result, and fails at an unexpected one.
 
 Needs `cargo build --workspace`, and ministack, boto3 and aws-sam-translator in the Python that runs it.
 
@@ -136,8 +137,8 @@ def running(command, log, environment):
 class Roster:
     """The deployed stack, and requests to it."""
 
-    def __init__(self, work, emulator, issuer):
-        self.work, self.emulator, self.issuer = work, emulator, issuer
+    def __init__(self, work, emulator, issuer, stack=STACK):
+        self.work, self.emulator, self.issuer, self.stack = work, emulator, issuer, stack
         self.client = lambda service: boto3.client(service, endpoint_url=emulator)
         self.outputs, self.resources, self.parameters = {}, {}, {}
 
@@ -167,14 +168,14 @@ class Roster:
         self.client("s3").put_object(Bucket="code", Key="template.json", Body=json.dumps(deployed))
         formation = self.client("cloudformation")
         getattr(formation, operation)(
-            StackName=STACK,
+            StackName=self.stack,
             TemplateURL=f"{self.emulator}/code/template.json",
             Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
             Capabilities=["CAPABILITY_IAM"],
         )
 
         def finished():
-            stack = formation.describe_stacks(StackName=STACK)["Stacks"][0]
+            stack = formation.describe_stacks(StackName=self.stack)["Stacks"][0]
             return None if stack["StackStatus"].endswith("_IN_PROGRESS") else stack
 
         stack = wait_for("the stack", finished, 180)
@@ -191,13 +192,13 @@ class Roster:
     def read(self, stack):
         """Reads the outputs of the stack and the ids of its resources."""
         self.outputs = {it["OutputKey"]: it["OutputValue"] for it in stack["Outputs"]}
-        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK)
+        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.stack)
         summaries = [it for page in pages for it in page["StackResourceSummaries"]]
         self.resources = {it["LogicalResourceId"]: it["PhysicalResourceId"] for it in summaries}
 
     def events(self):
         """Returns the events of the stack, the newest first."""
-        pages = self.client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=STACK)
+        pages = self.client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=self.stack)
         return [event for page in pages for event in page["StackEvents"]]
 
     def upload(self, binaries):
@@ -328,6 +329,7 @@ def test_stack(roster, clock):
     expect((found.get("overdue_mail"), found.get("failed")), (0, 0), f"reconcile: {found}")
     say(f"reconcile returns {found}")
     test_restore(roster, acme, ada)
+    test_more_stacks(roster, acme, ada)
 
 
 def test_feedback(roster, acme, ada, email, other):
@@ -562,6 +564,48 @@ def expect_policies_first(roster, name):
         document = iam.get_policy_version(**arn, VersionId=version)["PolicyVersion"]["Document"]
         tables = set(re.findall(r":table/([\w.-]+)", json.dumps(document)))
         expect(tables, {name}, f"tables of {policy}")
+
+
+def test_more_stacks(roster, acme, ada):
+    """Creates a second stack beside the first. Then deletes the first stack, and creates one with its table and key."""
+    kms, formation = roster.client("kms"), roster.client("cloudformation")
+    plain = {**roster.parameters, "TableName": "", "TableStreamArn": ""}
+    other = Roster(roster.work, roster.emulator, roster.issuer, "roster-other")
+    other.add_routes(other.deploy("create_stack", plain))
+    expect(other.outputs["TableName"], "roster-other", "the table of a second stack")
+    status, listed = other.api("GET", "/v1/organizations", token=ada)
+    expect((status, listed["items"]), (200, []), "the organizations in the second stack")
+    say("a second stack has a table of its own")
+
+    email = "ida@people.example"
+    expect_invitation(roster, acme, ada, email)
+    link = {"token": link_in(roster.mail_to(email))}
+    status, problem = other.api("POST", "/v1/invitations/preview", link)
+    expect((status, problem.get("code")), (400, "invalid_token"), "a link of another key")
+    formation.delete_stack(StackName=roster.stack)
+
+    def is_deleted():
+        stacks = formation.list_stacks(StackStatusFilter=["DELETE_COMPLETE"])["StackSummaries"]
+        return [it for it in stacks if it["StackName"] == roster.stack]
+
+    wait_for("the deletion of the stack", is_deleted)
+    key = roster.outputs["MintingKeyArn"]
+    expect(kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"], "PendingDeletion", "the state of the key")
+    # As in the runbook. The emulator does not enforce the policy of the key.
+    kms.cancel_key_deletion(KeyId=key)
+    kms.enable_key(KeyId=key)
+    parameters = {**plain, "LinkKeyArn": key}
+    parameters.update({name: roster.outputs[name] for name in ("TableName", "TableStreamArn")})
+    heir = Roster(roster.work, roster.emulator, roster.issuer)
+    heir.add_routes(heir.deploy("create_stack", parameters))
+    kept = {name for name in ("Table", "KeyA", "KeyB") if name in heir.resources}
+    expect((kept, heir.outputs["MintingKeyArn"]), (set(), key), "table and keys that the stack created, and its key")
+    status, shown = heir.api("POST", "/v1/invitations/preview", link)
+    expect((status, shown.get("email")), (200, email), f"preview of a link of the deleted stack: {shown}")
+    expect_invitation(heir, acme, ada, "leo@people.example")
+    link = link_in(heir.mail_to("leo@people.example"))
+    expect(link.split(".")[1], key.rsplit("/", 1)[1].split("-")[0], "the id of the key in a new link")
+    say("the stack was deleted and created again: a link in an old mail is still valid, and an invitation is mailed")
 
 
 def expect_invitation(roster, organization, token, email):
