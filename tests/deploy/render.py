@@ -39,8 +39,9 @@ PARAMETERS = {
 }
 
 # The resources that may outlive the stack (DeletionPolicy) or their replacement (UpdateReplacePolicy): data that cannot
-# be restored, and the versions of older code, which a rollback needs. The transform copies a policy of a function to its
-# alias, rules, permissions and event source mappings. A mapping that outlived its replacement would read the old stream.
+# be restored, and the versions of older code, which a rollback needs. The transform copies a policy of a function to
+# its alias, rules, permissions and event source mappings. A mapping that outlived its replacement would read the old
+# stream.
 KEPT = {
     "AWS::DynamoDB::Table": {"DeletionPolicy", "UpdateReplacePolicy"},
     "AWS::KMS::Key": {"UpdateReplacePolicy"},
@@ -101,7 +102,7 @@ def snapshot():
 
 
 def wrongly_kept(template):
-    """Returns a line for each resource whose policies keep it although `KEPT` does not say so, or the other way round."""
+    """Returns a line for each resource whose policies differ from those in `KEPT`."""
     lines = []
     for name, resource in template["Resources"].items():
         policies = {it for it in ("DeletionPolicy", "UpdateReplacePolicy") if resource.get(it, "Delete") != "Delete"}

@@ -184,8 +184,8 @@ fn only_functions_that_mint_or_verify_links_may_use_the_keys() {
     assert_eq!(template.resources("AWS::KMS::Key"), ["KeyA", "KeyB"]);
 }
 
-/// A key that exists before the stack cannot name the stack's roles in its policy. The roles have the permissions that the
-/// policy of key A would grant.
+/// A key that exists before the stack cannot name the stack's roles in its policy. The roles have the permissions that
+/// the policy of key A would grant.
 #[test]
 fn roles_may_use_an_existing_key_like_the_key_that_it_replaces() {
     let template = Template::load();

@@ -35,8 +35,8 @@ fn contract_template_and_gateway_have_the_same_routes() {
 
 /// The settings of a route outlive the route. Afterwards, each deployment that changes the stage fails.
 ///
-/// So a route of the console, which a parameter removes, has no settings. The only other route without sign-in is part of
-/// the contract. To rename it, an operator must first delete its settings.
+/// So a route of the console, which a parameter removes, has no settings. The only other route without sign-in is part
+/// of the contract. To rename it, an operator must first delete its settings.
 #[test]
 fn only_a_route_that_every_deployment_has_may_have_settings() {
     let template = Template::load();

@@ -171,8 +171,8 @@ fn parameters(template: &Template, node: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The configuration contains exactly the parameters that the environments of the functions with versions depend on, and
-/// the description of each version contains the number of the configuration.
+/// The configuration contains exactly the parameters that the environments of the functions with versions depend on,
+/// and the description of each version contains the number of the configuration.
 ///
 /// SAM's transform publishes a new version, and moves the alias `live` to it, if a property of the function differs. It
 /// does not notice the changed value of a parameter in the environment. CloudFormation replaces a version if its
