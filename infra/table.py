@@ -395,7 +395,7 @@ def main():
             dynamodb = boto3.client("dynamodb")
             parameters = restore(formation, dynamodb, arguments.stack, arguments.table, arguments.time, waiter)
             say("Set these parameters in samconfig.toml, then run `sam deploy`:")
-            print(*(f"{parameter}={value}" for parameter, value in parameters.items()))
+            print(*(f"{parameter}={value}" for parameter, value in parameters.items()), sep="\n")
         else:
             adopt(formation, boto3.client("s3"), arguments.stack, arguments.bucket, waiter)
             say("Remove TableStreamArn from samconfig.toml, and keep TableName: the stack manages the table.")
