@@ -153,10 +153,15 @@ impl Preview {
             "isBase64Encoded": false,
         });
         let event = LambdaEvent::new(event, Context::default());
-        let response =
-            lambda_api::http::invoke("preview", Arc::clone(&self.0), actions::preview::handle, event)
-                .await
-                .unwrap();
+        let response = lambda_api::http::invoke(
+            "preview",
+            Arc::clone(&self.0),
+            actions::preview::INPUT,
+            actions::preview::handle,
+            event,
+        )
+        .await
+        .unwrap();
         let body: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
         let code = body["code"].as_str().unwrap_or_default().to_owned();
         (response["statusCode"].as_u64().unwrap(), code, response["headers"].clone())

@@ -16,6 +16,7 @@ mod faults;
 mod feedback;
 mod formats;
 mod idempotency;
+mod input;
 mod invite;
 mod kms;
 mod laptop;

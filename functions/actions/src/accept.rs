@@ -5,9 +5,13 @@ use std::sync::Arc;
 use domain::Accept;
 use lambda_api::LinkApp;
 use lambda_api::http::{HandlerError, ok};
+use lambda_api::input::Input;
 use lambda_api::request::{caller, token};
 use lambda_api::view::MemberView;
 use lambda_http::{Body, Request, Response};
+
+/// The requests have a body and no query parameters.
+pub const INPUT: Input = Input::Body;
 
 /// Returns 200 with the member.
 pub async fn handle(app: Arc<LinkApp>, request: Request) -> Result<Response<Body>, HandlerError> {

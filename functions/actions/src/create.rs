@@ -5,12 +5,16 @@ use std::sync::Arc;
 use domain::idempotency::WithIdempotencyKey;
 use domain::{Create, Organization, OrganizationId, OrganizationName, Role};
 use lambda_api::http::{HandlerError, json_response, to_json};
+use lambda_api::input::Input;
 use lambda_api::request::{caller, idempotency_key, json};
 use lambda_api::view::OrganizationView;
 use lambda_api::{App, Problem, observe};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
+
+/// The requests have a body and no query parameters.
+pub const INPUT: Input = Input::Body;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

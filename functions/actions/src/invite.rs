@@ -7,12 +7,16 @@ use domain::idempotency::WithIdempotencyKey;
 use domain::invite::{ADDRESSES_MAX, InviteOutcome, Invitees};
 use domain::{EmailAddress, Invite, Language, Role, Timestamp};
 use lambda_api::http::{HandlerError, json_response, to_json};
+use lambda_api::input::Input;
 use lambda_api::request::{caller, idempotency_key, json, organization};
 use lambda_api::view::InvitationView;
 use lambda_api::{App, Problem};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use serde::{Deserialize, Serialize};
+
+/// The requests have a body and no query parameters.
+pub const INPUT: Input = Input::Body;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -8,13 +8,21 @@ use std::sync::Arc;
 use domain::list::{Membership, ShowOrganization};
 use domain::{Caller, Clock, InvitationId, OrganizationId, Role, Status, UserId};
 use lambda_api::http::{HandlerError, ok};
+use lambda_api::input::Input;
 use lambda_api::list::{PageView, limit};
-use lambda_api::request::{caller, organization, parameter};
+use lambda_api::request::{caller, organization, parameter, route};
 use lambda_api::view::{InvitationView, MemberView, OrganizationView};
 use lambda_api::{App, Problem};
-use lambda_http::request::RequestContext;
-use lambda_http::{Body, Request, RequestExt, Response};
+use lambda_http::{Body, Request, Response};
 use serde::Serialize;
+
+/// The query parameters of each route.
+pub const INPUT: Input = Input::Query(&[
+    ("GET /v1/organizations", &["cursor", "limit"]),
+    ("GET /v1/organizations/{organization_id}", &[]),
+    ("GET /v1/organizations/{organization_id}/members", &["cursor", "limit", "role"]),
+    ("GET /v1/organizations/{organization_id}/invitations", &["cursor", "limit", "status"]),
+]);
 
 #[derive(Serialize)]
 struct MembershipView {
@@ -34,13 +42,6 @@ pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, H
             list_invitations(&app, &caller, &request).await
         }
         other => Err(Problem::internal(format!("the function `list` has no route {other:?}")).into()),
-    }
-}
-
-fn route(request: &Request) -> &str {
-    match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(context)) => context.route_key.as_deref().unwrap_or_default(),
-        _ => "",
     }
 }
 

@@ -7,10 +7,14 @@ use std::sync::Arc;
 use domain::{OrganizationEdit, OrganizationName};
 use lambda_api::App;
 use lambda_api::http::{HandlerError, ok};
+use lambda_api::input::Input;
 use lambda_api::request::{caller, json, organization};
 use lambda_api::view::OrganizationView;
 use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
+
+/// The requests have a body and no query parameters.
+pub const INPUT: Input = Input::Body;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

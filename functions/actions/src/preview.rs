@@ -7,10 +7,14 @@ use domain::preview::Previewed;
 use domain::{Clock, Preview, Role, Status};
 use lambda_api::LinkApp;
 use lambda_api::http::{HandlerError, ok};
+use lambda_api::input::Input;
 use lambda_api::request::token;
 use lambda_api::view::ApiTimestamp;
 use lambda_http::{Body, Request, Response};
 use serde::Serialize;
+
+/// The requests have a body and no query parameters.
+pub const INPUT: Input = Input::Body;
 
 #[derive(Serialize)]
 struct PreviewView<'a> {

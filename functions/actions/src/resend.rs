@@ -7,10 +7,14 @@ use domain::idempotency::WithIdempotencyKey;
 use domain::{Invitation, Resend};
 use lambda_api::App;
 use lambda_api::http::{HandlerError, json_response, to_json};
+use lambda_api::input::Input;
 use lambda_api::request::{caller, idempotency_key, invitation, organization};
 use lambda_api::view::InvitationView;
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
+
+/// The requests have neither query parameters nor a body.
+pub const INPUT: Input = Input::Nothing;
 
 /// Returns 200 with the invitation.
 pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, HandlerError> {

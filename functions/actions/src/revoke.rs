@@ -5,8 +5,12 @@ use std::sync::Arc;
 use domain::Revoke;
 use lambda_api::App;
 use lambda_api::http::{HandlerError, no_content};
+use lambda_api::input::Input;
 use lambda_api::request::{caller, invitation, organization};
 use lambda_http::{Body, Request, Response};
+
+/// The requests have neither query parameters nor a body.
+pub const INPUT: Input = Input::Nothing;
 
 /// Returns 204.
 pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, HandlerError> {

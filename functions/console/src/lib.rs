@@ -16,11 +16,15 @@ use domain::{Clock, Timestamp};
 use lambda_api::SystemClock;
 use lambda_api::env::Env;
 use lambda_api::http::HandlerError;
+use lambda_api::input::Input;
 use lambda_http::{Body, Error, Request, Response};
 
 pub use config::{Config, Token};
 pub use files::Files;
 pub use site::{Site, SiteError, style_hashes};
+
+/// A page's address may have any query parameters, for example those of a sign-in.
+pub const INPUT: Input = Input::Anything;
 
 /// The state of the function.
 pub struct App {

@@ -8,6 +8,7 @@ async fn main() -> Result<(), Error> {
     lambda_api::http::run(
         "console",
         console::App::from_env(lambda_api::env::Env::of_process())?,
+        console::INPUT,
         console::handle,
     )
     .await

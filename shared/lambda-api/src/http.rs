@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::app::{App, FromEnv};
 use crate::env::Env;
 use crate::headers;
+use crate::input::Input;
 use crate::observe::{self, Invocation, Outcome};
 use crate::problem::{Code, Problem};
 use crate::request::{BODY_BYTES_MAX, MissingClaims, log_ids};
@@ -57,8 +58,13 @@ impl From<MissingClaims> for HandlerError {
 
 /// Reads the configuration from the environment, and runs the function `action` with the handler `handle`.
 ///
-/// A function's `main` calls it. It serves events until the Lambda runtime ends the process.
-pub async fn main<Services, Handle, Handling>(action: &'static str, handle: Handle) -> Result<(), Error>
+/// A function's `main` calls it. It serves events until the Lambda runtime ends the process. A request with more than
+/// `input` gets 400, and does not reach the handler.
+pub async fn main<Services, Handle, Handling>(
+    action: &'static str,
+    input: Input,
+    handle: Handle,
+) -> Result<(), Error>
 where
     Services: FromEnv + Send + Sync + 'static,
     Handle: Fn(Arc<App<Services>>, Request) -> Handling + Clone + Send + Sync + 'static,
@@ -67,13 +73,14 @@ where
     observe::start_log();
     let app = App::<Services>::from_env(Env::of_process())?;
     app.store.connect().await;
-    run(action, app, handle).await
+    run(action, app, input, handle).await
 }
 
 /// Runs the function `action` with the handler `handle` until the Lambda runtime ends the process.
 pub async fn run<Clocked, Handle, Handling>(
     action: &'static str,
     app: Clocked,
+    input: Input,
     handle: Handle,
 ) -> Result<(), Error>
 where
@@ -83,7 +90,7 @@ where
 {
     let app = Arc::new(app);
     let service = service_fn(move |event: LambdaEvent<LambdaRequest>| {
-        serve(action, Arc::clone(&app), handle.clone(), event)
+        serve(action, Arc::clone(&app), input, handle.clone(), event)
     });
     // A separate task saves system calls. When the connection's task has read a response of AWS, tokio next runs the
     // task that waits for it. The future of `block_on` runs only after another poll of the kernel, once per response.
@@ -94,6 +101,7 @@ where
 pub async fn invoke<Clocked, Handle, Handling>(
     action: &'static str,
     app: Arc<Clocked>,
+    input: Input,
     handle: Handle,
     event: LambdaEvent<Value>,
 ) -> Result<Value, Error>
@@ -103,12 +111,13 @@ where
     Handling: Future<Output = Result<Response<Body>, HandlerError>> + Send + 'static,
 {
     let event = LambdaEvent::new(serde_json::from_value(event.payload)?, event.context);
-    Ok(serde_json::to_value(serve(action, app, handle, event).await?)?)
+    Ok(serde_json::to_value(serve(action, app, input, handle, event).await?)?)
 }
 
 async fn serve<Clocked, Handle, Handling>(
     action: &'static str,
     app: Arc<Clocked>,
+    input: Input,
     handle: Handle,
     event: LambdaEvent<LambdaRequest>,
 ) -> Result<impl Serialize + Send, Error>
@@ -126,10 +135,10 @@ where
             let clock = Arc::clone(&app);
             let work = async {
                 log_ids(&request);
-                let result = match request.body().len() {
+                let result = match check(&request, input) {
                     // Boxed, because a handler's future is large, and several layers wrap it.
-                    0..=BODY_BYTES_MAX => Box::pin(handle(app, request)).await,
-                    _ => Err(Problem::new(Code::TooLarge, "A request body may have at most 64 KiB.").into()),
+                    Ok(()) => Box::pin(handle(app, request)).await,
+                    Err(problem) => Err(problem.into()),
                 };
                 let word = outcome_word(&result);
                 let response = to_response(result);
@@ -139,6 +148,15 @@ where
         }
     }));
     adapter.call(event).await
+}
+
+/// Checks the query and the body by themselves. The response depends on nothing but the request.
+fn check(request: &Request, input: Input) -> Result<(), Problem> {
+    input.check(request)?;
+    match request.body().len() {
+        0..=BODY_BYTES_MAX => Ok(()),
+        _ => Err(Problem::new(Code::TooLarge, "A request body may have at most 64 KiB.")),
+    }
 }
 
 fn gateway_request_id(request: &LambdaRequest) -> Option<String> {

@@ -6,6 +6,7 @@ pub mod env;
 pub mod event;
 pub mod headers;
 pub mod http;
+pub mod input;
 pub mod list;
 pub mod observe;
 pub mod request;

@@ -45,6 +45,15 @@ pub(crate) fn log_ids(request: &Request) {
     }
 }
 
+/// Returns the key of the request's route, for example `GET /v1/organizations`; empty if the event has none.
+#[must_use]
+pub fn route(request: &Request) -> &str {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.route_key.as_deref().unwrap_or_default(),
+        _ => "",
+    }
+}
+
 /// The request has no claims of an authorizer. Only a route without an authorizer causes this error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MissingClaims;
@@ -121,13 +130,16 @@ fn pointer(path: &Path) -> String {
             Segment::Seq { index } => {
                 let _ = write!(pointer, "/{index}");
             }
-            Segment::Map { key } | Segment::Enum { variant: key } => {
-                let _ = write!(pointer, "/{}", key.replace('~', "~0").replace('/', "~1"));
-            }
+            Segment::Map { key } | Segment::Enum { variant: key } => pointer.push_str(&pointer_to(key)),
             Segment::Unknown => {}
         }
     }
     pointer
+}
+
+/// Returns the JSON pointer to the member `name` of an object.
+pub(crate) fn pointer_to(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 /// The body of preview, accept and decline.
@@ -148,6 +160,8 @@ pub fn token(request: &Request) -> Result<Token, Problem> {
 }
 
 /// Reads a query parameter, if there is one. `expected` is the error text for an invalid value.
+///
+/// The function's [`Input`](crate::input::Input) must declare the parameter.
 pub fn parameter<T: FromStr>(request: &Request, name: &str, expected: &str) -> Result<Option<T>, Problem> {
     let parameters = request.query_string_parameters_ref();
     let Some(values) = parameters.and_then(|parameters| parameters.all(name)) else {

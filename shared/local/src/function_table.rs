@@ -68,7 +68,9 @@ pub const FUNCTIONS: &[Function] = &[
     Function {
         name: "create",
         routes: &[(Method::POST, "/v1/organizations", SignedIn)],
-        invoke: |name, apps, event| Box::pin(http::invoke(name, apps.app, create::handle, event)),
+        invoke: |name, apps, event| {
+            Box::pin(http::invoke(name, apps.app, create::INPUT, create::handle, event))
+        },
     },
     Function {
         name: "list",
@@ -78,17 +80,21 @@ pub const FUNCTIONS: &[Function] = &[
             (Method::GET, "/v1/organizations/{organization_id}/invitations", SignedIn),
             (Method::GET, "/v1/organizations/{organization_id}/members", SignedIn),
         ],
-        invoke: |name, apps, event| Box::pin(http::invoke(name, apps.app, list::handle, event)),
+        invoke: |name, apps, event| Box::pin(http::invoke(name, apps.app, list::INPUT, list::handle, event)),
     },
     Function {
         name: "organization-edit",
         routes: &[(Method::PATCH, "/v1/organizations/{organization_id}", SignedIn)],
-        invoke: |name, apps, event| Box::pin(http::invoke(name, apps.app, organization_edit::handle, event)),
+        invoke: |name, apps, event| {
+            Box::pin(http::invoke(name, apps.app, organization_edit::INPUT, organization_edit::handle, event))
+        },
     },
     Function {
         name: "invite",
         routes: &[(Method::POST, "/v1/organizations/{organization_id}/invitations", SignedIn)],
-        invoke: |name, apps, event| Box::pin(http::invoke(name, apps.app, invite::handle, event)),
+        invoke: |name, apps, event| {
+            Box::pin(http::invoke(name, apps.app, invite::INPUT, invite::handle, event))
+        },
     },
     Function {
         name: "resend",
@@ -97,7 +103,9 @@ pub const FUNCTIONS: &[Function] = &[
             "/v1/organizations/{organization_id}/invitations/{invitation_id}/resend",
             SignedIn,
         )],
-        invoke: |name, apps, event| Box::pin(http::invoke(name, apps.app, resend::handle, event)),
+        invoke: |name, apps, event| {
+            Box::pin(http::invoke(name, apps.app, resend::INPUT, resend::handle, event))
+        },
     },
     Function {
         name: "revoke",
@@ -106,32 +114,44 @@ pub const FUNCTIONS: &[Function] = &[
             "/v1/organizations/{organization_id}/invitations/{invitation_id}",
             SignedIn,
         )],
-        invoke: |name, apps, event| Box::pin(http::invoke(name, apps.app, revoke::handle, event)),
+        invoke: |name, apps, event| {
+            Box::pin(http::invoke(name, apps.app, revoke::INPUT, revoke::handle, event))
+        },
     },
     Function {
         name: "preview",
         routes: &[(Method::POST, "/v1/invitations/preview", Public)],
-        invoke: |name, apps, event| Box::pin(http::invoke(name, apps.links, preview::handle, event)),
+        invoke: |name, apps, event| {
+            Box::pin(http::invoke(name, apps.links, preview::INPUT, preview::handle, event))
+        },
     },
     Function {
         name: "accept",
         routes: &[(Method::POST, "/v1/invitations/accept", SignedIn)],
-        invoke: |name, apps, event| Box::pin(http::invoke(name, apps.links, accept::handle, event)),
+        invoke: |name, apps, event| {
+            Box::pin(http::invoke(name, apps.links, accept::INPUT, accept::handle, event))
+        },
     },
     Function {
         name: "decline",
         routes: &[(Method::POST, "/v1/invitations/decline", SignedIn)],
-        invoke: |name, apps, event| Box::pin(http::invoke(name, apps.links, decline::handle, event)),
+        invoke: |name, apps, event| {
+            Box::pin(http::invoke(name, apps.links, decline::INPUT, decline::handle, event))
+        },
     },
     Function {
         name: "role-edit",
         routes: &[(Method::PATCH, "/v1/organizations/{organization_id}/members/{user_id}", SignedIn)],
-        invoke: |name, apps, event| Box::pin(http::invoke(name, apps.app, role_edit::handle, event)),
+        invoke: |name, apps, event| {
+            Box::pin(http::invoke(name, apps.app, role_edit::INPUT, role_edit::handle, event))
+        },
     },
     Function {
         name: "remove",
         routes: &[(Method::DELETE, "/v1/organizations/{organization_id}/members/{user_id}", SignedIn)],
-        invoke: |name, apps, event| Box::pin(http::invoke(name, apps.app, remove::handle, event)),
+        invoke: |name, apps, event| {
+            Box::pin(http::invoke(name, apps.app, remove::INPUT, remove::handle, event))
+        },
     },
     Function {
         name: "console",
@@ -143,7 +163,7 @@ pub const FUNCTIONS: &[Function] = &[
         invoke: |name, apps, event| {
             Box::pin(async move {
                 let console = apps.console.ok_or("this process has no console")?.app()?;
-                http::invoke(name, Arc::new(console), console::handle, event).await
+                http::invoke(name, Arc::new(console), console::INPUT, console::handle, event).await
             })
         },
     },

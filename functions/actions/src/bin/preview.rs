@@ -2,5 +2,5 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    lambda_api::http::main(env!("CARGO_BIN_NAME"), actions::preview::handle).await
+    lambda_api::http::main(env!("CARGO_BIN_NAME"), actions::preview::INPUT, actions::preview::handle).await
 }
