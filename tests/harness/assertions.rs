@@ -1,7 +1,9 @@
 //! Assertions about JSON in responses: objects have exactly the fields of the contract.
 
 use domain::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::Organization;
 
 /// Checks that `value` is an object with exactly these fields.
 #[track_caller]
@@ -66,6 +68,16 @@ pub fn assert_invitation(value: &Value) {
 pub fn assert_member(value: &Value) {
     assert_fields(value, &["user_id", "email", "role", "joined_at"]);
     timestamp(&value["joined_at"]);
+}
+
+/// Checks that `value` is the response to an accept, and returns the member without the organization.
+#[track_caller]
+pub fn assert_accepted(value: &Value, organization: &Organization, name: &str) -> Value {
+    let mut member = value.clone();
+    let joined = member.as_object_mut().and_then(|fields| fields.remove("organization"));
+    assert_eq!(joined, Some(json!({ "id": organization.id, "name": name })), "{value}");
+    assert_member(&member);
+    member
 }
 
 /// Checks that `value` is an organization as the API shows it to a member.

@@ -40,7 +40,9 @@ use serde_json::{Value, json};
 use store::{RetryPolicy, Store};
 use tokio::sync::OnceCell;
 
-pub use assertions::{assert_fields, assert_invitation, assert_member, assert_organization, id, timestamp};
+pub use assertions::{
+    assert_accepted, assert_fields, assert_invitation, assert_member, assert_organization, id, timestamp,
+};
 pub use fixtures::Fixtures;
 pub use forgery::Forgery;
 pub use functions::timer;

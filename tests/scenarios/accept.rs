@@ -2,7 +2,7 @@
 
 use domain::Record;
 use domain::Timestamp;
-use harness::{ApiResponse, MAIL_COOLDOWN, SCHEDULE_FIRED, TWO_DAYS, World, assert_member, id, timestamp};
+use harness::{ApiResponse, MAIL_COOLDOWN, SCHEDULE_FIRED, TWO_DAYS, World, assert_accepted, id, timestamp};
 use serde_json::{Value, json};
 
 /// Returns invalid tokens: changes of every part of `token`, and other texts.
@@ -59,8 +59,7 @@ async fn the_accepted_invitation_becomes_a_membership_in_the_same_seat() {
     let token = world.token_for("bob@example.com").await;
     let bob = world.person("bob");
     assert_eq!(bob.lists_organizations().await.items(), Vec::<Value>::new());
-    let member = bob.accepts(&token).await.is(200);
-    assert_member(&member);
+    let member = assert_accepted(&bob.accepts(&token).await.is(200), &acme, "Acme");
     let expected = json!({
         "user_id": "bob", "email": "bob@example.com", "role": "member", "joined_at": member["joined_at"]
     });
@@ -117,6 +116,8 @@ async fn s11_accepting_again_returns_the_current_member_and_changes_nothing() {
     ada.edits_role(&acme, "bob", "member").await.is(200);
     assert_eq!(bob.accepts(&token).await.is(200), first, "the role of the invitation is not restored");
     assert_eq!(stored().await, before);
+    ada.renames(&acme, "Acme Works").await.is(200);
+    assert_accepted(&bob.accepts(&token).await.is(200), &acme, "Acme Works");
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
     world.finish().await;
 }

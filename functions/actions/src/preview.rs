@@ -9,7 +9,7 @@ use lambda_api::LinkApp;
 use lambda_api::http::{HandlerError, ok};
 use lambda_api::input::Input;
 use lambda_api::request::token;
-use lambda_api::view::ApiTimestamp;
+use lambda_api::view::{ApiTimestamp, OrganizationNameView};
 use lambda_http::{Body, Request, Response};
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ pub const INPUT: Input = Input::Body;
 
 #[derive(Serialize)]
 struct PreviewView<'a> {
-    organization: OrganizationName<'a>,
+    organization: OrganizationNameView,
     email: &'a str,
     role: Role,
     sender_email: &'a str,
@@ -26,18 +26,12 @@ struct PreviewView<'a> {
     status: Status,
 }
 
-#[derive(Serialize)]
-struct OrganizationName<'a> {
-    id: &'a str,
-    name: &'a str,
-}
-
 /// Returns 200 with the invitation, in any status.
 pub async fn handle(app: Arc<LinkApp>, request: Request) -> Result<Response<Body>, HandlerError> {
     let link = app.verified_link(token(&request)?).await?;
     let Previewed { organization, invitation } = app.run(&Preview { link }).await?;
     ok(&PreviewView {
-        organization: OrganizationName { id: organization.id.as_str(), name: organization.name.as_str() },
+        organization: (&organization).into(),
         email: invitation.email.as_str(),
         role: invitation.role,
         sender_email: invitation.sender.email.as_str(),

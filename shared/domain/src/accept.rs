@@ -1,8 +1,8 @@
 //! Accept: the invitee, signed in with the invited address, becomes a member through the newest link.
 
 use crate::{
-    Action, Caller, Change, Decision, Invitation, ItemKey, Link, Member, NotPending, Permission, Policy,
-    Refusal, Snapshot, State, Status, Timestamp,
+    Action, Caller, Change, Decision, Invitation, ItemKey, Link, Member, NotPending, Organization,
+    Permission, Policy, Refusal, Snapshot, State, Status, Timestamp,
 };
 
 /// Accepts an invitation. Accepting again returns the member as it is now.
@@ -14,12 +14,21 @@ pub struct Accept {
     pub link: Link,
 }
 
+/// A member, and the organization that they belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The member.
+    pub member: Member,
+    /// The organization.
+    pub organization: Organization,
+}
+
 impl Action for Accept {
     const NAME: &'static str = "accept";
-    type Answer = Member;
+    type Answer = Accepted;
     type Refusal = Refusal;
 
-    /// The invitation and the caller's membership; after a failed guard also the sender's membership.
+    /// The invitation, the organization and the caller's membership; after a failed guard also the sender's membership.
     ///
     /// Only the invitation names the sender, so the first attempt cannot read the sender. Its condition check asserts
     /// the sender's permission. A later attempt reads the sender, so that a refusal relies on facts that were read.
@@ -27,17 +36,22 @@ impl Action for Accept {
         let Link { organization, invitation, .. } = &self.link;
         let invitation = seen.and_then(|seen| seen.invitation(organization, invitation));
         let sender = invitation.map(|it| ItemKey::member(organization, &it.sender.user));
-        let member = ItemKey::member(organization, &self.caller.user);
-        [ItemKey::linked(&self.link), member].into_iter().chain(sender).collect()
+        let caller = ItemKey::member_and_organization(organization, &self.caller.user);
+        [ItemKey::linked(&self.link)].into_iter().chain(caller).chain(sender).collect()
     }
 
-    fn decide(&self, snapshot: &Snapshot, _: &Policy, now: Timestamp) -> Result<Decision<Member>, Refusal> {
+    fn decide(&self, snapshot: &Snapshot, _: &Policy, now: Timestamp) -> Result<Decision<Accepted>, Refusal> {
         let invitation = snapshot.newest(&self.link)?;
+        let organization = snapshot.organization(&self.link.organization);
+        let organization = organization.ok_or(Refusal::Superseded)?.clone();
         let email = invitation.must_be_for(&self.caller)?;
         let member = snapshot.member(&self.link.organization, &self.caller.user);
         let pending = match invitation.pending_at(now) {
             Ok(pending) => pending,
-            Err(NotPending(Status::Accepted)) => return self.accept_again(invitation, member),
+            Err(NotPending(Status::Accepted)) => {
+                let member = self.joined_before(invitation, member)?.clone();
+                return Ok(Decision::unchanged(Accepted { member, organization }));
+            }
             Err(NotPending(status)) => return Err(Refusal::Gone(status)),
         };
         if member.is_some() {
@@ -60,23 +74,20 @@ impl Action for Accept {
         if joined.role.owners() > 0 {
             changes.push(Change::count(&invitation.organization, 0, joined.role.owners()));
         }
-        Ok(Decision { changes, answer: joined })
+        Ok(Decision { changes, answer: Accepted { member: joined, organization } })
     }
 }
 
 impl Accept {
     /// Returns the member as it is now, but only to the user who accepted.
-    fn accept_again(
+    fn joined_before<'a>(
         &self,
         invitation: &Invitation,
-        member: Option<&Member>,
-    ) -> Result<Decision<Member>, Refusal> {
+        member: Option<&'a Member>,
+    ) -> Result<&'a Member, Refusal> {
         let accepted_by_caller =
             matches!(&invitation.state, State::Accepted { by, .. } if *by == self.caller.user);
-        match member {
-            Some(member) if accepted_by_caller => Ok(Decision::unchanged(member.clone())),
-            _ => Err(Refusal::Gone(Status::Accepted)),
-        }
+        member.filter(|_| accepted_by_caller).ok_or(Refusal::Gone(Status::Accepted))
     }
 }
 
@@ -110,12 +121,12 @@ mod tests {
         }
 
         /// Decides as in the first attempt, which does not read the sender.
-        fn accepting(&self) -> Result<Decision<Member>, Refusal> {
+        fn accepting(&self) -> Result<Decision<Accepted>, Refusal> {
             self.decide(&self.accept())
         }
 
         /// Decides as in the second attempt, which reads the sender: bob with this role, or no member.
-        fn accepting_from(&self, role: Option<Role>) -> Result<Decision<Member>, Refusal> {
+        fn accepting_from(&self, role: Option<Role>) -> Result<Decision<Accepted>, Refusal> {
             let other = role.map(|role| member("bob", role));
             let given = Given { other, ..self.clone().sent_by("bob") };
             let seen = given.snapshot(&self.accept());
@@ -146,7 +157,8 @@ mod tests {
         for (role, owners) in [(Role::Member, 0), (Role::Owner, 1)] {
             let decision = given_invitee().invited_as(role).accepting().unwrap();
             let joined = Member { role, joined_at: NOON, ..member("ivy", role) };
-            assert_eq!(decision.answer, joined);
+            assert_eq!(decision.answer.member, joined);
+            assert_eq!(Some(&decision.answer.organization), given_invitee().organization.as_ref());
             assert_eq!(written(&decision).state, State::Accepted { by: user("ivy"), at: NOON });
             assert_eq!(counts(&decision), (0, owners), "the free seats stay the same: {role}");
             assert!(
@@ -194,7 +206,8 @@ mod tests {
     fn accepting_again_returns_the_current_member_and_changes_nothing() {
         let promoted = given_invitee().accepted_by("ivy").caller_is(Role::Owner);
         let decision = promoted.accepting().unwrap();
-        assert_eq!(decision.answer, member("ivy", Role::Owner));
+        assert_eq!(decision.answer.member, member("ivy", Role::Owner));
+        assert_eq!(Some(&decision.answer.organization), promoted.organization.as_ref());
         assert!(decision.changes.is_empty());
         // This also works after the expiry.
         let later = Given { now: NOON + 1_000 * crate::testing::HOUR, ..promoted };
@@ -259,7 +272,7 @@ mod tests {
 
     #[test]
     fn the_member_has_the_invited_address_and_the_invitation_id() {
-        let joined = given_invitee().accepting().unwrap().answer;
+        let joined = given_invitee().accepting().unwrap().answer.member;
         assert_eq!((joined.email, joined.invitation), (address("ivy"), id_of("ivy")));
     }
 }

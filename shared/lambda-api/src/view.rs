@@ -133,6 +133,19 @@ impl OrganizationView {
     }
 }
 
+/// The id and the name of an organization, for callers who may not be members.
+#[derive(Debug, Serialize)]
+pub struct OrganizationNameView {
+    id: String,
+    name: String,
+}
+
+impl From<&Organization> for OrganizationNameView {
+    fn from(organization: &Organization) -> Self {
+        Self { id: organization.id.to_string(), name: organization.name.to_string() }
+    }
+}
+
 /// Seats in a response or in a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct SeatsView {
