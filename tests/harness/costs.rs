@@ -218,6 +218,10 @@ async fn measure_invitations() -> Vec<Cost> {
     costs.push(measure_call(&world, "preview", world.anonymous().previews(&token)).await.0);
     costs.push(measure_call(&world, "accept, as member", world.person("bob").accepts(&token)).await.0);
     costs.push(measure_call(&world, "accept again", world.person("bob").accepts(&token)).await.0);
+    let token = world.token_for("p12@example.com").await;
+    let moved = world.signed_in("bob", json!({ "email": "p12@example.com", "email_verified": true }));
+    let action = "accept, by a member with another address";
+    costs.push(measure_call(&world, action, moved.accepts(&token)).await.0);
     let token = world.token_for("eve@example.com").await;
     costs.push(measure_call(&world, "accept, as owner", world.person("eve").accepts(&token)).await.0);
     let token = world.token_for("p10@example.com").await;

@@ -159,6 +159,8 @@ pub enum InviteResult {
     AlreadyInvited {
         /// The address.
         email: String,
+        /// The role of the pending invitation.
+        role: Role,
     },
     /// The address belongs to a member.
     AlreadyMember {
@@ -384,9 +386,9 @@ impl Organization {
         let mut results = Vec::new();
         for email in unique {
             let before = self.invitations.get(&email);
-            results.push(match before.map(|it| it.status) {
-                Some(Status::Pending) => InviteResult::AlreadyInvited { email },
-                Some(Status::Accepted) => InviteResult::AlreadyMember { email },
+            results.push(match before.map(|it| (it.status, it.role)) {
+                Some((Status::Pending, role)) => InviteResult::AlreadyInvited { email, role },
+                Some((Status::Accepted, _)) => InviteResult::AlreadyMember { email },
                 _ => {
                     let generation = before.map_or(0, |it| it.generation) + 1;
                     after.mail(caller, &email, role, generation);
@@ -459,10 +461,16 @@ impl Organization {
                     self.member_row(&caller.user).expect("a user with an accepted invitation is a member");
                 return Ok(Response::Member(row));
             }
+            Status::Declined => {
+                let row = self.member_row(&caller.user);
+                return row.map(Response::Member).ok_or_else(|| link_problem(Status::Declined));
+            }
             status => return Err(link_problem(status)),
         }
-        if self.members.contains_key(&caller.user) {
-            return Err(refused(409, "already_member"));
+        // A member stays the same, and the second invitation is closed.
+        if let Some(row) = self.member_row(&caller.user) {
+            self.close(&link.email, Status::Declined);
+            return Ok(Response::Member(row));
         }
         if !self.members.get(sender).is_some_and(|sender| may_grant(sender.role, role)) {
             return Err(refused(409, "sender_lost_authority"));

@@ -301,7 +301,9 @@ impl fmt::Display for Response {
                 InviteResult::Invited { email, invitation } => {
                     write!(f, ", {email} invited by mail {}", invitation.generation)
                 }
-                InviteResult::AlreadyInvited { email } => write!(f, ", {email} already_invited"),
+                InviteResult::AlreadyInvited { email, role } => {
+                    write!(f, ", {email} already_invited as {role}")
+                }
                 InviteResult::AlreadyMember { email } => write!(f, ", {email} already_member"),
             }),
             Self::Invitation(row) => write!(f, " {row:?}"),

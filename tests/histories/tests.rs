@@ -9,8 +9,10 @@ use crate::contract::{
 use crate::history::{Call, History, Outcome};
 use crate::run::RunReport;
 
+/// Returns the account of a user, or with `<user>/<name>` the account of the user with the address of another name.
 fn account(user: &str) -> Account {
-    Account { user: user.to_owned(), email: email(user) }
+    let (user, name) = user.split_once('/').unwrap_or((user, user));
+    Account { user: user.to_owned(), email: email(name) }
 }
 
 fn email(name: &str) -> String {
@@ -172,6 +174,30 @@ fn not_pending(status: Status) -> Response {
 }
 
 use Role::{Member, Owner};
+
+#[test]
+fn a_member_accepts_a_second_invitation() {
+    let both = || {
+        history()
+            .with_bob(Member)
+            .then("ada", invite(&["carl"], Owner), invited("carl", Owner, 1, "ada"))
+            .then("ada", invite(&["dora"], Member), seats_exhausted())
+    };
+    let accept = || Action::Accept(link("carl", 1));
+    let answered = || both().then("bob/carl", accept(), member("bob", Member));
+    answered()
+        .then("bob/carl", accept(), member("bob", Member))
+        .then("carl", accept(), refused(410, "invitation_declined"))
+        .then("ada", Action::Revoke(email("carl")), not_pending(Status::Declined))
+        .then("ada", invite(&["dora"], Member), invited("dora", Member, 1, "ada"))
+        .then("bob", remove("bob"), Response::NoContent)
+        .then("bob/carl", accept(), refused(410, "invitation_declined"))
+        .assert_possible();
+    both().then("bob/carl", accept(), member("bob", Owner)).assert_impossible();
+    both().then("bob/carl", accept(), refused(409, "already_member")).assert_impossible();
+    answered().then("bob/carl", accept(), refused(410, "invitation_declined")).assert_impossible();
+    answered().then("ada", invite(&["dora"], Member), seats_exhausted()).assert_impossible();
+}
 
 #[test]
 fn accepts_a_long_sequential_history() {

@@ -407,21 +407,72 @@ async fn s14_rejects_a_link_that_another_account_with_the_same_address_has_used(
 }
 
 #[tokio::test]
-async fn refuses_a_second_invitation_of_a_member_and_keeps_it_pending() {
+async fn s05_a_member_who_accepts_a_second_invitation_stays_the_same_and_frees_its_seat() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let bob = world.joined(&acme, &ada, "bob", "member").await;
+    let mem = world.joined(&acme, &ada, "mem", "owner").await;
+    // Neither the role of the second invitation nor its sender matters.
+    let invitation = world.invited(&acme, &mem, "bob@new.example", "owner").await;
+    let token = world.token_for("bob@new.example").await;
+    mem.leaves(&acme).await.is(204);
+    assert_eq!(ada.counts_seats(&acme).await, (3, 997));
+    let before = ada.lists_members(&acme, "").await.items();
+    let moved = world.signed_in("bob", json!({ "email": "bob@new.example", "email_verified": true }));
+    let answer = moved.accepts(&token).await.is(200);
+    let member = assert_accepted(&answer, &acme, "Acme");
+    assert_eq!((&member["email"], &member["role"]), (&json!("bob@example.com"), &json!("member")));
+    assert!(before.contains(&member));
+    assert_eq!(ada.lists_members(&acme, "").await.items(), before);
+    assert_eq!(ada.finds_invitation(&acme, "bob@new.example").await["status"], "declined");
+    assert_eq!(ada.counts_seats(&acme).await, (2, 998));
+    // Repeating the call changes nothing, and has the same response.
+    let stored = world.records().await;
+    for _ in 0..2 {
+        assert_eq!(moved.accepts(&token).await.is(200), answer);
+    }
+    assert_eq!(world.records().await, stored);
+    // The invitation is closed for everyone else, and for all other calls.
+    let twin = world.signed_in("twin", json!({ "email": "bob@new.example", "email_verified": true }));
+    twin.accepts(&token).await.refused(410, "invitation_declined");
+    moved.declines(&token).await.refused(410, "invitation_declined");
+    ada.revokes(&acme, id(&invitation)).await.refused(409, "invitation_not_pending");
+    bob.accepts(&token).await.refused(403, "email_mismatch");
+    // After leaving, the user needs a new invitation.
+    moved.leaves(&acme).await.is(204);
+    moved.accepts(&token).await.refused(410, "invitation_declined");
+    world.advance(MAIL_COOLDOWN).await;
+    world.invited(&acme, &ada, "bob@new.example", "member").await;
+    let token = world.token_for("bob@new.example").await;
+    assert_eq!(moved.accepts(&token).await.is(200)["email"], "bob@new.example");
+    assert_eq!(ada.counts_seats(&acme).await, (2, 998));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_member_gets_no_answer_for_a_second_invitation_that_is_closed_otherwise() {
     let world = World::start().await;
     let ada = world.person("ada");
     let acme = world.founded_by(&ada).await;
     world.joined(&acme, &ada, "bob", "member").await;
-    world.invited(&acme, &ada, "bob@new.example", "owner").await;
-    let token = world.token_for("bob@new.example").await;
     let moved = world.signed_in("bob", json!({ "email": "bob@new.example", "email_verified": true }));
-    moved.accepts(&token).await.refused(409, "already_member");
-    assert_eq!(ada.finds_invitation(&acme, "bob@new.example").await["status"], "pending");
-    assert_eq!(ada.counts_seats(&acme).await, (3, 997));
-    assert_eq!(ada.lists_members(&acme, "?role=owner").await.items().len(), 1);
-    // After leaving, they can accept it.
-    moved.leaves(&acme).await.is(204);
-    assert_eq!(moved.accepts(&token).await.is(200)["email"], "bob@new.example");
+    let invitation = world.invited(&acme, &ada, "bob@new.example", "member").await;
+    let revoked = world.token_for("bob@new.example").await;
+    ada.revokes(&acme, id(&invitation)).await.is(204);
+    moved.accepts(&revoked).await.refused(410, "invitation_revoked");
+    world.advance(MAIL_COOLDOWN).await;
+    world.invited(&acme, &ada, "bob@new.example", "member").await;
+    moved.accepts(&revoked).await.refused(410, "invitation_superseded");
+    let expired = world.token_for("bob@new.example").await;
+    world.advance(TWO_DAYS).await;
+    moved.accepts(&expired).await.refused(410, "invitation_expired");
+    assert_eq!(ada.counts_seats(&acme).await, (2, 998));
+    // An explicit decline has the same result as an accept.
+    world.invited(&acme, &ada, "bob@new.example", "member").await;
+    let declined = world.token_for("bob@new.example").await;
+    moved.declines(&declined).await.is(204);
+    assert_eq!(moved.accepts(&declined).await.is(200)["email"], "bob@example.com");
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
     world.finish().await;
 }
@@ -557,7 +608,7 @@ async fn refuses_with_the_first_error_in_the_documented_order() {
     let acme = world.founded_by(&ada).await;
     let mem = world.joined(&acme, &ada, "mem", "member").await;
     let bob = world.joined(&acme, &ada, "bob", "member").await;
-    // The sender loses their authority, and the invitee is already a member with another address.
+    // The sender loses their authority. Bob is a member with another address.
     let invitation = world.invited(&acme, &mem, "bob@new.example", "member").await;
     let old = world.token_for("bob@new.example").await;
     world.advance(MAIL_COOLDOWN).await;
@@ -575,7 +626,6 @@ async fn refuses_with_the_first_error_in_the_documented_order() {
     unverified.accepts(&old).await.refused(410, "invitation_superseded");
     unverified.accepts(&token).await.refused(403, "email_not_verified");
     bob.accepts(&token).await.refused(403, "email_mismatch");
-    moved.accepts(&token).await.refused(409, "already_member");
     new.accepts(&token).await.refused(409, "sender_lost_authority");
     ada.revokes(&acme, id(&invitation)).await.is(204);
     unverified.accepts(&token).await.refused(403, "email_not_verified");

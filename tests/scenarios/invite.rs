@@ -18,6 +18,7 @@ fn outcomes(response: ApiResponse) -> Value {
                 assert_invitation(&result["invitation"]);
                 assert_eq!(result["email"], result["invitation"]["email"]);
             }
+            "already_invited" => assert_fields(result, &["email", "outcome", "role", "detail"]),
             _ => assert_fields(result, &["email", "outcome", "detail"]),
         }
     }
@@ -151,6 +152,44 @@ async fn does_not_change_members_and_pending_invitations() {
         outcomes(ada.invites(&acme, &emails, "owner").await),
         json!([["bob@example.com", "already_invited"], ["carl@example.com", "already_member"]])
     );
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn an_address_that_is_invited_with_another_role_is_told_so() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let mem = world.joined(&acme, &ada, "mem", "member").await;
+    let bobs = world.invited(&acme, &ada, "bob@example.com", "member").await;
+    world.invited(&acme, &ada, "eve@example.com", "owner").await;
+    world.wait_until_idle().await;
+    let before = world.records().await;
+    let pending = async |person: &Person, email: &str, role: &str| {
+        let result = person.invites(&acme, &[email], role).await.is(200)["results"][0].clone();
+        assert_eq!(result["outcome"], "already_invited");
+        (result["role"].as_str().unwrap().to_owned(), result["detail"].as_str().unwrap().to_owned())
+    };
+    let resend = "This address has a pending invitation; resend it for another mail.".to_owned();
+    let differs = |role: &str| {
+        format!(
+            "This address has a pending invitation with the role {role}. To change the role, an owner must \
+             revoke it and invite the address again."
+        )
+    };
+    for person in [&ada, &mem] {
+        let same = pending(person, "bob@example.com", "member").await;
+        assert_eq!(same, ("member".to_owned(), resend.clone()));
+        let other = pending(person, "eve@example.com", "member").await;
+        assert_eq!(other, ("owner".to_owned(), differs("owner")));
+    }
+    let promoted = pending(&ada, "bob@example.com", "owner").await;
+    assert_eq!(promoted, ("member".to_owned(), differs("member")));
+    assert_eq!(world.records().await, before);
+    // The detail says what to do, and it works.
+    ada.revokes(&acme, id(&bobs)).await.is(204);
+    world.advance(MAIL_COOLDOWN).await;
+    assert_eq!(world.invited(&acme, &ada, "bob@example.com", "owner").await["role"], "owner");
     world.finish().await;
 }
 

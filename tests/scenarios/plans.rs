@@ -226,7 +226,7 @@ fn changes_of(stored: &ReferenceTable, item: ItemRef) -> BoxedStrategy<Vec<Chang
             let joined_by = current.map_or(invitation_id(of, person), |it| it.invitation.clone());
             let by = prop_oneof![3 => Just(joined_by), 1 => Just(invitation_id(of, person))];
             let read_member =
-                (member(of, person), by).prop_map(|(it, invitation)| Member { invitation, ..it });
+                || (member(of, person), by.clone()).prop_map(|(it, invitation)| Member { invitation, ..it });
             let may = || permission().prop_map(move |it| Change::require(&id(of), &user(person), it));
             let effect = prop_oneof![
                 member(of, person).prop_map(Change::add_member),
@@ -236,7 +236,8 @@ fn changes_of(stored: &ReferenceTable, item: ItemRef) -> BoxedStrategy<Vec<Chang
                     it
                 )),
                 (member(of, person), role()).prop_map(|(it, role)| Change::set_role(&it, role)),
-                read_member.prop_map(|it| Change::delete_member(&it)),
+                read_member().prop_map(|it| Change::delete_member(&it)),
+                read_member().prop_map(|it| Change::still_member(&it)),
             ];
             let merged = (proptest::collection::vec(may(), 0..3), effect);
             let merged = merged.prop_map(|(checks, effect)| checks.into_iter().chain([effect]).collect());
@@ -246,13 +247,15 @@ fn changes_of(stored: &ReferenceTable, item: ItemRef) -> BoxedStrategy<Vec<Chang
             let current = stored.invitation(&id(of), &invitation_id(of, person));
             let deadline = current.map_or(Timestamp::from_unix(NOON), |it| it.expires_at);
             let deadline = prop_oneof![2 => Just(deadline), 1 => time()];
+            let offered = current.map_or(Role::Member, |it| it.role);
+            let offered = prop_oneof![3 => Just(offered), 1 => role()];
             let any = || invitation(of, person, None);
             let joined =
                 member(of, person).prop_map(move |it| Member { invitation: invitation_id(of, person), ..it });
             prop_oneof![
                 4 => invitation(of, person, current.map(|it| it.revision)).prop_map(Change::write_invitation),
-                2 => (any(), deadline).prop_map(|(it, expires_at)| {
-                    Change::still_pending(&Invitation { expires_at, ..it })
+                2 => (any(), deadline, offered).prop_map(|(it, expires_at, role)| {
+                    Change::still_pending(&Invitation { expires_at, role, ..it })
                 }),
                 1 => any().prop_map(|it| Change::still_accepted(&it)),
                 2 => (joined, time(), time())

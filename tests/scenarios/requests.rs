@@ -163,6 +163,14 @@ async fn accept_is_one_read_and_one_write_and_a_repetition_is_one_read() {
     let (response, operations) = requests_of(&world, world.person("eve").accepts(&token)).await;
     response.is(200);
     assert_eq!(operations, READ_AND_WRITE, "as an owner");
+    world.invited(&acme, &ada, "bob@new.example", "owner").await;
+    let token = world.token_for("bob@new.example").await;
+    let moved = world.signed_in("bob", json!({ "email": "bob@new.example", "email_verified": true }));
+    for expected in [&READ_AND_WRITE[..], &READ] {
+        let (response, operations) = requests_of(&world, moved.accepts(&token)).await;
+        assert_eq!(response.is(200), member);
+        assert_eq!(operations, expected, "by a member with another address");
+    }
     world.finish().await;
 }
 

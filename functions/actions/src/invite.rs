@@ -37,20 +37,29 @@ struct InviteView {
 #[serde(tag = "outcome", rename_all = "snake_case")]
 enum ResultView {
     Invited { email: String, invitation: Box<InvitationView> },
-    AlreadyInvited { email: String, detail: &'static str },
+    AlreadyInvited { email: String, role: Role, detail: String },
     AlreadyMember { email: String, detail: &'static str },
 }
 
 impl ResultView {
-    fn at(now: Timestamp, outcome: InviteOutcome) -> Self {
+    /// Converts the outcome of one address that was invited with the role `role`.
+    fn at(now: Timestamp, role: Role, outcome: InviteOutcome) -> Self {
         match outcome {
             InviteOutcome::Invited(invitation) => Self::Invited {
                 email: invitation.email.to_string(),
                 invitation: Box::new(InvitationView::at(now, &invitation)),
             },
-            InviteOutcome::AlreadyInvited(email) => Self::AlreadyInvited {
+            InviteOutcome::AlreadyInvited { email, role: pending } => Self::AlreadyInvited {
                 email: email.into(),
-                detail: "This address has a pending invitation; resend it for another mail.",
+                role: pending,
+                detail: if pending == role {
+                    "This address has a pending invitation; resend it for another mail.".to_owned()
+                } else {
+                    format!(
+                        "This address has a pending invitation with the role {pending}. To change the role, an owner \
+                         must revoke it and invite the address again."
+                    )
+                },
             },
             InviteOutcome::AlreadyMember(email) => {
                 Self::AlreadyMember { email: email.into(), detail: "This address belongs to a member." }
@@ -67,14 +76,12 @@ pub async fn handle(app: Arc<App>, request: Request) -> Result<Response<Body>, H
     let invitees = invitees(&emails)?;
     let sender = caller.verified()?;
     let invite = Invite { sender, organization: organization(&request)?, invitees, role, language };
+    let render = |outcomes: Vec<InviteOutcome>, now| {
+        let results = outcomes.into_iter().map(|outcome| ResultView::at(now, role, outcome)).collect();
+        to_json(&InviteView { results })
+    };
     let invited = app.run(&WithIdempotencyKey::new(invite, key.as_ref(), render)).await?;
     Ok(json_response(StatusCode::OK, invited.body))
-}
-
-fn render(outcomes: Vec<InviteOutcome>, now: Timestamp) -> Result<String, Problem> {
-    to_json(&InviteView {
-        results: outcomes.into_iter().map(|outcome| ResultView::at(now, outcome)).collect(),
-    })
 }
 
 /// Parses `emails`. The problem names every invalid address.

@@ -1,8 +1,11 @@
 //! Accept: the invitee, signed in with the invited address, becomes a member through the newest link.
+//!
+//! A member can have a second invitation, for another of their addresses. Accepting it changes nothing about the member.
+//! It closes that invitation as declined, so that its seat is free again.
 
 use crate::{
-    Action, Caller, Change, Decision, Invitation, ItemKey, Link, Member, NotPending, Organization,
-    Permission, Policy, Refusal, Snapshot, State, Status, Timestamp,
+    Action, Caller, Change, CloseReason, Decision, Invitation, ItemKey, Link, Member, NotPending,
+    Organization, Permission, Policy, Refusal, Snapshot, State, Timestamp,
 };
 
 /// Accepts an invitation. Accepting again returns the member as it is now.
@@ -40,7 +43,12 @@ impl Action for Accept {
         [ItemKey::linked(&self.link)].into_iter().chain(caller).chain(sender).collect()
     }
 
-    fn decide(&self, snapshot: &Snapshot, _: &Policy, now: Timestamp) -> Result<Decision<Accepted>, Refusal> {
+    fn decide(
+        &self,
+        snapshot: &Snapshot,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Decision<Accepted>, Refusal> {
         let invitation = snapshot.newest(&self.link)?;
         let organization = snapshot.organization(&self.link.organization);
         let organization = organization.ok_or(Refusal::Superseded)?.clone();
@@ -48,14 +56,19 @@ impl Action for Accept {
         let member = snapshot.member(&self.link.organization, &self.caller.user);
         let pending = match invitation.pending_at(now) {
             Ok(pending) => pending,
-            Err(NotPending(Status::Accepted)) => {
-                let member = self.joined_before(invitation, member)?.clone();
+            Err(NotPending(status)) => {
+                let member = member.filter(|_| self.may_be_repeated(invitation));
+                let member = member.ok_or(Refusal::Gone(status))?.clone();
                 return Ok(Decision::unchanged(Accepted { member, organization }));
             }
-            Err(NotPending(status)) => return Err(Refusal::Gone(status)),
         };
-        if member.is_some() {
-            return Err(Refusal::AlreadyMember);
+        if let Some(member) = member.cloned() {
+            let changes = vec![
+                Change::write_invitation(pending.declined(now, policy)),
+                Change::count(&invitation.organization, 1, 0),
+                Change::still_member(&member),
+            ];
+            return Ok(Decision { changes, answer: Accepted { member, organization } });
         }
         let joined = Member {
             organization: invitation.organization.clone(),
@@ -79,15 +92,16 @@ impl Action for Accept {
 }
 
 impl Accept {
-    /// Returns the member as it is now, but only to the user who accepted.
-    fn joined_before<'a>(
-        &self,
-        invitation: &Invitation,
-        member: Option<&'a Member>,
-    ) -> Result<&'a Member, Refusal> {
-        let accepted_by_caller =
-            matches!(&invitation.state, State::Accepted { by, .. } if *by == self.caller.user);
-        member.filter(|_| accepted_by_caller).ok_or(Refusal::Gone(Status::Accepted))
+    /// Whether this accept may repeat an earlier one, if the caller is a member.
+    ///
+    /// The record of a declined invitation does not name the user. A member gets their membership in any case, because an
+    /// accept cannot achieve more.
+    fn may_be_repeated(&self, invitation: &Invitation) -> bool {
+        match &invitation.state {
+            State::Accepted { by, .. } => *by == self.caller.user,
+            State::Closed { how, .. } => *how == CloseReason::Declined,
+            State::Pending { .. } => false,
+        }
     }
 }
 
@@ -108,10 +122,10 @@ fn senders_authority(snapshot: &Snapshot, invitation: &Invitation) -> Result<Cha
 mod tests {
     use super::*;
     use crate::testing::{
-        Given, NOON, SECOND, acme, address, asserts, counts, given_invitee, id_of, items, member, user,
-        written,
+        Given, NOON, SECOND, acme, address, asserts, contains, counts, given_invitee, id_of, items, member,
+        user, written,
     };
-    use crate::{Generation, Role};
+    use crate::{Generation, Role, Status};
 
     impl Given {
         /// Uses the link of ivy's invitation as `given_invitee` makes it.
@@ -147,7 +161,6 @@ mod tests {
         setup = setup.caller_signs_in_as("ivy");
         assert_eq!(answer(&setup), Err(Refusal::Gone(Status::Revoked)));
         setup = setup.status(Status::Pending);
-        assert_eq!(answer(&setup), Err(Refusal::AlreadyMember));
         setup.member = None;
         assert_eq!(answer(&setup), Err(Refusal::SenderLostAuthority));
     }
@@ -197,6 +210,8 @@ mod tests {
     fn refuses_the_link_of_a_closed_invitation() {
         for status in [Status::Revoked, Status::Expired, Status::Declined, Status::Removed] {
             assert_eq!(given_invitee().status(status).accepting(), Err(Refusal::Gone(status)));
+        }
+        for status in [Status::Revoked, Status::Expired, Status::Removed] {
             let rejoined = given_invitee().status(status).caller_is(Role::Member).accepting();
             assert_eq!(rejoined, Err(Refusal::Gone(status)), "a member gets the same refusal: {status}");
         }
@@ -226,10 +241,41 @@ mod tests {
         assert_eq!(given_invitee().accepted_by("ivy").accepting(), Err(Refusal::Gone(Status::Accepted)));
     }
 
+    /// Ivy is a member through an invitation of another address.
+    fn given_member() -> Given {
+        let mut given = given_invitee().caller_is(Role::Member);
+        let member = given.member.as_mut().unwrap();
+        (member.email, member.invitation) = (address("ivy-home"), id_of("ivy-home"));
+        given
+    }
+
     #[test]
-    fn refuses_a_member_who_joined_through_another_invitation() {
-        let setup = given_invitee().caller_is(Role::Member);
-        assert_eq!(setup.accepting(), Err(Refusal::AlreadyMember));
+    fn a_member_stays_the_same_and_the_second_invitation_returns_its_seat() {
+        // Neither the offered role nor the sender's permission matters.
+        let setup = given_member().invited_as(Role::Owner).sent_by("gone");
+        for decision in [setup.accepting(), setup.accepting_from(None)] {
+            let decision = decision.unwrap();
+            assert_eq!(Some(&decision.answer.member), setup.member.as_ref());
+            let purge_at = NOON + setup.policy.retention;
+            let declined = State::Closed { how: CloseReason::Declined, at: NOON, purge_at };
+            assert_eq!(written(&decision).state, declined);
+            assert_eq!(counts(&decision), (1, 0));
+            assert!(contains(&decision, &Change::still_member(setup.member.as_ref().unwrap())));
+            assert_eq!(decision.changes.len(), 3);
+        }
+    }
+
+    #[test]
+    fn a_member_who_accepts_a_second_invitation_again_gets_the_same_answer() {
+        let declined = given_member().status(Status::Declined);
+        let decision = declined.accepting().unwrap();
+        assert_eq!(Some(&decision.answer.member), declined.member.as_ref());
+        assert!(decision.changes.is_empty(), "the seat is returned only once");
+        assert_eq!(declined.caller_is_no_member().accepting(), Err(Refusal::Gone(Status::Declined)));
+        let expired = given_member().expiring_at(NOON);
+        let link = expired.invitation.as_ref().unwrap().link();
+        let accept = Accept { caller: expired.caller.clone(), link };
+        assert_eq!(expired.decide(&accept), Err(Refusal::Gone(Status::Expired)));
     }
 
     #[test]

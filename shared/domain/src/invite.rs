@@ -52,7 +52,12 @@ pub enum InviteOutcome {
     /// The address is invited.
     Invited(Box<Invitation>),
     /// The address has a pending invitation, which stays unchanged.
-    AlreadyInvited(EmailAddress),
+    AlreadyInvited {
+        /// The address.
+        email: EmailAddress,
+        /// The role that the pending invitation offers.
+        role: Role,
+    },
     /// The address belongs to a member.
     AlreadyMember(EmailAddress),
 }
@@ -93,7 +98,8 @@ impl Action for Invite {
                 }
                 Some((before, Status::Pending)) => {
                     changes.push(Change::still_pending(before));
-                    outcomes.push(InviteOutcome::AlreadyInvited(email.clone()));
+                    let (email, role) = (email.clone(), before.role);
+                    outcomes.push(InviteOutcome::AlreadyInvited { email, role });
                 }
                 _ => {
                     if let Some(Err(cooldown)) = before.map(|before| before.may_be_mailed(policy, now)) {
@@ -206,7 +212,7 @@ mod tests {
     fn outcome_letters(decision: &Decision<Vec<InviteOutcome>>) -> String {
         let letter = |outcome: &InviteOutcome| match outcome {
             InviteOutcome::Invited(_) => 'i',
-            InviteOutcome::AlreadyInvited(_) => 'a',
+            InviteOutcome::AlreadyInvited { .. } => 'a',
             InviteOutcome::AlreadyMember(_) => 'm',
         };
         decision.answer.iter().map(letter).collect()
@@ -278,6 +284,18 @@ mod tests {
                 (outcome, seats),
                 "{status}"
             );
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_already_invited_has_the_role_of_its_pending_invitation() {
+        for pending in Role::ALL {
+            for role in Role::ALL {
+                let decision = given().invited_as(pending).inviting(&["ivy"], role).unwrap();
+                let expected = InviteOutcome::AlreadyInvited { email: address("ivy"), role: pending };
+                assert_eq!(decision.answer, [expected]);
+                assert!(!writes_anything(&decision), "the invitation stays unchanged");
+            }
         }
     }
 

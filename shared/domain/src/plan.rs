@@ -37,7 +37,7 @@ pub enum Guard {
     Exists,
     /// The member's role has this permission.
     HasPermission(Permission),
-    /// The member has this role.
+    /// The member or the invitation has this role.
     Role(Role),
     /// The member joined through this invitation.
     JoinedBy(InvitationId),
@@ -280,9 +280,14 @@ impl Change {
     /// Deletes the member, and asserts that role and invitation are still the same when the transaction
     /// commits.
     pub fn delete_member(member: &Member) -> Self {
+        Self { effect: Effect::Delete, ..Self::still_member(member) }
+    }
+
+    /// Asserts that the member is still the same, with the same role.
+    pub fn still_member(member: &Member) -> Self {
         let item = ItemKey::member(&member.organization, &member.user);
         let guards = [Guard::Role(member.role), Guard::JoinedBy(member.invitation.clone())];
-        Self::new(item, guards, Effect::Delete)
+        Self::new(item, guards, Effect::Check)
     }
 
     /// Writes the invitation (invariant: optimistic locking).
@@ -293,10 +298,14 @@ impl Change {
         Self::put(Record::Invitation(invitation), guard)
     }
 
-    /// Asserts that the invitation is still pending with the same expiry.
+    /// Asserts that the invitation is still pending with the same role and expiry.
     pub fn still_pending(invitation: &Invitation) -> Self {
         let item = ItemKey::invitation(&invitation.organization, &invitation.id);
-        let guards = [Guard::Status(Status::Pending), Guard::ExpiresAt(invitation.expires_at)];
+        let guards = [
+            Guard::Status(Status::Pending),
+            Guard::Role(invitation.role),
+            Guard::ExpiresAt(invitation.expires_at),
+        ];
         Self::new(item, guards, Effect::Check)
     }
 

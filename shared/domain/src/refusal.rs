@@ -6,8 +6,8 @@ use crate::{CooldownActive, LimitExceeded, Permission, Seats, Status};
 ///
 /// If several reasons apply, an action returns the first one in the contract's order. Actions of members check the
 /// membership, then that the target exists, then the permission, then the target's state, limits and seats. Accept and
-/// decline check the link, then the caller's address, then the invitation's state. Accept then checks that the caller
-/// is not a member yet, and the sender's permission.
+/// decline check the link, then the caller's address, then the invitation's state. Accept then checks the sender's
+/// permission, unless the caller is a member already.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Roster did not create the link.
@@ -42,9 +42,6 @@ pub enum Refusal {
     /// The invitation has this status and is not pending. Returned to the invitee.
     #[error("the invitation is {0}")]
     Gone(Status),
-    /// The caller is already a member, through another invitation.
-    #[error("the caller is already a member, through another invitation")]
-    AlreadyMember,
     /// The sender of the invitation may not grant its role now.
     #[error("the sender of the invitation may not grant its role now")]
     SenderLostAuthority,

@@ -38,7 +38,6 @@ pub enum Code {
     SeatsExhausted,
     LastOwner,
     InvitationNotPending,
-    AlreadyMember,
     SenderLostAuthority,
     Conflict,
     InvitationExpired,
@@ -82,7 +81,6 @@ impl Code {
             Self::InvitationNotPending => {
                 (S::CONFLICT, "invitation_not_pending", "The invitation is not pending")
             }
-            Self::AlreadyMember => (S::CONFLICT, "already_member", "You are already a member"),
             Self::SenderLostAuthority => {
                 (S::CONFLICT, "sender_lost_authority", "The sender may no longer grant this role")
             }
@@ -412,10 +410,6 @@ impl From<Refusal> for Problem {
                 (Code::InvitationNotFound, "The organization has no invitation with this id.")
             }
             R::NoSuchMember => (Code::MemberNotFound, "The organization has no member with this user id."),
-            R::AlreadyMember => (
-                Code::AlreadyMember,
-                "You are already a member of this organization, through another invitation.",
-            ),
             R::SenderLostAuthority => (
                 Code::SenderLostAuthority,
                 "The sender may no longer grant the role of this invitation. Ask an owner to resend the invitation.",

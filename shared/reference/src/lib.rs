@@ -315,6 +315,7 @@ fn holds(guard: &Guard, stored: Option<&Record>) -> bool {
         (Guard::Exists, _) => true,
         (Guard::HasPermission(permission), Record::Member(it)) => it.role.may(*permission),
         (Guard::Role(role), Record::Member(it)) => it.role == *role,
+        (Guard::Role(role), Record::Invitation(it)) => it.role == *role,
         (Guard::JoinedBy(invitation), Record::Member(it)) => it.invitation == *invitation,
         (Guard::Counter(update), Record::Member(it)) => update.holds(it.mailed),
         (Guard::Counter(update), Record::Organization(it)) => update.holds(it.invited),

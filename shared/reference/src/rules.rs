@@ -49,8 +49,15 @@ pub enum Operation {
         /// The member to remove.
         member: UserId,
     },
-    /// An invitee accepts an invitation by this link.
-    Accept(Link),
+    /// An invitee accepts an invitation. If the invitee is a member already, the invitation is declined.
+    Accept {
+        /// The caller.
+        by: UserId,
+        /// The caller's verified address.
+        email: EmailAddress,
+        /// The link of the invitation.
+        link: Link,
+    },
     /// An invitee declines an invitation.
     Decline {
         /// The caller's verified address.
@@ -152,7 +159,7 @@ impl ReferenceTable {
             }
             Operation::RoleEdit { by, .. } | Operation::OrganizationEdit { by } => is_owner(by),
             Operation::Remove { by, member } => is_owner(by) || (by == member && role(by).is_some()),
-            Operation::Accept(_)
+            Operation::Accept { .. }
             | Operation::Decline { .. }
             | Operation::Expire(_)
             | Operation::Reconcile
@@ -183,17 +190,25 @@ impl ReferenceTable {
         let if_late = |at: Timestamp| (at >= before.expires_at).then_some(RuleViolation::WrongSideOfDeadline);
         let if_early = |at: Timestamp| (at < before.expires_at).then_some(RuleViolation::WrongSideOfDeadline);
         let is_same = |id: &InvitationId| *id == before.id;
+        let is_member = |user: &UserId| self.member(&before.organization, user).is_some();
+        // Accepting a second invitation declines it; anyone else who accepts joins.
+        let may_decline = !matches!(operation, Operation::Accept { by, .. } if !is_member(by));
         match (&before.state, &after.state, operation) {
-            (State::Pending { .. }, State::Accepted { at, .. }, Operation::Accept(link))
-                if is_same(&link.invitation) =>
-            {
+            (
+                State::Pending { .. },
+                State::Accepted { by: user, at },
+                Operation::Accept { by, email, link },
+            ) if is_same(&link.invitation) && *email == before.email && user == by && !is_member(by) => {
                 if_late(*at)
             }
             (State::Pending { .. }, State::Closed { how, at, .. }, operation) => match (how, operation) {
                 (CloseReason::Revoked, Operation::Revoke { invitation, .. }) if is_same(invitation) => {
                     if_late(*at)
                 }
-                (CloseReason::Declined, Operation::Decline { email, link }) if *email == before.email => {
+                (
+                    CloseReason::Declined,
+                    Operation::Decline { email, link } | Operation::Accept { email, link, .. },
+                ) if *email == before.email && may_decline => {
                     if *link == before.link() {
                         if_late(*at)
                     } else {
@@ -254,7 +269,11 @@ impl ReferenceTable {
                 && (&it.email, it.role) == (&member.email, member.role)
         };
         let Some(invitation) = invitation.filter(fits) else { return Some(RuleViolation::NotInvited) };
-        if !matches!(operation, Operation::Accept(link) if invitation.link() == *link) {
+        let Operation::Accept { by, link, .. } = operation else { return Some(RuleViolation::NotNewestLink) };
+        if *by != member.user {
+            return Some(RuleViolation::NotInvited);
+        }
+        if invitation.link() != *link {
             return Some(RuleViolation::NotNewestLink);
         }
         let sender = self.member(&member.organization, &invitation.sender.user);
@@ -379,7 +398,8 @@ mod tests {
     #[test]
     fn detects_a_member_who_must_not_join() {
         let end = ivy_invitation().expires_at;
-        let accept = Operation::Accept(ivy_invitation().link());
+        let accept_by = |link| Operation::Accept { by: user("ivy"), email: address("ivy"), link };
+        let accept = accept_by(ivy_invitation().link());
         let older = Link { generation: Generation(2), ..ivy_invitation().link() };
         let sent_by = |name: &str, role| Invitation { role, sender: sender(name), ..ivy_invitation() };
         let other_address = Member { email: address("eve"), ..ivy(Role::Member, noon()) };
@@ -405,7 +425,7 @@ mod tests {
             (
                 ivy_invitation(),
                 ivy(Role::Member, noon()),
-                &Operation::Accept(older),
+                &accept_by(older),
                 Some(RuleViolation::NotNewestLink),
             ),
             (
@@ -491,7 +511,7 @@ mod tests {
     #[test]
     fn detects_a_close_by_the_wrong_operation_or_on_the_wrong_side_of_the_deadline() {
         use RuleViolation::{NotNewestLink, UnexpectedChange, WrongSideOfDeadline};
-        use Status::{Declined, Expired, Pending, Removed, Revoked};
+        use Status::{Accepted, Declined, Expired, Pending, Removed, Revoked};
         let end = ivy_invitation().expires_at;
         let before_end = Timestamp::from_unix(end.unix() - 1);
         let decline = |name: &str| Operation::Decline { email: address(name), link: ivy_invitation().link() };
@@ -501,7 +521,24 @@ mod tests {
         let revoke = |name| Operation::Revoke { by: user("ada"), invitation: id_of(name) };
         let remove = |member| Operation::Remove { by: user("ada"), member: user(member) };
         let expire = Operation::Expire(ivy_invitation().link());
+        let accept = |by: &str, email: &str, link: &Link| Operation::Accept {
+            by: user(by),
+            email: address(email),
+            link: link.clone(),
+        };
+        let newest = ivy_invitation().link();
         for (from, to, at, operation, violation) in [
+            // Dan is a member, and ivy's address is his second one.
+            (Pending, Declined, before_end, accept("dan", "ivy", &newest), None),
+            (Pending, Declined, end, accept("dan", "ivy", &newest), Some(WrongSideOfDeadline)),
+            (Pending, Declined, before_end, accept("dan", "ivy", &older), Some(NotNewestLink)),
+            (Pending, Declined, before_end, accept("dan", "dan", &newest), Some(UnexpectedChange)),
+            (Pending, Declined, before_end, accept("ivy", "ivy", &newest), Some(UnexpectedChange)),
+            (Pending, Accepted, before_end, accept("ivy", "ivy", &newest), None),
+            (Pending, Accepted, end, accept("ivy", "ivy", &newest), Some(WrongSideOfDeadline)),
+            (Pending, Accepted, before_end, accept("dan", "ivy", &newest), Some(UnexpectedChange)),
+            (Pending, Accepted, before_end, accept("ivy", "eve", &newest), Some(UnexpectedChange)),
+            (Pending, Accepted, before_end, decline("ivy"), Some(UnexpectedChange)),
             (Pending, Declined, before_end, decline("ivy"), None),
             (Pending, Declined, end, decline("ivy"), Some(WrongSideOfDeadline)),
             (Pending, Declined, before_end, decline_by_older, Some(NotNewestLink)),
@@ -509,7 +546,7 @@ mod tests {
             (Pending, Declined, before_end, revoke("ivy"), Some(UnexpectedChange)),
             (Pending, Expired, end, expire.clone(), None),
             // A timer that was set for an older mail also closes the invitation after its deadline.
-            (Pending, Expired, end, Operation::Expire(older), None),
+            (Pending, Expired, end, Operation::Expire(older.clone()), None),
             (Pending, Expired, before_end, expire.clone(), Some(WrongSideOfDeadline)),
             (Pending, Expired, end, Operation::Expire(other), Some(UnexpectedChange)),
             (Pending, Expired, end, Operation::Reconcile, None),
@@ -527,6 +564,22 @@ mod tests {
                 (acme_with(ivy_invitation_at(from, noon())), acme_with(ivy_invitation_at(to, at)));
             let found = before.broken_rule(&acme(), &after, &operation);
             assert_eq!(found, violation, "{from} to {to} at {at:?} by {operation:?}");
+        }
+    }
+
+    #[test]
+    fn detects_a_member_who_accepts_a_second_invitation() {
+        let joined = |at| with_member(&acme_with(at), ivy(Role::Member, noon()));
+        let before = joined(ivy_invitation());
+        let accept =
+            Operation::Accept { by: user("ivy"), email: address("ivy"), link: ivy_invitation().link() };
+        for (status, violation) in [
+            (Status::Declined, None),
+            (Status::Accepted, Some(RuleViolation::UnexpectedChange)),
+            (Status::Revoked, Some(RuleViolation::UnexpectedChange)),
+        ] {
+            let after = joined(ivy_invitation_at(status, noon()));
+            assert_eq!(before.broken_rule(&acme(), &after, &accept), violation, "{status}");
         }
     }
 

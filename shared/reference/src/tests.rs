@@ -365,9 +365,18 @@ impl History {
             }
             RandomAction::RoleEdit(by, member, _) => Operation::RoleEdit { by: id(by), member: id(member) },
             RandomAction::Remove(by, member) => Operation::Remove { by: id(by), member: id(member) },
-            RandomAction::Accept(age, _) => {
-                self.link(*age).cloned().map_or(Operation::Other, Operation::Accept)
-            }
+            RandomAction::Accept(age, by) => self.link(*age).map_or(Operation::Other, |link| {
+                let Caller { user, email } = match by {
+                    Some((by, email)) => Caller { user: id(by), email: Some(address(USERS[*email])) },
+                    None => {
+                        let invitation = self.newest().invitation(&acme(), &link.invitation);
+                        let invitee = invitation.and_then(invitee);
+                        caller_at(invitee.expect("a link belongs to an invitation of a user"))
+                    }
+                };
+                let email = email.expect("every caller has an address");
+                Operation::Accept { by: user, email, link: link.clone() }
+            }),
             RandomAction::Decline(age) => self.link(*age).map_or(Operation::Other, |link| {
                 let invitation = self.newest().invitation(&acme(), &link.invitation);
                 let email = invitation.expect("a link belongs to an invitation").email.clone();
@@ -541,7 +550,11 @@ fn each_guard_holds_and_fails_as_defined() {
     let pending = |name, expires_at| {
         Change::still_pending(&Invitation { expires_at, ..invitation(name, Status::Pending) })
     };
+    let pending_as = |role| Change::still_pending(&Invitation { role, ..ivy_invitation() });
     let accepted = |name| Change::still_accepted(&invitation(name, Status::Accepted));
+    let still = |name, role, invited| {
+        Change::still_member(&Member { invitation: id_of(invited), ..member(name, role) })
+    };
     let end = ivy_invitation().expires_at;
     for (change, holds) in [
         (create(&other), true),
@@ -560,6 +573,10 @@ fn each_guard_holds_and_fails_as_defined() {
         (set("dan", Role::Member, Role::Owner), true),
         (set("dan", Role::Owner, Role::Member), false),
         (set("eve", Role::Member, Role::Owner), false),
+        (still("dan", Role::Member, "dan"), true),
+        (still("dan", Role::Owner, "dan"), false),
+        (still("dan", Role::Member, "ivy"), false),
+        (still("eve", Role::Member, "eve"), false),
         (leave("dan", Role::Member, "dan"), true),
         (leave("dan", Role::Owner, "dan"), false),
         (leave("dan", Role::Member, "ivy"), false),
@@ -573,6 +590,8 @@ fn each_guard_holds_and_fails_as_defined() {
         (pending("ivy", end), true),
         (pending("ivy", end + SECOND), false),
         (pending("dan", end), false),
+        (pending_as(Role::Member), true),
+        (pending_as(Role::Owner), false),
         (accepted("dan"), true),
         (accepted("ivy"), false),
         (close("dan"), true),
@@ -660,6 +679,7 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
         3 => permission.prop_map(|it| Change::require(&acme(), &user("dan"), it)),
         1 => (role(), role()).prop_map(|(from, to)| Change::set_role(&member("dan", from), to)),
         1 => role().prop_map(|role| Change::delete_member(&member("dan", role))),
+        1 => role().prop_map(|role| Change::still_member(&member("dan", role))),
         1 => (0..3_u32, 1..4_u32).prop_map(|(more, limit)| {
             let update = if more == 0 {
                 CounterUpdate::Restart { over: None, since: noon(), more: 1 }

@@ -263,6 +263,11 @@ impl Call {
         let by = || UserId::parse(&self.claims["sub"]).expect("the caller of a change has a `sub`");
         let invitation = || InvitationId::parse(&self.path["invitation_id"]).expect("an invitation");
         let member = || UserId::parse(&self.path["user_id"]).expect("a member");
+        let email = || {
+            EmailAddress::parse(&self.claims["email"])
+                .expect("the caller of an accept or decline has an address")
+        };
+        let link = || self.token().expect("a token").link;
         match self.route.function {
             "invite" => {
                 let role: Role = self.json()["role"].as_str().expect("a role").parse().expect("a role");
@@ -273,12 +278,8 @@ impl Call {
             "organization-edit" => Operation::OrganizationEdit { by: by() },
             "role-edit" => Operation::RoleEdit { by: by(), member: member() },
             "remove" => Operation::Remove { by: by(), member: member() },
-            "decline" => {
-                let email = EmailAddress::parse(&self.claims["email"])
-                    .expect("the caller of a decline has an address");
-                Operation::Decline { email, link: self.token().expect("a token").link }
-            }
-            "accept" => Operation::Accept(self.token().expect("a token").link),
+            "decline" => Operation::Decline { email: email(), link: link() },
+            "accept" => Operation::Accept { by: by(), email: email(), link: link() },
             _ => Operation::Other,
         }
     }

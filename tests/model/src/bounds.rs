@@ -43,6 +43,8 @@ pub struct Bounds {
     pub users: User,
     /// The members at the beginning, without the founder.
     pub members: &'static [(User, Role)],
+    /// Whether the address of [`DAN`] is the second address of [`CYD`], and [`DAN`] is no user.
+    pub second_address: bool,
     /// The number of time steps until an invitation expires.
     pub lifetime: u8,
     /// The number of calls that users make.
@@ -66,7 +68,7 @@ pub struct Bounds {
 /// Returns all bounds, with `more` calls and faults than in the smallest useful bounds.
 #[must_use]
 pub fn all(more: u8) -> Vec<Bounds> {
-    vec![people(more), seats(more), outbox(more), timers(more)]
+    vec![people(more), seats(more), addresses(more), outbox(more), timers(more)]
 }
 
 /// Two owners and a member change roles, remove each other, leave, and invite at the same time.
@@ -90,6 +92,7 @@ fn people(more: u8) -> Bounds {
         seats: 4,
         users: 4,
         members: &[(BOB, Role::Owner), (CYD, Role::Member)],
+        second_address: false,
         lifetime: 2,
         calls: 4 + more,
         concurrent_calls: 2,
@@ -119,6 +122,7 @@ fn seats(more: u8) -> Bounds {
         seats: 3,
         users: 4,
         members: &[(BOB, Role::Owner)],
+        second_address: false,
         lifetime: 2,
         calls: 4 + more,
         concurrent_calls: 2,
@@ -127,6 +131,36 @@ fn seats(more: u8) -> Bounds {
         timers: false,
         functions_in_steps: false,
         faults: Faults { delays: 1, ..Faults::default() },
+    }
+}
+
+/// An owner invites both addresses of one user to the last seats. The user accepts both invitations, leaves, and is
+/// removed.
+fn addresses(more: u8) -> Bounds {
+    Bounds {
+        name: "addresses",
+        seats: 3,
+        users: 4,
+        members: &[],
+        second_address: true,
+        lifetime: 2,
+        calls: 4 + more,
+        concurrent_calls: 2,
+        available_calls: vec![
+            Call::Invite(ADA, vec![CYD, DAN], Role::Member),
+            Call::Invite(ADA, vec![CYD], Role::Owner),
+            Call::Invite(ADA, vec![DAN], Role::Owner),
+            Call::Resend(ADA, DAN),
+            Call::Revoke(ADA, DAN),
+            Call::RoleEdit(ADA, CYD, Role::Owner),
+            Call::Remove(ADA, CYD),
+            Call::Remove(CYD, CYD),
+            Call::Remove(CYD, ADA),
+        ],
+        declines: true,
+        timers: false,
+        functions_in_steps: false,
+        faults: Faults::default(),
     }
 }
 
@@ -165,6 +199,7 @@ fn one_invitation(more: u8, faults: Faults) -> Bounds {
         seats: 2,
         users: 2,
         members: &[],
+        second_address: false,
         lifetime: 3,
         calls: 2 + more,
         concurrent_calls: 2,

@@ -112,7 +112,15 @@ impl Call {
             Self::RoleEdit(by, member, _) => Operation::RoleEdit { by: user_id(by), member: user_id(member) },
             Self::OrganizationEdit(by) => Operation::OrganizationEdit { by: user_id(by) },
             Self::Remove(by, member) => Operation::Remove { by: user_id(by), member: user_id(member) },
-            Self::Accept(link) => Operation::Accept(link.clone()),
+            Self::Accept(link) => {
+                let caller = model.invitee(&link.invitation).map(|user| model.caller(user).clone());
+                let (by, email) = caller.map_or((None, None), |caller| (Some(caller.user), caller.email));
+                by.zip(email).map_or(Operation::Other, |(by, email)| Operation::Accept {
+                    by,
+                    email,
+                    link: link.clone(),
+                })
+            }
             Self::Decline(link) => {
                 let email = model.invitee(&link.invitation).and_then(|user| model.email(user));
                 email.map_or(Operation::Other, |email| Operation::Decline { email, link: link.clone() })

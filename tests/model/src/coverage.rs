@@ -1,6 +1,6 @@
 //! Coverage: what each bounds must reach, so that a rule does not hold only because no call ever tries to break it.
 
-use domain::{Delivery, Permission, Plan, Refusal, Role, Status, expire};
+use domain::{Delivery, Permission, Plan, Record, Refusal, Role, Status, expire};
 use stateright::Property;
 
 use crate::{Bounds, Call, RosterModel, State, Work};
@@ -27,6 +27,7 @@ pub(crate) fn properties(bounds: &Bounds) -> Vec<Coverage> {
     all.extend(match bounds.name {
         "people" => people(),
         "seats" => seats(),
+        "addresses" => addresses(),
         "outbox" => outbox(),
         "timers" => timers(),
         other => unreachable!("no bounds are named {other}"),
@@ -96,6 +97,24 @@ fn seats() -> Vec<Coverage> {
             "rule: one record per address, a removed member's link is tried",
             |model, state| is_refused(model, state, |refusal| *refusal == Refusal::Gone(Status::Removed)),
         ),
+    ]
+}
+
+fn addresses() -> Vec<Coverage> {
+    vec![
+        Coverage::sometimes("rule: seats, a member accepts a second invitation", |_, state| {
+            let declines = |record: &Record| matches!(record, Record::Invitation(invitation) if invitation.status() == Status::Declined);
+            let closes = |work: &Work| match work {
+                Work::Commit(Call::Accept(_), plan) => plan.puts().any(declines),
+                _ => false,
+            };
+            state.in_progress.iter().any(closes)
+        }),
+        Coverage::sometimes("a user accepts two invitations at once", |model, state| {
+            let is_accept = |work: &&Work| matches!(work, Work::Commit(Call::Accept(_), _));
+            let members = state.table.members(&model.organization).count();
+            members == 1 && state.in_progress.iter().filter(is_accept).count() == 2
+        }),
     ]
 }
 

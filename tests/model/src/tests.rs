@@ -21,6 +21,12 @@ fn holds_while_two_owners_invite_to_the_last_seats() {
 
 #[test]
 #[ignore = "takes half a minute; .ci/run runs it"]
+fn holds_while_a_user_accepts_the_invitations_of_two_addresses() {
+    assert_all_properties_hold("addresses");
+}
+
+#[test]
+#[ignore = "takes half a minute; .ci/run runs it"]
 fn holds_with_every_fault_between_invite_and_mail() {
     assert_all_properties_hold("outbox");
 }

@@ -52,7 +52,7 @@ const CONCURRENT_USERS: usize = 4;
 /// How often each event must happen in 100 runs, so that the runs test something: a third of the usual number.
 ///
 /// The events are faults of each kind, their consequences, and for each action its successes and refusals.
-const MIN_COUNTS: [(&str, u64); 46] = [
+const MIN_COUNTS: [(&str, u64); 47] = [
     ("Conflict", 150),
     ("ErrorAfterExecution", 200),
     ("ErrorBeforeExecution", 200),
@@ -62,6 +62,7 @@ const MIN_COUNTS: [(&str, u64); 46] = [
     ("MailRejected", 4),
     ("SendingPaused", 20),
     ("Throttled", 400),
+    ("accept: 200 a member already", 14),
     ("accept: 200 done", 200),
     ("accept: 409 sender_lost_authority", 6),
     ("accept: 410 invitation_accepted", 8),

@@ -159,8 +159,11 @@ impl Moment<'_> {
     fn justifies(&self, call: &Call, status: u16, code: &str) -> bool {
         let by = caller(&call.by).user;
         match (&call.operation, call.organization.as_ref()) {
-            (Operation::Accept(link), _) => {
-                self.link_justifies(link, status, code) || self.members_justify(&by, link, code)
+            // A member is never refused for a declined invitation or for its sender.
+            (Operation::Accept { link, .. }, _) => {
+                let is_member = self.table.member(&link.organization, &by).is_some();
+                (self.link_justifies(link, status, code) && !(is_member && code == "invitation_declined"))
+                    || (!is_member && code == "sender_lost_authority" && self.sender_lacks_authority(link))
             }
             (Operation::Decline { link, .. }, _) => self.link_justifies(link, status, code),
             (_, Some(organization)) => self.organization_justifies(&by, organization, call, code),
@@ -186,17 +189,12 @@ impl Moment<'_> {
         }
     }
 
-    /// Whether the members justify this code of an accept: the user is already a member, or the sender may not grant
-    /// the role.
-    fn members_justify(&self, by: &UserId, link: &Link, code: &str) -> bool {
-        let organization = &link.organization;
-        let Some(invitation) = self.table.invitation(organization, &link.invitation) else { return false };
-        let sender = self.table.member(organization, &invitation.sender.user);
-        match code {
-            "already_member" => self.table.member(organization, by).is_some(),
-            "sender_lost_authority" => !sender.is_some_and(|it| may_grant(it.role, invitation.role)),
-            _ => false,
-        }
+    /// Whether the sender of the link's invitation may not grant its role.
+    fn sender_lacks_authority(&self, link: &Link) -> bool {
+        self.table.invitation(&link.organization, &link.invitation).is_some_and(|invitation| {
+            let sender = self.table.member(&link.organization, &invitation.sender.user);
+            !sender.is_some_and(|it| may_grant(it.role, invitation.role))
+        })
     }
 
     /// Whether the records of the organization justify this code.
@@ -279,9 +277,10 @@ impl Moment<'_> {
             self.table.member(organization, user).map(|member| member.role)
         };
         match (&call.operation, call.organization.as_ref()) {
-            (Operation::Accept(link), _) => {
-                let joined = self.table.member(&link.organization, &caller(&call.by).user);
-                joined.is_some_and(|it| it.invitation == link.invitation)
+            (Operation::Accept { link, .. }, _) => {
+                let member = self.table.member(&link.organization, &caller(&call.by).user);
+                let is_declined = status(&link.organization, &link.invitation) == Some(Status::Declined);
+                member.is_some_and(|it| it.invitation == link.invitation || is_declined)
             }
             (Operation::Decline { link, .. }, _) => {
                 status(&link.organization, &link.invitation) == Some(Status::Declined)

@@ -584,6 +584,11 @@ fn differ(before: &ReferenceTable, after: &ReferenceTable, organization: &Organi
 
 /// Creates a caller with this name and a verified address.
 pub fn caller(name: &str) -> Caller {
-    let email = EmailAddress::parse(&format!("{name}@example.com")).expect("the name forms a valid address");
-    Caller { user: UserId::parse(name).expect("the name is a valid user id"), email: Some(email) }
+    let user = UserId::parse(name).expect("the name is a valid user id");
+    Caller { user, email: Some(address(name, "example.com")) }
+}
+
+/// Returns the address of a user in this domain.
+pub fn address(name: &str, domain: &str) -> EmailAddress {
+    EmailAddress::parse(&format!("{name}@{domain}")).expect("the name forms a valid address")
 }

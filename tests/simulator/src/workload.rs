@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Caller, Invitation, InvitationId, OrganizationId, Role, Status, Token, UserId};
+use domain::{EmailAddress, Invitation, InvitationId, OrganizationId, Role, Status, Token, UserId};
 use reference::Operation;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::lambda::{Event, InvocationError};
 use crate::responses::{CallLog, CompletedCall};
-use crate::simulation::{Simulation, caller};
+use crate::simulation::{Simulation, address, caller};
 
 /// The users who call; the first two are the founders.
 pub const USERS: [&str; 6] = ["ada", "bob", "cyd", "dan", "eve", "fay"];
@@ -24,6 +24,8 @@ pub struct Call {
     function: &'static str,
     /// The name of the calling user.
     pub by: String,
+    /// The caller's verified address. A user can have two.
+    email: EmailAddress,
     /// The organization in the path, if there is one.
     pub organization: Option<OrganizationId>,
     /// Name and value of the other path parameter.
@@ -136,6 +138,7 @@ impl Simulation {
         let call = |function, parameter, body, operation| Call {
             function,
             by: by.clone(),
+            email: address(by, "example.com"),
             organization: Some(organization.clone()),
             parameter,
             body,
@@ -158,8 +161,12 @@ impl Simulation {
         match number {
             1..=6 => {
                 let (invitees, max) = if contended.is_some() { (INVITEES, 1) } else { (USERS, 3) };
+                // Members, too, are sometimes invited to their second address.
                 let emails: Vec<_> = (0..self.random_up_to(max))
-                    .filter_map(|_| Some(format!("{}@example.com", self.pick(&invitees)?)))
+                    .filter_map(|_| {
+                        let domain = if self.chance(0.15) { "home.example" } else { "example.com" };
+                        Some(address(self.pick(&invitees)?, domain))
+                    })
                     .collect();
                 let role = role();
                 let body = json!({ "emails": emails, "role": role });
@@ -193,14 +200,16 @@ impl Simulation {
             number => {
                 let (token, to) = self.pick_token(contended.and_then(|_| invitations.first()))?;
                 let by = to.split('@').next()?.to_owned();
+                let (email, link) = (EmailAddress::parse(&to).ok()?, token.link.clone());
                 let (function, operation) = if number == 14 {
-                    let email = caller(&by).email?;
-                    ("decline", Operation::Decline { email, link: token.link.clone() })
+                    ("decline", Operation::Decline { email: email.clone(), link })
                 } else {
-                    ("accept", Operation::Accept(token.link.clone()))
+                    let user = caller(&by).user;
+                    ("accept", Operation::Accept { by: user, email: email.clone(), link })
                 };
                 let body = json!({ "token": token.reveal() });
-                Some(Call { function, by, organization: None, parameter: None, body, operation, key: None })
+                let (organization, parameter, key) = (None, None, None);
+                Some(Call { function, by, email, organization, parameter, body, operation, key })
             }
         }
     }
@@ -227,7 +236,9 @@ impl Simulation {
                 let body = response["body"].as_str().and_then(|body| serde_json::from_str(body).ok());
                 let body: Value = body.unwrap_or_default();
                 let status = status.expect("a response has a status");
-                let code = body["code"].as_str().unwrap_or("done");
+                let code = body["code"].as_str();
+                let is_second = call.function == "accept" && body["email"] != json!(call.email);
+                let code = code.unwrap_or(if is_second { "a member already" } else { "done" });
                 self.count(format!("{}: {status} {code}", call.function));
                 Some((status, body))
             }
@@ -240,10 +251,9 @@ impl Simulation {
 impl Call {
     /// Creates the event in API Gateway's payload format 2.0.
     fn event(&self) -> Value {
-        let Caller { user, email } = caller(&self.by);
         let claims = json!({
-            "sub": user.as_str(),
-            "email": email.map(String::from),
+            "sub": caller(&self.by).user.as_str(),
+            "email": self.email,
             "email_verified": "true",
         });
         let mut path = serde_json::Map::new();

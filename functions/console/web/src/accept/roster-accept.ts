@@ -192,17 +192,18 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
     const load = this.#loadNumber;
     this.busy = answer;
     this.failure = undefined;
-    const { id, name } = preview.organization;
-    const organization = { id, name };
     try {
       if (answer === 'accept') {
-        const member = await this.api.accept(this.token);
-        if (load === this.#loadNumber) this.#finish('joined');
+        const { organization, ...member } = await this.api.accept(this.token);
+        // Someone who is a member with another address stays that member, and the invitation is closed.
+        const isInvited = sameAddress(member.email, preview.email);
+        if (load === this.#loadNumber) this.#finish(isInvited ? 'joined' : 'already_member');
         this.emit('roster-accepted', { organization, member });
       } else {
         await this.api.decline(this.token);
         if (load === this.#loadNumber) this.#finish('just_declined');
-        this.emit('roster-declined', { organization });
+        const { id, name } = preview.organization;
+        this.emit('roster-declined', { organization: { id, name } });
       }
     } catch (error) {
       if (load !== this.#loadNumber) return;

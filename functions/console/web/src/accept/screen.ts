@@ -35,7 +35,7 @@ export type ScreenName =
   /** The sender cannot grant the invitation's role at the moment. */
   | 'sender_lost_authority'
   | 'email_not_verified'
-  /** The viewer is already a member, through another invitation. */
+  /** The viewer has just accepted on this page, but was already a member through another invitation. */
   | 'already_member'
   /** The viewer has just accepted on this page. */
   | 'joined'

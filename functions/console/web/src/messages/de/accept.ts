@@ -74,7 +74,7 @@ const messages: AcceptMessages = {
     },
     already_member: {
       title: ({ organization }) => `Sie sind schon Mitglied von ${organization}`,
-      text: () => 'Sie sind durch eine andere Einladung beigetreten. Hier ist nichts mehr zu tun.',
+      text: () => 'Sie sind durch eine andere Einladung beigetreten. Diese ist damit erledigt, und hier ist nichts mehr zu tun.',
     },
     joined: {
       title: ({ organization }) => `Sie sind Mitglied von ${organization}`,

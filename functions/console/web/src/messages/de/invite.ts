@@ -47,7 +47,8 @@ const messages: InviteMessages = {
   again: (when) => `Wieder möglich ${when}.`,
   verdicts: {
     already_member: 'gehört schon zu einem Mitglied',
-    already_invited: 'hat schon eine offene Einladung; Sie können sie aus der Liste erneut senden',
+    already_invited:
+      'hat schon eine offene Einladung; Sie können sie aus der Liste erneut senden, oder für eine andere Rolle dort zurückziehen',
     no_at: 'enthält kein @',
     spaces: 'enthält Leerzeichen',
     no_local: 'hat nichts vor dem @',

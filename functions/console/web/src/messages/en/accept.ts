@@ -89,7 +89,7 @@ const messages = {
     },
     already_member: {
       title: ({ organization }) => `You are already a member of ${organization}`,
-      text: () => 'You joined through another invitation, so there is nothing left to do here.',
+      text: () => 'You joined through another invitation. This one is closed, and there is nothing left to do here.',
     },
     joined: {
       title: ({ organization }) => `You are a member of ${organization}`,

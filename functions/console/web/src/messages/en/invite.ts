@@ -50,7 +50,7 @@ const messages = {
   again: (when: string) => `Try again ${when}.`,
   verdicts: {
     already_member: 'is already a member',
-    already_invited: 'already has a pending invitation; you can resend it from the list',
+    already_invited: 'already has a pending invitation; you can resend it from the list, or revoke it there to change the role',
     no_at: 'has no @',
     spaces: 'contains spaces',
     no_local: 'has nothing before the @',
