@@ -208,6 +208,33 @@ async fn s03_rejects_an_unverified_address() {
 }
 
 #[tokio::test]
+async fn accepts_every_spelling_of_an_international_domain_in_the_token() {
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    let invited = "kim@xn--mnchen-3ya.example";
+    world.invited(&acme, &ada, invited, "member").await;
+    let token = world.token_for(invited).await;
+    for claim in [
+        "kim@münchen.example",
+        "KIM@München.Example",
+        "kim@MÜNCHEN.example",
+        "kim@mu\u{308}nchen.example",
+        "kim@XN--MNCHEN-3YA.example",
+        "kim@münchen\u{3002}example",
+    ] {
+        let kim = world.signed_in("kim", json!({ "email": claim, "email_verified": true }));
+        assert_eq!(kim.accepts(&token).await.is(200)["email"], invited, "{claim}");
+    }
+    // All these spellings are one address in an invite, too.
+    let spellings = ["kim@MÜNCHEN.example", "kim@mu\u{308}nchen.example", invited];
+    let results = ada.invites(&acme, &spellings, "member").await.is(200)["results"].clone();
+    assert_eq!(results.as_array().map(Vec::len), Some(1), "{results}");
+    assert_eq!((&results[0]["outcome"], &results[0]["email"]), (&json!("already_member"), &json!(invited)));
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn s27_rejects_accounts_with_addresses_that_only_look_like_the_invited_one() {
     let world = World::start().await;
     let ada = world.person("ada");
@@ -215,19 +242,13 @@ async fn s27_rejects_accounts_with_addresses_that_only_look_like_the_invited_one
     let account = |claim: &str| world.signed_in("mallory", json!({ "email": claim, "email_verified": true }));
     for (invited, look_alikes) in [
         // Some look-alikes are not valid addresses: `email_not_verified`. Others have another domain: `email_mismatch`.
-        (
-            "mike@example.com",
-            vec!["m\u{131}ke@example.com", "\u{ff4d}ike@example.com", "mike@\u{ff45}xample.com"],
-        ),
-        ("kate@kelvin.example", vec!["\u{212a}ate@kelvin.example", "kate@\u{212a}elvin.example"]),
+        ("mike@example.com", vec!["m\u{131}ke@example.com", "\u{ff4d}ike@example.com"]),
+        ("kate@kelvin.example", vec!["\u{212a}ate@kelvin.example"]),
         (
             "ss@strasse.example",
             vec!["\u{df}@strasse.example", "ss@stra\u{df}e.example", "ss@xn--strae-oqa.example"],
         ),
-        (
-            "ss@stra\u{df}e.example",
-            vec!["ss@strasse.example", "ss@STRASSE.example", "ss@STRA\u{1e9e}E.example"],
-        ),
+        ("ss@stra\u{df}e.example", vec!["ss@strasse.example", "ss@STRASSE.example"]),
         ("ida@g\u{131}thub.example", vec!["ida@github.example", "ida@GITHUB.example"]),
     ] {
         let invitation = world.invited(&acme, &ada, invited, "owner").await;

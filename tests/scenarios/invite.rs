@@ -300,26 +300,24 @@ async fn s27_look_alike_addresses_are_refused_or_distinct() {
         "\u{ff4d}ike@example.com",
         "of\u{fb01}ce@example.com",
         "mi\u{17f}s@example.com",
-        // In the domain, where Unicode folding would produce another domain; also an upper-case dotted I.
-        "mike@\u{212a}elvin.example",
-        "mike@\u{ff45}xample.com",
-        "mike@gith\u{55}b\u{ff0e}com",
-        "mike@of\u{fb01}ce.example",
-        "mike@mi\u{17f}s.example",
-        "mike@\u{130}nside.example",
-        "mike@STRA\u{1e9e}E.example",
+        // In the domain, where DNS allows neither direction marks nor invalid punycode.
+        "mike@exa\u{202e}mple.com",
+        "mike@xn--a.example",
     ];
     let response = ada.invites(&acme, &look_alikes, "member").await;
     let pointers: Vec<_> = (0..look_alikes.len()).map(|index| format!("/emails/{index}")).collect();
     assert_eq!(response.pointers(), pointers);
     response.refused(422, "invalid_email");
 
-    // Internationalized domains are distinct from the domains that they look like.
+    // Domains that DNS distinguishes are distinct addresses, and the spellings of one domain are one address.
     let others = [
         "mike@stra\u{df}e.example",
         "mike@strasse.example",
+        "mike@STRASSE.example",
         "mike@g\u{131}thub.example",
         "mike@github.example",
+        "mike@gith\u{55}b\u{ff0e}example",
+        "mike@\u{ff47}ithub.example",
     ];
     let kept = [
         "mike@xn--strae-oqa.example",

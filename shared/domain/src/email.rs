@@ -1,9 +1,11 @@
-//! E-mail addresses, compared in ASCII lower case without Unicode folding (rule: addresses).
+//! E-mail addresses, compared in ASCII lower case (rule: addresses).
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use email_address::Options;
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use serde::{Deserialize, Serialize};
 
 /// Length of the longest address in bytes. An SMTP path has 256 bytes with its angle brackets (RFC 5321, 4.5.3.1.3).
@@ -25,10 +27,16 @@ pub enum InvalidEmail {
     /// The part before the `@` contains a character outside ASCII.
     #[error("the part before the @ may contain ASCII characters only")]
     LocalPartNotAscii,
-    /// The international domain differs from the form to which its punycode decodes.
-    #[error("the international domain is not in its normal form: write it in lower case, or in punycode")]
-    DomainNotNormal,
-    /// The text is not `local@domain` with a dot in the domain.
+    /// The part after the `@` is not a domain name: a character, a hyphen, a length or punycode is not valid.
+    #[error("the part after the @ is not a domain name like company.example")]
+    InvalidDomain,
+    /// The part after the `@` is an IP address. Public mail servers do not accept mail for it.
+    #[error("the part after the @ is an IP address, but it must be a domain name like company.example")]
+    IpAddress,
+    /// The domain does not end in a top-level domain. So no mail server can be found for it.
+    #[error("the part after the @ must end in a dot and a top-level domain, as in company.example")]
+    NoTopLevelDomain,
+    /// The text is not `local@domain`.
     #[error("this is not an e-mail address like name@company.example")]
     Malformed,
 }
@@ -36,8 +44,8 @@ pub enum InvalidEmail {
 impl EmailAddress {
     /// Parses one bare address.
     ///
-    /// The text may not contain a display name, a list, a comment, a quoted local part or an address literal. The
-    /// domain needs a dot.
+    /// The text may not contain a display name, a list, a comment or a quoted local part. The domain must be one that
+    /// can receive mail: a domain name below a top-level domain, and no IP address.
     pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
         // Punycode cannot shorten longer text to the limit. Rejecting such text first bounds the work.
         if text.len() > 4 * BYTES_MAX {
@@ -56,7 +64,7 @@ impl EmailAddress {
         if address.len() > BYTES_MAX {
             return Err(InvalidEmail::TooLong);
         }
-        let options = Options::default().with_required_tld().without_domain_literal().without_display_text();
+        let options = Options::default().without_domain_literal().without_display_text();
         email_address::EmailAddress::parse_with_options(&address, options)
             .map_err(|_| InvalidEmail::Malformed)?;
         Ok(Self(address))
@@ -82,19 +90,30 @@ impl EmailAddress {
 
 /// Converts a domain to ASCII lower case, and an international domain to punycode.
 ///
-/// A domain that the mapping of UTS 46 would change further is rejected. Examples are a Kelvin sign, full-width letters
-/// and upper case beyond ASCII.
+/// The conversion is the one before every DNS query (UTS 46). So all spellings of a domain become one address, for
+/// example upper case beyond ASCII and decomposed letters. Characters that DNS distinguishes stay distinct: a dotless i
+/// is no i.
 fn ascii_domain(domain: &str) -> Result<String, InvalidEmail> {
-    let lower = domain.to_ascii_lowercase();
-    if lower.is_ascii() && !lower.split('.').any(|label| label.starts_with("xn--")) {
-        return Ok(lower);
+    if domain.starts_with('[') || domain.parse::<IpAddr>().is_ok() {
+        return Err(InvalidEmail::IpAddress);
     }
-    let ascii = idna::domain_to_ascii_strict(&lower).map_err(|_| InvalidEmail::DomainNotNormal)?;
-    let (unicode, valid) = idna::domain_to_unicode(&ascii);
-    if valid.is_err() || (lower != unicode && lower != ascii) {
-        return Err(InvalidEmail::DomainNotNormal);
+    let ascii = Uts46::new().to_ascii(
+        domain.as_bytes(),
+        AsciiDenyList::STD3,
+        // Hyphens in the third and fourth place are valid, as in `ab--cd.example`.
+        Hyphens::CheckFirstLast,
+        DnsLength::Verify,
+    );
+    let ascii = ascii.map_err(|_| InvalidEmail::InvalidDomain)?;
+    if ascii.parse::<IpAddr>().is_ok() {
+        return Err(InvalidEmail::IpAddress);
     }
-    Ok(ascii)
+    // Top-level domains are alphabetic (RFC 1123, 2.1) or international.
+    let is_top_level = |label: &str| {
+        label.starts_with("xn--") || (label.len() > 1 && label.bytes().all(|byte| byte.is_ascii_alphabetic()))
+    };
+    let has_top_level = ascii.rsplit_once('.').is_some_and(|(_, label)| is_top_level(label));
+    if has_top_level { Ok(ascii.into_owned()) } else { Err(InvalidEmail::NoTopLevelDomain) }
 }
 
 impl fmt::Debug for EmailAddress {
@@ -154,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn converts_ascii_to_lower_case_and_folds_nothing_else() {
+    fn converts_ascii_to_lower_case_and_international_domains_to_punycode() {
         for (text, expected) in [
             ("Ada@Example.COM", "ada@example.com"),
             ("ada+news@example.com", "ada+news@example.com"),
@@ -163,9 +182,96 @@ mod tests {
             ("ada@münchen.example", "ada@xn--mnchen-3ya.example"),
             ("ada@xn--mnchen-3ya.example", "ada@xn--mnchen-3ya.example"),
             ("ada@straße.example", "ada@xn--strae-oqa.example"),
+            ("ada@r3---a.example", "ada@r3---a.example"),
+            ("ada@例え.テスト", "ada@xn--r8jz45g.xn--zckzah"),
         ] {
             assert_eq!(parsed(text).as_deref(), Ok(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn all_spellings_of_an_international_domain_are_one_address() {
+        for (spellings, expected) in [
+            (
+                // Upper case, a decomposed letter, punycode in upper case, full-width letters, another dot, and a soft
+                // hyphen.
+                &[
+                    "ada@MÜNCHEN.example",
+                    "ada@mu\u{308}nchen.example",
+                    "ada@XN--MNCHEN-3YA.EXAMPLE",
+                    "ada@\u{ff4d}ünchen.example",
+                    "ada@münchen\u{3002}example",
+                    "ada@mün\u{ad}chen.example",
+                ][..],
+                "ada@xn--mnchen-3ya.example",
+            ),
+            // The Kelvin sign is the same character as K in every domain.
+            (&["ada@\u{212a}elvin.example", "ada@KELVIN.example"], "ada@kelvin.example"),
+            (&["ada@STRA\u{1e9e}E.example", "ada@straße.example"], "ada@xn--strae-oqa.example"),
+        ] {
+            for text in spellings {
+                assert_eq!(parsed(text).as_deref(), Ok(expected), "{text:?}");
+            }
+        }
+        for (one, other) in [
+            ("ada@github.example", "ada@g\u{131}thub.example"),
+            ("ada@strasse.example", "ada@straße.example"),
+            ("ada@inside.example", "ada@\u{130}nside.example"),
+            ("ada@apple.example", "ada@\u{430}\u{440}\u{440}\u{4cf}\u{435}.example"),
+        ] {
+            assert_ne!(parsed(one).unwrap(), parsed(other).unwrap(), "DNS distinguishes {one} and {other}");
+        }
+    }
+
+    #[test]
+    fn the_domain_must_be_able_to_receive_mail() {
+        use InvalidEmail::{InvalidDomain, IpAddress, NoTopLevelDomain};
+        for (domain, expected) in [
+            ("127.0.0.1", IpAddress),
+            ("255.255.255.255", IpAddress),
+            ("\u{ff11}27.0.0.1", IpAddress),
+            ("[127.0.0.1]", IpAddress),
+            ("[IPv6:::1]", IpAddress),
+            ("::1", IpAddress),
+            ("2001:db8::1", IpAddress),
+            ("x.123", NoTopLevelDomain),
+            ("x.0x7f", NoTopLevelDomain),
+            ("256.256.256.256", NoTopLevelDomain),
+            ("example.c0m", NoTopLevelDomain),
+            ("example.c", NoTopLevelDomain),
+            ("example.c-m", NoTopLevelDomain),
+            ("localhost", NoTopLevelDomain),
+            ("com", NoTopLevelDomain),
+            ("", InvalidDomain),
+            (".", InvalidDomain),
+            ("example.com.", InvalidDomain),
+            ("under_score.example", InvalidDomain),
+            ("exa!mple.com", InvalidDomain),
+            ("-example.com", InvalidDomain),
+            ("example-.com", InvalidDomain),
+            ("example..com", InvalidDomain),
+            ("exa mple.com", InvalidDomain),
+            ("example.com:25", InvalidDomain),
+            ("exa\u{202e}mple.com", InvalidDomain),
+            ("xn--a.example", InvalidDomain),
+        ] {
+            assert_eq!(parsed(&format!("bob@{domain}")), Err(expected), "{domain}");
+        }
+        for domain in [
+            "1.example",
+            "127.0.0.1.example",
+            "x.123.example",
+            "a-b.example",
+            "x.museum",
+            "xn--p1ai.xn--p1ai",
+        ] {
+            assert_eq!(
+                parsed(&format!("bob@{domain}")).as_deref(),
+                Ok(&*format!("bob@{domain}")),
+                "{domain}"
+            );
+        }
+        assert_eq!(parsed("bob@почта.рф").as_deref(), Ok("bob@xn--80a1acny.xn--p1ai"));
     }
 
     #[test]
@@ -205,15 +311,10 @@ mod tests {
     }
 
     #[test]
-    fn rejects_look_alike_characters_instead_of_folding_them() {
+    fn rejects_characters_beyond_ascii_before_the_at_sign_instead_of_folding_them() {
         assert_eq!(parsed("m\u{131}ke@example.com"), Err(InvalidEmail::LocalPartNotAscii)); // dotless i
         assert_eq!(parsed("mi\u{212a}e@example.com"), Err(InvalidEmail::LocalPartNotAscii)); // Kelvin sign
         assert_eq!(parsed("\u{ff41}da@example.com"), Err(InvalidEmail::LocalPartNotAscii)); // full-width a
-        assert_eq!(parsed("ada@\u{212a}elvin.example"), Err(InvalidEmail::DomainNotNormal));
-        assert_eq!(parsed("ada@\u{ff45}xample.com"), Err(InvalidEmail::DomainNotNormal));
-        assert_eq!(parsed("ada@MÜNCHEN.example"), Err(InvalidEmail::DomainNotNormal));
-        assert_eq!(parsed("ada@exa\u{202e}mple.com"), Err(InvalidEmail::DomainNotNormal));
-        assert_eq!(parsed("ada@example\u{3002}com"), Err(InvalidEmail::DomainNotNormal));
     }
 
     #[test]
@@ -241,7 +342,7 @@ mod tests {
     #[test]
     fn rejects_invalid_punycode_and_keeps_other_ascii_domains() {
         assert_eq!(parsed("ada@xn--mnchen-3ya.example").as_deref(), Ok("ada@xn--mnchen-3ya.example"));
-        assert_eq!(parsed("ada@xn--a.example"), Err(InvalidEmail::DomainNotNormal));
+        assert_eq!(parsed("ada@xn--a.example"), Err(InvalidEmail::InvalidDomain));
         assert_eq!(parsed("ada@ab--cd.example").as_deref(), Ok("ada@ab--cd.example"));
         assert_eq!(parsed("ada@example.com").map(|_| ()), Ok(()));
     }

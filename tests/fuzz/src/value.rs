@@ -23,16 +23,20 @@ pub fn address(bytes: &[u8]) {
     let (local, domain) = kept.rsplit_once('@').expect("an address has an @");
     assert!(!local.is_empty() && !local.contains('@') && domain.contains('.'), "{kept:?}");
     assert!(domain.split('.').all(|label| (1..=63).contains(&label.len())), "{kept:?}");
+    assert!(domain.parse::<std::net::IpAddr>().is_err(), "{kept:?}");
+    assert!(!domain.ends_with(|end: char| end.is_ascii_digit()) || domain.contains(".xn--"), "{kept:?}");
     if text.is_ascii() {
         // Only ASCII case may change, or the mail would reach another recipient.
         assert_eq!(kept, text.to_ascii_lowercase());
     } else {
         let (written, labels) = text.rsplit_once('@').expect("an address has an @");
         assert_eq!(local, written.to_ascii_lowercase());
-        assert_eq!(domain.split('.').count(), labels.split('.').count(), "{text:?} became {kept:?}");
-        for (kept, written) in domain.split('.').zip(labels.split('.')) {
-            let punycode = kept.starts_with("xn--") && !written.is_ascii();
-            assert!(punycode || kept == written.to_ascii_lowercase(), "{written:?} became {kept:?}");
+        // UTS 46 also separates labels by these characters.
+        let labels: Vec<_> = labels.split(['.', '\u{3002}', '\u{ff0e}', '\u{ff61}']).collect();
+        assert_eq!(domain.split('.').count(), labels.len(), "{text:?} became {kept:?}");
+        for (kept, written) in domain.split('.').zip(labels) {
+            let same = kept == written.to_ascii_lowercase();
+            assert!(same || !written.is_ascii(), "{written:?} became {kept:?}");
         }
     }
     assert_eq!(

@@ -1,4 +1,4 @@
-/** Compares addresses by the API's rule: ASCII lower case without Unicode folding (`shared/domain/src/email.rs`). */
+/** Compares addresses by the API's rule: ASCII lower case, and domains as DNS compares them (`shared/domain/src/email.rs`). */
 
 /** Converts the ASCII letters to lower case. `toLowerCase` alone would also turn a Kelvin sign (U+212A) into a k. */
 export function asciiLowerCase(text: string): string {
@@ -16,8 +16,6 @@ export function keyOf(address: string): string {
   const at = lower.lastIndexOf('@') + 1;
   const domain = lower.slice(at);
   if (!at || isAscii(domain) || !/^[\p{L}\p{M}\p{N}.-]+$/u.test(domain)) return lower;
-  // `URL` also folds Unicode. The API rejects the domains that this changes.
-  if (domain !== domain.normalize('NFKC').toLowerCase()) return lower;
   const url = `http://${domain}`;
   return URL.canParse(url) ? lower.slice(0, at) + new URL(url).hostname : lower;
 }

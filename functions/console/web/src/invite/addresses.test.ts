@@ -128,11 +128,9 @@ test('reports flaws that are certain', () => {
     ['a!#$%&*-/=?^_`{|}~@example.com', 'ready'],
     ['ada@münchen.example', 'ready'],
     ['ada@xn--mnchen-3ya.example', 'ready'],
-    // Only the API can check international domains. It refuses these.
     ['ada@MÜNCHEN.example', 'ready'],
-    ['ada@\u212aelvin.example', 'ready'],
+    // Only the API can check international domains. It refuses this one.
     ['ada@xn--a.example', 'ready'],
-    ['ada@under_score.example', 'ready'],
     ['', 'no_at'],
     ['ada', 'no_at'],
     ['@', 'no_local'],
@@ -154,6 +152,10 @@ test('reports flaws that are certain', () => {
     ['ada@example..com', 'bad_domain'],
     ['ada@.example.com', 'bad_domain'],
     ['ada@[127.0.0.1]', 'bad_domain'],
+    ['ada@127.0.0.1', 'bad_domain'],
+    ['ada@x.123', 'bad_domain'],
+    ['ada@example.c', 'bad_domain'],
+    ['ada@under_score.example', 'bad_domain'],
     [`ada@${label}.example`, 'ready'],
     [`ada@${label}l.example`, 'bad_domain'],
     [`${'l'.repeat(64)}@example.com`, 'ready'],

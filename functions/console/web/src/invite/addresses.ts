@@ -167,7 +167,8 @@ export function verdict(address: string, known: Known): Verdict {
 }
 
 const LOCAL = /^[\w!#$%&'*+\-/=?^`{|}~]+(?:\.[\w!#$%&'*+\-/=?^`{|}~]+)*$/;
-const LABEL = /^[a-z\d](?:[\w!#$%&'*+\-/=?^`{|}~]*[a-z\d])?$/i;
+const LABEL = /^[a-z\d](?:[a-z\d-]*[a-z\d])?$/i;
+const TOP_LEVEL = /^(?:[a-z]{2,}|xn--.*)$/;
 
 /** Returns the reason why `address` is certainly invalid, or undefined. */
 function flawOf(address: string): Flaw | undefined {
@@ -185,5 +186,7 @@ function flawOf(address: string): Flaw | undefined {
   if (!LOCAL.test(local)) return 'bad_local';
   if (!domain || (labels.length < 2 && isAscii(domain))) return 'no_domain';
   // Only the API checks the characters of an international domain.
-  return isAscii(domain) && !labels.every((label) => label.length < 64 && LABEL.test(label)) ? 'bad_domain' : undefined;
+  if (!isAscii(domain)) return undefined;
+  const isDomain = labels.every((label) => label.length < 64 && LABEL.test(label)) && TOP_LEVEL.test(labels.at(-1)!);
+  return isDomain ? undefined : 'bad_domain';
 }
