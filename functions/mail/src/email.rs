@@ -1,11 +1,13 @@
 //! Renders the email of an invitation, as text and as HTML.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use askama::Template;
 use domain::{EmailAddress, Invitation, Language, OrganizationName, Timestamp, Token};
 use time::OffsetDateTime;
 
+use crate::readable::readable;
 use crate::translations::{Piece, Translation};
 
 /// The settings that all emails of a deployment share.
@@ -68,7 +70,7 @@ struct Content<'a> {
     fallback_link_label: &'static str,
     link: String,
     sign_in_hint: &'static str,
-    recipient: &'a EmailAddress,
+    recipient: Cow<'a, str>,
     unexpected_hint: &'static str,
 }
 
@@ -142,10 +144,11 @@ impl EmailTemplate {
         now: Timestamp,
     ) -> Result<Email, askama::Error> {
         let translation = Translation::of(invitation.language.unwrap_or(self.language));
+        let sender = readable(&invitation.sender.email);
         let values = Values {
             product: &self.product,
             organization: prevent_auto_link(organization.as_str()),
-            sender: invitation.sender.email.as_str(),
+            sender: &sender,
             role: translation.role(invitation.role),
             deadline: format_deadline(translation, invitation.expires_at),
             hours: translation.format_hours(hours_left(now, invitation.expires_at)),
@@ -168,7 +171,7 @@ impl EmailTemplate {
             fallback_link_label: translation.fallback_link_label,
             link: format!("{}#{}", self.accept_url, token.reveal()),
             sign_in_hint: translation.sign_in_hint,
-            recipient: &invitation.email,
+            recipient: readable(&invitation.email),
             unexpected_hint: translation.unexpected_hint,
         };
         let text = Text { content: &content }.render()?;

@@ -6,6 +6,8 @@
 
 pub mod email;
 pub mod ses;
+
+mod readable;
 mod translations;
 
 use std::convert::Infallible;
