@@ -167,11 +167,10 @@ fn resource_name(resource: &Value) -> String {
     let arn = sub.as_str().or(sub[0].as_str()).or(resource.as_str()).unwrap_or_default();
     let account = "${AWS::Region}:${AWS::AccountId}:";
     let name = arn.split_once(account).map_or(arn, |(_, name)| name);
-    let name = if *sub == json!([arn, { "Name": table_name() }]) {
-        name.replace("table/${Name}", "table")
-    } else {
-        name.to_owned()
-    };
+    // The table's name, or the value that it has under the conditions of a deployment.
+    let names = [&table_name()["Fn::If"][1], &table_name()["Fn::If"][2], &table_name()].map(Clone::clone);
+    let is_table = names.contains(&sub[1]["Name"]);
+    let name = if is_table { name.replace("table/${Name}", "table") } else { name.to_owned() };
     name.replace("${", "").replace('}', "")
 }
 

@@ -67,13 +67,33 @@ fn the_table_has_the_name_of_the_stack_unless_a_parameter_names_it() {
     let is_named = json!({ "Fn::Not": [{ "Fn::Equals": [{ "Ref": "TableName" }, ""] }] });
     assert_eq!(template.0["Conditions"]["NamesTable"], is_named);
     assert_eq!(template.properties("Table")["TableName"], table_name());
-    // The parameter is used only together with the condition.
-    let Value::Object(sections) = &template.0 else { panic!("the template is an object") };
-    let text = |section: &str| sections[section].to_string();
+    // Nothing uses the parameter alone, and no substitution uses another name.
+    let mut names = 0;
     for section in ["Globals", "Resources", "Outputs"] {
-        let with_condition = text(section).matches(&table_name().to_string()).count();
-        let all = text(section).matches(r#"{"Ref":"TableName"}"#).count();
-        assert!(all > 0 && all == with_condition, "{section}: {all} and {with_condition}");
+        let text = template.0[section].to_string();
+        let all = text.matches(&json!({ "Ref": "TableName" }).to_string()).count();
+        assert!(all > 0 && all == text.matches(&table_name().to_string()).count(), "{section}");
+        for_each_substitution(&template.0[section], &mut |variables| {
+            if let Some(name) = variables.get("Name") {
+                assert_eq!(*name, table_name());
+                names += 1;
+            }
+        });
+    }
+    assert!(names > 40, "{names}");
+}
+
+/// Calls `check` with the variables of each `Fn::Sub` in a node.
+fn for_each_substitution(node: &Value, check: &mut impl FnMut(&Value)) {
+    match node {
+        Value::Object(fields) => {
+            if !node["Fn::Sub"][1].is_null() {
+                check(&node["Fn::Sub"][1]);
+            }
+            fields.values().for_each(|field| for_each_substitution(field, check));
+        }
+        Value::Array(items) => items.iter().for_each(|item| for_each_substitution(item, check)),
+        _ => {}
     }
 }
 
@@ -171,16 +191,23 @@ fn parameters(template: &Template, node: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The configuration contains exactly the parameters that the environments of the functions with versions depend on,
-/// and the description of each version contains the number of the configuration.
+/// The configuration contains exactly the parameters that the properties of the functions with versions depend on, and
+/// the description of each version contains the number of the configuration.
 ///
 /// SAM's transform publishes a new version, and moves the alias `live` to it, if a property of the function differs. It
-/// does not notice the changed value of a parameter in the environment. CloudFormation replaces a version if its
+/// does not notice the changed value of a parameter in a property. CloudFormation replaces a version if its
 /// description differs.
 #[test]
 fn a_changed_parameter_publishes_a_new_version() {
     let template = Template::load();
-    let shared = &template.0["Globals"]["Function"]["Environment"];
+    // A version is a copy of all properties of the function, except those that concern the release.
+    let release = ["AutoPublishAlias", "DeploymentPreference", "VersionDescription", "Events"];
+    let versioned = |properties: &Value| {
+        let mut properties = properties.clone();
+        properties.as_object_mut().unwrap().retain(|name, _| !release.contains(&name.as_str()));
+        properties
+    };
+    let shared = versioned(&template.0["Globals"]["Function"]);
     let mut used = BTreeSet::new();
     for id in template.resources("AWS::Serverless::Function") {
         let properties = template.properties(id);
@@ -190,13 +217,13 @@ fn a_changed_parameter_publishes_a_new_version() {
             assert_eq!(properties["DeploymentPreference"], json!({ "Enabled": false }));
             continue;
         }
-        let mut environment = BTreeSet::new();
-        parameters(&template, shared, &mut environment);
-        parameters(&template, &properties["Environment"], &mut environment);
-        assert!(environment.len() > 5, "{environment:?}");
-        used.append(&mut environment);
-        let described = json!({ "Fn::Sub": "Build ${BuildId}, configuration ${ConfigurationVersion}" });
-        assert_eq!(properties["VersionDescription"], described, "{id}");
+        let mut own = BTreeSet::new();
+        parameters(&template, &shared, &mut own);
+        parameters(&template, &versioned(properties), &mut own);
+        assert!(own.len() > 5, "{own:?}");
+        used.append(&mut own);
+        let described = properties["VersionDescription"]["Fn::Sub"].as_str().unwrap();
+        assert!(described.contains("${ConfigurationVersion}"), "{id}: {described}");
         assert_eq!(properties["AutoPublishAliasAllProperties"], true, "{id}");
     }
     let content = template.properties("ConfigurationVersion")["Content"]["Fn::Sub"].as_str().unwrap();
@@ -206,18 +233,21 @@ fn a_changed_parameter_publishes_a_new_version() {
     assert!(template.0["Parameters"]["BuildId"]["MaxLength"].as_u64().unwrap() <= 100);
 }
 
-/// Lambda publishes no version if code and configuration equal those of the last version, which is the version of the
-/// failed release after a rollback. So another build id changes the configuration and the version's description.
+/// Lambda publishes no version if code and configuration equal those of the last version, and then the update fails.
+///
+/// So whatever changes the description of a version also changes the configuration of the function: another build id,
+/// for example for the same build after a rollback, and another number of the configuration.
 #[test]
-fn another_build_id_publishes_the_same_build_again() {
+fn a_new_description_of_a_version_always_goes_with_a_new_configuration() {
     let template = Template::load();
-    let variables = &template.0["Globals"]["Function"]["Environment"]["Variables"];
-    assert_eq!(variables["BUILD_ID"], json!({ "Ref": "BuildId" }));
+    let release = &template.0["Globals"]["Function"]["Environment"]["Variables"]["RELEASE"];
+    let text = release["Fn::Sub"].as_str().unwrap();
+    assert!(text.contains("${BuildId}") && text.contains("${ConfigurationVersion}"), "{text}");
     for id in template.resources("AWS::Serverless::Function") {
         let properties = template.properties(id);
-        assert!(properties["Environment"]["Variables"].get("BUILD_ID").is_none(), "{id}");
+        assert!(properties["Environment"]["Variables"].get("RELEASE").is_none(), "{id}");
         if id != "ConsoleFunction" {
-            assert!(properties["VersionDescription"]["Fn::Sub"].to_string().contains("${BuildId}"), "{id}");
+            assert_eq!(properties["VersionDescription"], *release, "{id}");
         }
     }
 }
