@@ -259,7 +259,7 @@ fn roles_have_only_their_own_policy_and_telemetry() {
     assert_eq!(found, roles);
 }
 
-/// If the stack moves to another table, the aliases still call the old table for minutes. CloudFormation removes the
+/// If the stack moves to another table, the aliases still call the old table for minutes. `CloudFormation` removes the
 /// policy for the old table last, because the table's name is part of a property that only a replacement can change.
 #[test]
 fn a_policy_for_another_table_is_a_replacement_that_precedes_its_function() {

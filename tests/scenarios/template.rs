@@ -195,7 +195,7 @@ fn parameters(template: &Template, node: &Value, found: &mut BTreeSet<String>) {
 /// the description of each version contains the number of the configuration.
 ///
 /// SAM's transform publishes a new version, and moves the alias `live` to it, if a property of the function differs. It
-/// does not notice the changed value of a parameter in a property. CloudFormation replaces a version if its
+/// does not notice the changed value of a parameter in a property. `CloudFormation` replaces a version if its
 /// description differs.
 #[test]
 fn a_changed_parameter_publishes_a_new_version() {
