@@ -486,7 +486,7 @@ async fn a_member_gets_no_answer_for_a_second_invitation_that_is_closed_otherwis
     world.invited(&acme, &ada, "bob@new.example", "member").await;
     moved.accepts(&revoked).await.refused(410, "invitation_superseded");
     let expired = world.token_for("bob@new.example").await;
-    world.advance(TWO_DAYS).await;
+    world.advance(SCHEDULE_FIRED).await;
     moved.accepts(&expired).await.refused(410, "invitation_expired");
     assert_eq!(ada.counts_seats(&acme).await, (2, 998));
     // An explicit decline has the same result as an accept.

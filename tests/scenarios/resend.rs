@@ -178,9 +178,9 @@ async fn s05_a_demoted_sender_cannot_resend_an_owners_invitation() {
     for person in [&olga, &mem] {
         person.resends(&acme, id(&bob)).await.refused(403, "role_not_grantable");
     }
-    // The request has no role: a body is ignored.
+    // The request cannot name another role.
     let path = acme.path(&format!("/invitations/{}/resend", id(&bob)));
-    mem.posts(&path, &json!({ "role": "member" })).await.refused(403, "role_not_grantable");
+    mem.posts(&path, &json!({ "role": "member" })).await.refused(400, "malformed_request");
     assert_eq!(ada.resends(&acme, id(&bob)).await.is(200)["role"], "owner");
     world.finish().await;
 }
@@ -218,7 +218,7 @@ async fn refuses_with_the_first_error_in_the_documented_order() {
     let anonymous = world.signed_in("mem", unverified.clone());
     let stranger = world.signed_in("zoe", unverified);
     let path = acme.path("/invitations/nothing/resend");
-    stranger.posts_bytes(&path, " ".repeat(64 * 1024 + 1)).await.refused(413, "too_large");
+    stranger.posts_bytes(&path, " ".repeat(64 * 1024 + 1)).await.refused(400, "malformed_request");
     stranger.resends(&acme, "nothing").await.refused(403, "email_not_verified");
     anonymous.resends(&acme, id(&revoked)).await.refused(403, "email_not_verified");
     world.person("zoe").resends(&acme, "nothing").await.refused(404, "organization_not_found");
