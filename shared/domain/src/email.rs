@@ -72,7 +72,8 @@ impl EmailAddress {
 
     /// Wraps a stored address; `None` if [`as_str`](Self::as_str) cannot have returned this text.
     ///
-    /// It checks length and characters only, since `parse` validated the address before it was stored.
+    /// It checks length and characters only, since `parse` validated the address before it was stored. `Deserialize`
+    /// uses it.
     #[must_use]
     pub fn stored(text: String) -> Option<Self> {
         let possible = text.len() <= BYTES_MAX
@@ -136,11 +137,15 @@ impl FromStr for EmailAddress {
     }
 }
 
+/// Reads the address of a stored record, as [`EmailAddress::stored`] does.
+///
+/// So a record stays readable if a later version of [`EmailAddress::parse`] refuses its address: the invitation can
+/// still be revoked, and expires.
 impl TryFrom<String> for EmailAddress {
     type Error = InvalidEmail;
 
     fn try_from(text: String) -> Result<Self, InvalidEmail> {
-        Self::parse(&text)
+        Self::stored(text).ok_or(InvalidEmail::Malformed)
     }
 }
 
@@ -170,6 +175,17 @@ mod tests {
         let longest = format!("{}@example.com", "a".repeat(BYTES_MAX - 12));
         assert_eq!(stored(&longest).as_deref(), Some(&*longest));
         assert_eq!(stored(&format!("a{longest}")), None);
+    }
+
+    #[test]
+    fn reads_a_stored_address_that_cannot_be_invited() {
+        let text = "bob@127.0.0.1";
+        assert!(EmailAddress::parse(text).is_err());
+        let address = EmailAddress::try_from(text.to_owned()).unwrap();
+        assert_eq!((address.as_str(), EmailAddress::stored(text.to_owned())), (text, Some(address.clone())));
+        for text in ["Bob@127.0.0.1", "bob", "b ob@example.com"] {
+            assert_eq!(EmailAddress::try_from(text.to_owned()), Err(InvalidEmail::Malformed), "{text}");
+        }
     }
 
     #[test]
