@@ -43,8 +43,8 @@ pub struct Bounds {
     pub users: User,
     /// The members at the beginning, without the founder.
     pub members: &'static [(User, Role)],
-    /// Whether the address of [`DAN`] is the second address of [`CYD`], and [`DAN`] is no user.
-    pub second_address: bool,
+    /// An invitee whose address is a second address of another user. The invitee is no user then.
+    pub second_address: Option<(User, User)>,
     /// The number of time steps until an invitation expires.
     pub lifetime: u8,
     /// The number of calls that users make.
@@ -92,7 +92,7 @@ fn people(more: u8) -> Bounds {
         seats: 4,
         users: 4,
         members: &[(BOB, Role::Owner), (CYD, Role::Member)],
-        second_address: false,
+        second_address: None,
         lifetime: 2,
         calls: 4 + more,
         concurrent_calls: 2,
@@ -122,7 +122,7 @@ fn seats(more: u8) -> Bounds {
         seats: 3,
         users: 4,
         members: &[(BOB, Role::Owner)],
-        second_address: false,
+        second_address: None,
         lifetime: 2,
         calls: 4 + more,
         concurrent_calls: 2,
@@ -142,7 +142,7 @@ fn addresses(more: u8) -> Bounds {
         seats: 3,
         users: 4,
         members: &[],
-        second_address: true,
+        second_address: Some((DAN, CYD)),
         lifetime: 2,
         calls: 4 + more,
         concurrent_calls: 2,
@@ -199,7 +199,7 @@ fn one_invitation(more: u8, faults: Faults) -> Bounds {
         seats: 2,
         users: 2,
         members: &[],
-        second_address: false,
+        second_address: None,
         lifetime: 3,
         calls: 2 + more,
         concurrent_calls: 2,

@@ -116,8 +116,8 @@ impl RosterModel {
     pub fn new(bounds: Bounds) -> Self {
         let organization = OrganizationId::from_random([1; 16]);
         let mut callers: Vec<_> = NAMES.iter().filter_map(|name| caller(name)).collect();
-        if bounds.second_address {
-            callers[usize::from(DAN)].user = callers[usize::from(CYD)].user.clone();
+        if let Some((invitee, user)) = bounds.second_address {
+            callers[usize::from(invitee)].user = callers[usize::from(user)].user.clone();
         }
         let emails = callers.iter().filter_map(|caller| caller.email.as_ref());
         let invitations = emails.map(|email| InvitationId::of(&organization, email)).collect();

@@ -14,7 +14,7 @@ struct Arguments {
     /// Number of calls and faults in addition to those of `cargo test`; each one multiplies the number of states.
     #[arg(long, default_value_t = 0)]
     more: u8,
-    /// Checks only the bounds with this name: people, seats, outbox or timers.
+    /// Checks only the bounds with this name: people, seats, addresses, outbox or timers.
     #[arg(long)]
     only: Option<String>,
     /// Stops after the first bounds in which a property does not hold.
