@@ -21,10 +21,15 @@ pub fn granted(template: &Template) -> Permissions {
     functions.map(|function| (function.name.clone(), grants(template, &function.role))).collect()
 }
 
-/// Returns the permissions that `infra/template.yaml` grants. Reads the file only once.
+/// Returns the permissions that `infra/template.yaml` grants in production. Reads the file only once.
 pub fn granted_by_template() -> &'static Permissions {
     static GRANTED: OnceLock<Permissions> = OnceLock::new();
-    GRANTED.get_or_init(|| granted(&Template::load()))
+    GRANTED.get_or_init(|| granted(&production()))
+}
+
+/// Returns `infra/template.yaml` with the default parameters, which deploy to production.
+pub fn production() -> Template {
+    Template::load().with_parameters(&[])
 }
 
 /// Returns the permissions that a request needs.

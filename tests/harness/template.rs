@@ -90,6 +90,17 @@ impl Template {
         resources.iter().filter(|(_, it)| it["Type"] == kind).map(|(name, _)| name.as_str()).collect()
     }
 
+    /// Returns the template for these values of parameters: each `Fn::If` in a resource is replaced by its value.
+    ///
+    /// Other parameters have their defaults.
+    #[must_use]
+    pub fn with_parameters(&self, parameters: &[(&str, &str)]) -> Self {
+        let deployed = Deployed { template: self, parameters: parameters.iter().copied().collect() };
+        let mut template = self.clone();
+        template.0["Resources"] = deployed.resolve(&self.0["Resources"]);
+        template
+    }
+
     /// Returns all functions by name.
     pub fn functions(&self) -> BTreeMap<String, Function> {
         let ids = self.resources("AWS::Serverless::Function");
@@ -141,6 +152,25 @@ impl Deployed<'_> {
         let own = &self.template.properties(function)["Environment"]["Variables"];
         let variables = [globals, own].into_iter().filter_map(Value::as_object).flatten();
         variables.filter_map(|(name, node)| Some((name.clone(), self.evaluate(node)?))).collect()
+    }
+
+    /// Replaces each `Fn::If` in a node by its value. Leaves out what is `AWS::NoValue`.
+    fn resolve(&self, node: &Value) -> Value {
+        let no_value = json!({ "Ref": "AWS::NoValue" });
+        match (only(node), node) {
+            (Some(("Fn::If", branches)), _) => {
+                let holds = self.evaluate_condition(&json!({ "Condition": branches[0] }));
+                self.resolve(&branches[if holds { 1 } else { 2 }])
+            }
+            (_, Value::Array(items)) => {
+                items.iter().map(|item| self.resolve(item)).filter(|item| *item != no_value).collect()
+            }
+            (_, Value::Object(fields)) => {
+                let fields = fields.iter().map(|(name, field)| (name.clone(), self.resolve(field)));
+                Value::Object(fields.filter(|(_, field)| *field != no_value).collect())
+            }
+            (_, node) => node.clone(),
+        }
     }
 
     /// Returns the value of a node, or `None` for `AWS::NoValue`.

@@ -6,6 +6,8 @@ use harness::{Fault, MAIL_COOLDOWN, Options, Organization, World};
 use http::Request;
 use serde_json::{Value, json};
 
+use crate::log_capture::{start_capture, take_lines};
+
 const BOB: &str = "bob@example.com";
 const WRITE: &str = "TransactWriteItems";
 
@@ -83,6 +85,23 @@ async fn sends_a_mail_once_after_temporary_faults_of_ses() {
         assert_eq!(ada.finds_invitation(&acme, BOB).await["delivery"], "sent", "{fault:?}");
         world.finish().await;
     }
+}
+
+#[tokio::test]
+async fn the_log_says_what_to_do_when_ses_denies_access() {
+    start_capture();
+    let world = World::start().await;
+    let (ada, acme) = world.idle_organization().await;
+    world.wire().inject_fault("SendEmail", Fault::Refused("AccessDeniedException"), 1);
+    world.invited(&acme, &ada, BOB, "member").await;
+    assert_eq!(world.mails_to(BOB).await.len(), 1, "sent by a retry");
+    let lines = take_lines();
+    let failure = lines.iter().find(|line| line["action"] == "mail" && line["level"] == "ERROR").unwrap();
+    let cause = failure["cause"].as_str().unwrap();
+    assert!(cause.starts_with("SES does not accept mail now: access denied. In the SES sandbox"), "{cause}");
+    assert!(cause.contains("Environment=development"), "{cause}");
+    assert!(!lines.iter().any(|line| line.to_string().contains('@')), "{lines:?}");
+    world.finish().await;
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use harness::permissions::{
     Permissions, granted, granted_by_key, is_used_by_lambda_itself, list, permissions_of, policies_of,
-    statements,
+    production, statements,
 };
 use harness::template::Template;
 use harness::{MAIL_COOLDOWN, Options, TWO_DAYS, World};
@@ -81,7 +81,7 @@ fn differences(template: &Template, required: &Permissions) -> Vec<String> {
 
 #[tokio::test]
 async fn each_role_grants_exactly_the_requests_of_its_function() {
-    let template = Template::load();
+    let template = production();
     let required = use_every_permission().await;
     assert_eq!(differences(&template, &required), [""; 0]);
 
@@ -156,6 +156,21 @@ fn lambda_may_read_the_stream_and_write_dead_letters() {
         "xray:PutTraceSegments on *",
     ];
     assert_eq!(found, expected.map(str::to_owned).into());
+}
+
+/// In its sandbox, SES authorizes the recipient's identity like the sender's. Only development stacks are used there.
+#[test]
+fn development_stacks_may_send_to_any_verified_identity() {
+    let (production, development) = (
+        granted(&production()),
+        granted(&Template::load().with_parameters(&[("Environment", "development")])),
+    );
+    let identity = |name: &str| format!("ses:SendEmail on identity/{name} if ses:FromAddress is MailFrom");
+    let mut expected = production;
+    let of_mail = expected.get_mut("mail").unwrap();
+    assert!(of_mail.remove(&identity("MailIdentity")), "{of_mail:?}");
+    of_mail.insert(identity("*"));
+    assert_eq!(development, expected);
 }
 
 /// Only the functions that create or verify links may use the KMS keys. Administrators of a key may not use it.

@@ -117,6 +117,11 @@ fn tags(link: &Link) -> Result<Vec<MessageTag>, BuildError> {
 /// verified.
 const ACCOUNT_PROBLEMS: [&str; 3] = ["is not verified", "suspended", "paused"];
 
+/// What to do if the function's role does not allow `SendEmail`.
+const ACCESS_DENIED: &str = "access denied. In the SES sandbox, SES also authorizes the recipient's identity: request \
+                             production access, or deploy with Environment=development. Otherwise check that MailIdentity \
+                             is the verified identity of MailFrom";
+
 /// Classifies an error of `SendEmail`. Two errors concern this one mail. All others concern the account or are
 /// temporary.
 fn classify<R>(error: &SdkError<SendEmailError, R>) -> SendError {
@@ -130,6 +135,9 @@ fn classify<R>(error: &SdkError<SendEmailError, R>) -> SendError {
             }
             SendEmailError::MessageRejected(_) => SendError::Refused("MessageRejected"),
             SendEmailError::BadRequestException(_) => SendError::Refused("BadRequest"),
+            other if other.code().is_some_and(|code| code.starts_with("AccessDenied")) => {
+                SendError::Unavailable(ACCESS_DENIED.to_owned())
+            }
             other => SendError::Unavailable(other.code().unwrap_or("an error without a code").to_owned()),
         },
         SdkError::TimeoutError(_) => SendError::Unavailable("the request timed out".to_owned()),
@@ -303,6 +311,18 @@ mod tests {
             let error = result.unwrap_err();
             assert_eq!(matches!(error, SendError::Refused(_)), refused, "{message}: {error}");
             assert!(!error.to_string().contains('@'), "the error repeats the message of SES: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_denied_access_is_temporary_and_the_error_says_what_to_do() {
+        for code in ["AccessDeniedException", "AccessDenied"] {
+            let result = FakeSes::responding(403, code).ses(None).send(&email(), &link()).await;
+            let Err(SendError::Unavailable(error)) = result else { panic!("{result:?}") };
+            for part in ["sandbox", "Environment=development", "MailIdentity", "MailFrom"] {
+                assert!(error.contains(part), "{part}: {error}");
+            }
+            assert!(!error.contains('@'), "the error repeats the message of SES: {error}");
         }
     }
 
