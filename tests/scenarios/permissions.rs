@@ -147,15 +147,30 @@ fn lambda_may_read_the_stream_and_write_dead_letters() {
             "Action": "sts:AssumeRole" }]);
         assert_eq!(*trust, lambda, "{}", function.role);
     }
-    let telemetry = &template.properties("Telemetry")["PolicyDocument"]["Statement"];
-    let found: BTreeSet<_> = list(telemetry).into_iter().flat_map(|it| permissions_of(it, None)).collect();
-    let expected = [
-        "logs:CreateLogStream on FunctionLogs",
-        "logs:PutLogEvents on FunctionLogs",
-        "xray:PutTelemetryRecords on *",
-        "xray:PutTraceSegments on *",
-    ];
-    assert_eq!(found, expected.map(str::to_owned).into());
+}
+
+/// Functions have no permissions for X-Ray unless a parameter switches tracing on.
+#[test]
+fn functions_may_write_logs_and_with_tracing_also_traces() {
+    let template = Template::load();
+    let tracing = json!({ "Fn::If": ["HasTracing", "Active", "PassThrough"] });
+    assert_eq!(template.0["Globals"]["Function"]["Tracing"], tracing);
+    for id in template.resources("AWS::Serverless::Function") {
+        assert_eq!(template.properties(id).get("Tracing"), None, "{id}");
+    }
+    let logs = ["logs:CreateLogStream on FunctionLogs", "logs:PutLogEvents on FunctionLogs"];
+    let traces = ["xray:PutTelemetryRecords on *", "xray:PutTraceSegments on *"];
+    for (parameters, expected) in [
+        (&[][..], logs.to_vec()),
+        (&[("Tracing", "off")], logs.to_vec()),
+        (&[("Tracing", "on")], [logs, traces].concat()),
+    ] {
+        let template = template.with_parameters(parameters);
+        let telemetry = &template.properties("Telemetry")["PolicyDocument"]["Statement"];
+        let found: BTreeSet<_> =
+            list(telemetry).into_iter().flat_map(|it| permissions_of(it, None)).collect();
+        assert_eq!(found, expected.into_iter().map(str::to_owned).collect(), "{parameters:?}");
+    }
 }
 
 /// In its sandbox, SES authorizes the recipient's identity like the sender's. Only development stacks are used there.
