@@ -107,7 +107,8 @@ async fn measure(Arguments { sections, binaries, print }: Arguments) -> Result<(
         None => page::build_binaries()?,
     };
     let mut page = Page::read()?;
-    let order: Vec<_> = Section::value_variants().iter().map(|section| section.heading()).collect();
+    let measured = Section::value_variants().iter().map(|section| section.heading());
+    let order: Vec<_> = measured.chain([page::MEMORY]).collect();
     for section in sections {
         println!("== {}", section.heading());
         let conditions = page::conditions()?;

@@ -7,6 +7,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The heading of the section that `memory.py` computes from the others.
+pub const MEMORY: &str = "Memory";
+
 /// The text before the sections.
 const INTRODUCTION: &str = "\
 # Benchmark results
@@ -14,7 +17,7 @@ const INTRODUCTION: &str = "\
 `cargo run --release --bin bench` measures everything again and writes this page. With section names as arguments, it measures
 only these sections. Each section states its date and machine. Counts and ratios are valid on other machines, times are not.
 [OPTIMIZATIONS.md](OPTIMIZATIONS.md) lists the optimizations and the effect of each. [COSTS.md](../scenarios/COSTS.md) lists the requests and capacity
-units of each action.
+units of each action. `python3 tests/bench/memory.py` computes the section *Memory* from the others.
 ";
 
 /// The table of bounds at the end of a section, as Markdown.
