@@ -14,6 +14,7 @@ mod every_route;
 mod expire;
 mod faults;
 mod feedback;
+mod fixed_costs;
 mod formats;
 mod idempotency;
 mod input;

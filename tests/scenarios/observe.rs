@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use harness::template::Template;
 use harness::{Fault, Organization, Person, SCHEDULE_FIRED, World, timer};
 use serde_json::{Value, json};
 
@@ -35,7 +34,7 @@ fn outcome_of(action: &str) -> Value {
 }
 
 /// Asserts that a line has all its fields. If it has metrics, their embedded metric format must be valid: every name in
-/// `_aws` has a value, and there are no other dimensions than action and outcome.
+/// `_aws` has a value, and the only dimension is the action.
 #[track_caller]
 fn assert_complete(line: &Value) {
     for field in ["level", "timestamp", "action", "request_id"] {
@@ -54,13 +53,11 @@ fn assert_complete(line: &Value) {
     assert!(metadata["Timestamp"].as_i64().is_some_and(|at| at > 1_700_000_000_000), "{line}");
     for directive in metadata["CloudWatchMetrics"].as_array().unwrap() {
         assert_eq!(directive["Namespace"], "Roster");
-        let dimensions = directive["Dimensions"].as_array().unwrap();
-        assert_eq!(dimensions.len(), 1, "each set of dimensions costs extra");
-        for dimension in dimensions[0].as_array().unwrap() {
-            let name = dimension.as_str().unwrap();
-            assert!(["action", "outcome"].contains(&name), "{line}");
-            assert!(line[name].is_string(), "{line}");
-        }
+        assert_eq!(
+            directive["Dimensions"],
+            json!([["action"]]),
+            "each value of another dimension costs extra"
+        );
         for metric in directive["Metrics"].as_array().unwrap() {
             assert!(line[metric["Name"].as_str().unwrap()].is_u64(), "{line}");
             assert!(["Count", "Seconds"].contains(&metric["Unit"].as_str().unwrap()), "{line}");
@@ -68,19 +65,15 @@ fn assert_complete(line: &Value) {
     }
 }
 
-/// Returns the metrics of a line with their dimensions, for example `Invocations action,outcome = 1`.
+/// Returns the metrics of a line, for example `MailDelay of mail = 3`.
 fn metrics(line: &Value) -> Vec<String> {
     let directives = line["_aws"]["CloudWatchMetrics"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut metrics = Vec::new();
-    for directive in directives {
-        let dimensions: Vec<_> =
-            directive["Dimensions"][0].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-        for metric in directive["Metrics"].as_array().unwrap() {
-            let name = metric["Name"].as_str().unwrap();
-            metrics.push(format!("{name} {} = {}", dimensions.join(","), line[name]));
-        }
-    }
-    metrics
+    let names = directives.iter().flat_map(|directive| directive["Metrics"].as_array().unwrap());
+    let action = line["action"].as_str().unwrap();
+    names
+        .map(|metric| metric["Name"].as_str().unwrap())
+        .map(|name| format!("{name} of {action} = {}", line[name]))
+        .collect()
 }
 
 /// As [`World::idle_organization`]. The captured log lines are taken, too.
@@ -91,7 +84,7 @@ async fn idle_organization(world: &World) -> (Person, Organization) {
 }
 
 #[tokio::test]
-async fn an_invocation_writes_one_line_that_contains_its_metrics() {
+async fn an_invocation_writes_one_line() {
     start_capture();
     let world = World::start().await;
     let (ada, acme) = idle_organization(&world).await;
@@ -102,26 +95,15 @@ async fn an_invocation_writes_one_line_that_contains_its_metrics() {
     let line = &mut lines[0];
     // Checks the values that differ between runs, and replaces them.
     assert!(line["duration_ms"].is_u64());
-    assert_eq!(line["_aws"]["Timestamp"].as_i64().unwrap() % 1000, 0);
     for id in ["request_id", "gateway_request_id"] {
         assert!(line[id].as_str().is_some_and(|id| id.len() >= 10), "{line}");
         line[id] = json!("an id");
     }
     line["timestamp"] = json!("a time");
     line["duration_ms"] = json!(0);
-    line["_aws"]["Timestamp"] = json!(0);
     assert_eq!(
         *line,
         json!({
-            "_aws": {
-                "Timestamp": 0,
-                "CloudWatchMetrics": [{
-                    "Namespace": "Roster",
-                    "Dimensions": [["action", "outcome"]],
-                    "Metrics": [{ "Name": "Invocations", "Unit": "Count" }],
-                }],
-            },
-            "Invocations": 1,
             "action": "invite",
             "actor": "ada",
             "decided_again": 0,
@@ -150,13 +132,13 @@ impl SeenActions {
         self.check_line(&outcome_of(action), expected);
     }
 
-    /// Asserts that a line has these fields, and counts one invocation of its action.
+    /// Asserts that a line has these fields, and adds its action. The line must not be the line of a batch.
     #[track_caller]
     fn check_line(&mut self, line: &Value, expected: &Value) {
         for (field, value) in expected.as_object().unwrap() {
             assert_eq!(line[field], *value, "{field}: {line}");
         }
-        assert_eq!(metrics(line)[0], "Invocations action,outcome = 1");
+        assert_eq!(line["records"], Value::Null, "{line}");
         self.0.insert(line["action"].as_str().unwrap().to_owned());
     }
 }
@@ -181,12 +163,14 @@ async fn every_action_logs_its_actor_subject_and_outcome() {
         &json!({ "outcome": "ok", "status": 200, "actor": "ada", "organization": org }),
     );
     let (mails, batches): (Vec<_>, Vec<_>) =
-        of("mail").into_iter().partition(|line| line["Invocations"].is_u64());
+        of("mail").into_iter().partition(|line| line["records"].is_null());
     seen.check_line(&mails[0], &json!({ "outcome": "sent", "organization": org, "invitation": id }));
-    assert!(metrics(&mails[0])[1].starts_with("MailDelay action = "), "{mails:?}");
+    assert!(metrics(&mails[0])[0].starts_with("MailDelay of mail = "), "{mails:?}");
     assert!(mails[0]["MailDelay"].as_u64().unwrap() < 60, "{mails:?}");
-    assert!(!batches.is_empty() && batches.iter().all(|batch| batch["outcome"] == "ok"), "{batches:?}");
-    let set = of("schedule").into_iter().find(|line| line["Invocations"].is_u64()).unwrap();
+    let is_ok =
+        |batch: &Value| batch["outcome"] == "ok" && batch["records"].as_u64().is_some_and(|it| it > 0);
+    assert!(!batches.is_empty() && batches.iter().all(is_ok), "{batches:?}");
+    let set = of("schedule").into_iter().find(|line| line["records"].is_null()).unwrap();
     seen.check_line(&set, &json!({ "outcome": "set", "organization": org, "invitation": id }));
 
     world.anonymous().previews(&token).await.is(200);
@@ -208,7 +192,7 @@ async fn every_action_logs_its_actor_subject_and_outcome() {
     bob.accepts(&token).await.is(200);
     seen.check("accept", &json!({ "outcome": "ok", "actor": "bob", "organization": org, "invitation": id }));
     world.wait_until_idle().await;
-    let deleted = outcomes_of("schedule").into_iter().find(|line| line["Invocations"].is_u64()).unwrap();
+    let deleted = outcomes_of("schedule").into_iter().find(|line| line["records"].is_null()).unwrap();
     seen.check_line(&deleted, &json!({ "outcome": "deleted", "organization": org, "invitation": id }));
 
     bob.edits_role(&acme, "ada", "member").await.is(200);
@@ -279,14 +263,15 @@ async fn feedback_and_reconcile_lines(world: &World, invitation: &Value) -> Vec<
     lines.push((outcome_of("feedback"), json!({ "outcome": "malformed", "organization": null })));
     world.invoke("reconcile", json!({})).await.unwrap();
     let line = outcome_of("reconcile");
-    let expected = ["OverdueMail action = 0", "OldestQueuedMail action = 0", "OverdueInvitations action = 0"];
-    assert_eq!(metrics(&line)[1..], expected, "logged even if nothing is overdue");
+    let expected = ["OverdueMail", "OldestQueuedMail", "OverdueInvitations"]
+        .map(|name| format!("{name} of reconcile = 0"));
+    assert_eq!(metrics(&line), expected, "logged even if nothing is overdue");
     lines.push((line, json!({ "outcome": "ok", "organization": null })));
     lines
 }
 
 #[tokio::test]
-async fn failed_guards_and_conflicts_are_counted_with_their_reasons() {
+async fn failed_guards_and_conflicts_are_logged_with_their_reasons() {
     start_capture();
     let world = World::start().await;
     let (ada, acme) = idle_organization(&world).await;
@@ -304,17 +289,13 @@ async fn failed_guards_and_conflicts_are_counted_with_their_reasons() {
     );
     let reasons = json!({ "ConditionalCheckFailed": 2, "TransactionConflict": 4, "ThrottlingException": 1 });
     assert_eq!(line["reasons"], reasons);
-    assert_eq!(
-        metrics(&line),
-        ["Invocations action,outcome = 1", "Retries action = 2", "Conflicts action = 5"]
-    );
+    assert_eq!(metrics(&line), [""; 0]);
 
     // After a lost response, the function sends the request again. That is not a conflict.
     wire.inject_api_fault(WRITE, Fault::ResponseLost, 1);
     ada.invites(&acme, &["cyd@example.com"], "member").await.is(200);
     let line = outcome_of("invite");
     assert_eq!((&line["sent_again"], &line["reasons"]), (&json!(1), &json!({ "NoAnswer": 1 })));
-    assert_eq!(metrics(&line), ["Invocations action,outcome = 1"]);
     world.wait_until_idle().await;
     let _ = take_lines();
 
@@ -324,12 +305,11 @@ async fn failed_guards_and_conflicts_are_counted_with_their_reasons() {
     let line = outcome_of("invite");
     assert_eq!((&line["outcome"], &line["decided_again"]), (&json!("conflict"), &json!(5)));
     assert_eq!(line["reasons"], json!({ "ConditionalCheckFailed": 6 }));
-    assert_eq!(metrics(&line), ["Invocations action,outcome = 1", "Retries action = 5"]);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn each_invitation_of_a_batch_is_counted_and_a_failure_logs_its_cause() {
+async fn each_invitation_of_a_batch_has_its_line_and_a_failure_logs_its_cause() {
     start_capture();
     let world = World::start().await;
     let (ada, acme) = idle_organization(&world).await;
@@ -343,37 +323,32 @@ async fn each_invitation_of_a_batch_is_counted_and_a_failure_logs_its_cause() {
     let mail: Vec<_> = lines.iter().filter(|line| line["action"] == "mail").collect();
     let mut outcomes: Vec<_> = mail
         .iter()
-        .filter(|line| line["Invocations"] == 1)
-        .map(|line| line["outcome"].as_str().unwrap())
+        .filter(|line| line["records"].is_null())
+        .filter_map(|line| line["outcome"].as_str())
         .filter(|outcome| *outcome != "nothing")
         .collect();
     outcomes.sort_unstable();
     assert_eq!(outcomes, ["refused", "retry", "sent", "sent"]);
     // The alarm RefusedMail sums this metric.
-    let template = Template::load();
-    let alarm = template.properties("RefusedMailAlarm");
-    let refused = mail.iter().find(|line| line["outcome"] == "refused").unwrap();
-    let dimensions = alarm["Dimensions"].as_array().unwrap();
-    assert!(dimensions.iter().all(|it| refused[it["Name"].as_str().unwrap()] == it["Value"]), "{refused}");
-    let names: Value = dimensions.iter().map(|it| it["Name"].clone()).collect();
-    let directive = &refused["_aws"]["CloudWatchMetrics"][0];
-    assert_eq!((&directive["Dimensions"][0], &alarm["MetricName"]), (&names, &json!("Invocations")));
+    let refused: Vec<_> =
+        mail.iter().flat_map(|line| metrics(line)).filter(|it| it.contains("Refused")).collect();
+    assert_eq!(refused, ["RefusedMail of mail = 1"]);
     let message = "processing the invitation failed; Lambda retries it";
     let failure = mail.iter().find(|line| line["message"] == message).unwrap();
     assert_eq!(failure["cause"], "SES does not accept mail now: SendingPausedException");
     assert!(failure["invitation"].is_string() && failure["organization"].is_string(), "{failure}");
     assert_eq!(failure["level"], "ERROR");
-    // The line of the batch has the outcome as well, but counts no invocation.
-    assert!(mail.iter().any(|line| line["outcome"] == "retry" && line["Invocations"].is_null()));
+    // The line of the batch has the outcome as well.
+    assert!(mail.iter().any(|line| line["outcome"] == "retry" && line["records"].is_u64()));
 
-    // An unreadable record is counted as a failure without an invitation.
+    // An unreadable record has a line without an invitation.
     let mut poison = world.stream_records().await.pop().unwrap();
     poison["dynamodb"]["Keys"]["sk"] = json!({ "S": "INVITATION#none" });
     let _ = take_lines();
     assert_eq!(world.invoke_with_records("mail", &[poison]).await.len(), 1);
     let lines = outcomes_of("mail");
-    let counted: Vec<_> = lines.iter().map(|line| (&line["outcome"], metrics(line).len())).collect();
-    assert_eq!(counted, [(&json!("failed"), 1), (&json!("retry"), 0)]);
+    let logged: Vec<_> = lines.iter().map(|line| (&line["outcome"], &line["records"])).collect();
+    assert_eq!(logged, [(&json!("failed"), &Value::Null), (&json!("retry"), &json!(1))]);
     world.finish().await;
 }
 
@@ -396,7 +371,7 @@ async fn the_delay_of_a_mail_is_measured_from_the_commit_that_queued_it() {
     world.wait_until_idle().await;
     let sent = outcomes_of("mail").into_iter().find(|line| line["outcome"] == "sent").unwrap();
     assert!((100..160).contains(&sent["MailDelay"].as_u64().unwrap()), "{sent}");
-    assert!(metrics(&sent).iter().any(|metric| metric.starts_with("MailDelay action = ")));
+    assert!(metrics(&sent)[0].starts_with("MailDelay of mail = "), "{sent}");
     world.finish().await;
 }
 

@@ -393,15 +393,16 @@ fn codedeploy_may_release_every_function_with_an_alias() {
     assert_eq!(granted, released);
 }
 
+/// The durations of all functions are a query of the log, and throttles concern the whole account.
 #[test]
-fn the_dashboard_shows_duration_errors_and_throttles_of_every_function() {
+fn the_dashboard_shows_the_errors_of_every_function() {
     let template = Template::load();
     let body = template.properties("Dashboard")["DashboardBody"].to_string();
     for id in template.resources("AWS::Serverless::Function") {
         // The console exists only if it is configured, so the dashboard uses a variable.
         let name = if id == "ConsoleFunction" { "Console" } else { id };
-        let shown = body.matches(&format!("${{{name}}}")).count();
-        assert!(shown >= 3, "{id} is on {shown} widgets of the dashboard");
+        let errors = format!(r#"[\"AWS/Lambda\", \"Errors\", \"FunctionName\", \"${{{name}}}\""#);
+        assert!(body.contains(&errors), "{id} is not on the dashboard");
     }
 }
 

@@ -121,7 +121,7 @@ async fn send_queued(app: &App, invitation: InvitationRef) -> Result<Outcome, Ma
         Err(SendError::Refused(code)) => {
             tracing::warn!(code, "SES refused the mail permanently");
             let reason = format!("The mail service refused the mail ({code}).");
-            (DeliveryUpdate::Failed(reason), Outcome::new("refused"))
+            (DeliveryUpdate::Failed(reason), Outcome::new("refused").with_metric(Metric::RefusedMail, 1))
         }
         Err(error @ SendError::Unavailable(_)) => return Err(MailError::Send(error)),
     };

@@ -51,6 +51,7 @@ where
     Processing: Future<Output = Result<Outcome, InvocationError>>,
 {
     let mut failed = Vec::new();
+    let records = event.records.len();
     let mut invitations: BTreeMap<(OrganizationId, InvitationId), String> = BTreeMap::new();
     for record in event.records {
         let sequence_number = record.change.sequence_number.clone().unwrap_or_default();
@@ -93,7 +94,7 @@ where
     failed.extend(
         outcomes.buffer_unordered(CONCURRENCY).filter_map(std::future::ready).collect::<Vec<_>>().await,
     );
-    let outcome = Outcome::of_batch(if failed.is_empty() { "ok" } else { "retry" });
+    let outcome = Outcome::of_batch(if failed.is_empty() { "ok" } else { "retry" }, records);
     let mut response = DynamoDbEventResponse::default();
     response.batch_item_failures.extend(failed.into_iter().map(|sequence_number| {
         let mut failure = DynamoDbBatchItemFailure::default();

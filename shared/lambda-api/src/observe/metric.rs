@@ -1,6 +1,7 @@
 //! Metrics in CloudWatch's embedded metric format: a log line declares which of its fields are metrics.
 //!
-//! AWS charges for each metric and each combination of dimension values. So there are only these metrics.
+//! AWS charges for each metric and each combination of dimension values. So there are only metrics that an alarm or the
+//! dashboard uses. The log lines contain the rest: outcomes, durations and retries.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -13,17 +14,13 @@ use crate::env::Env;
 /// The default namespace of the metrics, without `METRICS_NAMESPACE`.
 pub const NAMESPACE: &str = "Roster";
 
-/// The metrics of Roster.
+/// The metrics of Roster. Each is measured by one function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Metric {
-    /// The number of invocations. Functions that read the stream count processed invitations instead.
-    Invocations,
-    /// The number of new decisions after a failed guard.
-    Retries,
-    /// The number of retries after a conflict or throttling.
-    Conflicts,
     /// The time from the commit that queued a mail until SES accepted the mail.
     MailDelay,
+    /// The number of mails that SES refused permanently.
+    RefusedMail,
     /// The number of mails that were queued for too long.
     OverdueMail,
     /// The age of the oldest of these mails.
@@ -33,17 +30,14 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// Returns the name, the unit and the dimensions.
-    fn row(self) -> (&'static str, &'static str, &'static [&'static str]) {
-        const ACTION: &[&str] = &["action"];
+    /// Returns the name and the unit.
+    fn row(self) -> (&'static str, &'static str) {
         match self {
-            Self::Invocations => ("Invocations", "Count", &["action", "outcome"]),
-            Self::Retries => ("Retries", "Count", ACTION),
-            Self::Conflicts => ("Conflicts", "Count", ACTION),
-            Self::MailDelay => ("MailDelay", "Seconds", ACTION),
-            Self::OverdueMail => ("OverdueMail", "Count", ACTION),
-            Self::OldestQueuedMail => ("OldestQueuedMail", "Seconds", ACTION),
-            Self::OverdueInvitations => ("OverdueInvitations", "Count", ACTION),
+            Self::MailDelay => ("MailDelay", "Seconds"),
+            Self::RefusedMail => ("RefusedMail", "Count"),
+            Self::OverdueMail => ("OverdueMail", "Count"),
+            Self::OldestQueuedMail => ("OldestQueuedMail", "Seconds"),
+            Self::OverdueInvitations => ("OverdueInvitations", "Count"),
         }
     }
 
@@ -56,7 +50,7 @@ impl Metric {
 
 /// The fields of a log line that contain metrics: `_aws` and the values. Without metrics, there are no fields.
 ///
-/// The dimensions are other fields of the line.
+/// The only dimension is `action`, another field of the line.
 #[derive(Serialize)]
 pub(super) struct EmbeddedMetrics {
     #[serde(rename = "_aws", skip_serializing_if = "Option::is_none")]
@@ -70,14 +64,14 @@ pub(super) struct EmbeddedMetrics {
 struct Metadata {
     /// Milliseconds since the Unix epoch.
     timestamp: i64,
-    cloud_watch_metrics: Vec<Directive>,
+    cloud_watch_metrics: [Directive; 1],
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Directive {
     namespace: &'static str,
-    dimensions: [&'static [&'static str]; 1],
+    dimensions: [[&'static str; 1]; 1],
     metrics: Vec<Definition>,
 }
 
@@ -90,21 +84,15 @@ struct Definition {
 
 impl EmbeddedMetrics {
     pub fn new(measured: &[(Metric, u64)], now: Timestamp) -> Self {
-        let mut directives: Vec<Directive> = Vec::new();
-        for (metric, _) in measured {
-            let (name, unit, dimensions) = metric.row();
-            let definition = Definition { name, unit };
-            match directives.iter_mut().find(|directive| directive.dimensions == [dimensions]) {
-                Some(directive) => directive.metrics.push(definition),
-                None => directives.push(Directive {
-                    namespace: namespace(),
-                    dimensions: [dimensions],
-                    metrics: vec![definition],
-                }),
-            }
-        }
-        let metadata = (!directives.is_empty())
-            .then(|| Metadata { timestamp: now.unix() * 1_000, cloud_watch_metrics: directives });
+        let definitions: Vec<_> = measured.iter().map(|(metric, _)| metric.row()).collect();
+        let metadata = (!definitions.is_empty()).then(|| Metadata {
+            timestamp: now.unix() * 1_000,
+            cloud_watch_metrics: [Directive {
+                namespace: namespace(),
+                dimensions: [["action"]],
+                metrics: definitions.into_iter().map(|(name, unit)| Definition { name, unit }).collect(),
+            }],
+        });
         Self { metadata, values: measured.iter().map(|(metric, value)| (metric.name(), *value)).collect() }
     }
 }

@@ -65,20 +65,23 @@ impl Invocation {
 pub struct Outcome {
     word: &'static str,
     status: Option<u16>,
+    records: Option<usize>,
     metrics: Vec<(Metric, u64)>,
 }
 
 impl Outcome {
-    /// The outcome `word`, counted as an invocation. `word` is a dimension of metrics, and AWS charges for each value.
+    /// The outcome `word` of a call, an event, or one invitation of a batch.
     #[must_use]
     pub fn new(word: &'static str) -> Self {
-        Self { word, status: None, metrics: vec![(Metric::Invocations, 1)] }
+        Self { word, status: None, records: None, metrics: Vec::new() }
     }
 
-    /// The outcome `word` of a batch. It is not counted, because each invitation of the batch is counted.
+    /// The outcome `word` of a batch with this number of records.
+    ///
+    /// Its line has the field `records`, so that queries can exclude it: each invitation of the batch has its own line.
     #[must_use]
-    pub fn of_batch(word: &'static str) -> Self {
-        Self { word, status: None, metrics: Vec::new() }
+    pub fn of_batch(word: &'static str, records: usize) -> Self {
+        Self { records: Some(records), ..Self::new(word) }
     }
 
     /// The outcome `word` of a run of `reconcile`, with the overdue work as metrics, even if there is none.
@@ -238,6 +241,8 @@ struct Summary<'a> {
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records: Option<usize>,
     duration_ms: u64,
     decided_again: u32,
     sent_again: u32,
@@ -249,17 +254,15 @@ struct Summary<'a> {
 
 impl<'a> Summary<'a> {
     fn new(outcome: &Outcome, duration_ms: u64, stats: &'a RetryStats, now: Timestamp) -> Self {
-        let mut measured = outcome.metrics.clone();
-        let retries = [(Metric::Retries, stats.decided_again), (Metric::Conflicts, stats.conflicts)];
-        measured.extend(retries.into_iter().filter(|(_, n)| *n > 0).map(|(metric, n)| (metric, n.into())));
         Self {
             outcome: outcome.word,
             status: outcome.status,
+            records: outcome.records,
             duration_ms,
             decided_again: stats.decided_again,
             sent_again: stats.sent_again(),
             reasons: &stats.reasons,
-            metrics: EmbeddedMetrics::new(&measured, now),
+            metrics: EmbeddedMetrics::new(&outcome.metrics, now),
         }
     }
 }
