@@ -27,7 +27,7 @@ pub mod template;
 mod test_table;
 mod wire;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
@@ -97,11 +97,12 @@ impl World {
 
     /// Starts a world with these options.
     pub async fn with(options: Options) -> Self {
-        let wire = Wire::new(plain_http());
+        let wire = Wire::default();
         // Functions that run as processes reach DynamoDB through the laptop, which has only the embedded one.
         let external = if options.functions.is_none() { external().await } else { None };
+        let functions_wire = wire.clone();
         let options = Options {
-            http: options.functions.is_none().then(|| wire.client()),
+            http: Some(Arc::new(move |http| functions_wire.around(http))),
             issuer_key: Some(issuer_key().to_owned()),
             dynamodb: external.clone(),
             // As on AWS: a function gets only the stream records that match the template's filter patterns.

@@ -13,6 +13,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::BodyExt as _;
+use local::laptop::plain_http;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -197,10 +198,9 @@ struct State {
     metered: Option<Vec<MeteredRequest>>,
 }
 
-/// The HTTP client between the functions and AWS.
-#[derive(Clone)]
+/// The wire between the functions and AWS: a layer around the HTTP clients of the functions' SDK.
+#[derive(Clone, Default)]
 pub struct Wire {
-    inner: SharedHttpClient,
     state: Arc<Mutex<State>>,
 }
 
@@ -211,16 +211,16 @@ impl fmt::Debug for Wire {
 }
 
 impl Wire {
-    /// Creates a wire that sends requests through `inner`.
+    /// Returns an HTTP client for the SDK that sends its requests over this wire, and then through `inner`.
     #[must_use]
-    pub fn new(inner: SharedHttpClient) -> Self {
-        Self { inner, state: Arc::default() }
+    pub fn around(&self, inner: SharedHttpClient) -> SharedHttpClient {
+        SharedHttpClient::new(WiredClient { wire: self.clone(), inner })
     }
 
-    /// Returns an HTTP client for the SDK that sends through this wire.
+    /// Returns an HTTP client for the SDK that sends its requests over this wire to a port.
     #[must_use]
     pub fn client(&self) -> SharedHttpClient {
-        SharedHttpClient::new(self.clone())
+        self.around(plain_http())
     }
 
     /// Injects `fault` into the next `times` requests of `operation`.
@@ -379,14 +379,20 @@ fn path(request: &HttpRequest) -> &str {
     path.split_once('?').map_or(path, |(path, _)| path)
 }
 
-impl HttpClient for Wire {
+#[derive(Debug)]
+struct WiredClient {
+    wire: Wire,
+    inner: SharedHttpClient,
+}
+
+impl HttpClient for WiredClient {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
         let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(Connector { wire: self.clone(), inner })
+        SharedHttpConnector::new(Connector { wire: self.wire.clone(), inner })
     }
 }
 

@@ -54,10 +54,9 @@ pub fn functions() -> BTreeSet<String> {
     FUNCTIONS.iter().map(|function| function.name.to_owned()).collect()
 }
 
-/// Returns the filter of a function's process. The laptop and its DynamoDB do not run in such a process.
+/// Returns the filter of a function's process. The laptop does not run in such a process.
 fn functions_filter(level: LevelFilter) -> Targets {
-    let off = ["local", "dynoxide"].map(|target| (target, LevelFilter::OFF));
-    filter(level).with_targets(off)
+    filter(level).with_target("local", LevelFilter::OFF)
 }
 
 /// Restricts a filter to threads with captured logs.

@@ -93,7 +93,8 @@ impl Scheduler {
         organization: &OrganizationId,
         invitation: &InvitationId,
     ) -> Result<(), SchedulerError> {
-        let request = self.client.delete_schedule().group_name(&self.arrangement.group);
+        let request =
+            self.client.delete_schedule().group_name(&self.arrangement.group).client_token(token()?);
         match call_result(request.name(name(organization, invitation)).send().await)? {
             CallResult::Done | CallResult::Missing => Ok(()),
             CallResult::Exists => Err(SchedulerError("another call is changing the schedule".to_owned())),
@@ -104,6 +105,7 @@ impl Scheduler {
         let request = self
             .client
             .create_schedule()
+            .client_token(token()?)
             .group_name(&self.arrangement.group)
             .name(name(&link.organization, &link.invitation))
             .schedule_expression(at(link.expires_at, now))
@@ -118,6 +120,7 @@ impl Scheduler {
         let request = self
             .client
             .update_schedule()
+            .client_token(token()?)
             .group_name(&self.arrangement.group)
             .name(name(&link.organization, &link.invitation))
             .schedule_expression(at(link.expires_at, now))
@@ -165,6 +168,10 @@ fn at(deadline: Timestamp, now: Timestamp) -> String {
 fn exact_time() -> Result<FlexibleTimeWindow, SchedulerError> {
     let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build();
     window.map_err(|_: BuildError| build_error())
+}
+
+fn token() -> Result<String, SchedulerError> {
+    aws_client::client_request_token().map_err(|error| SchedulerError(error.to_string()))
 }
 
 fn build_error() -> SchedulerError {
@@ -283,7 +290,8 @@ mod tests {
         service.scheduler().set(&link(1), now()).await.unwrap();
         let (method, mut request) = service.requests.lock().unwrap()[0].clone();
         assert_eq!(method, "POST");
-        assert!(request["ClientToken"].take().is_string());
+        let token = request["ClientToken"].take();
+        assert!(token.as_str().is_some_and(|token| token.len() == 32 && !token.contains('-')), "{token}");
         let input = request["Target"]["Input"].take();
         assert_eq!(
             request,

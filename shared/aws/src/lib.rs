@@ -1,4 +1,6 @@
-//! The SDK configuration for all AWS clients of a process.
+//! The SDK configuration for all AWS clients of a process, and the tokens of their requests.
+
+mod token;
 
 use std::env::VarError;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, HttpClientError};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+
+pub use token::{TokenError, client_request_token};
 
 /// The timeout for a connection. Within a Region, connecting takes a few milliseconds.
 const CONNECT_MAX: Duration = Duration::from_secs(1);

@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::async_invoker::AsyncInvoker;
+use crate::aws::dynamodb::Engine;
 use crate::aws::{self, Aws};
 use crate::clock::{ClockError, LocalClock};
 use crate::console::Console;
@@ -33,6 +34,7 @@ use crate::feedback;
 use crate::functions::{Functions, RemoteFunctions};
 use crate::gateway::Gateway;
 use crate::guard::guard;
+use crate::in_process;
 use crate::issuer::sign_in::SignIn;
 use crate::issuer::{self, Issuer, IssuerError};
 use crate::linked_functions::LinkedFunctions;
@@ -74,8 +76,9 @@ pub struct Options {
     pub dynamodb: Option<ExternalDynamoDb>,
     /// Other origins. Their pages may call the API (CORS) and sign users in.
     pub origins: Vec<HeaderValue>,
-    /// The HTTP client of the functions' SDK. Tests use it to count requests and to inject faults.
-    pub http: Option<SharedHttpClient>,
+    /// Wraps the HTTP client with which the functions in this process call AWS. Tests use it to count requests and to
+    /// inject faults.
+    pub http: Option<WrapHttp>,
     /// Whether the functions in this process call the laptop's KMS to make and verify links. Otherwise they use the
     /// same key in the process.
     pub kms: bool,
@@ -94,6 +97,9 @@ pub struct Options {
     /// built there, see [`Laptop::build_console`]. `None` to serve the embedded pages.
     pub console: Option<PathBuf>,
 }
+
+/// Returns a client that sends its requests through the given one.
+pub type WrapHttp = Arc<dyn Fn(SharedHttpClient) -> SharedHttpClient + Send + Sync>;
 
 /// A DynamoDB outside of the laptop.
 #[derive(Debug, Clone)]
@@ -191,13 +197,12 @@ impl Laptop {
         let db = open(&options, &clock)?;
         let state = State::open(db.clone())?;
         clock.restore(&state).map_err(|error| StartError::Clock(error.to_string()))?;
-        let (engine, engine_url) = listen(0).await?;
-        tasks.spawn(dynoxide::server::serve_on(engine, db));
+        let engine = Engine::new(db);
 
         progress("table and stream");
         let (dynamodb, table_name) = match &options.dynamodb {
             Some(ExternalDynamoDb { config, table }) => (config.clone(), table.clone()),
-            None => (sdk_config(&engine_url, None), TABLE.to_owned()),
+            None => (engine.sdk_config(), TABLE.to_owned()),
         };
         let table = Table::new(aws_sdk_dynamodb::Client::new(&dynamodb), &table_name);
         let stream_arn = table.create().await?;
@@ -212,17 +217,19 @@ impl Laptop {
         progress("mailbox, schedules, functions");
         let mailbox = Mailbox::open(state.clone(), clock.clone())?;
         let stored_schedules = Arc::new(aws::scheduler::Schedules::open(state.clone(), clock.clone())?);
-        let services = Aws {
-            dynamodb: aws::dynamodb::DynamoDbProxy::new(&engine_url),
+        let services = aws::router(Aws {
+            dynamodb: engine,
             kms: aws::kms::Kms::new([(LINK_KEY_ALIAS.to_owned(), secret.to_vec())]),
             ses: aws::ses::Ses::new(mailbox.clone()),
             scheduler: Arc::clone(&stored_schedules),
-        };
+        });
         let console = Arc::new(Console::new(&url, clock.clone(), options.language, options.console.clone()));
         let functions: Arc<dyn Functions> = if let Some(invoke_api) = &options.functions {
             Arc::new(RemoteFunctions::new(invoke_api))
         } else {
-            let endpoint = sdk_config(&format!("{url}{}", aws::PREFIX), options.http.clone());
+            let endpoint = format!("{}{}", in_process::ORIGIN, aws::PREFIX);
+            let endpoint = sdk_config(&endpoint, Some(in_process::http(services.clone())));
+            let endpoint = wrap_http(&endpoint, &options);
             let dynamodb = functions_config(&dynamodb, &options);
             let store = store::Store::new(&dynamodb, table_name).with_retry_policy(options.retry_policy);
             let (clock, policy) = (Arc::new(clock.clone()), options.policy.clone());
@@ -463,15 +470,22 @@ pub fn sdk_config(endpoint: &str, http: Option<SharedHttpClient>) -> SdkConfig {
 
 /// Returns the SDK configuration with which the functions call DynamoDB.
 fn functions_config(dynamodb: &SdkConfig, options: &Options) -> SdkConfig {
-    let mut config = dynamodb.to_builder();
-    if let Some(http) = &options.http {
-        config.set_http_client(Some(http.clone()));
-    }
+    let mut config = wrap_http(dynamodb, options).to_builder();
     if options.waits {
         config.set_timeout_config(Some(TimeoutConfig::disabled()));
         config.set_stalled_stream_protection(Some(StalledStreamProtectionConfig::disabled()));
     }
     config.build()
+}
+
+/// Wraps the HTTP client of a configuration with [`Options::http`].
+fn wrap_http(config: &SdkConfig, options: &Options) -> SdkConfig {
+    let wrapped = options.http.as_ref().zip(config.http_client()).map(|(wrap, http)| wrap(http));
+    let mut builder = config.to_builder();
+    if let Some(http) = wrapped {
+        builder.set_http_client(Some(http));
+    }
+    builder.build()
 }
 
 /// Returns an HTTP client without TLS, for the loopback.
@@ -503,7 +517,7 @@ fn process_key(secret: [u8; 32]) -> Result<Arc<dyn links::LinkKey>, StartError> 
     Ok(Arc::new(links::InProcess::new((id, secret), Vec::new())))
 }
 
-fn router(shared: &Arc<Shared>, services: Aws, gateway: Router, options: &Options) -> Router {
+fn router(shared: &Arc<Shared>, services: Router, gateway: Router, options: &Options) -> Router {
     let origins = options.origins.as_slice();
     let with_cors = |router: Router| {
         if origins.is_empty() { router } else { router.layer(cors::allow(origins)) }
@@ -525,7 +539,7 @@ fn router(shared: &Arc<Shared>, services: Aws, gateway: Router, options: &Option
         .merge(feedback::router(shared.mailbox.clone(), shared.async_invoker.clone()))
         .merge(document::router())
         .layer(middleware::map_response(add_security_headers))
-        .merge(aws::router(services))
+        .merge(services)
         .fallback_service(with_cors(gateway))
         .layer(middleware::from_fn_with_state(Arc::clone(shared), wake_consumers))
         .layer(middleware::from_fn_with_state(Arc::<[_]>::from(origins), guard))

@@ -25,6 +25,7 @@ pub mod function_table;
 pub mod functions;
 pub mod gateway;
 pub mod guard;
+mod in_process;
 pub mod issuer;
 pub mod laptop;
 pub mod linked_functions;

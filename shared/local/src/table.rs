@@ -118,7 +118,10 @@ impl Table {
                 let put = put.map_err(|error| TableError::new("filled", error))?;
                 items.push(TransactWriteItem::builder().put(put).build());
             }
-            let write = self.client.transact_write_items().set_transact_items(Some(items)).send().await;
+            let token =
+                aws_client::client_request_token().map_err(|error| TableError::new("filled", error))?;
+            let write = self.client.transact_write_items().client_request_token(token);
+            let write = write.set_transact_items(Some(items)).send().await;
             write.map_err(|error| TableError::new("filled", DisplayErrorContext(error)))?;
         }
         Ok(())

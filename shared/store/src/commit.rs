@@ -76,7 +76,7 @@ impl Store {
         plan: &Plan,
         backoff: &mut Backoff,
     ) -> Result<CommitOutcome, CommitError> {
-        let mut token = fresh_token();
+        let mut token = fresh_token()?;
         let mut response_lost = false;
         loop {
             // Built for each attempt, because the request consumes the items and a second attempt is rare.
@@ -105,7 +105,7 @@ impl Store {
                 // An earlier attempt may still take effect. With a fresh token the plan could be applied twice.
                 AttemptResult::Conflict | AttemptResult::Throttled if response_lost => CommitError::Unknown,
                 AttemptResult::Conflict => {
-                    token = fresh_token();
+                    token = fresh_token()?;
                     CommitError::Contended
                 }
                 AttemptResult::Throttled => CommitError::Throttled,
@@ -129,8 +129,8 @@ impl Store {
 }
 
 /// Makes a client request token. DynamoDB remembers a token for 10 minutes and accepts at most 36 characters.
-fn fresh_token() -> String {
-    format!("{:032x}", fastrand::u128(..))
+fn fresh_token() -> Result<String, CommitError> {
+    aws_client::client_request_token().map_err(|error| CommitError::Rejected(error.into()))
 }
 
 fn classify(error: &SdkError<TransactWriteItemsError, HttpResponse>) -> AttemptResult {
@@ -180,4 +180,18 @@ fn reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> Vec<&str> {
 /// Returns the reason codes of a cancellation, in the order of the request's items.
 pub(crate) fn reason_codes(cancelled: &TransactionCanceledException) -> Vec<&str> {
     cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_do_not_depend_on_the_seed_of_the_jitter() {
+        let seeded_token = || {
+            fastrand::seed(7);
+            fresh_token().unwrap()
+        };
+        assert_ne!(seeded_token(), seeded_token());
+    }
 }

@@ -121,7 +121,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Simulation {
     /// Creates the simulation of `seed` with an empty table. `keep_trace` keeps all lines of the log.
     pub async fn start(seed: u64, keep_trace: bool) -> Arc<Self> {
-        // The SDK's jitter and the store's tokens come from the thread's generator.
+        // The SDK's jitter comes from the thread's generator.
         fastrand::seed(seed);
         let mut rng = Rng::with_seed(seed);
         let faults = Faults::draw(&mut rng);

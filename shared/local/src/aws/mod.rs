@@ -34,7 +34,7 @@ const JSON: &str = "application/json";
 /// The AWS services that the laptop provides.
 pub struct Aws {
     /// DynamoDB and DynamoDB Streams.
-    pub dynamodb: dynamodb::DynamoDbProxy,
+    pub dynamodb: dynamodb::Engine,
     /// KMS.
     pub kms: kms::Kms,
     /// SES, version 2.
@@ -53,7 +53,7 @@ pub fn router(aws: Aws) -> Router {
 async fn dispatch(extract::State(aws): extract::State<Arc<Aws>>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
     let response = match read_body(body).await {
-        Ok(body) => aws.handle(&parts, body).await,
+        Ok(body) => aws.handle(&parts, &body),
         Err(error) => Err(error),
     };
     let mut response = response.unwrap_or_else(AwsError::into_response);
@@ -73,15 +73,15 @@ async fn read_body(body: Body) -> Result<Bytes, AwsError> {
 }
 
 impl Aws {
-    async fn handle(&self, parts: &Parts, body: Bytes) -> Result<Response, AwsError> {
+    fn handle(&self, parts: &Parts, body: &Bytes) -> Result<Response, AwsError> {
         let path = parts.uri.path().trim_end_matches('/');
         match (&parts.method, path) {
-            (&Method::POST, "") => self.handle_target(parts, body).await,
-            (&Method::POST, "/v2/email/outbound-emails") => Ok(json_response(JSON, &self.ses.send(&body)?)),
+            (&Method::POST, "") => self.handle_target(parts, body),
+            (&Method::POST, "/v2/email/outbound-emails") => Ok(json_response(JSON, &self.ses.send(body)?)),
             (method, path) => match path.strip_prefix("/schedules/") {
                 Some(name) => {
                     let query = parts.uri.query().unwrap_or_default();
-                    Ok(json_response(JSON, &self.scheduler.handle(method, name, query, &body)?))
+                    Ok(json_response(JSON, &self.scheduler.handle(method, name, query, body)?))
                 }
                 None => Err(AwsError::unknown_operation(format!(
                     "the laptop does not support {method} {}. It serves DynamoDB, DynamoDB Streams, KMS GenerateMac \
@@ -93,15 +93,15 @@ impl Aws {
     }
 
     /// Handles a request whose `X-Amz-Target` header names the service and the operation.
-    async fn handle_target(&self, parts: &Parts, body: Bytes) -> Result<Response, AwsError> {
+    fn handle_target(&self, parts: &Parts, body: &Bytes) -> Result<Response, AwsError> {
         let target =
             parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
         match target.split_once('.') {
             Some(("DynamoDB_20120810" | "DynamoDBStreams_20120810", _)) => {
-                self.dynamodb.forward(parts, body).await
+                Ok(self.dynamodb.respond(&parts.headers, body))
             }
             Some(("TrentService", operation @ ("GenerateMac" | "VerifyMac"))) => {
-                Ok(json_response(JSON_1_1, &self.kms.handle(operation, &body)?))
+                Ok(json_response(JSON_1_1, &self.kms.handle(operation, body)?))
             }
             _ => Err(AwsError::unknown_operation(format!(
                 "the laptop does not support the operation {target:?} (X-Amz-Target)"

@@ -29,11 +29,8 @@ async fn world() -> World {
     let clock = LocalClock::new();
     let mailbox = Mailbox::open(state.clone(), clock.clone()).unwrap();
     let schedules = Arc::new(scheduler::Schedules::open(state, clock.clone()).unwrap());
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let engine = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(dynoxide::server::serve_on(listener, db));
     let aws = Aws {
-        dynamodb: dynamodb::DynamoDbProxy::new(&engine),
+        dynamodb: dynamodb::Engine::new(db),
         kms: kms::Kms::new([("links".to_owned(), vec![7; 32])]),
         ses: ses::Ses::new(mailbox.clone()),
         scheduler: schedules.clone(),

@@ -1,6 +1,5 @@
 use std::sync::Mutex;
 
-use aws_sdk_dynamodbstreams::config::{BehaviorVersion, Credentials, Region};
 use dynoxide::{
     AttributeValue as Attribute, Database,
     actions::{create_table::CreateTableRequest, put_item::PutItemRequest},
@@ -8,6 +7,7 @@ use dynoxide::{
 use futures_util::future::BoxFuture;
 
 use super::*;
+use crate::aws::dynamodb::Engine;
 use crate::functions::{
     InvokeError,
     fake::{FakeFunctions, failed, unreachable},
@@ -309,7 +309,7 @@ async fn all_idle_waits_for_records_that_consumers_cause_for_each_other() {
 }
 
 /// Starts the embedded engine with a table that has a stream, and a source that reads the stream through the SDK.
-async fn engine() -> (Database, SdkSource) {
+fn engine() -> (Database, SdkSource) {
     let db = Database::memory().unwrap();
     let request = json!({
         "TableName": "roster",
@@ -321,17 +321,8 @@ async fn engine() -> (Database, SdkSource) {
     let request: CreateTableRequest = serde_json::from_value(request).unwrap();
     let table = db.create_table(request).unwrap().table_description;
     let arn = table.latest_stream_arn.unwrap();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(dynoxide::server::serve_on(listener, db.clone()));
-    let config = aws_sdk_dynamodbstreams::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .endpoint_url(url)
-        .build();
-    (db, SdkSource::new(aws_sdk_dynamodbstreams::Client::from_conf(config), arn))
+    let client = aws_sdk_dynamodbstreams::Client::new(&Engine::new(db.clone()).sdk_config());
+    (db, SdkSource::new(client, arn))
 }
 
 fn put(db: &Database, pk: &str, n: u32) {
@@ -347,7 +338,7 @@ fn put(db: &Database, pk: &str, n: u32) {
 
 #[tokio::test]
 async fn converts_the_engines_records_to_lambdas_form() {
-    let (db, source) = engine().await;
+    let (db, source) = engine();
     let shards = source.shards().await.unwrap();
     assert_eq!(shards.len(), 1);
     put(&db, "a", 1);
@@ -383,7 +374,7 @@ async fn converts_the_engines_records_to_lambdas_form() {
 
 #[tokio::test]
 async fn a_consumer_processes_the_engines_records() {
-    let (db, source) = engine().await;
+    let (db, source) = engine();
     let world = succeeding();
     let consumer = StreamConsumer::start(EventSourceMapping { source: Arc::new(source), ..world.mapping() });
     for n in 0..5 {
