@@ -17,6 +17,7 @@ mod feedback;
 mod fixed_costs;
 mod formats;
 mod idempotency;
+mod identity_provider;
 mod input;
 mod invite;
 mod kms;

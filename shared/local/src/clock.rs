@@ -88,6 +88,12 @@ impl LocalClock {
         i64::try_from(self.since_epoch().as_secs()).unwrap_or(UNIX_MAX)
     }
 
+    /// Whole seconds since the Unix epoch by the machine's clock, without the offset.
+    #[must_use]
+    pub fn machine_unix(&self) -> i64 {
+        whole_seconds(machine_time())
+    }
+
     /// Milliseconds since the Unix epoch.
     #[must_use]
     pub fn now_unix_millis(&self) -> i64 {

@@ -130,7 +130,8 @@ fn parse_failure(response: &Value) -> Option<InvokeError> {
     Some(InvokeError::Failed { kind: kind.to_owned(), message: message.to_owned() })
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
+/// Returns the text of an error and of its causes.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

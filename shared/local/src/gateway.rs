@@ -16,10 +16,11 @@ use serde_json::{Value, json};
 use time::{OffsetDateTime, macros::format_description};
 
 use crate::{
+    authorizer::Authorizer,
     clock::LocalClock,
     function_table::{PAGES, ROUTES, Route},
     functions::{Functions, InvokeError},
-    issuer::{Issuer, Unauthorized},
+    jwt::Unauthorized,
     query::{decode, query_pairs},
     random,
 };
@@ -30,7 +31,7 @@ const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// The gateway in front of the functions.
 pub struct Gateway {
     paths: matchit::Router<Vec<&'static Route>>,
-    issuer: Issuer,
+    authorizer: Authorizer,
     functions: Arc<dyn Functions>,
     clock: LocalClock,
 }
@@ -44,7 +45,7 @@ struct RouteMatch {
 impl Gateway {
     /// Creates a gateway for [`ROUTES`] and [`PAGES`].
     pub fn new(
-        issuer: Issuer,
+        authorizer: Authorizer,
         functions: Arc<dyn Functions>,
         clock: LocalClock,
     ) -> Result<Self, matchit::InsertError> {
@@ -56,7 +57,7 @@ impl Gateway {
         for (pattern, routes) in by_pattern {
             paths.insert(pattern, routes)?;
         }
-        Ok(Self { paths, issuer, functions, clock })
+        Ok(Self { paths, authorizer, functions, clock })
     }
 
     /// Returns a router that handles every path, for use as the fallback of the laptop's own routes.
@@ -89,7 +90,7 @@ impl Gateway {
         let matched = self.find(&parts.method, parts.uri.path()).ok_or(GatewayError::NotFound)?;
         let claims = if matched.route.authorized {
             let token = parts.headers.get(header::AUTHORIZATION).and_then(|token| token.to_str().ok());
-            Some(self.issuer.authorize(token).await.map_err(GatewayError::Unauthorized)?)
+            Some(self.authorizer.authorize(token).await.map_err(GatewayError::Unauthorized)?)
         } else {
             None
         };

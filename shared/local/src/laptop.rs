@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::async_invoker::AsyncInvoker;
+use crate::authorizer::Authorizer;
 use crate::aws::dynamodb::Engine;
 use crate::aws::{self, Aws};
 use crate::clock::{ClockError, LocalClock};
@@ -34,6 +35,7 @@ use crate::feedback;
 use crate::functions::{Functions, RemoteFunctions};
 use crate::gateway::Gateway;
 use crate::guard::guard;
+use crate::identity_provider::{IdentityProvider, IssuerUrl, ProviderError};
 use crate::in_process;
 use crate::issuer::sign_in::SignIn;
 use crate::issuer::{self, Issuer, IssuerError};
@@ -74,6 +76,8 @@ pub struct Options {
     pub clock_file: Option<PathBuf>,
     /// A DynamoDB to use instead of the embedded one.
     pub dynamodb: Option<ExternalDynamoDb>,
+    /// Another identity provider whose tokens the API accepts, in addition to those of the laptop's issuer.
+    pub identity_provider: Option<OtherIssuer>,
     /// Other origins. Their pages may call the API (CORS) and sign users in.
     pub origins: Vec<HeaderValue>,
     /// Wraps the HTTP client with which the functions in this process call AWS. Tests use it to count requests and to
@@ -100,6 +104,15 @@ pub struct Options {
 
 /// Returns a client that sends its requests through the given one.
 pub type WrapHttp = Arc<dyn Fn(SharedHttpClient) -> SharedHttpClient + Send + Sync>;
+
+/// The tokens of another identity provider that the laptop accepts.
+#[derive(Debug, Clone)]
+pub struct OtherIssuer {
+    /// The issuer of the tokens.
+    pub issuer: IssuerUrl,
+    /// The audiences of the tokens. A token must have one of them.
+    pub audiences: Vec<String>,
+}
 
 /// A DynamoDB outside of the laptop.
 #[derive(Debug, Clone)]
@@ -137,6 +150,9 @@ pub enum StartError {
     /// The issuer cannot start.
     #[error(transparent)]
     Issuer(#[from] IssuerError),
+    /// The other identity provider cannot be used.
+    #[error(transparent)]
+    IdentityProvider(#[from] ProviderError),
     /// The link key is not valid.
     #[error("the link key in the database is not valid")]
     LinkKey,
@@ -212,6 +228,7 @@ impl Laptop {
             issuer::store_key(&state, key)?;
         }
         let issuer = Issuer::start(&url, clock.clone(), state.clone())?;
+        let authorizer = Authorizer::new(issuer.clone(), identity_provider(&options, &clock).await?);
         let secret = link_secret(&state)?;
 
         progress("mailbox, schedules, functions");
@@ -268,7 +285,7 @@ impl Laptop {
             clock: clock.clone(),
             state,
             table,
-            issuer: issuer.clone(),
+            issuer,
             mailbox,
             functions: Arc::clone(&functions),
             async_invoker,
@@ -276,7 +293,7 @@ impl Laptop {
             consumers,
             stream: SdkSource::new(streams, stream_arn),
         });
-        let gateway = Gateway::new(issuer, functions, clock)?.router();
+        let gateway = Gateway::new(authorizer, functions, clock)?.router();
         let router = router(&shared, services, gateway, &options);
         let served_router = router.clone();
         tasks.spawn(async move {
@@ -486,6 +503,15 @@ fn wrap_http(config: &SdkConfig, options: &Options) -> SdkConfig {
         builder.set_http_client(Some(http));
     }
     builder.build()
+}
+
+/// Starts the other identity provider, if the options name one.
+async fn identity_provider(
+    options: &Options,
+    clock: &LocalClock,
+) -> Result<Option<Arc<IdentityProvider>>, ProviderError> {
+    let Some(OtherIssuer { issuer, audiences }) = options.identity_provider.clone() else { return Ok(None) };
+    Ok(Some(Arc::new(IdentityProvider::start(issuer, audiences, clock.clone()).await?)))
 }
 
 /// Returns an HTTP client without TLS, for the loopback.

@@ -4,7 +4,8 @@
 //! Its parts:
 //!
 //! - an embedded DynamoDB, and the other AWS services that the functions call ([`aws`]);
-//! - API Gateway's routes and authorizer ([`gateway`]), an identity provider ([`issuer`]) and the pages ([`console`]);
+//! - API Gateway's routes ([`gateway`]) and JWT authorizer ([`authorizer`]), an identity provider ([`issuer`]) and the
+//!   pages ([`console`]);
 //! - the consumers of the table's stream ([`stream`]) and the schedules ([`scheduler`]), which invoke functions;
 //! - tools for development: a [`mailbox`], a [`clock`] that can be advanced, and a [`guard`] against requests from web
 //!   pages.
@@ -12,6 +13,7 @@
 //! [`state`] stores the data of all parts except Roster's table.
 
 pub mod async_invoker;
+pub mod authorizer;
 pub mod aws;
 pub mod clock;
 pub mod console;
@@ -25,8 +27,10 @@ pub mod function_table;
 pub mod functions;
 pub mod gateway;
 pub mod guard;
+pub mod identity_provider;
 mod in_process;
 pub mod issuer;
+pub mod jwt;
 pub mod laptop;
 pub mod linked_functions;
 pub mod mailbox;

@@ -6,9 +6,11 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use clap::builder::NonEmptyStringValueParser;
 use domain::{Language, Policy};
 use http::HeaderValue;
-use local::laptop::{Laptop, Options};
+use local::identity_provider::IssuerUrl;
+use local::laptop::{Laptop, Options, OtherIssuer};
 use local::{console, cors, demo};
 use tracing_subscriber::EnvFilter;
 
@@ -39,6 +41,12 @@ struct Arguments {
     /// Invoke the functions through Lambda's invoke API at this URL (`cargo lambda watch`) instead of in this process
     #[arg(long, value_name = "URL", value_parser = invoke_url)]
     functions: Option<String>,
+    /// Also accept tokens of this issuer: the identity provider's URL, exactly as in its tokens
+    #[arg(long, value_name = "URL", value_parser = IssuerUrl::parse, requires = "audience")]
+    issuer: Option<IssuerUrl>,
+    /// The audience (`aud`, or else `client_id`) of the tokens of `--issuer`. Can be repeated: a token needs one of them
+    #[arg(long, value_name = "AUDIENCE", requires = "issuer", value_parser = NonEmptyStringValueParser::new())]
+    audience: Vec<String>,
     /// Allow pages of this origin, such as `http://localhost:5173`, to call the API (CORS). Can be repeated
     #[arg(long, value_name = "ORIGIN", value_parser = cors::origin)]
     allow_origin: Vec<HeaderValue>,
@@ -80,6 +88,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         seats,
         language,
         functions,
+        issuer,
+        audience,
         allow_origin: origins,
         no_console,
     } = arguments;
@@ -95,6 +105,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         language,
         functions,
         clock_file,
+        identity_provider: issuer.map(|issuer| OtherIssuer { issuer, audiences: audience }),
         origins,
         console: (!no_console).then(|| console::WEB.into()),
         ..Options::default()

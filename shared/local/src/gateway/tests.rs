@@ -5,7 +5,7 @@ use http::HeaderMap;
 use super::*;
 use crate::{
     functions::fake::{FakeFunctions, failed},
-    issuer::Person,
+    issuer::{Issuer, Person},
     state::State,
     testing::send,
 };
@@ -26,7 +26,7 @@ async fn fixture(result: impl Fn(&str) -> Result<Value, InvokeError> + Send + 's
         Person { sub: "ada".into(), email: Some("ada@acme.example".into()), email_verified: Some(true) };
     let token = issuer.token(&ada).await.unwrap();
     let functions = Arc::new(FakeFunctions::new(move |name, _| result(name)));
-    let gateway = Gateway::new(issuer, functions.clone(), clock).unwrap().router();
+    let gateway = Gateway::new(Authorizer::new(issuer, None), functions.clone(), clock).unwrap().router();
     Fixture { gateway, functions, token }
 }
 

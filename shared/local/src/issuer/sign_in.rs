@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{Issuer, IssuerError, Person, TOKEN_SECONDS};
+use crate::jwt::RS256;
 use crate::query::query_pairs;
 use crate::{cors, demo, random};
 
@@ -425,7 +426,7 @@ impl Inner {
         let mut cookies =
             lines.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
         let (_, session) = cookies.find(|(name, _)| *name == self.cookie)?;
-        let claims = self.issuer.key().await.ok()?.verify(session).ok()?;
+        let claims = self.issuer.key().await.ok()?.public.verify(session, &RS256).ok()?;
         let SessionClaims { iss, aud, sub, email, email_verified, exp } =
             serde_json::from_value(claims.into()).ok()?;
         let is_valid =
