@@ -16,6 +16,8 @@ use local::laptop::{Laptop, StartError};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
+use crate::log_capture::{start_capture, take_lines};
+
 const HOUR: u64 = 60 * 60;
 
 fn with_file(db: &Path, port: u16) -> Options {
@@ -334,6 +336,44 @@ async fn s21_s29_the_accept_page_runs_only_its_own_script_and_sends_no_referrer(
     world.anonymous().gets("/assets/nothing.js").await.is(404);
     // The pages send no requests to AWS.
     assert_eq!(world.wire().take_api_operations(), Vec::<String>::new());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_link_checker_gets_the_headers_of_a_page_without_its_body() {
+    let world = World::start().await;
+    for path in ["/", "/accept"] {
+        let page = world.anonymous().gets(path).await;
+        let head = Request::head(path).body(Body::empty()).unwrap();
+        let head = world.anonymous().sends(head).await;
+        assert_eq!((head.status, head.text.as_str()), (page.status, ""), "{path}");
+        assert_eq!(head.headers["etag"], page.headers["etag"], "{path}");
+        assert_eq!(head.headers["content-type"], page.headers["content-type"], "{path}");
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_link_that_a_mail_scanner_has_encoded_leads_to_the_accept_page() {
+    start_capture();
+    let world = World::start().await;
+    let ada = world.person("ada");
+    let acme = world.founded_by(&ada).await;
+    world.invited(&acme, &ada, "bob@example.com", "member").await;
+    let link = mails(&ada, "bob@example.com").await[0]["link"].as_str().unwrap().to_owned();
+    let (page, token) = link.split_once('#').unwrap();
+    let path = page.strip_prefix(world.laptop().url()).unwrap();
+    for number_sign in ["%23", "%2523"] {
+        let scanned = world.anonymous().gets(&format!("{path}{number_sign}{token}")).await;
+        assert_eq!(scanned.headers["location"], format!("{path}#{token}"), "{number_sign}");
+        assert_eq!(scanned.headers["cache-control"], "no-store", "{number_sign}");
+        scanned.is(302);
+    }
+    world.anonymous().gets("/accept%23").await.is(404);
+    world.anonymous().gets("/favicon.ico").await.is(404);
+    let lines = take_lines();
+    assert!(lines.iter().any(|line| line["action"] == "console"), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.to_string().contains(token)), "{lines:?}");
     world.finish().await;
 }
 

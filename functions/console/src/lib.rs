@@ -1,5 +1,6 @@
 //! The function `console`: serves the pages. `GET /` is the console, `GET /accept` is the page that the links in mails
-//! open, and `GET /assets/{file}` serves the files that both load.
+//! open, and `GET /assets/{file}` serves the files that both load. `HEAD` of a page is for programs that check links.
+//! `GET /{page}` repairs links whose `#` a mail scanner has encoded.
 //!
 //! The pages need no sign-in and contain no user data. Their scripts call the API after the user has signed in. The
 //! function itself calls no service. The pages are built from `web/` ([`Files`]). At its start the function writes into
@@ -13,6 +14,7 @@ use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use domain::{Clock, Timestamp};
+use http::Method;
 use lambda_api::SystemClock;
 use lambda_api::env::Env;
 use lambda_api::http::HandlerError;
@@ -54,8 +56,12 @@ impl Clock for App {
     }
 }
 
-/// Returns 200 with a page or an asset, 304 for a page that the browser has cached, or 404.
+/// Returns 200 with a page or an asset, 304 for a page that the browser has cached, 302 for a link to repair, or 404.
 #[expect(clippy::needless_pass_by_value, reason = "all handlers have this signature")]
 pub fn handle(app: Arc<App>, request: Request) -> Ready<Result<Response<Body>, HandlerError>> {
-    ready(Ok(app.site.answer(request.uri().path(), request.headers())))
+    let mut response = app.site.answer(request.uri().path(), request.headers());
+    if request.method() == Method::HEAD {
+        *response.body_mut() = Body::Empty;
+    }
+    ready(Ok(response))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, InvalidHeaderValue,
-    VARY,
+    LOCATION, VARY,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 use lambda_api::headers;
@@ -22,6 +22,9 @@ const UNBUILT: &str = include_str!("../pages/unbuilt.html");
 /// The two pages, as (path, file).
 const PAGES: [(&str, &str); 2] = [("/", "index.html"), ("/accept", "accept.html")];
 const ASSETS: &str = "/assets/";
+/// The beginnings of a link to the accept page whose `#` is encoded once or twice. Programs that check the links in mails
+/// encode it.
+const ENCODED_LINKS: [&str; 2] = ["/accept%23", "/accept%2523"];
 /// The `Cache-Control` of assets. Browsers cache an asset for a year, because a file with other content has another
 /// name.
 const CACHE_FOREVER: &str = "public, max-age=31536000, immutable";
@@ -120,11 +123,16 @@ impl Site {
         })
     }
 
-    /// Responds to `GET path`.
+    /// Responds to `GET path`. The path is percent-encoded.
     #[must_use]
     pub fn answer(&self, path: &str, request_headers: &HeaderMap) -> Response<Body> {
         if let Some(page) = self.pages.get(path) {
             return page.answer(request_headers);
+        }
+        if let Some(location) = repaired_link(path) {
+            // The token is in the fragment again, so the browser sends it to no server.
+            let headers = HeaderMap::from_iter([(LOCATION, location)]);
+            return respond(StatusCode::FOUND, headers, Body::Empty);
         }
         let asset = path.strip_prefix(ASSETS).and_then(|name| self.asset(name, request_headers));
         // A missing asset may exist after the next deployment. `lambda_api::http` adds `no-store` to this response.
@@ -180,6 +188,14 @@ impl Page {
         }
         respond(StatusCode::OK, headers, Body::Text(self.html.clone()))
     }
+}
+
+/// Returns the link to the accept page that was encoded to `path`. Returns `None` if the path contains no token.
+fn repaired_link(path: &str) -> Option<HeaderValue> {
+    let token = ENCODED_LINKS.iter().find_map(|link| path.strip_prefix(link))?;
+    let is_token =
+        !token.is_empty() && token.bytes().all(|it| it.is_ascii_alphanumeric() || b"-._".contains(&it));
+    HeaderValue::try_from(format!("/accept#{token}")).ok().filter(|_| is_token)
 }
 
 fn respond(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {

@@ -157,8 +157,11 @@ pub const FUNCTIONS: &[Function] = &[
         name: "console",
         routes: &[
             (Method::GET, "/", Public),
+            (Method::HEAD, "/", Public),
             (Method::GET, "/accept", Public),
+            (Method::HEAD, "/accept", Public),
             (Method::GET, "/assets/{file}", Public),
+            (Method::GET, "/{page}", Public),
         ],
         invoke: |name, apps, event| {
             Box::pin(async move {

@@ -25,6 +25,8 @@ use crate::{
     random,
 };
 
+/// API Gateway's maximum size of the request line and all header values together.
+const HEAD_BYTES_MAX: usize = 10_240;
 /// API Gateway's maximum size of a request body.
 const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
 
@@ -87,6 +89,9 @@ impl Gateway {
 
     async fn respond(&self, request: Request<Body>, request_id: &str) -> Result<Response, GatewayError> {
         let (parts, body) = request.into_parts();
+        if head_bytes(&parts) > HEAD_BYTES_MAX {
+            return Err(GatewayError::HeadTooLarge);
+        }
         let matched = self.find(&parts.method, parts.uri.path()).ok_or(GatewayError::NotFound)?;
         let claims = if matched.route.authorized {
             let token = parts.headers.get(header::AUTHORIZATION).and_then(|token| token.to_str().ok());
@@ -128,6 +133,7 @@ enum GatewayError {
     Unauthorized(Unauthorized),
     BadRequest,
     TooLarge,
+    HeadTooLarge,
     Failed,
     TimedOut,
 }
@@ -139,6 +145,9 @@ impl GatewayError {
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "Unauthorized"),
             Self::BadRequest => (StatusCode::BAD_REQUEST, "Bad Request"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"),
+            Self::HeadTooLarge => {
+                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large")
+            }
             Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
         };
@@ -153,6 +162,13 @@ impl GatewayError {
         }
         response
     }
+}
+
+/// Returns the size of the request line and of all header values, in bytes.
+fn head_bytes(parts: &Parts) -> usize {
+    let target = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let line = parts.method.as_str().len() + " ".len() + target.len() + " HTTP/1.1".len();
+    line + parts.headers.values().map(HeaderValue::len).sum::<usize>()
 }
 
 async fn read_body(body: Body) -> Result<Bytes, GatewayError> {

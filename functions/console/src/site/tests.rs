@@ -292,3 +292,25 @@ fn serves_the_embedded_pages_with_all_their_assets() {
         );
     }
 }
+
+#[test]
+fn repairs_a_link_whose_number_sign_is_encoded() {
+    let site = site();
+    let token = "v1.dev.org_1.inv_2.1.1795678551.aB-_9";
+    for path in [format!("/accept%23{token}"), format!("/accept%2523{token}")] {
+        let response = site.answer(&path, &HeaderMap::new());
+        assert_eq!(response.status(), StatusCode::FOUND, "{path}");
+        assert_eq!(response.headers()[LOCATION], format!("/accept#{token}"), "{path}");
+        assert!(matches!(response.body(), Body::Empty), "{path}");
+    }
+    for path in [
+        "/accept%23",
+        "/accept%23a/b",
+        "/accept%23%2F%2Fevil.example",
+        "/accept%23a%0d",
+        "/acceptx",
+        "/favicon.ico",
+    ] {
+        assert_eq!(site.answer(path, &HeaderMap::new()).status(), StatusCode::NOT_FOUND, "{path}");
+    }
+}

@@ -168,8 +168,9 @@ async fn body_is_text_or_base64_by_its_content_type() {
 async fn responds_404_to_an_unknown_route_without_checking_a_token() {
     let fixture = successful().await;
     for (method, path) in [
-        ("GET", "/index.html"),
+        ("GET", "/index/html"),
         ("POST", "/accept"),
+        ("POST", "/index.html"),
         ("GET", "/assets/"),
         ("GET", "/assets/a/b"),
         ("GET", "/v1/organizations/"),
@@ -182,9 +183,11 @@ async fn responds_404_to_an_unknown_route_without_checking_a_token() {
         assert_eq!((status, body.as_str()), (StatusCode::NOT_FOUND, r#"{"message":"Not Found"}"#), "{path}");
         assert!(headers.contains_key("apigw-requestid"));
     }
-    // A route has one method, as in API Gateway: `GET` does not include `HEAD`.
-    let head = Request::head("/").body(Body::empty()).unwrap();
-    assert_eq!(fixture.send(head).await.0, StatusCode::NOT_FOUND);
+    // A route has one method, as in API Gateway: `GET` does not include `HEAD`. The pages have routes for it.
+    for path in ["/v1/organizations", "/index.html", "/assets/a.js"] {
+        let head = Request::head(path).body(Body::empty()).unwrap();
+        assert_eq!(fixture.send(head).await.0, StatusCode::NOT_FOUND, "{path}");
+    }
     assert!(fixture.functions.calls().is_empty());
 }
 
@@ -213,6 +216,38 @@ async fn accepts_a_body_of_10_mib_and_rejects_a_larger_one() {
             fixture.request("POST", "/v1/organizations").body(Body::from(vec![b' '; size])).unwrap();
         let (status, _, body) = fixture.send(request).await;
         assert_eq!(status, expected, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn accepts_a_request_head_of_10_240_bytes_and_rejects_a_larger_one() {
+    let fixture = successful().await;
+    let line = "GET /v1/organizations HTTP/1.1".len();
+    let others = "127.0.0.1:4000".len() + "Bearer ".len() + fixture.token.len();
+    let padding = HEAD_BYTES_MAX - line - others;
+    for (size, expected) in [(padding, 200), (padding + 1, 431)] {
+        let header = fixture.request("GET", "/v1/organizations").header("x-padding", "a".repeat(size));
+        assert_eq!(fixture.send(without_body(header)).await.0, expected, "a header of {size} bytes");
+        let path = format!("/v1/organizations?{}", "a".repeat(size - "?".len()));
+        let query = without_body(fixture.request("GET", &path));
+        assert_eq!(fixture.send(query).await.0, expected, "a query of {size} bytes");
+    }
+    // A token of 18 kB is too large even if it is valid, and on routes without a token.
+    let token = format!("Bearer {}", "a".repeat(18_000));
+    let request = Request::get("/accept").header("authorization", token).body(Body::empty()).unwrap();
+    let (status, _, body) = fixture.send(request).await;
+    assert_eq!((status.as_u16(), body.as_str()), (431, r#"{"message":"Request Header Fields Too Large"}"#));
+}
+
+#[tokio::test]
+async fn reads_the_scheme_bearer_as_api_gateway_documents_it() {
+    let fixture = successful().await;
+    for (scheme, expected) in
+        [("Bearer ", 200), ("", 200), ("bearer ", 401), ("BEARER ", 401), ("Basic ", 401)]
+    {
+        let header = format!("{scheme}{}", fixture.token);
+        let request = Request::get("/v1/organizations").header("authorization", header);
+        assert_eq!(fixture.send(without_body(request)).await.0, expected, "{scheme:?}");
     }
 }
 
