@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::watch;
 
+use crate::aws::shard_ids;
 use crate::in_process;
 use crate::laptop::sdk_config;
 
@@ -56,7 +57,13 @@ impl Engine {
         let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
         let operation =
             target.and_then(|target| target.split_once('.')).map_or("", |(_, operation)| operation);
-        let (status, body) = self.execute(operation, body);
+        let (status, body) = match operation {
+            "DescribeStream" | "GetShardIterator" => {
+                let (status, body) = self.execute(operation, &shard_ids::in_request(body));
+                (status, shard_ids::in_response(body))
+            }
+            _ => self.execute(operation, body),
+        };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         (status, [(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response()
     }

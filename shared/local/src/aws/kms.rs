@@ -1,4 +1,4 @@
-//! KMS: generates and verifies MACs with the laptop's `HMAC_256` keys.
+//! KMS: describes the laptop's `HMAC_256` keys, and generates and verifies MACs with them.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -11,6 +11,7 @@ use super::AwsError;
 
 const ALGORITHM: &str = "HMAC_SHA_256";
 const MESSAGE_BYTES_MAX: usize = 4096;
+const ACCOUNT: &str = "000000000000";
 const ARN_PREFIX: &str = "arn:aws:kms:us-east-1:000000000000:key/";
 
 /// The KMS service with its keys.
@@ -40,13 +41,40 @@ impl Kms {
         Self { keys: keys.into_iter().map(|(id, secret)| Key { id, secret }).collect() }
     }
 
-    /// Handles a `GenerateMac` or `VerifyMac` request and returns the response body.
+    /// Handles a `DescribeKey`, `GenerateMac` or `VerifyMac` request and returns the response body.
     pub fn handle(&self, operation: &str, body: &[u8]) -> Result<Value, AwsError> {
         match operation {
+            "DescribeKey" => self.describe_key(body),
             "GenerateMac" => self.generate_mac(body),
             "VerifyMac" => self.verify_mac(body),
             _ => Err(AwsError::validation(format!("the laptop's KMS does not support {operation}"))),
         }
+    }
+
+    fn describe_key(&self, body: &[u8]) -> Result<Value, AwsError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct DescribeKey {
+            key_id: String,
+        }
+        let request: DescribeKey =
+            serde_json::from_slice(body).map_err(|e| AwsError::validation(e.to_string()))?;
+        let key = self.find_key(&request.key_id)?;
+        Ok(json!({"KeyMetadata": {
+            "AWSAccountId": ACCOUNT,
+            "Arn": key.arn(),
+            "CustomerMasterKeySpec": "HMAC_256",
+            "Description": "The key of invitation links",
+            "Enabled": true,
+            "KeyId": key.id,
+            "KeyManager": "CUSTOMER",
+            "KeySpec": "HMAC_256",
+            "KeyState": "Enabled",
+            "KeyUsage": "GENERATE_VERIFY_MAC",
+            "MacAlgorithms": [ALGORITHM],
+            "MultiRegion": false,
+            "Origin": "AWS_KMS",
+        }}))
     }
 
     fn generate_mac(&self, body: &[u8]) -> Result<Value, AwsError> {

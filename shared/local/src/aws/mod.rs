@@ -7,6 +7,7 @@ mod error;
 pub mod kms;
 pub mod scheduler;
 pub mod ses;
+mod shard_ids;
 
 use std::sync::Arc;
 
@@ -78,14 +79,23 @@ impl Aws {
         match (&parts.method, path) {
             (&Method::POST, "") => self.handle_target(parts, body),
             (&Method::POST, "/v2/email/outbound-emails") => Ok(json_response(JSON, &self.ses.send(body)?)),
+            // Newer SDKs list identities with the second request.
+            (&Method::GET, "/v2/email/identities") | (&Method::POST, "/v2/email/list-identities") => {
+                Ok(json_response(JSON, &ses::identities()))
+            }
+            (&Method::GET, "/schedules") => {
+                let query = parts.uri.query().unwrap_or_default();
+                Ok(json_response(JSON, &self.scheduler.list(query)?))
+            }
             (method, path) => match path.strip_prefix("/schedules/") {
                 Some(name) => {
                     let query = parts.uri.query().unwrap_or_default();
                     Ok(json_response(JSON, &self.scheduler.handle(method, name, query, body)?))
                 }
                 None => Err(AwsError::unknown_operation(format!(
-                    "the laptop does not support {method} {}. It serves DynamoDB, DynamoDB Streams, KMS GenerateMac \
-                     and VerifyMac, SESv2 SendEmail, and the schedules of EventBridge Scheduler",
+                    "the laptop does not support {method} {}. It serves DynamoDB, DynamoDB Streams, KMS DescribeKey, \
+                     GenerateMac and VerifyMac, SESv2 SendEmail and ListEmailIdentities, and the schedules of \
+                     EventBridge Scheduler",
                     parts.uri.path()
                 ))),
             },
@@ -100,7 +110,7 @@ impl Aws {
             Some(("DynamoDB_20120810" | "DynamoDBStreams_20120810", _)) => {
                 Ok(self.dynamodb.respond(&parts.headers, body))
             }
-            Some(("TrentService", operation @ ("GenerateMac" | "VerifyMac"))) => {
+            Some(("TrentService", operation @ ("DescribeKey" | "GenerateMac" | "VerifyMac"))) => {
                 Ok(json_response(JSON_1_1, &self.kms.handle(operation, body)?))
             }
             _ => Err(AwsError::unknown_operation(format!(

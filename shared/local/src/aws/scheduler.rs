@@ -25,6 +25,8 @@ use crate::{
 const KIND: &str = "schedule";
 const DEFAULT_GROUP: &str = "default";
 const NAME_BYTES_MAX: usize = 64;
+/// The default and the largest number of schedules in one response of `ListSchedules`.
+const PAGE_MAX: usize = 100;
 const ARN_PREFIX: &str = "arn:aws:scheduler:us-east-1:000000000000:schedule";
 
 /// Group and name of a schedule.
@@ -192,6 +194,35 @@ impl Schedules {
         }
     }
 
+    /// Handles `ListSchedules` and returns the response body.
+    pub(crate) fn list(&self, query: &str) -> Result<Value, AwsError> {
+        let query = query_pairs(query);
+        let value = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let limit = match value("MaxResults").map(str::parse) {
+            None => PAGE_MAX,
+            Some(Ok(limit @ 1..=PAGE_MAX)) => limit,
+            Some(_) => return Err(AwsError::validation("MaxResults must be a number from 1 to 100")),
+        };
+        let schedules = self.lock();
+        let selected = schedules.values().filter(|schedule| {
+            value("ScheduleGroup").is_none_or(|group| group == schedule.group)
+                && value("NamePrefix").is_none_or(|prefix| schedule.name.starts_with(prefix))
+                && value("State").is_none_or(|state| state == schedule.definition.state)
+        });
+        // The token is the id of the last schedule on the page before. Schedules are sorted by group and name.
+        let after = value("NextToken").and_then(|token| token.split_once('/'));
+        let mut rest = selected.skip_while(|schedule| {
+            after.is_some_and(|after| (schedule.group.as_str(), schedule.name.as_str()) <= after)
+        });
+        let page: Vec<_> = rest.by_ref().take(limit).collect();
+        let mut response =
+            json!({"Schedules": page.iter().map(|schedule| schedule.summarize()).collect::<Vec<_>>()});
+        if let (Some(last), true) = (page.last(), rest.next().is_some()) {
+            response["NextToken"] = json!(last.id());
+        }
+        Ok(response)
+    }
+
     fn create(&self, name: String, definition: Definition) -> Result<Value, AwsError> {
         let now = self.clock.now_unix();
         let (key, at) = definition.validate(name, now)?;
@@ -322,6 +353,19 @@ impl Schedule {
             input: input.and_then(|input| serde_json::from_str(input).ok()).unwrap_or_else(|| json!({})),
             revision: self.revision,
         }
+    }
+
+    /// Returns the schedule as `ListSchedules` shows it.
+    fn summarize(&self) -> Value {
+        json!({
+            "Arn": self.arn(),
+            "CreationDate": self.created_at,
+            "GroupName": self.group,
+            "LastModificationDate": self.modified_at,
+            "Name": self.name,
+            "State": self.definition.state,
+            "Target": {"Arn": self.definition.target.as_ref().map(|target| &target.arn)},
+        })
     }
 
     fn describe(&self) -> Value {

@@ -1,4 +1,4 @@
-//! SES version 2: delivers `SendEmail` requests with `Simple` content to the mailbox.
+//! SES version 2: delivers `SendEmail` requests with `Simple` content to the mailbox, and lists one identity.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,8 @@ const RECIPIENTS_MAX: usize = 50;
 const HEADERS_MAX: usize = 15;
 const TAGS_MAX: usize = 50;
 const TAG_BYTES_MAX: usize = 256;
+/// The domain of the laptop's sender. The laptop accepts any other sender, too.
+const IDENTITY: &str = "roster.example";
 
 /// The SES service.
 pub struct Ses {
@@ -89,6 +91,17 @@ impl Ses {
         let message_id = self.mailbox.deliver(request.into_mail()?)?;
         Ok(json!({"MessageId": message_id}))
     }
+}
+
+/// Returns the response body of `ListEmailIdentities`.
+pub(super) fn identities() -> Value {
+    let identity = json!({
+        "IdentityName": IDENTITY,
+        "IdentityType": "DOMAIN",
+        "SendingEnabled": true,
+        "VerificationStatus": "SUCCESS",
+    });
+    json!({"EmailIdentities": [identity]})
 }
 
 impl SendEmail {

@@ -1,5 +1,6 @@
 //! Tests the services through the real SDK clients, so that they check the results that the functions get.
 
+use aws_sdk_dynamodbstreams::types::ShardIteratorType;
 use aws_sdk_kms::{
     config::{BehaviorVersion, Credentials, Region},
     error::ProvideErrorMetadata as _,
@@ -260,6 +261,80 @@ async fn creates_updates_reads_and_deletes_a_schedule() {
         scheduler.delete_schedule().name(name).group_name("roster").send().await.unwrap();
     }
     assert_eq!(world.schedules.next_due(), None);
+}
+
+#[tokio::test]
+async fn lists_schedules_in_pages_and_by_group_prefix_and_state() {
+    let world = world().await;
+    let scheduler = client!(aws_sdk_scheduler, world);
+    let later = at(world.clock.now_unix() + 100);
+    for (group, name) in [("other", "inv-9"), ("roster", "inv-1"), ("roster", "inv-2"), ("roster", "x")] {
+        let create = scheduler.create_schedule().group_name(group).name(name).schedule_expression(&later);
+        create.flexible_time_window(window()).target(target()).send().await.unwrap();
+    }
+    let names =
+        async |list: aws_sdk_scheduler::operation::list_schedules::builders::ListSchedulesFluentBuilder| {
+            let mut pages = list.into_paginator().send();
+            let mut names = Vec::new();
+            while let Some(page) = pages.next().await {
+                names.push(
+                    page.unwrap()
+                        .schedules
+                        .into_iter()
+                        .map(|it| it.name.unwrap())
+                        .collect::<Vec<_>>()
+                        .join(" "),
+                );
+            }
+            names.join(" | ")
+        };
+    let list = || scheduler.list_schedules();
+    assert_eq!(names(list()).await, "inv-9 inv-1 inv-2 x");
+    assert_eq!(names(list().max_results(1)).await, "inv-9 | inv-1 | inv-2 | x");
+    assert_eq!(names(list().max_results(2)).await, "inv-9 inv-1 | inv-2 x");
+    assert_eq!(names(list().group_name("roster").name_prefix("inv-").max_results(1)).await, "inv-1 | inv-2");
+    assert_eq!(names(list().group_name("missing")).await, "");
+    assert_eq!(names(list().state(aws_sdk_scheduler::types::ScheduleState::Disabled)).await, "");
+    let page = list().max_results(1).send().await.unwrap();
+    let first = &page.schedules()[0];
+    assert!(first.arn().unwrap().ends_with("schedule/other/inv-9"), "{first:?}");
+    assert_eq!(first.target().unwrap().arn(), target().arn());
+    assert!(list().max_results(101).send().await.is_err());
+}
+
+#[tokio::test]
+async fn describes_the_link_key_and_the_sender() {
+    let world = world().await;
+    let kms = client!(aws_sdk_kms, world);
+    let key = kms.describe_key().key_id("links").send().await.unwrap().key_metadata.unwrap();
+    assert_eq!(key.key_spec.unwrap().as_str(), "HMAC_256");
+    assert_eq!(key.mac_algorithms.unwrap(), [MacAlgorithmSpec::HmacSha256]);
+    let arn = key.arn.unwrap();
+    assert!(kms.describe_key().key_id(&arn).send().await.is_ok(), "{arn}");
+    let error = kms.describe_key().key_id("missing").send().await.unwrap_err().into_service_error();
+    assert!(error.is_not_found_exception(), "{error:?}");
+
+    let identities = client!(aws_sdk_sesv2, world).list_email_identities().send().await.unwrap();
+    let identity = &identities.email_identities()[0];
+    assert_eq!((identity.identity_name(), identity.sending_enabled()), (Some("roster.example"), true));
+}
+
+#[tokio::test]
+async fn shard_ids_have_the_length_that_other_clients_require() {
+    let world = world().await;
+    let dynamodb = client!(aws_sdk_dynamodb, world);
+    let (table, streams) =
+        (crate::table::Table::new(dynamodb, "events"), client!(aws_sdk_dynamodbstreams, world));
+    let arn = table.create().await.unwrap();
+    let described = streams.describe_stream().stream_arn(&arn).send().await.unwrap();
+    let shards = described.stream_description().unwrap().shards();
+    let shard = shards[0].shard_id().unwrap();
+    assert_eq!(shard, "shardId-00000000000000000001-events");
+    let iterator = streams.get_shard_iterator().stream_arn(&arn).shard_id(shard);
+    let iterator = iterator.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await.unwrap();
+    let records =
+        streams.get_records().shard_iterator(iterator.shard_iterator().unwrap()).send().await.unwrap();
+    assert_eq!(records.records(), []);
 }
 
 #[tokio::test]
