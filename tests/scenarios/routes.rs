@@ -12,9 +12,6 @@ use http::Method;
 use local::function_table::{PAGES, ROUTES, Route};
 use serde_json::{Value, json};
 
-/// The only path below `/v1` that the laptop serves and AWS does not, because an HTTP API cannot serve a file.
-const LAPTOP_ONLY: &str = "/v1/openapi.yaml";
-
 #[test]
 fn contract_template_and_gateway_have_the_same_routes() {
     let description = |route: &Route| (route.method.to_string(), route.pattern.to_owned(), route.authorized);
@@ -55,11 +52,41 @@ fn the_paths_of_the_contract_and_of_the_pages_differ() {
 }
 
 #[tokio::test]
-async fn the_laptop_serves_the_contract() {
+async fn the_laptop_serves_the_contract_with_its_own_address() {
     let world = World::start().await;
-    let served = world.anonymous().gets(LAPTOP_ONLY).await;
-    assert_eq!(served.headers["content-type"], "application/yaml");
-    assert_eq!(served.is(200), read_file("infra/openapi.yaml"));
+    let url = world.laptop().url();
+    let yaml = world.anonymous().gets("/v1/openapi.yaml").await;
+    assert_eq!(yaml.headers["content-type"], "application/yaml");
+    let expected = read_file("infra/openapi.yaml").replace("http://127.0.0.1:4000", url);
+    assert!(expected.contains(url));
+    assert_eq!(yaml.is(200), expected);
+
+    let json = world.anonymous().gets("/v1/openapi.json").await;
+    assert_eq!(json.headers["content-type"], "application/json");
+    let json = json.is(200);
+    assert_eq!(json["servers"][0]["url"], url);
+    let mut expected = contract().clone();
+    expected["servers"][0]["url"] = url.into();
+    assert_eq!(json, expected);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn the_laptop_shows_the_contract_as_a_page_without_network() {
+    let world = World::start().await;
+    let page = world.anonymous().gets("/docs").await;
+    let policy = page.headers["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.contains("default-src 'none'") && !policy.contains("http"), "{policy}");
+    let html = page.is(200);
+    let html = html.as_str().unwrap();
+    assert!(html.contains("/v1/openapi.json"), "{html}");
+    let assets: Vec<_> = ["href=\"", "src=\""].iter().flat_map(|name| html.split(name).skip(1)).collect();
+    assert!(assets.len() >= 2, "{html}");
+    for asset in assets {
+        let path = asset.split('"').next().unwrap();
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/docs/{path}") };
+        world.anonymous().gets(&path).await.is(200);
+    }
     world.finish().await;
 }
 

@@ -563,7 +563,7 @@ fn router(shared: &Arc<Shared>, services: Router, gateway: Router, options: &Opt
         .merge(sign_in.router())
         .merge(shared.mailbox.clone().router())
         .merge(feedback::router(shared.mailbox.clone(), shared.async_invoker.clone()))
-        .merge(document::router())
+        .merge(document::router(shared.issuer.url()))
         .layer(middleware::map_response(add_security_headers))
         .merge(services)
         .fallback_service(with_cors(gateway))
