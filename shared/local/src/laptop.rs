@@ -32,7 +32,7 @@ use crate::dead_letters;
 use crate::demo::{self, DemoError};
 use crate::document;
 use crate::feedback;
-use crate::functions::{Functions, RemoteFunctions};
+use crate::functions::{Functions, RemoteFunctions, with_causes};
 use crate::gateway::Gateway;
 use crate::guard::guard;
 use crate::identity_provider::{IdentityProvider, IssuerUrl, ProviderError};
@@ -135,8 +135,17 @@ pub enum StartError {
     /// The laptop must not use the database file.
     #[error(transparent)]
     DatabaseFile(#[from] DatabaseFileError),
-    /// The database cannot be opened.
-    #[error("the database cannot be opened: {0}")]
+    /// The embedded engine cannot open the database file.
+    #[error(
+        "{} cannot be opened: a newer version of the laptop wrote it, or it is damaged; use that version, or name \
+         another file with --db", .0.display()
+    )]
+    Database(PathBuf),
+    /// The path of the database file is not UTF-8.
+    #[error("{} is not a valid file name, because it is not UTF-8: name another file with --db", .0.display())]
+    Path(PathBuf),
+    /// The embedded engine cannot start.
+    #[error("the database in memory cannot be created: {0}")]
     Engine(String),
     /// The laptop's state cannot be read or written.
     #[error(transparent)]
@@ -176,6 +185,8 @@ pub struct Laptop {
     shared: Arc<Shared>,
     router: Router,
     console: Arc<Console>,
+    /// Whether this start created the demo organization.
+    has_new_demo: bool,
     /// The background tasks. They are aborted when this is dropped.
     _tasks: JoinSet<()>,
     /// The lock of the database file.
@@ -205,14 +216,14 @@ impl Laptop {
         progress("database");
         let clock = match &options.clock_file {
             Some(file) => {
-                LocalClock::with_offset_file(file).map_err(|error| StartError::Clock(error.to_string()))?
+                LocalClock::with_offset_file(file).map_err(|error| StartError::Clock(with_causes(&error)))?
             }
             None => LocalClock::new(),
         };
         let database_file = options.db.as_deref().map(DatabaseFile::open).transpose()?;
         let db = open(&options, &clock)?;
         let state = State::open(db.clone())?;
-        clock.restore(&state).map_err(|error| StartError::Clock(error.to_string()))?;
+        clock.restore(&state).map_err(|error| StartError::Clock(with_causes(&error)))?;
         let engine = Engine::new(db);
 
         progress("table and stream");
@@ -270,7 +281,8 @@ impl Laptop {
                 filter: options.stream_filter,
             })
         };
-        if options.demo && table.is_empty().await? {
+        let has_new_demo = options.demo && table.is_empty().await?;
+        if has_new_demo {
             progress("demo organization");
             let now = domain::Clock::now(&clock);
             table.fill(&demo::records(&options.policy, now)?).await?;
@@ -302,13 +314,19 @@ impl Laptop {
                 tracing::error!(%error, "the HTTP server of the laptop stopped");
             }
         });
-        Ok(Self { url, shared, router, console, _tasks: tasks, _database_file: database_file })
+        Ok(Self { url, shared, router, console, has_new_demo, _tasks: tasks, _database_file: database_file })
     }
 
     /// Returns the base URL of the laptop.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Returns whether this start created the demo organization. It does not if the table has data.
+    #[must_use]
+    pub fn has_new_demo(&self) -> bool {
+        self.has_new_demo
     }
 
     /// Returns a router for all requests to the laptop, for callers in the same process.
@@ -445,7 +463,7 @@ fn open(options: &Options, clock: &LocalClock) -> Result<Database, StartError> {
     let opened = match &options.db {
         None => Database::memory_with_clock(Arc::new(clock.clone())),
         Some(file) => {
-            let path = file.to_str().ok_or_else(|| StartError::Engine("its path is not UTF-8".to_owned()))?;
+            let path = file.to_str().ok_or_else(|| StartError::Path(file.clone()))?;
             Database::new(path).and_then(|db| {
                 // Sets SQLite's `synchronous = NORMAL`. The other settings of this call are SQLite's defaults. A commit
                 // then does not wait for the disk, and committed data survives if the process is killed. If the machine
@@ -456,7 +474,14 @@ fn open(options: &Options, clock: &LocalClock) -> Result<Database, StartError> {
             })
         }
     };
-    opened.map_err(|error| StartError::Engine(error.to_string()))
+    opened.map_err(|error| match &options.db {
+        Some(file) => {
+            // The engine's own text names its library and that library's settings.
+            tracing::debug!(%error, "the engine cannot open the database");
+            StartError::Database(file.clone())
+        }
+        None => StartError::Engine(error.to_string()),
+    })
 }
 
 /// Adds an index to the engine's stream records.

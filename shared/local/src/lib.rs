@@ -23,6 +23,7 @@ pub mod dead_letters;
 pub mod demo;
 pub mod document;
 pub mod feedback;
+pub mod function_env;
 pub mod function_table;
 pub mod functions;
 pub mod gateway;

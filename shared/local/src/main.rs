@@ -11,7 +11,7 @@ use domain::{Language, Policy};
 use http::HeaderValue;
 use local::identity_provider::IssuerUrl;
 use local::laptop::{Laptop, Options, OtherIssuer};
-use local::{console, cors, demo};
+use local::{console, cors, demo, function_env};
 use tracing_subscriber::EnvFilter;
 
 /// Runs Roster on this machine for development: the functions, an embedded DynamoDB, a mailbox, an issuer of tokens
@@ -55,9 +55,10 @@ struct Arguments {
     no_console: bool,
 }
 
-/// The file from which function processes read the offset of the laptop's clock. `infra/laptop.env` names the same
-/// file.
-const CLOCK_FILE: &str = "target/laptop-clock";
+/// The text instead of the demo session if the database file has data.
+const EXISTING_DATA: &str = "
+The database has data of an earlier start, so the laptop has not created the demo organization again.
+";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -94,9 +95,12 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         no_console,
     } = arguments;
     let storage = db.as_ref().map_or("in memory".to_owned(), |file| format!("in {}", file.display()));
-    let clock_file = functions.as_ref().map(|_| PathBuf::from(CLOCK_FILE));
+    let clock_file = functions.as_ref().map(|_| PathBuf::from(function_env::CLOCK_FILE));
+    let invoke_url = functions.clone();
     let limits = Policy::default().limits.filter(|_| !no_limits);
     let policy = Policy { seats, limits, ..Policy::default() };
+    let other_issuer = issuer.map(|issuer| OtherIssuer { issuer, audiences: audience });
+    let variables = function_env::Variables { seats, language, has_limits: limits.is_some() };
     let options = Options {
         port,
         db,
@@ -105,40 +109,57 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         language,
         functions,
         clock_file,
-        identity_provider: issuer.map(|issuer| OtherIssuer { issuer, audiences: audience }),
+        identity_provider: other_issuer.clone(),
         origins,
         console: (!no_console).then(|| console::WEB.into()),
         ..Options::default()
     };
+    if invoke_url.is_some() {
+        function_env::create_folder()?;
+    }
     print(&format!(
         "Roster for development, {storage}. Not for production: every user of this machine has full access."
     ));
     let laptop =
         Laptop::start(options, |step| print(&format!("  {:>4} ms  {step}", started.elapsed().as_millis())))
             .await?;
-    print(&welcome(laptop.url(), started.elapsed().as_millis(), !no_demo));
+    if invoke_url.is_some() {
+        variables.write(laptop.url())?;
+    }
+    let mut next_steps = invoke_url.map_or_else(String::new, |invoke_url| function_processes(&invoke_url));
+    if laptop.has_new_demo() {
+        next_steps.push_str(&demo_session(laptop.url()));
+    } else if !no_demo {
+        next_steps.push_str(EXISTING_DATA);
+    }
+    print(&welcome(laptop.url(), started.elapsed().as_millis(), other_issuer.as_ref(), &next_steps));
     laptop.build_console(move |line| print(&format!("  {:>4} ms  {line}", started.elapsed().as_millis())))?;
     tokio::signal::ctrl_c().await?;
     print("stopped");
     Ok(())
 }
 
-fn welcome(url: &str, ready_ms: u128, with_demo: bool) -> String {
-    let session = if with_demo { demo_session(url) } else { String::new() };
+fn welcome(url: &str, ready_ms: u128, other_issuer: Option<&OtherIssuer>, next_steps: &str) -> String {
+    let other_issuer = other_issuer.map_or_else(String::new, |OtherIssuer { issuer, audiences }| {
+        format!("\n           {} (audience: {})", issuer.as_str(), audiences.join(", "))
+    });
     format!(
         "  {ready_ms:>4} ms  ready\n
   Console  {url}/
   API      {url}/v1
+  Docs     {url}/docs
   Mailbox  {url}/_dev/mail
   Clock    {url}/_dev/clock
-  Issuer   {url}/.well-known/openid-configuration
+  Issuer   {url}/.well-known/openid-configuration{other_issuer}
   AWS      {url}/_aws   (DynamoDB, SES, EventBridge Scheduler, KMS)
-{session}
+{next_steps}
 Stop with Ctrl-C."
     )
 }
 
-/// Shell commands that use the demo organization. They work when pasted into a shell.
+/// Shell commands that use the demo organization. They work when pasted into bash or zsh, also several times.
+///
+/// They contain no comments: an interactive zsh passes the words of a comment to the command.
 fn demo_session(url: &str) -> String {
     let (owner, owner_email) = demo::OWNER;
     let (invitee, invitee_email) = demo::INVITEE;
@@ -149,22 +170,36 @@ fn demo_session(url: &str) -> String {
 Organization "{name}" has 2 owners, and 312 of its 1,000 seats are taken. Commands to paste into a shell:
 
   R={url}; ORG=$R/v1/organizations/{organization}
-  c() {{ curl -sw '\n' "$@"; }}
-  token() {{ c $R/_dev/token -d "{{\"sub\":\"$1\",\"email\":\"$2\",\"email_verified\":true}}" | sed 's/.*:"\(.*\)".*/\1/'; }}
-  mail_token() {{ c $R/_dev/idle >/dev/null; c "$R/_dev/mail?to=$1" | sed 's/.*"token":"\([^"]*\)".*/\1/;1q'; }}
+  c() {{ curl -sSw '\n' "$@"; }}
+  token() {{ c $R/_dev/token -d "{{\"sub\":\"$1\",\"email\":\"$2\",\"email_verified\":true}}" | cut -d'"' -f4; }}
+  mail_token() {{ c $R/_dev/idle >/dev/null; c "$R/_dev/mail?to=$1" | grep -o '"token":"[^"]*' | head -n 1 | cut -d'"' -f4; }}
   OWNER="Authorization: Bearer $(token {owner} {owner_email})"
   YOU="Authorization: Bearer $(token you you@example.com)"
-  c $ORG -H "$OWNER"                                            # seats
+  echo 'The seats; then invite, accept, edit the role, list the owners, and leave:'
+  c $ORG -H "$OWNER"
   c $ORG/invitations -H "$OWNER" -d '{{"emails":["you@example.com"],"role":"member"}}'
   c $R/v1/invitations/accept -H "$YOU" -d "{{\"token\":\"$(mail_token you@example.com)\"}}"
   c $ORG/members/you -X PATCH -H "$OWNER" -d '{{"role":"owner"}}'
   c "$ORG/members?role=owner" -H "$OWNER"
-  c $ORG/members/you -X DELETE -H "$YOU"                        # leave
-  c $R/_dev/clock -d '{{"advance_seconds":172800}}'               # 48 hours later
+  c $ORG/members/you -X DELETE -H "$YOU"
+  echo '48 hours later, an invitation has expired and the seats are free. Tokens are new, since they are valid for an hour:'
+  c $R/_dev/clock -d '{{"advance_seconds":172800}}'
   IVY="Authorization: Bearer $(token {invitee} {invitee_email})"
   c $R/v1/invitations/accept -H "$IVY" -d "{{\"token\":\"$(mail_token {invitee_email})\"}}"
-  c $ORG -H "Authorization: Bearer $(token {owner} {owner_email})"  # seats again
+  c $ORG -H "Authorization: Bearer $(token {owner} {owner_email})"
 "#
+    )
+}
+
+/// How to start the processes of the functions.
+fn function_processes(invoke_url: &str) -> String {
+    format!(
+        "
+The functions run at {invoke_url}. Start them in another terminal, in the same folder:
+
+  cargo lambda watch -A 127.0.0.1 --env-file {}
+",
+        function_env::FILE
     )
 }
 
