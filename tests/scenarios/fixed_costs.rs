@@ -220,9 +220,9 @@ fn the_readme_states_the_fixed_costs() {
         assert_eq!((usd(row[3]), usd(row[4])), (Some(production), Some(development)), "{name}");
     }
     // The Lambda row has the GB-seconds that `tests/bench/memory.py` computes.
-    let used = costs.split_once("9,000 invocations, ").unwrap().1.split_once(" with").unwrap().0;
+    let memory_time = costs.split_once("9,000 invocations, ").unwrap().1.split_once(" with").unwrap().0;
     let computed = read_file("tests/bench/RESULTS.md");
-    assert!(computed.contains(&format!("take 9,000 invocations and {used}: 0.00")), "{used}");
+    assert!(computed.contains(&format!("take 9,000 invocations and {memory_time}: 0.00")), "{memory_time}");
     for (table, columns) in
         [(table.clone(), vec![3, 4]), (rows(costs.split_once("| fixed costs").unwrap().0), vec![3])]
     {
