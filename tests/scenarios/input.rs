@@ -72,7 +72,8 @@ async fn every_route_without_a_body_refuses_any_body() {
     let mut count = 0;
     for route in ROUTES.iter().filter(|route| example(route).is_none()) {
         count += 1;
-        for body in [&br#"{"role":"owner"}"#[..], b"{}", b" ", b"null", &[0xff], &[b' '; 65 * 1024]] {
+        let huge = b" ".repeat(65 * 1024);
+        for body in [&br#"{"role":"owner"}"#[..], b"{}", b" ", b"null", &[0xff], &huge] {
             let response = calls(&sample.ada, route, parameters, "", Some(body)).await;
             assert!(refuses(response, &[""]), "{} {:.20}", route.key(), String::from_utf8_lossy(body));
         }

@@ -366,13 +366,12 @@ impl History {
             RandomAction::RoleEdit(by, member, _) => Operation::RoleEdit { by: id(by), member: id(member) },
             RandomAction::Remove(by, member) => Operation::Remove { by: id(by), member: id(member) },
             RandomAction::Accept(age, by) => self.link(*age).map_or(Operation::Other, |link| {
-                let Caller { user, email } = match by {
-                    Some((by, email)) => Caller { user: id(by), email: Some(address(USERS[*email])) },
-                    None => {
-                        let invitation = self.newest().invitation(&acme(), &link.invitation);
-                        let invitee = invitation.and_then(invitee);
-                        caller_at(invitee.expect("a link belongs to an invitation of a user"))
-                    }
+                let Caller { user, email } = if let Some((by, email)) = by {
+                    Caller { user: id(by), email: Some(address(USERS[*email])) }
+                } else {
+                    let invitation = self.newest().invitation(&acme(), &link.invitation);
+                    let invitee = invitation.and_then(invitee);
+                    caller_at(invitee.expect("a link belongs to an invitation of a user"))
                 };
                 let email = email.expect("every caller has an address");
                 Operation::Accept { by: user, email, link: link.clone() }
