@@ -27,20 +27,9 @@ pub fn query_parameters(route: &Route) -> Vec<String> {
     let path = &contract()["paths"][route.pattern];
     let operation = &path[route.method.as_str().to_lowercase()];
     let parameters = [&path["parameters"], &operation["parameters"]];
-    let parameters = parameters.into_iter().filter_map(Value::as_array).flatten().map(resolved);
+    let parameters = parameters.into_iter().filter_map(Value::as_array).flatten().map(resolve);
     let of_query = parameters.filter(|parameter| parameter["in"] == "query");
     of_query.map(|parameter| parameter["name"].as_str().expect("a parameter has a name").to_owned()).collect()
-}
-
-/// Returns the part of the contract to which `value` refers, or `value` itself if it is no reference.
-fn resolved(value: &Value) -> &Value {
-    match value["$ref"].as_str() {
-        None => value,
-        Some(reference) => {
-            let target = contract().pointer(reference.trim_start_matches('#'));
-            target.unwrap_or_else(|| panic!("{reference} does not exist"))
-        }
-    }
 }
 
 /// Returns every operation: method, path, and whether it requires a signed-in caller.

@@ -140,7 +140,7 @@ export class Api {
     return this.#request('/v1/invitations/preview', { method: 'POST', body: { token }, anonymous: true });
   }
 
-  accept(token: string): Promise<Member & Pick<Preview, 'organization'>> {
+  accept(token: string): Promise<Schemas['AcceptedInvitation']> {
     return this.#request('/v1/invitations/accept', { method: 'POST', body: { token } });
   }
 
