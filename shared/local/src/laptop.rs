@@ -225,6 +225,8 @@ impl Laptop {
         let state = State::open(db.clone())?;
         clock.restore(&state).map_err(|error| StartError::Clock(with_causes(&error)))?;
         let engine = Engine::new(db);
+        // Nothing notifies of writes to an external DynamoDB.
+        let writes = options.dynamodb.is_none().then(|| engine.subscribe());
 
         progress("table and stream");
         let (dynamodb, table_name) = match &options.dynamodb {
@@ -255,9 +257,7 @@ impl Laptop {
         let functions: Arc<dyn Functions> = if let Some(invoke_api) = &options.functions {
             Arc::new(RemoteFunctions::new(invoke_api))
         } else {
-            let endpoint = format!("{}{}", in_process::ORIGIN, aws::PREFIX);
-            let endpoint = sdk_config(&endpoint, Some(in_process::http(services.clone())));
-            let endpoint = wrap_http(&endpoint, &options);
+            let endpoint = services_config(&services, &options);
             let dynamodb = functions_config(&dynamodb, &options);
             let store = store::Store::new(&dynamodb, table_name).with_retry_policy(options.retry_policy);
             let (clock, policy) = (Arc::new(clock.clone()), options.policy.clone());
@@ -279,6 +279,7 @@ impl Laptop {
                 clock: clock.clone(),
                 policy: options.stream,
                 filter: options.stream_filter,
+                writes: writes.clone(),
             })
         };
         let has_new_demo = options.demo && table.is_empty().await?;
@@ -520,6 +521,12 @@ fn functions_config(dynamodb: &SdkConfig, options: &Options) -> SdkConfig {
     config.build()
 }
 
+/// Returns the SDK configuration with which the functions call the services of this process other than DynamoDB.
+fn services_config(services: &Router, options: &Options) -> SdkConfig {
+    let endpoint = format!("{}{}", in_process::ORIGIN, aws::PREFIX);
+    wrap_http(&sdk_config(&endpoint, Some(in_process::http(services.clone()))), options)
+}
+
 /// Wraps the HTTP client of a configuration with [`Options::http`].
 fn wrap_http(config: &SdkConfig, options: &Options) -> SdkConfig {
     let wrapped = options.http.as_ref().zip(config.http_client()).map(|(wrap, http)| wrap(http));
@@ -582,7 +589,7 @@ fn router(shared: &Arc<Shared>, services: Router, gateway: Router, options: &Opt
     // With CORS, so that a page that is developed on another port of this machine can get a token for its calls of the
     // API. The guard refuses such requests from origins that are not on this machine.
     let tokens = with_cors(shared.issuer.clone().router());
-    Router::new()
+    let router = Router::new()
         .merge(tools)
         .merge(tokens)
         .merge(sign_in.router())
@@ -591,9 +598,13 @@ fn router(shared: &Arc<Shared>, services: Router, gateway: Router, options: &Opt
         .merge(document::router(shared.issuer.url()))
         .layer(middleware::map_response(add_security_headers))
         .merge(services)
-        .fallback_service(with_cors(gateway))
-        .layer(middleware::from_fn_with_state(Arc::clone(shared), wake_consumers))
-        .layer(middleware::from_fn_with_state(Arc::<[_]>::from(origins), guard))
+        .fallback_service(with_cors(gateway));
+    let router = if options.dynamodb.is_some() {
+        router.layer(middleware::from_fn_with_state(Arc::clone(shared), wake_consumers))
+    } else {
+        router
+    };
+    router.layer(middleware::from_fn_with_state(Arc::<[_]>::from(origins), guard))
 }
 
 /// Adds the security headers that functions add to their responses. The laptop's own responses also contain personal
@@ -603,8 +614,8 @@ async fn add_security_headers(mut response: Response) -> Response {
     response
 }
 
-/// Wakes the stream consumers after a request that may have written to the table, so that they do not wait for the next
-/// poll.
+/// Wakes the stream consumers after a request that may have written to an external DynamoDB, so that they do not wait
+/// for the next poll.
 async fn wake_consumers(Extract(shared): Extract<Arc<Shared>>, request: Request, next: Next) -> Response {
     let may_write = !request.method().is_safe();
     let response = next.run(request).await;

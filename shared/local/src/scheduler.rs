@@ -292,19 +292,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn does_not_complete_a_schedule_that_its_own_function_updates() {
-        let world = world(|_, _| Ok(Value::Null));
-        world.schedule(&Method::POST, "moved", 10, "DELETE");
-        let World { schedules, state, clock, .. } = &world;
-        let (shared, body) = (schedules.clone(), world.body("moved", 500, "DELETE"));
-        let functions = FakeFunctions::new(move |_, _| {
-            shared.handle(&Method::PUT, "moved", "", body.as_bytes()).unwrap();
-            Ok(Value::Null)
-        });
-        let invoker = AsyncInvoker::new(Arc::new(functions), state.clone(), clock.clone());
-        let scheduler = Scheduler::new(schedules.clone(), invoker, clock.clone());
-        assert_eq!(scheduler.fire_due(clock.now_unix() + 20).await.unwrap(), 1);
-        assert!(schedules.first_due(i64::MAX).is_some());
+    async fn does_not_complete_a_schedule_that_its_own_function_updates_or_creates_again() {
+        for changes in [&[Method::PUT][..], &[Method::DELETE, Method::POST]] {
+            let world = world(|_, _| Ok(Value::Null));
+            world.schedule(&Method::POST, "moved", 10, "DELETE");
+            let World { schedules, state, clock, .. } = &world;
+            let (shared, body) = (schedules.clone(), world.body("moved", 500, "DELETE"));
+            let functions = FakeFunctions::new(move |_, _| {
+                for method in changes {
+                    shared.handle(method, "moved", "groupName=default", body.as_bytes()).unwrap();
+                }
+                Ok(Value::Null)
+            });
+            let invoker = AsyncInvoker::new(Arc::new(functions), state.clone(), clock.clone());
+            let scheduler = Scheduler::new(schedules.clone(), invoker, clock.clone());
+            assert_eq!(scheduler.fire_due(clock.now_unix() + 20).await.unwrap(), 1);
+            let moved = schedules.first_due(i64::MAX).map(|due| due.at);
+            assert!(moved > Some(clock.now_unix() + 400), "{changes:?}: {moved:?}");
+        }
     }
 
     #[tokio::test]

@@ -143,3 +143,23 @@ fn assert_refused(request: &str, response: &str) {
     assert!(!response.to_lowercase().contains("access-control-allow"), "{request}: {response}");
     assert!(!response.contains(ISSUER) && !response.contains("TableNames"), "{request}: {response}");
 }
+
+/// Returns the processor time that a process has used, in hundredths of a second (the unit of `/proc` on Linux).
+fn processor_time(process: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // The fields after the name, which is in parentheses: the 12th and the 13th are the user time and the system time.
+    let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[test]
+fn an_idle_laptop_uses_at_most_half_a_percent_of_a_core() {
+    let roster = Roster::start();
+    let address = *roster.listeners().iter().next().expect("the laptop listens on a port");
+    let idle = send(address, "GET", "/_dev/idle", "", "");
+    assert!(idle.starts_with("HTTP/1.1 200"), "{idle}");
+    let before = processor_time(roster.process.id());
+    std::thread::sleep(Duration::from_secs(4));
+    let used = processor_time(roster.process.id()) - before;
+    assert!(used <= 2, "{used} hundredths of a second in 4 s");
+}

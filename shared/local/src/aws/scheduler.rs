@@ -5,7 +5,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use http::{Method, StatusCode};
@@ -38,6 +41,8 @@ pub struct Schedules {
     clock: LocalClock,
     /// The same schedules as in `state`.
     by_key: Mutex<BTreeMap<Key, Schedule>>,
+    /// The revision of the last schedule that was written.
+    last_revision: AtomicU64,
     changed: Notify,
 }
 
@@ -66,7 +71,8 @@ struct Schedule {
     definition: Definition,
     created_at: i64,
     modified_at: i64,
-    /// Incremented by every update, so that `complete` skips a schedule that was updated while it fired.
+    /// Differs for every write of any schedule, so that `complete` skips a schedule that was updated, or deleted and
+    /// created again, while it fired.
     revision: u64,
     /// The schedule has fired and stays, because its `ActionAfterCompletion` is `NONE`.
     completed: bool,
@@ -128,8 +134,16 @@ impl Schedules {
     /// Loads the schedules from the state.
     pub fn open(state: State, clock: LocalClock) -> Result<Self, StateError> {
         let stored = state.list::<Schedule>(KIND)?;
-        let schedules = stored.into_iter().map(|(_, schedule)| (schedule.key(), schedule)).collect();
-        Ok(Self { state, clock, by_key: Mutex::new(schedules), changed: Notify::new() })
+        let schedules: BTreeMap<_, _> =
+            stored.into_iter().map(|(_, schedule)| (schedule.key(), schedule)).collect();
+        let last_revision = schedules.values().map(|schedule| schedule.revision).max().unwrap_or_default();
+        Ok(Self {
+            state,
+            clock,
+            by_key: Mutex::new(schedules),
+            last_revision: AtomicU64::new(last_revision),
+            changed: Notify::new(),
+        })
     }
 
     /// Returns the earliest of the schedules that are due at `now`.
@@ -242,16 +256,17 @@ impl Schedules {
         let now = self.clock.now_unix();
         let (key, at) = definition.validate(name, now)?;
         let mut schedules = self.lock();
-        let existing = schedules.get(&key).ok_or_else(|| not_found(&key.1))?;
-        let schedule = Schedule {
-            created_at: existing.created_at,
-            revision: existing.revision + 1,
-            ..Schedule::new(key, at, definition, now)
-        };
+        let created_at = schedules.get(&key).ok_or_else(|| not_found(&key.1))?.created_at;
+        let schedule = Schedule { created_at, ..Schedule::new(key, at, definition, now) };
         self.write(&mut schedules, schedule)
     }
 
-    fn write(&self, schedules: &mut BTreeMap<Key, Schedule>, schedule: Schedule) -> Result<Value, AwsError> {
+    fn write(
+        &self,
+        schedules: &mut BTreeMap<Key, Schedule>,
+        mut schedule: Schedule,
+    ) -> Result<Value, AwsError> {
+        schedule.revision = self.last_revision.fetch_add(1, Relaxed) + 1;
         self.state.put(KIND, &schedule.id(), &schedule)?;
         let response = json!({"ScheduleArn": schedule.arn()});
         schedules.insert(schedule.key(), schedule);

@@ -20,7 +20,8 @@ pub struct StreamPolicy {
     pub pause_min: Duration,
     /// The longest pause.
     pub pause_max: Duration,
-    /// The pause between two reads of the stream, unless the consumer is woken.
+    /// The pause between two reads of the stream, if nothing notifies the consumer of writes. The pause before the first
+    /// retry of a failed read is twice as long.
     pub poll_every: Duration,
 }
 

@@ -56,6 +56,9 @@ pub struct EventSourceMapping {
     pub policy: StreamPolicy,
     /// Which records the function gets. All records if `None`.
     pub filter: Option<StreamFilter>,
+    /// Notifies of writes to the table. The consumer then reads the stream only after a write. `None` to poll the
+    /// stream, with the pause of [`StreamPolicy::poll_every`].
+    pub writes: Option<watch::Receiver<()>>,
 }
 
 /// A running stream consumer. It stops when dropped.
@@ -104,7 +107,8 @@ impl StreamConsumer {
         Self { wake, idle_tickets, handled, idle_through, task }
     }
 
-    /// Makes the consumer read the stream at once instead of at the next poll. Call it after a write.
+    /// Makes the consumer read the stream at once instead of at the next poll. Call it after a write of which the
+    /// consumer is not notified. Has no effect on the pause before a retry.
     pub fn wake(&self) {
         self.wake.notify_one();
     }
@@ -155,15 +159,19 @@ struct Reader {
 impl Reader {
     async fn run(self, wake: Arc<Notify>, idle_tickets: Arc<AtomicU64>, idle_sender: watch::Sender<u64>) {
         let poll_every = self.mapping.policy.poll_every;
+        let mut writes = self.mapping.writes.clone();
         let mut failures = 0;
         loop {
             // Load the ticket before reading: a later caller of `idle` may have written records that this read misses.
             let ticket = idle_tickets.load(Ordering::SeqCst);
-            let pause = match self.drain().await {
+            match self.drain().await {
                 Ok(()) => {
                     failures = 0;
                     idle_sender.send_replace(ticket);
-                    poll_every
+                    tokio::select! {
+                        () = wake.notified() => {}
+                        () = next_write(&mut writes, poll_every) => {}
+                    }
                 }
                 Err(e) => {
                     tracing::warn!(
@@ -172,12 +180,9 @@ impl Reader {
                         "processing of the stream is interrupted; retrying"
                     );
                     failures += 1;
-                    poll_every.saturating_mul(2_u32.saturating_pow(failures)).min(BACKOFF_MAX)
+                    let pause = poll_every.saturating_mul(2_u32.saturating_pow(failures)).min(BACKOFF_MAX);
+                    tokio::time::sleep(pause).await;
                 }
-            };
-            tokio::select! {
-                () = wake.notified() => {}
-                () = tokio::time::sleep(pause) => {}
             }
         }
     }
@@ -310,6 +315,16 @@ impl Reader {
     fn position_id(&self, shard: &str) -> String {
         format!("{}/{shard}", self.mapping.function)
     }
+}
+
+/// Resolves after a write since the last call. Without notifications of writes, resolves after `poll_every`.
+async fn next_write(writes: &mut Option<watch::Receiver<()>>, poll_every: Duration) {
+    if let Some(writes) = writes
+        && writes.changed().await.is_ok()
+    {
+        return;
+    }
+    tokio::time::sleep(poll_every).await;
 }
 
 #[cfg(test)]

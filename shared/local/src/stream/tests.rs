@@ -20,6 +20,8 @@ struct MemorySource {
     shards: Mutex<Vec<(Shard, Vec<Record>, bool)>>,
     /// The number of reads that fail from now on.
     failing_reads: Mutex<u32>,
+    /// The number of reads so far.
+    reads: AtomicU64,
 }
 
 impl MemorySource {
@@ -68,6 +70,7 @@ impl Source for MemorySource {
         after: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Page, SourceError>> {
         Box::pin(async move {
+            self.reads.fetch_add(1, Ordering::SeqCst);
             let mut failing_reads = self.failing_reads.lock().unwrap();
             if *failing_reads > 0 {
                 *failing_reads -= 1;
@@ -108,6 +111,7 @@ impl World {
             clock: LocalClock::new(),
             policy: StreamPolicy { batch_max: 3, ..StreamPolicy::default() },
             filter: None,
+            writes: None,
         }
     }
 
@@ -150,6 +154,46 @@ async fn polls_the_stream_without_being_woken() {
     world.source.write("s", [1]);
     tokio::time::sleep(StreamPolicy::default().poll_every).await;
     assert_eq!(world.batches(), ["1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_only_after_a_write_if_it_is_notified_of_writes() {
+    let world = succeeding();
+    let writes = watch::Sender::new(());
+    let mapping = EventSourceMapping { writes: Some(writes.subscribe()), ..world.mapping() };
+    let consumer = StreamConsumer::start(mapping);
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    assert_eq!(world.source.reads.load(Ordering::SeqCst), 1, "an idle consumer does not poll");
+    world.source.write("s", [1]);
+    writes.send_replace(());
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(world.batches(), ["1"]);
+    world.source.write("s", [2]);
+    consumer.idle().await;
+    assert_eq!(world.batches(), ["1", "2"], "`idle` needs no notification");
+}
+
+#[tokio::test(start_paused = true)]
+async fn neither_a_write_nor_idle_shortens_the_pause_before_a_retry() {
+    let world = succeeding();
+    *world.source.failing_reads.lock().unwrap() = 3;
+    let writes = watch::Sender::new(());
+    let mapping = EventSourceMapping { writes: Some(writes.subscribe()), ..world.mapping() };
+    let started = tokio::time::Instant::now();
+    let consumer = StreamConsumer::start(mapping);
+    let busy = async {
+        loop {
+            writes.send_replace(());
+            consumer.wake();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        () = consumer.idle() => {}
+        () = busy => {}
+    }
+    // Twice, four times and eight times 100 ms.
+    assert_eq!(started.elapsed().as_millis(), 1_400);
 }
 
 #[tokio::test(start_paused = true)]
