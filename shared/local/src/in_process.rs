@@ -11,7 +11,6 @@ use aws_smithy_types::body::SdkBody;
 use axum::Router;
 use axum::body::Body;
 use http_body_util::BodyExt as _;
-use tokio::task::yield_now;
 use tower::ServiceExt as _;
 
 /// The origin of the URLs that are called in this process. No resolver knows the name.
@@ -37,13 +36,13 @@ impl HttpConnector for InProcess {
         let router = self.0.clone();
         HttpConnectorFuture::new(async move {
             let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
-            // As on a network, other tasks run before the request arrives and before its response arrives. Otherwise,
-            // a task with several requests would run without a pause on a single thread.
-            yield_now().await;
-            let Ok(response) = router.oneshot(request.map(Body::new)).await;
+            // As with a server, a task of its own handles each request: concurrent requests of one caller run in
+            // parallel, other tasks run before the response arrives, and a caller that is cancelled does not cancel its
+            // request.
+            let response = tokio::spawn(router.oneshot(request.map(Body::new)));
+            let Ok(response) = response.await.map_err(|error| ConnectorError::io(error.into()))?;
             let (parts, body) = response.into_parts();
             let body = body.collect().await.map_err(|error| ConnectorError::io(error.into()))?.to_bytes();
-            yield_now().await;
             let response = http::Response::from_parts(parts, SdkBody::from(body));
             HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
         })
