@@ -214,12 +214,7 @@ impl Laptop {
         let (listener, url) = listen(options.port).await?;
 
         progress("database");
-        let clock = match &options.clock_file {
-            Some(file) => {
-                LocalClock::with_offset_file(file).map_err(|error| StartError::Clock(with_causes(&error)))?
-            }
-            None => LocalClock::new(),
-        };
+        let clock = start_clock(&options)?;
         let database_file = options.db.as_deref().map(DatabaseFile::open).transpose()?;
         let db = open(&options, &clock)?;
         let state = State::open(db.clone())?;
@@ -535,6 +530,12 @@ fn wrap_http(config: &SdkConfig, options: &Options) -> SdkConfig {
         builder.set_http_client(Some(http));
     }
     builder.build()
+}
+
+/// Creates the clock, with its file if the options name one.
+fn start_clock(options: &Options) -> Result<LocalClock, StartError> {
+    let Some(file) = &options.clock_file else { return Ok(LocalClock::new()) };
+    LocalClock::with_offset_file(file).map_err(|error| StartError::Clock(with_causes(&error)))
 }
 
 /// Starts the other identity provider, if the options name one.
