@@ -33,6 +33,13 @@ fn outcome_of(action: &str) -> Value {
     lines.remove(0)
 }
 
+/// Returns the first line of `action` that is not the line of a batch.
+#[track_caller]
+fn line_of<'a>(lines: &'a [Value], action: &str) -> &'a Value {
+    let line = lines.iter().find(|line| line["action"] == action && line["records"].is_null());
+    line.unwrap_or_else(|| panic!("{action}: {lines:?}"))
+}
+
 /// Asserts that a line has all its fields. If it has metrics, their embedded metric format must be valid: every name in
 /// `_aws` has a value, and the only dimension is the action.
 #[track_caller]
@@ -141,6 +148,19 @@ impl SeenActions {
         assert_eq!(line["records"], Value::Null, "{line}");
         self.0.insert(line["action"].as_str().unwrap().to_owned());
     }
+
+    /// Checks the lines of `mail`: the one of an invitation, with the mail's delay, and those of the batches.
+    #[track_caller]
+    fn check_mail(&mut self, lines: &[Value], expected: &Value) {
+        let mail = line_of(lines, "mail");
+        self.check_line(mail, expected);
+        assert!(metrics(mail)[0].starts_with("MailDelay of mail = "), "{mail}");
+        assert!(mail["MailDelay"].as_u64().unwrap() < 60, "{mail}");
+        let of_mail = lines.iter().filter(|line| line["action"] == "mail");
+        let batches: Vec<_> = of_mail.filter(|line| !line["records"].is_null()).collect();
+        let is_ok = |batch: &&Value| batch["outcome"] == "ok" && batch["records"].as_u64() > Some(0);
+        assert!(!batches.is_empty() && batches.iter().all(is_ok), "{batches:?}");
+    }
 }
 
 #[tokio::test]
@@ -157,21 +177,15 @@ async fn every_action_logs_its_actor_subject_and_outcome() {
     let id = &invitation["id"];
     let token = world.token_for(BOB).await;
     let lines = take_outcomes();
-    let of = |action: &str| lines.iter().filter(|line| line["action"] == action).cloned().collect::<Vec<_>>();
     seen.check_line(
-        &of("invite")[0],
+        line_of(&lines, "invite"),
         &json!({ "outcome": "ok", "status": 200, "actor": "ada", "organization": org }),
     );
-    let (mails, batches): (Vec<_>, Vec<_>) =
-        of("mail").into_iter().partition(|line| line["records"].is_null());
-    seen.check_line(&mails[0], &json!({ "outcome": "sent", "organization": org, "invitation": id }));
-    assert!(metrics(&mails[0])[0].starts_with("MailDelay of mail = "), "{mails:?}");
-    assert!(mails[0]["MailDelay"].as_u64().unwrap() < 60, "{mails:?}");
-    let is_ok =
-        |batch: &Value| batch["outcome"] == "ok" && batch["records"].as_u64().is_some_and(|it| it > 0);
-    assert!(!batches.is_empty() && batches.iter().all(is_ok), "{batches:?}");
-    let set = of("schedule").into_iter().find(|line| line["records"].is_null()).unwrap();
-    seen.check_line(&set, &json!({ "outcome": "set", "organization": org, "invitation": id }));
+    seen.check_mail(&lines, &json!({ "outcome": "sent", "organization": org, "invitation": id }));
+    seen.check_line(
+        line_of(&lines, "schedule"),
+        &json!({ "outcome": "set", "organization": org, "invitation": id }),
+    );
 
     world.anonymous().previews(&token).await.is(200);
     let anonymous = outcome_of("preview");
@@ -193,15 +207,10 @@ async fn every_action_logs_its_actor_subject_and_outcome() {
     // `schedule` may already run, so its lines and that of `accept` are taken together.
     world.wait_until_idle().await;
     let lines = take_outcomes();
-    let of = |action: &str| lines.iter().find(|line| line["action"] == action && line["records"].is_null());
-    seen.check_line(
-        of("accept").unwrap(),
-        &json!({ "outcome": "ok", "actor": "bob", "organization": org, "invitation": id }),
-    );
-    seen.check_line(
-        of("schedule").unwrap(),
-        &json!({ "outcome": "deleted", "organization": org, "invitation": id }),
-    );
+    let accepted = json!({ "outcome": "ok", "actor": "bob", "organization": org, "invitation": id });
+    seen.check_line(line_of(&lines, "accept"), &accepted);
+    let deleted = json!({ "outcome": "deleted", "organization": org, "invitation": id });
+    seen.check_line(line_of(&lines, "schedule"), &deleted);
 
     bob.edits_role(&acme, "ada", "member").await.is(200);
     seen.check("role-edit", &json!({ "outcome": "ok", "status": 200, "actor": "bob", "organization": org }));
