@@ -380,3 +380,33 @@ pub fn list_calls(member: &Person, organization: &Organization, limit: usize, co
     let path = organization.path(&format!("/members?limit={limit}"));
     (0..count).map(|_| Call::new(member, Method::GET, path.clone(), None)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(answered: u64, done: u64) -> Load {
+        Load {
+            count: 100,
+            answered: Duration::from_secs(answered),
+            done: Duration::from_secs(done),
+            p50: Duration::ZERO,
+            p99: Duration::ZERO,
+            cpu: Duration::from_secs(1),
+            caller_cpu: Duration::ZERO,
+        }
+    }
+
+    fn is_about(rate: f64, expected: f64) -> bool {
+        (rate - expected).abs() < 0.001
+    }
+
+    #[test]
+    fn the_comparison_counts_calls_whose_background_work_is_finished() {
+        let quick_answers = load(1, 10);
+        assert!(is_about(quick_answers.response_rate(), 100.0));
+        assert!(is_about(quick_answers.completion_rate(), 10.0));
+        let rows = [("invite", 1, quick_answers), ("invite", 8, load(4, 5))];
+        assert!(is_about(best(&rows)["invite"].completion_rate, 20.0));
+    }
+}
