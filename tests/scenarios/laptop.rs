@@ -366,6 +366,9 @@ async fn a_link_that_a_mail_scanner_has_encoded_leads_to_the_accept_page() {
     for number_sign in ["%23", "%2523"] {
         let scanned = world.anonymous().gets(&format!("{path}{number_sign}{token}")).await;
         assert_eq!(scanned.headers["location"], format!("{path}#{token}"), "{number_sign}");
+        let head = Request::head(format!("{path}{number_sign}{token}")).body(Body::empty()).unwrap();
+        let head = world.anonymous().sends(head).await;
+        assert_eq!((head.status, &head.headers["location"]), (scanned.status, &scanned.headers["location"]));
         assert_eq!(scanned.headers["cache-control"], "no-store", "{number_sign}");
         scanned.is(302);
     }

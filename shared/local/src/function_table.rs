@@ -162,6 +162,7 @@ pub const FUNCTIONS: &[Function] = &[
             (Method::HEAD, "/accept", Public),
             (Method::GET, "/assets/{file}", Public),
             (Method::GET, "/{page}", Public),
+            (Method::HEAD, "/{page}", Public),
         ],
         invoke: |name, apps, event| {
             Box::pin(async move {

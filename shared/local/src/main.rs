@@ -182,8 +182,8 @@ Organization "{name}" has 2 owners, and 312 of its 1,000 seats are taken. Comman
   c $ORG/members/you -X PATCH -H "$OWNER" -d '{{"role":"owner"}}'
   c "$ORG/members?role=owner" -H "$OWNER"
   c $ORG/members/you -X DELETE -H "$YOU"
-  echo '48 hours later, an invitation has expired and the seats are free. Tokens are new, since they are valid for an hour:'
-  c $R/_dev/clock -d '{{"advance_seconds":172800}}'
+  echo '48 hours and two minutes later, an invitation has expired and the seats are free. Tokens are new, since they are valid for an hour:'
+  c $R/_dev/clock -d '{{"advance_seconds":172920}}'
   IVY="Authorization: Bearer $(token {invitee} {invitee_email})"
   c $R/v1/invitations/accept -H "$IVY" -d "{{\"token\":\"$(mail_token {invitee_email})\"}}"
   c $ORG -H "Authorization: Bearer $(token {owner} {owner_email})"

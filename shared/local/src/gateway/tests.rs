@@ -184,7 +184,7 @@ async fn responds_404_to_an_unknown_route_without_checking_a_token() {
         assert!(headers.contains_key("apigw-requestid"));
     }
     // A route has one method, as in API Gateway: `GET` does not include `HEAD`. The pages have routes for it.
-    for path in ["/v1/organizations", "/index.html", "/assets/a.js"] {
+    for path in ["/v1/organizations", "/index/html", "/assets/a.js"] {
         let head = Request::head(path).body(Body::empty()).unwrap();
         assert_eq!(fixture.send(head).await.0, StatusCode::NOT_FOUND, "{path}");
     }
