@@ -12,9 +12,10 @@ parameters of the deployment that moves the stack to TABLE. It changes neither t
 `adopt` makes a table that the stack only uses (`TableStreamArn`) a resource of the stack again. CloudFormation then
 updates its properties.
 
-Both wait as long as AWS takes. Both continue where they were if they are killed and started again.
+Both wait as long as AWS takes. If one is interrupted, run the same command again: it continues where it was.
 
-Needs boto3, and AWS credentials and a Region in the places where boto3 finds them. RUNBOOK.md has the procedures.
+Needs boto3, AWS credentials, and a Region: AWS_DEFAULT_REGION, or the one in AWS's configuration file. RUNBOOK.md has the
+procedures.
 """
 
 import argparse
@@ -33,9 +34,9 @@ except ImportError:
 STREAM = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
 TTL = {"Enabled": True, "AttributeName": "ttl"}
 
-# Errors of a table that another change still occupies.
+# Error codes of a table that is busy with another change.
 IS_BUSY = {"ResourceInUseException", "LimitExceededException", "ContinuousBackupsUnavailableException"}
-# Answers to a change that has been made already, while a description does not show it yet.
+# The message of an error for a change that was made already, although the description does not show it yet.
 IS_DONE = re.compile("already (has an )?enabled")
 
 
@@ -82,7 +83,9 @@ def stack_of(formation, name):
     except ClientError as error:
         if error_of(error)[0] != "ValidationError":
             raise
-        raise Failure(f"There is no stack {name} in this account and Region. Check STACK, credentials and AWS_REGION.")
+        raise Failure(
+            f"There is no stack {name} in this account and Region. Check STACK, the credentials and AWS_DEFAULT_REGION."
+        )
     return stack
 
 
@@ -378,14 +381,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     one = commands.add_parser("restore", help="restore the stack's table to a new table")
-    one.add_argument("stack", metavar="STACK")
-    one.add_argument("table", metavar="TABLE", help="name of the new table")
+    one.add_argument("stack", metavar="STACK", help="name of the stack")
+    one.add_argument("table", metavar="TABLE", help="name of the new table (3 to 40 characters)")
     one.add_argument("--time", type=moment, help="such as 2026-11-30T12:00:00Z; by default the latest restorable time")
     other = commands.add_parser("adopt", help="make the table that the stack uses a resource of the stack")
-    other.add_argument("stack", metavar="STACK")
+    other.add_argument("stack", metavar="STACK", help="name of the stack")
     other.add_argument("--bucket", help="bucket for the template; by default the bucket of the SAM CLI")
     for command in (one, other):
-        command.add_argument("--poll", type=float, default=10, help="seconds between two looks at AWS (10)")
+        command.add_argument("--poll", type=float, default=10, help="seconds between two requests (default: 10)")
     arguments = parser.parse_args()
 
     waiter = Waiter(arguments.poll)
