@@ -154,9 +154,10 @@ def section(calls, init, first):
     (api, api_cpu), (worker, batch_cpu) = sizes(calls, init, first)
     columns = [f"{size:,} MB" for size in SIZES]
     lines = [
-        "Computed by `python3 tests/bench/memory.py`, not measured. The input is *live: CPU, p50* of *Outside the store*, init and first"
-        " invocation of *Cold start, memory, size*, and the requests of *Requests and capacity*. No section measures the CPU time of the"
-        f" functions for events, so each of their requests counts like a whole `create` ({calls['create'].cpu} ms, one request).",
+        "Computed by `python3 tests/bench/memory.py`, not measured. The input is *live: CPU, p50* of *Outside the store*, *init, CPU* and"
+        " *first invocation, CPU* of *Cold start, memory, size*, and the requests of *Requests and capacity*. No section measures the CPU time"
+        " of warm `mail`, `schedule`, `feedback`, `expire` and `reconcile`, so each of their requests counts like a whole `create`"
+        f" ({calls['create'].cpu} ms, one request).",
         "",
         f"The model: computing takes the CPU time divided by the share of a processor, which is the memory divided by {WHOLE_PROCESSOR:,} MB"
         f" (Lambda's documentation). A request waits {WAIT} ms, `SendEmail` {SEND_EMAIL_WAIT} ms (both assumed). The processor of the"
@@ -176,7 +177,7 @@ def section(calls, init, first):
         ["call or event", "CPU, ms", "requests", *columns],
         [[name, f"{call.cpu:.2f}", str(call.requests), *cells(call)] for name, call in shown],
     )
-    lines += ["Computing of a new process, in ms: init and first call, or init and a batch of 20 records.", ""]
+    lines += [f"Computing time of a new process, in ms: init and the first call, or init and a batch of {BATCH} records.", ""]
     news = [(f"`{name}`, first call", init[name] + first[name]) for name in sorted(first)]
     news += [(f"`{name}`, first batch", init[name] + BATCH * calls[name].cpu) for name in ["mail", "schedule"]]
     lines += table(
@@ -189,13 +190,13 @@ def section(calls, init, first):
         [
             [
                 "behind the API",
-                f"a first call computes at most {FIRST_CALL_MAX} ms: a person waits",
+                f"a first call computes at most {FIRST_CALL_MAX} ms, because a person waits",
                 f"{api:,} MB",
                 f"{computing(api_cpu, api):.1f} ms",
             ],
             [
                 "for the stream and events",
-                f"a first batch of {BATCH} computes at most {BATCH_MAX} ms: nobody waits",
+                f"a first batch of {BATCH} computes at most {BATCH_MAX} ms, because no person waits",
                 f"{worker:,} MB",
                 f"{computing(batch_cpu, worker):.1f} ms",
             ],
