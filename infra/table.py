@@ -377,12 +377,19 @@ def moment(text):
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+def table_name(text):
+    """Returns a name that the parameter TableName of the template allows."""
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{3,64}", text):
+        raise argparse.ArgumentTypeError("a table's name has 3 to 64 letters, digits, dots, dashes or underscores")
+    return text
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     one = commands.add_parser("restore", help="restore the stack's table to a new table")
     one.add_argument("stack", metavar="STACK", help="name of the stack")
-    one.add_argument("table", metavar="TABLE", help="name of the new table (3 to 40 characters)")
+    one.add_argument("table", metavar="TABLE", type=table_name, help="name of the new table (3 to 64 characters)")
     one.add_argument("--time", type=moment, help="such as 2026-11-30T12:00:00Z; by default the latest restorable time")
     other = commands.add_parser("adopt", help="make the table that the stack uses a resource of the stack")
     other.add_argument("stack", metavar="STACK", help="name of the stack")

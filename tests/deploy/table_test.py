@@ -348,6 +348,15 @@ class TestRestore(unittest.TestCase):
         restore(Stacks(), tables, at=table.moment("2026-11-30T12:00:00"))
         self.assertEqual(tables.tables["roster-2"]["summary"]["RestoreDateTime"], NOON)
 
+    def test_only_a_name_that_the_template_allows_is_taken(self):
+        allowed = (Path(table.__file__).parent / "template.yaml").read_text()
+        self.assertIn('AllowedPattern: "([A-Za-z0-9_.-]{3,64})?"', allowed)
+        for name in ("abc", "roster-2", "a" * 64):
+            self.assertEqual(table.table_name(name), name)
+        for name in ("ab", "a" * 65, "a b", "", "ro/ster"):
+            with self.assertRaises(table.argparse.ArgumentTypeError):
+                table.table_name(name)
+
     def test_an_unknown_stack_is_named(self):
         with self.assertRaisesRegex(table.Failure, "no stack typo"):
             restore(Stacks(), Tables(), name="typo")
