@@ -20,6 +20,10 @@ test('converts addresses to the form of the API', () => {
     ['ada@\u212aarl.example', 'ada@karl.example'],
     ['ada@ｍ.example', 'ada@m.example'],
     ['ada@g\u0131thub.example', 'ada@xn--gthub-n4a.example'],
+    // The dots of Chinese and Japanese text separate labels, too.
+    ['ada@例え\u3002テスト', 'ada@xn--r8jz45g.xn--zckzah'],
+    ['ada@m\uff0eexample', 'ada@m.example'],
+    ['ada@m\uff61example', 'ada@m.example'],
   ] as const;
   for (const [address, key] of cases) assert.equal(keyOf(address), key);
 });

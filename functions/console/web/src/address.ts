@@ -15,7 +15,7 @@ export function keyOf(address: string): string {
   const lower = asciiLowerCase(address);
   const at = lower.lastIndexOf('@') + 1;
   const domain = lower.slice(at);
-  if (!at || isAscii(domain) || !/^[\p{L}\p{M}\p{N}.-]+$/u.test(domain)) return lower;
+  if (!at || isAscii(domain) || !/^[\p{L}\p{M}\p{N}.。．｡-]+$/u.test(domain)) return lower;
   const url = `http://${domain}`;
   return URL.canParse(url) ? lower.slice(0, at) + new URL(url).hostname : lower;
 }
