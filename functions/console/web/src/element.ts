@@ -5,6 +5,7 @@ import baseStyle from './base.css';
 import type { GetToken, RosterElement, RosterEventMap } from './elements';
 import { Formats, negotiate, tagsAt, type Catalogue, type Language } from './i18n';
 import commonEn, { type CommonMessages } from './messages/en/common';
+import { readable } from './readable';
 
 const common: Catalogue<CommonMessages> = { en: commonEn, de: () => import('./messages/de/common') };
 
@@ -84,6 +85,9 @@ export abstract class Base<Messages extends object> extends LitElement implement
     if (this.#api?.base !== apiBase || this.#api.getToken !== getToken) this.#api = new Api(apiBase, getToken);
     return this.#api;
   }
+
+  /** Returns an address for display only. Renders again when the text changes, because a module is loaded on demand. */
+  protected readonly readable = (address: string): string => readable(address, () => this.requestUpdate());
 
   /** Returns a text that explains `error` to the user. */
   protected problemText(error: unknown): string {

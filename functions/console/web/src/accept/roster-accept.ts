@@ -239,11 +239,12 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
     const preview = this.#preview;
     const { email = '' } = this.#viewer ?? {};
     const isOtherAddress = this.screen === 'other_account' || (email && preview && !sameAddress(email, preview.email));
+    const invited = this.readable(preview?.email ?? '');
     return {
       organization: preview?.organization.name ?? '',
-      sender: preview?.sender_email ?? '',
-      invited: preview ? (isOtherAddress ? mask(preview.email) : preview.email) : '',
-      viewer: email,
+      sender: this.readable(preview?.sender_email ?? ''),
+      invited: isOtherAddress ? mask(invited) : invited,
+      viewer: this.readable(email),
     };
   }
 
@@ -337,7 +338,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
         return organization ? actions(button(messages.open(organization), () => this.#openOrganization())) : nothing;
       case 'accepted':
         // A viewer with a different address cannot open the organization.
-        return organization && (!viewer || sameAddress(viewer, this.#preview?.email ?? ''))
+        return organization && (!this.#viewer?.email || sameAddress(this.#viewer.email, this.#preview?.email ?? ''))
           ? actions(button(messages.open(organization), () => this.#openOrganization(), ''))
           : nothing;
       case 'unreachable':

@@ -126,7 +126,7 @@ class ConsolePage extends Page {
         <div class="who">
           ${this.#renderMailboxLink()}
           ${viewer?.email
-            ? html`<span class="viewer soft"><span class="visually-hidden">${messages?.signedInAs}</span> ${viewer.email}</span>`
+            ? html`<span class="viewer soft"><span class="visually-hidden">${messages?.signedInAs}</span> ${this.readable(viewer.email)}</span>`
             : nothing}
           <button class="quiet" @click=${this.#signOut}>${messages?.signOut}</button>
         </div>

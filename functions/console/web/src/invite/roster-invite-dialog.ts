@@ -328,7 +328,7 @@ export class RosterInviteDialog extends Base<InviteMessages> {
   #removeChip(chip: Chip, index: number): void {
     this.#removeChips([chip.key]);
     this.#classify();
-    this.announce([this.messages?.removed(chip.address), this.#summary()].join(' '));
+    this.announce([this.messages?.removed(this.readable(chip.address)), this.#summary()].join(' '));
     void this.#focusItem(index);
   }
 
@@ -556,7 +556,8 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     const item = (chip: Chip, index: number, message: string): TemplateResult => {
       const reason = message.replace(/\.$/, '');
       const tabIndex = index === tabStop ? 0 : -1;
-      const { address, name } = chip;
+      const { name } = chip;
+      const address = this.readable(chip.address);
       const shown = address.length > CHARACTERS_MAX ? `${address.slice(0, CHARACTERS_MAX)}…` : address;
       const at = shown.lastIndexOf('@');
       return html`<li class=${reason ? 'refused' : ''}>

@@ -325,6 +325,11 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     return users ? rowsOf(users, this.#viewer, this.api.now()) : [];
   }
 
+  /** The rows that match the filter and the search. */
+  get #found(): Row[] {
+    return matchingRows(this.#rows, this.filter, this.search, this.readable);
+  }
+
   // Operations. Role changes, removals and revocations are shown at once, and undone if the API refuses them.
 
   /** Runs a task after the row's previous task has finished. */
@@ -380,7 +385,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     const { code, status } = error instanceof CallError ? error : { code: undefined, status: 0 };
     // Another user has already removed the row.
     if (code === 'member_not_found' || code === 'invitation_not_found') {
-      this.#notify(this.messages?.alreadyRemoved(row.email));
+      this.#notify(this.messages?.alreadyRemoved(this.readable(row.email)));
       if (this.loaded) this.loaded = withoutRow(this.loaded, row.key);
     } else {
       const reason = this.problemText(error);
@@ -410,7 +415,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
           return { organization, members, invitations };
         };
       },
-      done: () => this.announce(this.messages?.roleEdited(member.email, this.messages.roles[role]) ?? ''),
+      done: () => this.announce(this.messages?.roleEdited(this.readable(member.email), this.messages.roles[role]) ?? ''),
     });
   }
 
@@ -423,7 +428,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
         this.emit('roster-removed', { organization, member });
         return (users) => withoutRow(users, row.key);
       },
-      done: () => this.announce(this.messages?.removed(member.email) ?? ''),
+      done: () => this.announce(this.messages?.removed(this.readable(member.email)) ?? ''),
     });
   }
 
@@ -436,7 +441,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
         this.emit('roster-revoked', { organization, invitation: { ...invitation, status: 'revoked' } });
         return (users) => withoutRow(users, row.key);
       },
-      done: () => this.announce(this.messages?.revoked(invitation.email) ?? ''),
+      done: () => this.announce(this.messages?.revoked(this.readable(invitation.email)) ?? ''),
     });
   }
 
@@ -452,7 +457,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
           this.#resendKeys.delete(key);
           this.#deliveryChecks = 0;
           this.#loadedAt = Date.now();
-          this.announce(this.messages?.resent(sent.email, this.formats.moment(sent.expires_at)) ?? '');
+          this.announce(this.messages?.resent(this.readable(sent.email), this.formats.moment(sent.expires_at)) ?? '');
           this.emit('roster-resent', { organization, invitation: sent });
           return (users) => ({
             ...users,
@@ -609,7 +614,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
    * action in the next row, or else to the closest focusable element, and returns the focused element.
    */
   #prepareFocusMove(row: Row, action: string): () => Promise<Element | null> {
-    const rows = pageOf(matchingRows(this.#rows, this.filter, this.search), this.page).rows;
+    const rows = pageOf(this.#found, this.page).rows;
     const index = rows.findIndex(({ key }) => key === row.key);
     const next = rows[index + 1] ?? rows[index - 1];
     return async () => {
@@ -793,7 +798,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     const messages = this.messages!;
     const number = (value: number): string => this.formats.number(value);
     const all = this.#rows;
-    const found = matchingRows(all, this.filter, this.search);
+    const found = matchingRows(all, this.filter, this.search, this.readable);
     const { page, first, rows, last } = pageOf(found, this.page);
     const counts = countsByFilter(all);
     if (all.length === 1 && all[0]?.kind === 'member') {
@@ -856,7 +861,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   }
 
   #announceFound(): void {
-    const count = matchingRows(this.#rows, this.filter, this.search).length;
+    const count = this.#found.length;
     this.announce(this.messages?.found(count, this.formats.number(count)) ?? '');
   }
 
@@ -894,19 +899,20 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     const messages = this.messages!;
     const own = row.kind === 'member' && row.own;
     const rowError = this.#rowErrors.get(row.key);
+    const email = this.readable(row.email);
     const detail =
       row.kind === 'member'
         ? messages.memberSince(this.formats.day(row.member.joined_at))
         : row.invitation.sender.user_id === this.#viewer
           ? messages.invitedByYou
-          : messages.invitedBy(row.invitation.sender.email);
+          : messages.invitedBy(this.readable(row.invitation.sender.email));
     return html`<tr role="row" tabindex="-1" data-key=${row.key} aria-busy=${this.#tasks.has(row.key)}>
       <th role="rowheader" scope="row" class="user">
         <span class="avatar" aria-hidden="true" .style=${`--hue:${hueOf(row.email)}`}>
           ${row.kind === 'member' ? row.email[0] : icons.mail}
         </span>
         <span class="name-block">
-          <span class="email">${row.email}</span>${own ? html` <span class="you">${messages.you}</span>` : nothing}
+          <span class="email" title=${email === row.email ? nothing : row.email}>${email}</span>${own ? html` <span class="you">${messages.you}</span>` : nothing}
           <span class="detail soft">${detail}</span>
         </span>
       </th>
@@ -943,7 +949,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       return html`<span class="locked">${messages.roles[row.role]} ${icons.lock}</span><span class="reason soft">${reason}</span>`;
     }
     return html`<select
-      aria-label=${messages.roleOf(row.email)}
+      aria-label=${messages.roleOf(this.readable(row.email))}
       @change=${(event: Event) => this.#editRole(row, (event.target as HTMLSelectElement).value as Role)}
     >
       ${grantableRoles(viewer).map((role) => html`<option value=${role} .selected=${live(role === row.role)}>${messages.roles[role]}</option>`)}
@@ -975,7 +981,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
 
   #renderMemberActions(row: MemberRow): unknown {
     const messages = this.messages!;
-    const { email } = row;
+    const email = this.readable(row.email);
     const organization = this.loaded!.organization.name;
     if (row.own) {
       const isLastOwner = row.lock === 'last_owner';
@@ -1017,7 +1023,8 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
 
   #renderInvitationActions(row: InvitationRow): unknown {
     const messages = this.messages!;
-    const { email, key } = row;
+    const { key } = row;
+    const email = this.readable(row.email);
     if (!grantableRoles(this.loaded!.organization.role).includes(row.role)) return nothing;
     const defaultTime = Date.parse(row.invitation.sent_at ?? '') + COOLDOWN_SECONDS * 1000 || 0;
     const wait = Math.ceil(((this.#resendAllowedAt.get(key) ?? defaultTime) - this.api.now()) / 1000);

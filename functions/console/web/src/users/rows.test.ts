@@ -52,6 +52,9 @@ const users = (members: Member[], invitations: Invitation[] = [], owners = 2): U
   invitations,
 });
 
+/** Shows every address as it is. */
+const unchanged = (address: string): string => address;
+
 const emails = (rows: readonly Row[]) => rows.map((row) => row.email.split('@')[0]);
 
 test('sorts invitations first, the newest at the top, then members by address', () => {
@@ -98,15 +101,36 @@ test('counts as many rows for each filter as the filter returns', () => {
   const expected = { everyone: 7, members: 2, pending: 3, expired: 2, bounced: 3 };
   assert.deepEqual(countsByFilter(rows), expected);
   for (const [filter, count] of Object.entries(expected)) {
-    assert.equal(matchingRows(rows, filter as keyof typeof expected, '').length, count);
+    assert.equal(matchingRows(rows, filter as keyof typeof expected, '', unchanged).length, count);
   }
 });
 
 test('finds rows that contain every word of the search, ignoring case', () => {
   const rows = rowsOf(users([member('anna.berg'), member('anna.cruz')]), undefined, NOW);
-  assert.deepEqual(emails(matchingRows(rows, 'everyone', ' ANNA  cruz ')), ['anna.cruz']);
-  assert.deepEqual(emails(matchingRows(rows, 'everyone', '')), ['anna.berg', 'anna.cruz']);
-  assert.deepEqual(emails(matchingRows(rows, 'pending', 'anna')), []);
+  assert.deepEqual(emails(matchingRows(rows, 'everyone', ' ANNA  cruz ', unchanged)), ['anna.cruz']);
+  assert.deepEqual(emails(matchingRows(rows, 'everyone', '', unchanged)), ['anna.berg', 'anna.cruz']);
+  assert.deepEqual(emails(matchingRows(rows, 'pending', 'anna', unchanged)), []);
+});
+
+test('finds both spellings of an international domain', () => {
+  const people = ['ada@xn--mnchen-3ya.example', 'bo@xn--pypal-4ve.example', 'cy@partner.example'];
+  const rows = rowsOf(users(people.map((email, id) => ({ ...member(`${id}`), email }))), undefined, NOW);
+  // The second domain looks like another one, so it is shown in punycode.
+  const readable = (address: string): string => address.replace('xn--mnchen-3ya', 'münchen');
+  const cases = [
+    ['münch', ['ada']],
+    ['MÜNCHEN.example ada', ['ada']],
+    ['mu\u0308nchen', ['ada']],
+    ['ada@xn--mnch', ['ada']],
+    ['p\u0430ypal.example', ['bo']],
+    ['bo@P\u0430ypal.example', ['bo']],
+    ['xn--', ['ada', 'bo']],
+    ['example', ['ada', 'bo', 'cy']],
+    ['müller', []],
+  ] as const;
+  for (const [search, found] of cases) {
+    assert.deepEqual(emails(matchingRows(rows, 'everyone', search, readable)), found, search);
+  }
 });
 
 test('puts every row on exactly one page and limits the page number to the last page', () => {

@@ -1,4 +1,5 @@
 /** Combines members and invitations into the rows of one list. */
+import { keyOf } from '../address';
 import type { Delivery } from '../api';
 import type { Invitation, Member, Organization, Role } from '../elements';
 
@@ -127,10 +128,24 @@ export function countsByFilter(rows: readonly Row[]): Record<Filter, number> {
   return Object.fromEntries(FILTERS.map((filter) => [filter, rows.filter(PREDICATES[filter]).length])) as Record<Filter, number>;
 }
 
-/** Returns the rows that match the filter, and have every word of `search` in the address. */
-export function matchingRows(rows: readonly Row[], filter: Filter, search: string): Row[] {
-  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
-  return rows.filter((row) => PREDICATES[filter](row) && words.every((word) => row.email.includes(word)));
+/**
+ * Returns the rows that match the filter, and have every word of `search` in the address. A word matches the stored
+ * address, the address as `readable` shows it, and every spelling of a whole domain.
+ */
+export function matchingRows(
+  rows: readonly Row[],
+  filter: Filter,
+  search: string,
+  readable: (address: string) => string,
+): Row[] {
+  const words = search.toLowerCase().normalize().split(/\s+/).filter(Boolean);
+  const pairs = words.map((word) => [word, keyOf(`@${word}`).slice(1)] as const);
+  return rows.filter((row) => {
+    if (!PREDICATES[filter](row)) return false;
+    const { email } = row;
+    const shown = readable(email);
+    return pairs.every(([word, key]) => shown.includes(word) || email.includes(word) || email.includes(key));
+  });
 }
 
 /** Returns one page of the rows. A number beyond the last page gives the last page. */
