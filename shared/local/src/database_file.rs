@@ -26,7 +26,7 @@ pub enum DatabaseFileError {
     #[error("{} is not a database of the laptop: name another file with --db", .0.display())]
     Foreign(PathBuf),
     /// The file cannot be created or opened.
-    #[error("{} cannot be opened: {}", .0.display(), .1)]
+    #[error("{} cannot be opened: {}; name another file with --db", .0.display(), .1)]
     Io(PathBuf, #[source] io::Error),
 }
 

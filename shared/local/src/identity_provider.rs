@@ -59,15 +59,15 @@ pub enum ProviderError {
         /// The cause.
         problem: String,
     },
-    /// The URL is not the one of a provider.
-    #[error("{url} is not a document of OpenID Connect: {problem}; check the URL of --issuer")]
+    /// A document of the provider is missing or not valid.
+    #[error("{url} cannot be used: {problem}; check --issuer and the settings of the provider")]
     NotAProvider {
         /// The address of the document.
         url: String,
-        /// The difference.
+        /// The cause.
         problem: String,
     },
-    /// The provider has another name for itself, which its tokens contain.
+    /// The discovery document names another issuer than `--issuer`. The provider's tokens contain this other one.
     #[error("the provider's tokens name the issuer {0}: start the laptop with --issuer {0}")]
     OtherIssuer(String),
 }
@@ -87,7 +87,7 @@ impl IssuerUrl {
     }
 }
 
-/// Whether nobody between this machine and the server can change its response.
+/// Returns whether the connection uses TLS or stays on this machine, so that no other machine can change the response.
 fn is_protected(url: &Uri) -> bool {
     let is_local = matches!(url.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
     match url.scheme_str() {
@@ -177,7 +177,8 @@ impl IdentityProvider {
         let KeySet { keys } = read(&jwks_uri).await?;
         let keys: Arc<[_]> = keys.iter().filter_map(PublicKey::from_jwk).collect();
         if keys.is_empty() {
-            let problem = "it has no RSA key with a kid, and API Gateway accepts no other keys".to_owned();
+            let problem = "it has no RSA key with a kid, and API Gateway accepts only RS256, RS384 and RS512"
+                .to_owned();
             return Err(ProviderError::NotAProvider { url: jwks_uri, problem });
         }
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;

@@ -13,7 +13,7 @@ use axum::body::Body;
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
-/// The origin of the URLs that are called in this process. No resolver knows the name.
+/// The origin of the URLs that are called in this process. Names below `.invalid` never resolve (RFC 2606).
 pub const ORIGIN: &str = "http://in-process.invalid";
 
 /// Returns a client whose requests all go to `router`, whatever their host is.

@@ -14,12 +14,12 @@ use local::laptop::{Laptop, Options, OtherIssuer};
 use local::{console, cors, demo, function_env};
 use tracing_subscriber::EnvFilter;
 
-/// Runs Roster on this machine for development: the functions, an embedded DynamoDB, a mailbox, an issuer of tokens
+/// Runs Roster on this machine for development: the functions, an embedded DynamoDB, a mailbox, an identity provider
 /// and a clock that can be advanced. Listens on 127.0.0.1 only.
 #[derive(Parser)]
 #[command(name = "roster", version)]
 struct Arguments {
-    /// The port on 127.0.0.1
+    /// The port on 127.0.0.1. 0 takes a free port
     #[arg(long, default_value_t = 4000)]
     port: u16,
     /// Store all data in this file instead of in memory
@@ -31,23 +31,26 @@ struct Arguments {
     /// Remove the limits on inviting and mailing
     #[arg(long)]
     no_limits: bool,
-    /// The number of seats of each organization that is created from now on
+    /// The number of seats of each organization that is created from now on, 1 to 1000. Requires `--no-demo`
     #[arg(long, value_name = "N", default_value_t = Policy::default().seats, requires = "no_demo",
           value_parser = clap::value_parser!(u32).range(1..=1_000))]
     seats: u32,
-    /// The language of mails if the sender did not choose one: `en` or `de`
+    /// The language of mails if the sender did not choose one, and of the console if it has none of the browser's
+    /// languages: `en` or `de`
     #[arg(long, value_name = "LANGUAGE", default_value_t)]
     language: Language,
     /// Invoke the functions through Lambda's invoke API at this URL (`cargo lambda watch`) instead of in this process
     #[arg(long, value_name = "URL", value_parser = invoke_url)]
     functions: Option<String>,
-    /// Also accept tokens of this issuer: the identity provider's URL, exactly as in its tokens
+    /// Also accept tokens of this issuer: the identity provider's URL, exactly as in its tokens. Requires
+    /// `--audience`
     #[arg(long, value_name = "URL", value_parser = IssuerUrl::parse, requires = "audience")]
     issuer: Option<IssuerUrl>,
     /// The audience (`aud`, or else `client_id`) of the tokens of `--issuer`. Can be repeated: a token needs one of them
     #[arg(long, value_name = "AUDIENCE", requires = "issuer", value_parser = NonEmptyStringValueParser::new())]
     audience: Vec<String>,
-    /// Allow pages of this origin, such as `http://localhost:5173`, to call the API (CORS). Can be repeated
+    /// Allow pages of this origin, such as `http://localhost:5173`, to call the API (CORS) and to sign users in. Can be
+    /// repeated
     #[arg(long, value_name = "ORIGIN", value_parser = cors::origin)]
     allow_origin: Vec<HeaderValue>,
     /// Do not build the pages. Serve the pages that are embedded in the binary
@@ -57,7 +60,8 @@ struct Arguments {
 
 /// The text instead of the demo session if the database file has data.
 const EXISTING_DATA: &str = "
-The database has data of an earlier start, so the laptop has not created the demo organization again.
+The database has data of an earlier start, so the laptop did not create the demo organization. For a new one, name a
+new file with --db.
 ";
 
 #[tokio::main]
@@ -182,7 +186,7 @@ Organization "{name}" has 2 owners, and 312 of its 1,000 seats are taken. Comman
   c $ORG/members/you -X PATCH -H "$OWNER" -d '{{"role":"owner"}}'
   c "$ORG/members?role=owner" -H "$OWNER"
   c $ORG/members/you -X DELETE -H "$YOU"
-  echo '48 hours and two minutes later, an invitation has expired and the seats are free. Tokens are new, since they are valid for an hour:'
+  echo '48 hours and two minutes later, the invitations have expired and their seats are free. Tokens are valid for one hour, so these are new:'
   c $R/_dev/clock -d '{{"advance_seconds":172920}}'
   IVY="Authorization: Bearer $(token {invitee} {invitee_email})"
   c $R/v1/invitations/accept -H "$IVY" -d "{{\"token\":\"$(mail_token {invitee_email})\"}}"
@@ -191,7 +195,7 @@ Organization "{name}" has 2 owners, and 312 of its 1,000 seats are taken. Comman
     )
 }
 
-/// How to start the processes of the functions.
+/// Explains how to start the processes of the functions.
 fn function_processes(invoke_url: &str) -> String {
     format!(
         "

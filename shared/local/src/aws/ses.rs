@@ -177,7 +177,7 @@ fn to_map(pairs: Vec<Pair>) -> BTreeMap<String, String> {
     pairs.into_iter().map(|pair| (pair.name, pair.value)).collect()
 }
 
-/// Checks only what SES checks when it accepts a mail: a local part, a domain, and printable ASCII.
+/// Checks the same as SES when it accepts a mail: a local part, a domain, and printable ASCII.
 fn is_address(text: &str) -> bool {
     let address = text.rsplit_once('<').map_or(text, |(_, rest)| rest.trim_end_matches('>'));
     address.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())

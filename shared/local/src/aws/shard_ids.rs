@@ -1,13 +1,13 @@
 //! Shard ids of DynamoDB Streams in the length that AWS clients require.
 //!
 //! AWS's ids have at least 28 characters, and boto3 and the AWS CLI refuse shorter ones. The embedded engine's ids are
-//! shorter: `shardId-00000001-<table>`. So clients of the laptop see them with 20 digits, as in AWS.
+//! shorter: `shardId-00000001-<table>`. The laptop shows them to clients with 20 digits, as AWS does.
 
 use serde_json::Value;
 
-/// The beginning of the ids of the engine.
+/// The prefix of the engine's ids.
 const ENGINE: &str = "shardId-00000001-";
-/// The beginning of the same ids for clients.
+/// The prefix of the same ids for clients.
 const CLIENT: &str = "shardId-00000000000000000001-";
 
 /// Replaces the ids in a request of a client by those of the engine.

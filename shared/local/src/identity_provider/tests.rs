@@ -225,10 +225,7 @@ async fn the_error_of_an_unusable_provider_names_its_address_and_the_problem() {
     let provider = FakeProvider::start().await;
     let keys = provider.url.replace("/tenant/", "/keys");
     let error = provider.laptop().await.err().unwrap().to_string();
-    assert!(
-        error.starts_with(&format!("{keys} is not a document of OpenID Connect: it has no RSA key")),
-        "{error}"
-    );
+    assert!(error.starts_with(&format!("{keys} cannot be used: it has no RSA key")), "{error}");
 
     provider.answers.lock().unwrap().discovery =
         Some(json!({"issuer": "https://x.example", "jwks_uri": keys}));
