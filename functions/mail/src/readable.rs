@@ -1,4 +1,4 @@
-//! Addresses as people read them: an international domain in Unicode, where it is safe.
+//! Addresses as people read them: an international domain in Unicode, where Unicode is safe.
 
 use std::borrow::Cow;
 
@@ -70,7 +70,7 @@ mod tests {
             // A Cyrillic а between Latin letters, and a Greek letter between them.
             ("p\u{430}ypal.example", "xn--pypal-4ve.example"),
             ("g\u{3bf}\u{3bf}gle.example", "xn--ggle-0nda.example"),
-            // Safe by itself, but not the other label.
+            // The first label is safe, the second one is not.
             ("münchen.p\u{430}ypal.example", "xn--mnchen-3ya.xn--pypal-4ve.example"),
             // A right-to-left script.
             ("אב.example", "xn--4dbc.example"),

@@ -93,7 +93,7 @@ impl EmailAddress {
 ///
 /// The conversion is the one before every DNS query (UTS 46). So all spellings of a domain become one address, for
 /// example upper case beyond ASCII and decomposed letters. Characters that DNS distinguishes stay distinct: a dotless i
-/// is no i.
+/// is not an i.
 fn ascii_domain(domain: &str) -> Result<String, InvalidEmail> {
     if domain.starts_with('[') || domain.parse::<IpAddr>().is_ok() {
         return Err(InvalidEmail::IpAddress);

@@ -40,7 +40,7 @@ const QUERY_ENCODE_SET: &AsciiSet = &CONTROLS
 pub enum HandlerError {
     /// A problem that the API contract defines.
     Problem(Box<Problem>),
-    /// The request has no claims of an authorizer. The response equals that of API Gateway's authorizer.
+    /// The request has no valid `sub` claim. The body of the response equals that of API Gateway's authorizer.
     MissingClaims,
 }
 
@@ -203,7 +203,9 @@ fn to_response(result: Result<Response<Body>, HandlerError>) -> Response<Body> {
             problem.into_response()
         }
         Err(HandlerError::MissingClaims) => {
-            tracing::error!("the request has no claims of an authorizer; the route needs one");
+            tracing::error!(
+                "the request has no valid `sub` claim: the route has no authorizer, or the token has no `sub`"
+            );
             let mut response = Response::new(Body::from(r#"{"message":"Unauthorized"}"#));
             *response.status_mut() = StatusCode::UNAUTHORIZED;
             let json = HeaderValue::from_static("application/json");

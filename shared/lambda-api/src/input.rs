@@ -5,10 +5,10 @@ use lambda_http::{Request, RequestExt};
 use crate::problem::{Code, FieldError, Problem};
 use crate::request::{pointer_to, route};
 
-/// What a request may contain besides its path and its headers.
+/// The parts that a request may have besides its path and its headers.
 ///
-/// Every function declares it, and [`http`](crate::http) refuses anything else with 400 before the handler runs. If an
-/// unknown query parameter were ignored, a misspelled filter would return the whole list.
+/// Every function declares its input, and [`http`](crate::http) refuses any other part with 400 before the handler
+/// runs. If an unknown query parameter were ignored, a misspelled filter would return the whole list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Input {
     /// Neither query parameters nor a body.

@@ -131,7 +131,7 @@ impl Code {
 pub struct FieldError {
     /// A JSON pointer into the body, or `/<name>` of a query parameter or a header.
     pub pointer: String,
-    /// What is invalid, and often what would be valid.
+    /// The reason, and often the values that are valid.
     pub detail: String,
 }
 

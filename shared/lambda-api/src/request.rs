@@ -54,7 +54,9 @@ pub fn route(request: &Request) -> &str {
     }
 }
 
-/// The request has no claims of an authorizer. Only a route without an authorizer causes this error.
+/// The request has no claims of an authorizer, or no `sub` of 1 to 255 characters among them.
+///
+/// The route has no authorizer, or the identity provider issues tokens without such a `sub`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MissingClaims;
 
