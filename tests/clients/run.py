@@ -36,7 +36,7 @@ from repository import TOP  # noqa: E402
 
 DOCUMENT = TOP / "infra" / "openapi.yaml"
 WORK = TOP / "target" / "ci" / "clients"
-TYPESCRIPT, PYTHON, OTHERS = WORK / "typescript", WORK / "python", WORK / "openapi-generator"
+TYPESCRIPT, PYTHON, OPENAPI_GENERATOR = WORK / "typescript", WORK / "python", WORK / "openapi-generator"
 TOOLS = Path(sys.executable).parent
 ENVIRONMENT = os.environ | {
     # openapi-python-client formats its output with the ruff in the PATH.
@@ -124,8 +124,8 @@ def python():
     run(TOOLS / "mypy", "--strict", "--follow-imports", "silent", HERE / "story.py")
 
 
-def openapi_generator(language, *options):
-    folder = OTHERS / language
+def generate(language, *options):
+    folder = OPENAPI_GENERATOR / language
     shutil.rmtree(folder, ignore_errors=True)
     command = ["generate", "--input-spec", DOCUMENT, "--generator-name", language, "--output", folder, *options]
     lines = run(TOOLS / "openapi-generator-cli", *command)
@@ -133,12 +133,12 @@ def openapi_generator(language, *options):
     return folder
 
 
-def others():
-    folder = openapi_generator("typescript-fetch")
+def openapi_generator():
+    folder = generate("typescript-fetch")
     check_names("openapi-generator", {file.stem for file in (folder / "models").glob("[A-Z]*.ts")})
     strict = ["--noEmit", "--strict", "--target", "ES2022", "--module", "ESNext", "--moduleResolution", "bundler"]
     tsc(*strict, folder / "index.ts")
-    folder = openapi_generator("go", *GO_OPTIONS)
+    folder = generate("go", *GO_OPTIONS)
     check_names("openapi-generator", {file.stem.removeprefix("model_") for file in folder.glob("model_*.go")})
 
 
@@ -151,7 +151,7 @@ def main():
     steps = [
         ("TypeScript: openapi-typescript, tsc", typescript),
         ("Python: openapi-python-client, mypy", python),
-        ("TypeScript and Go: openapi-generator, tsc", others),
+        ("TypeScript and Go: openapi-generator, tsc", openapi_generator),
     ]
     for title, step in steps:
         started = time.monotonic()

@@ -49,7 +49,7 @@ def client(name: str) -> AuthenticatedClient:
     return AuthenticatedClient(base_url=URL, token=token, raise_on_unexpected_status=True)
 
 
-def link(email: str) -> Token:
+def link_token(email: str) -> Token:
     """Returns the link token in the newest mail to the address."""
     development("/_dev/idle")
     token: str = development(f"/_dev/mail?to={email}")["items"][0]["token"]
@@ -82,7 +82,7 @@ def main() -> None:
     [repeated] = expect(InviteResults, invite.sync(organization.id, client=olga, body=emails)).results
     assert expect(AlreadyInvited, repeated).role == Role.MEMBER
 
-    token = link("bob@example.com")
+    token = link_token("bob@example.com")
     preview = expect(Preview, preview_invitation.sync(client=Client(base_url=URL), body=token))
     assert (preview.organization.name, preview.role) == ("Example", Role.MEMBER)
     accepted = accept_invitation.sync(client=bob, body=token)

@@ -21,13 +21,13 @@ async function client(name: string): Promise<Client<paths>> {
 }
 
 /** Returns the link token in the newest mail to the address. */
-async function link(email: string): Promise<Schemas['Token']> {
+async function linkToken(email: string): Promise<Schemas['Token']> {
   await development('/_dev/idle');
   const { items } = await development<{ items: { token: string }[] }>(`/_dev/mail?to=${email}`);
   return { token: items[0]!.token };
 }
 
-function accepted<Data>({ data, error }: Fetched<Data>): Data {
+function succeeded<Data>({ data, error }: Fetched<Data>): Data {
   assert(data !== undefined, JSON.stringify(error));
   return data;
 }
@@ -53,27 +53,27 @@ const [olga, bob, eve] = [await client('olga'), await client('bob'), await clien
 const stranger = createClient<paths>({ baseUrl });
 
 const named = { body: { name: 'Example' }, params: { header: { 'Idempotency-Key': 'story-1' } } };
-const organization = accepted(await olga.POST('/v1/organizations', named));
+const organization = succeeded(await olga.POST('/v1/organizations', named));
 assert.deepEqual([organization.role, organization.seats.taken], ['owner', 1]);
-assert.deepEqual(accepted(await olga.POST('/v1/organizations', named)), organization);
+assert.deepEqual(succeeded(await olga.POST('/v1/organizations', named)), organization);
 const params = { path: { organization_id: organization.id } };
 
 const body = { emails: ['bob@example.com'], role: 'member' as const };
-const invite = async () => accepted(await olga.POST('/v1/organizations/{organization_id}/invitations', { params, body }));
+const invite = async () => succeeded(await olga.POST('/v1/organizations/{organization_id}/invitations', { params, body }));
 assert.deepEqual((await invite()).results.map(describe), ['pending as member']);
 assert.deepEqual((await invite()).results.map(describe), ['already invited as member']);
 
-const token = await link('bob@example.com');
-const preview = accepted(await stranger.POST('/v1/invitations/preview', { body: token }));
+const token = await linkToken('bob@example.com');
+const preview = succeeded(await stranger.POST('/v1/invitations/preview', { body: token }));
 assert.deepEqual([preview.organization.name, preview.role], ['Example', 'member']);
-const joined = accepted(await bob.POST('/v1/invitations/accept', { body: token }));
+const joined = succeeded(await bob.POST('/v1/invitations/accept', { body: token }));
 assert.deepEqual([joined.user_id, joined.organization], ['bob', { id: organization.id, name: 'Example' }]);
 
 const members: string[] = [];
 let cursor: string | null = null;
 do {
   const query: { limit: number; cursor?: string } = { limit: 1, ...(cursor && { cursor }) };
-  const page: Schemas['MemberPage'] = accepted(
+  const page: Schemas['MemberPage'] = succeeded(
     await bob.GET('/v1/organizations/{organization_id}/members', { params: { ...params, query } }),
   );
   members.push(...page.items.map((member) => member.user_id));
@@ -93,8 +93,8 @@ const { error, response } = await stranger.GET('/v1/organizations/{organization_
 assert.equal(response.status, 401);
 assert(error && 'message' in error);
 
-assert.equal(accepted(await edit('bob', 'owner')).role, 'owner');
+assert.equal(succeeded(await edit('bob', 'owner')).role, 'owner');
 const removed = await olga.DELETE('/v1/organizations/{organization_id}/members/{user_id}', { params: member('bob') });
 assert.equal(removed.response.status, 204);
-const left = accepted(await olga.GET('/v1/organizations/{organization_id}/members', { params }));
+const left = succeeded(await olga.GET('/v1/organizations/{organization_id}/members', { params }));
 assert.deepEqual(left.items.map(({ user_id }) => user_id), ['olga']);
