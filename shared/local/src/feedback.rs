@@ -40,7 +40,12 @@ async fn post_feedback(
 ) -> Response {
     let request: FeedbackRequest = match serde_json::from_slice(&body) {
         Ok(request) => request,
-        Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+        Err(error) => {
+            let text = format!(
+                "The body must be JSON like {{\"message_id\": \"...\", \"kind\": \"bounce\"}}: {error}\n"
+            );
+            return (StatusCode::BAD_REQUEST, text).into_response();
+        }
     };
     let Some(mail) = mailbox.find(&request.message_id) else {
         let hint = "No mail has this message_id. GET /_dev/mail lists all mails.\n";

@@ -210,7 +210,12 @@ impl Issuer {
                 Ok(person) => {
                     json_response(issuer.token(&person).await.map(|token| json!({"access_token": token})))
                 }
-                Err(e) => (StatusCode::BAD_REQUEST, format!("{e}\n")).into_response(),
+                Err(e) => {
+                    let text = format!(
+                        "The body must be JSON like {{\"sub\": \"ada\", \"email\": \"ada@acme.example\"}}: {e}\n"
+                    );
+                    (StatusCode::BAD_REQUEST, text).into_response()
+                }
             }
         }
         Router::new().route("/_dev/token", routing::post(token)).with_state(self)

@@ -647,7 +647,10 @@ struct Advance {
 async fn advance(Extract(shared): Extract<Arc<Shared>>, body: bytes::Bytes) -> Response {
     let Advance { advance_seconds } = match serde_json::from_slice(&body) {
         Ok(advance) => advance,
-        Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+        Err(error) => {
+            let text = format!("The body must be JSON like {{\"advance_seconds\": 60}}: {error}\n");
+            return (StatusCode::BAD_REQUEST, text).into_response();
+        }
     };
     match shared.advance(advance_seconds).await {
         Ok(now) => time_response(now).into_response(),
