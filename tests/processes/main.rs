@@ -92,7 +92,7 @@ async fn run_scenario(world: &World) {
     // The invitation is pending until 48 hours have passed, and expired from then on, even if `expire` has not run yet.
     advance(world, 48 * 60 * 60 - 120).await;
     assert_eq!(status(world, &acme, "eve@example.com").await, "pending");
-    advance(world, 120).await;
+    advance(world, 180).await;
     assert_eq!(status(world, &acme, "eve@example.com").await, "expired");
     world.person("eve").accepts(&new).await.refused(410, "invitation_expired");
     // The schedule invoked `expire`, which returned the seat. (`reconcile` ran as well, and found nothing overdue.)
