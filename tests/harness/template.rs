@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::OnceLock;
 
-use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
-use serde_json::{Map, Value, json};
+use local::yaml;
+use serde_json::{Value, json};
 
 /// A `CloudFormation` template.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,31 +32,10 @@ pub fn read_file(path: &str) -> String {
         .unwrap_or_else(|error| panic!("{path} cannot be read: {error}"))
 }
 
-/// Converts YAML to JSON.
+/// Converts YAML to JSON. Expands the short forms of `CloudFormation`.
 pub fn parse_yaml(text: &str) -> Value {
-    let documents = Yaml::load_from_str(text).unwrap_or_else(|error| panic!("this is not YAML: {error}"));
-    let [document] = documents.as_slice() else { panic!("expected one document, not {}", documents.len()) };
-    value(document)
-}
-
-fn value(yaml: &Yaml<'_>) -> Value {
-    match yaml {
-        Yaml::Value(Scalar::Null) => Value::Null,
-        Yaml::Value(Scalar::Boolean(value)) => json!(value),
-        Yaml::Value(Scalar::Integer(value)) => json!(value),
-        Yaml::Value(Scalar::FloatingPoint(value)) => json!(value.into_inner()),
-        Yaml::Value(Scalar::String(value)) => json!(value),
-        Yaml::Sequence(items) => items.iter().map(value).collect(),
-        Yaml::Mapping(entries) => {
-            let entry = |(key, item): (&Yaml<'_>, &Yaml<'_>)| match value(key) {
-                Value::String(key) => (key, value(item)),
-                key => (key.to_string(), value(item)),
-            };
-            Value::Object(entries.iter().map(entry).collect::<Map<_, _>>())
-        }
-        Yaml::Tagged(tag, inner) if tag.handle == "!" => expand_short_form(&tag.suffix, value(inner)),
-        other => panic!("unsupported YAML: {other:?}"),
-    }
+    yaml::to_json(text, |tag, inner| Some(expand_short_form(tag, inner)))
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn expand_short_form(tag: &str, inner: Value) -> Value {

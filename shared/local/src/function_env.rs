@@ -17,8 +17,8 @@ pub const CLOCK_FILE: &str = "target/laptop-clock";
 
 /// The variables for default flags.
 const DEFAULTS: &str = include_str!("../../../infra/laptop.env");
-/// The laptop's address in [`DEFAULTS`].
-const DEFAULT_URL: &str = "http://127.0.0.1:4000";
+/// The laptop's address with default flags, as in [`DEFAULTS`] and in the contract.
+pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:4000";
 /// A limit that no development reaches.
 const NO_LIMIT: u32 = 1_000_000;
 

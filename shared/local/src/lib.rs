@@ -43,3 +43,4 @@ pub mod stream;
 pub mod table;
 #[cfg(test)]
 mod testing;
+pub mod yaml;
