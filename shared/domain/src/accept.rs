@@ -63,11 +63,8 @@ impl Action for Accept {
             }
         };
         if let Some(member) = member.cloned() {
-            let changes = vec![
-                Change::write_invitation(pending.declined(now, policy)),
-                Change::count(&invitation.organization, 1, 0),
-                Change::still_member(&member),
-            ];
+            let declined = Change::close_invitation(pending.declined(now, policy));
+            let changes = declined.into_iter().chain([Change::still_member(&member)]).collect();
             return Ok(Decision { changes, answer: Accepted { member, organization } });
         }
         let joined = Member {

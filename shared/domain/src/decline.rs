@@ -26,8 +26,7 @@ impl Action for Decline {
         let invitation = snapshot.newest(&self.link)?;
         invitation.must_be_for(&self.caller)?;
         let pending = invitation.pending_at(now).map_err(|NotPending(status)| Refusal::Gone(status))?;
-        let declined = Change::write_invitation(pending.declined(now, policy));
-        let changes = vec![declined, Change::count(&invitation.organization, 1, 0)];
+        let changes = Change::close_invitation(pending.declined(now, policy)).into();
         Ok(Decision { changes, answer: () })
     }
 }

@@ -67,10 +67,7 @@ pub fn timer(invitation: &Invitation) -> Option<Link> {
 
 /// The changes that close a pending invitation past its expiry and give its seat back.
 pub(crate) fn close(invitation: &Invitation, policy: &Policy, now: Timestamp) -> Vec<Change> {
-    vec![
-        Change::write_invitation(invitation.closed(CloseReason::Expired, now, policy)),
-        Change::count(&invitation.organization, 1, 0),
-    ]
+    Change::close_invitation(invitation.closed(CloseReason::Expired, now, policy)).into()
 }
 
 /// Returns the timer that an invitation needs now, as [`timer`] does.

@@ -298,6 +298,12 @@ impl Change {
         Self::put(Record::Invitation(invitation), guard)
     }
 
+    /// Writes an invitation that was pending and is now closed, and gives its seat back.
+    pub fn close_invitation(closed: Invitation) -> [Self; 2] {
+        let seat = Self::count(&closed.organization, 1, 0);
+        [Self::write_invitation(closed), seat]
+    }
+
     /// Asserts that the invitation is still pending with the same role and expiry.
     pub fn still_pending(invitation: &Invitation) -> Self {
         let item = ItemKey::invitation(&invitation.organization, &invitation.id);

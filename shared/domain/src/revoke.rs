@@ -32,8 +32,8 @@ impl Action for Revoke {
         let invitation = snapshot.find_invitation(&self.organization, self.invitation.as_ref())?;
         let authority = member.require(Permission::Revoke(invitation.role))?;
         let pending = invitation.pending_at(now).map_err(|NotPending(status)| Refusal::NotPending(status))?;
-        let revoked = Change::write_invitation(pending.revoked(now, policy));
-        let changes = vec![authority, revoked, Change::count(&self.organization, 1, 0)];
+        let revoked = Change::close_invitation(pending.revoked(now, policy));
+        let changes = [authority].into_iter().chain(revoked).collect();
         Ok(Decision { changes, answer: () })
     }
 }
