@@ -6,8 +6,9 @@
 For every package in functions/, the script writes DIR/<package>.cdx.json. The file lists the crates that the package's
 binaries link on Linux on Arm, each with its version, licence, source and checksum from Cargo.lock. It does not list
 macros, build dependencies and test dependencies. The binaries of `actions` share one file, and each of them links only
-some of its crates. The file of the console also lists the npm packages in the console's pages. The build of the pages
-(`node functions/console/web/build.mjs`) records these packages.
+some of its crates. The file of the console also lists the npm packages in the console's pages, each with
+its checksum from package-lock.json. The build of the pages (`npm --prefix functions/console/web run build`) records these
+packages.
 
 The script validates every file against CycloneDX's schema. The same sources result in the same files: --check generates
 each file twice and compares both.
@@ -38,7 +39,8 @@ from packageurl import PackageURL
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 TARGET = "aarch64-unknown-linux-gnu"
-NPM_PACKAGES = TOP / "functions/console/web/dist/site/.packages.json"
+WEB = TOP / "functions/console/web"
+NPM_PACKAGES = WEB / "dist/site/.packages.json"
 
 
 def run(*command):
@@ -85,11 +87,14 @@ def crate_component(name, version, licence, repository, checksum, kind=Component
 def npm_packages():
     """Yields name, version, licence and hexadecimal SHA-512 of each npm package in the console's pages."""
     if not NPM_PACKAGES.is_file():
-        sys.exit("console: the pages are not built; run: node functions/console/web/build.mjs")
+        sys.exit("console: the pages are not built; run: npm --prefix functions/console/web run build")
+    lock = json.loads((WEB / "package-lock.json").read_text())["packages"]
     for it in json.loads(NPM_PACKAGES.read_text()):
-        algorithm, digest = it["integrity"].split("-", 1)
-        assert algorithm == "sha512", it
-        yield it["name"], it["version"], it["license"], base64.b64decode(digest).hex()
+        locked = lock[f"node_modules/{it['name']}"]
+        assert locked["version"] == it["version"], f"{it['name']}: the pages are older than package-lock.json"
+        algorithm, digest = locked["integrity"].split("-", 1)
+        assert algorithm == "sha512", locked
+        yield it["name"], it["version"], it["identifier"], base64.b64decode(digest).hex()
 
 
 def npm_component(name, version, licence, checksum):

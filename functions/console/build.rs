@@ -1,40 +1,24 @@
-//! Embeds the built pages of the console, `web/dist/site`.
-//!
-//! A release build first builds the pages if Node.js is installed, so that a deployment never has outdated pages. Any
-//! other build embeds the pages as they are.
+//! Embeds the built pages of the console, `web/dist/site`. Builds and fetches nothing.
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::{env, fs, thread};
+use std::{env, fs};
+
+#[path = "src/sources.rs"]
+mod sources;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// The file outside `web/` that `web/build.mjs` reads.
-const CONTRACT: &str = "../../infra/openapi.yaml";
+/// The commands that build the pages.
+const BUILD: &str = "in functions/console/web, run `npm ci --ignore-scripts` and `npm run build`";
 
 fn main() -> Outcome<()> {
     let web = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("web");
     let dist = web.join("dist");
     let site = dist.join("site");
     println!("cargo::rerun-if-changed=build.rs");
-    if env::var("PROFILE")? == "release" && web.join("build.mjs").is_file() {
-        if has_node() {
-            build(&web)?;
-            // Watch only the sources. The build just wrote `dist`, which would start it again each time.
-            watch_sources(&web)?;
-            return embed(&site);
-        }
-        println!("cargo::rerun-if-env-changed=PATH");
-        // Cargo reruns this script each time if a watched file is missing. So the next build finds Node.js even if it
-        // was installed to a folder that is already in PATH.
-        println!("cargo::rerun-if-changed={}", dist.join("node").display());
-        println!(
-            "cargo::warning=Node.js is not installed: this build embeds the console of an earlier build, if any"
-        );
-    }
+    println!("cargo::rerun-if-changed=src/sources.rs");
     if site.is_dir() {
         println!("cargo::rerun-if-changed={}", site.display());
     } else {
@@ -43,50 +27,22 @@ fn main() -> Outcome<()> {
         let _ = fs::create_dir_all(&dist);
         println!("cargo::rerun-if-changed={}", dist.display());
     }
+    if env::var("PROFILE")? == "release" {
+        check(&web, &site)?;
+    }
     embed(&site)
 }
 
-fn has_node() -> bool {
-    let version = Command::new("node").arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).status();
-    version.is_ok_and(|status| status.success())
-}
-
-/// Runs `web/build.mjs`. Shows its output as warnings of the build, and its errors as errors.
-fn build(web: &Path) -> Outcome<()> {
-    let mut node = Command::new("node")
-        .arg("build.mjs")
-        .current_dir(web)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let stderr = node.stderr.take().ok_or("node has no standard error")?;
-    // Both pipes are read at the same time. Otherwise node would block as soon as the other pipe is full.
-    let errors = thread::spawn(move || BufReader::new(stderr).lines().collect::<Result<Vec<_>, _>>());
-    let stdout = node.stdout.take().ok_or("node has no standard output")?;
-    for line in BufReader::new(stdout).lines() {
-        println!("cargo::warning={}", line?);
+/// Fails if the pages are older than their sources, because a deployment must not have outdated pages.
+fn check(web: &Path, site: &Path) -> Outcome<()> {
+    for source in sources::SOURCES {
+        println!("cargo::rerun-if-changed={}", web.join(source).display());
     }
-    let errors = errors.join().map_err(|_| "the standard error of node cannot be read")??;
-    if node.wait()?.success() {
-        return Ok(());
+    if !site.is_dir() {
+        println!("cargo::warning=the console has no pages, because they are not built: {BUILD}");
+    } else if sources::is_outdated(web)? {
+        return Err(format!("the pages of the console are older than their sources: {BUILD}").into());
     }
-    for line in errors {
-        println!("cargo::error={line}");
-    }
-    Err("the console cannot be built: see the errors above, or run `node functions/console/web/build.mjs`"
-        .into())
-}
-
-/// Makes Cargo rerun this script when a source of the pages changes: all of `web/` but `node_modules` and `dist`.
-fn watch_sources(web: &Path) -> Outcome<()> {
-    for entry in fs::read_dir(web)? {
-        let entry = entry?;
-        if !["node_modules", "dist"].iter().any(|name| entry.file_name() == *name) {
-            println!("cargo::rerun-if-changed={}", entry.path().display());
-        }
-    }
-    println!("cargo::rerun-if-changed={CONTRACT}");
     Ok(())
 }
 

@@ -57,7 +57,7 @@ test('contains the files that package.json exports', () => {
 test('imports only files of the package', () => {
   for (const file of readdirSync(path.join(unpacked, 'dist/npm')).filter((name) => name.endsWith('.js'))) {
     const script = readFileSync(path.join(unpacked, 'dist/npm', file), 'utf8');
-    for (const [, from] of script.matchAll(/\b(?:from|import)\s*\(?\s*"([^"]+)"/g)) assert.match(from, /^\.\//, `${file} imports ${from}`);
+    for (const [, from] of script.matchAll(/\b(?:from|import)\s*\(?\s*["`]([^"`]+)["`]/g)) assert.match(from, /^\.\//, `${file} imports ${from}`);
   }
 });
 

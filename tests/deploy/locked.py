@@ -23,8 +23,10 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         top = pathlib.Path(folder)
         for source in SOURCES:
-            copy = shutil.copytree if (TOP / source).is_dir() else shutil.copy
-            copy(TOP / source, top / source)
+            if (TOP / source).is_dir():
+                shutil.copytree(TOP / source, top / source, ignore=shutil.ignore_patterns("node_modules"))
+            else:
+                shutil.copy(TOP / source, top / source)
         lock = top / "Cargo.lock"
         package = r'\[\[package\]\]\nname = "thiserror"\n.*?\n\n'
         stale, removed = re.subn(package, "", lock.read_text(), count=1, flags=re.S)

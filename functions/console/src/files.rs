@@ -1,4 +1,4 @@
-//! The files that `web/build.mjs` writes: `index.html`, `accept.html` and `assets/NAME-HASH.EXTENSION`. Each asset may
+//! The files that Vite builds from `web/`: `index.html`, `accept.html` and `assets/NAME-HASH.EXTENSION`. Each asset may
 //! have compressed copies next to it.
 
 use std::borrow::Cow;
@@ -9,7 +9,7 @@ use std::{fs, io};
 // Contains `EMBEDDED`, the files that the build script embeds.
 include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
-/// The built files, by path: `index.html`, `assets/index-6A0J2F7K.js`, `assets/index-6A0J2F7K.js.br`.
+/// The built files, by path: `index.html`, `assets/index-6a0j2f7k.js`, `assets/index-6a0j2f7k.js.br`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Files(pub BTreeMap<Cow<'static, str>, Cow<'static, [u8]>>);
 
@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(Files::read(&folder.path().join("none")).unwrap(), None);
         assert_eq!(Files::read(folder.path()).unwrap(), None, "a site without assets is incomplete");
         fs::create_dir(folder.path().join("assets")).unwrap();
-        for path in ["index.html", ".stamp", "assets/a-1.js", "assets/a-1.js.br", "assets/.b"] {
+        for path in ["index.html", ".packages.json", "assets/a-1.js", "assets/a-1.js.br", "assets/.b"] {
             fs::write(folder.path().join(path), path).unwrap();
         }
         let files = Files::read(folder.path()).unwrap().unwrap();

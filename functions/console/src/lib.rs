@@ -9,6 +9,7 @@
 mod config;
 mod files;
 mod site;
+pub mod sources;
 
 use std::future::{Ready, ready};
 use std::sync::Arc;

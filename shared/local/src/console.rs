@@ -1,13 +1,13 @@
-//! The console on the laptop. It serves the pages that `functions/console/web/build.mjs` built last, so that changes of
-//! the pages need no Rust build. The pages sign users in at the laptop's issuer.
+//! The console on the laptop. It serves the pages that Vite built last in `functions/console/web/dist`, so that changes
+//! of the pages need no Rust build. The pages sign users in at the laptop's issuer.
 
-use std::io::{self, BufRead as _, BufReader, Read};
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
-use ::console::{App, Config, Files, Site, SiteError, Token};
+use ::console::{App, Config, Files, Site, SiteError, Token, sources};
 use askama::Template;
 use domain::Language;
 
@@ -25,8 +25,18 @@ const ERROR_LINES_MAX: usize = 30;
 /// navigate within the page.
 const RELOAD_SCRIPT: (&str, &str) = ("reload-1.js", "setTimeout(() => location.reload(), 1000);\n");
 
+/// The command of npm.
+const NPM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
+/// The arguments of npm to install the packages. No package needs its install scripts. `--include=dev` installs the
+/// build tools even if the user's settings of npm omit them.
+const INSTALL: [&str; 6] =
+    ["ci", "--include=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+/// The arguments of Node.js to build the pages. `npm run build` would start Vite as another process, which would keep
+/// running after [`Console::stop`].
+const BUILD: [&str; 4] = ["node_modules/vite/bin/vite.js", "build", "--logLevel", "warn"];
 /// The progress line of a build without Node.js.
-const NO_NODE: &str = "console: not built, because Node.js is not installed";
+const NO_NODE: &str = "console: not built, because Node.js or npm is not installed. \
+    Install Node.js 20.19 or later with npm and restart, or start with --no-console";
 
 /// The site that the function `console` serves on the laptop.
 pub struct Console {
@@ -35,8 +45,8 @@ pub struct Console {
     /// The folder with the sources. `None` to serve the embedded pages.
     web: Option<PathBuf>,
     build: Mutex<Build>,
-    /// The build process that is running.
-    node: Mutex<Option<Child>>,
+    /// The process of the build that is running.
+    process: Mutex<Option<Child>>,
 }
 
 /// The state of the build. The laptop shows it if there are no built pages.
@@ -91,7 +101,7 @@ impl Console {
             language,
             mailbox: Some(mailbox::PATH.to_owned()),
         };
-        Self { config, clock, web, build: Mutex::default(), node: Mutex::default() }
+        Self { config, clock, web, build: Mutex::default(), process: Mutex::default() }
     }
 
     /// Returns the `App` of the function, with the current pages.
@@ -124,10 +134,15 @@ impl Console {
         self.build.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Builds the pages if Node.js is installed, and returns when the build has ended. Calls `progress` with each line
-    /// of the build's output. During the build, the console serves the pages of the previous build.
+    fn process(&self) -> MutexGuard<'_, Option<Child>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Builds the pages if their sources and Node.js are there, and returns when the build has ended. Calls `progress`
+    /// with each step of the build, and with each line of its errors. During the build, the console serves the pages of
+    /// the previous build.
     pub fn build(&self, mut progress: impl FnMut(&str)) {
-        let Some(web) = &self.web else { return };
+        let Some(web) = self.web.as_ref().filter(|web| web.is_dir()) else { return };
         *self.state() = Build::Running("console: check whether the pages are up to date".to_owned());
         let result = self.run_build(web, |line| {
             progress(line);
@@ -150,44 +165,75 @@ impl Console {
 
     /// Ends a running build.
     pub fn stop(&self) {
-        if let Some(node) = &mut *self.node.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(process) = &mut *self.process() {
             // This fails if the process has just ended by itself.
-            let _ = node.kill();
+            let _ = process.kill();
         }
     }
 
-    /// Runs `build.mjs`. It ends at once if the pages are up to date, and waits if another build is running.
+    /// Builds the pages if they are outdated. First installs the npm packages of `package-lock.json` if needed. Waits
+    /// while another laptop builds.
     fn run_build(&self, web: &Path, mut progress: impl FnMut(&str)) -> Result<(), BuildError> {
-        let mut node = Command::new("node");
-        node.arg("build.mjs").current_dir(web);
-        node.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut node = match node.spawn() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && web.is_dir() => {
-                return Err(BuildError::NoNode);
-            }
-            spawned => spawned?,
-        };
-        let (stdout, stderr) = (node.stdout.take(), node.stderr.take());
-        *self.node.lock().unwrap_or_else(PoisonError::into_inner) = Some(node);
-        // Both pipes are read at the same time, because a full pipe would block the build.
-        let mut errors = thread::scope(|scope| {
-            let errors = scope.spawn(|| lines(stderr).collect::<Vec<_>>());
-            lines(stdout).for_each(|line| progress(&line));
-            errors.join().unwrap_or_default()
-        });
-        let node = self.node.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if node.map(|mut node| node.wait()).transpose()?.is_some_and(|status| status.success()) {
+        fs::create_dir_all(web.join("dist"))?;
+        let lock = File::create(web.join("dist/.lock"))?;
+        lock.lock()?;
+        if !sources::is_outdated(web)? {
+            progress("console: up to date");
             return Ok(());
         }
-        let first_shown = errors.len().saturating_sub(ERROR_LINES_MAX);
-        Err(BuildError::Failed(errors.split_off(first_shown)))
+        if must_install(web)? {
+            let install = "console: installing the npm packages of package-lock.json";
+            self.run(Command::new(NPM).args(INSTALL).current_dir(web), || progress(install))?;
+        }
+        let build = "console: building the pages";
+        self.run(Command::new("node").args(BUILD).current_dir(web), || progress(build))?;
+        progress("console: built");
+        Ok(())
+    }
+
+    /// Runs a command, and calls `started` as soon as it runs. Returns its first error lines if it fails.
+    fn run(&self, command: &mut Command, started: impl FnOnce()) -> Result<(), BuildError> {
+        // With `development`, Vite would build pages for development.
+        command.env_remove("NODE_ENV");
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let mut child = match child {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BuildError::NoNode),
+            child => child?,
+        };
+        let stderr = child.stderr.take();
+        *self.process() = Some(child);
+        started();
+        let mut errors: Vec<_> = stderr
+            .into_iter()
+            .flat_map(|stderr| BufReader::new(stderr).lines().map_while(Result::ok))
+            .filter(|line| !line.trim().is_empty())
+            // The error page shows no colours. Vite ignores `NO_COLOR` in some lines.
+            .map(|line| anstream::adapter::strip_str(&line).to_string())
+            .collect();
+        let child = self.process().take();
+        if child.map(|mut child| child.wait()).transpose()?.is_some_and(|status| status.success()) {
+            return Ok(());
+        }
+        // The cause comes first. Vite writes the stack trace of its own code last.
+        errors.truncate(ERROR_LINES_MAX);
+        Err(BuildError::Failed(errors))
+    }
+}
+
+/// Whether the installed npm packages are older than `package-lock.json`, or missing.
+fn must_install(web: &Path) -> io::Result<bool> {
+    let locked = web.join("package-lock.json").metadata()?.modified()?;
+    // npm writes this file after it has installed all packages.
+    match web.join("node_modules/.package-lock.json").metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        installed => Ok(installed?.modified()? < locked),
     }
 }
 
 enum BuildError {
-    /// Node.js is not installed.
+    /// Node.js or npm is not installed.
     NoNode,
-    /// The last lines of the standard error of the build.
+    /// The first lines of the standard error of the build.
     Failed(Vec<String>),
 }
 
@@ -197,15 +243,8 @@ impl From<io::Error> for BuildError {
     }
 }
 
-fn lines(output: Option<impl Read>) -> impl Iterator<Item = String> {
-    let lines = output.into_iter().flat_map(|output| BufReader::new(output).lines().map_while(Result::ok));
-    lines.filter(|line| !line.trim().is_empty())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     const URL: &str = "http://127.0.0.1:4000";
@@ -220,10 +259,41 @@ mod tests {
         String::from_utf8(response.body().as_ref().to_vec()).unwrap()
     }
 
-    /// Creates a folder with `script` as its `build.mjs`.
+    /// The files of a folder like `functions/console/web`. Its only npm package is a Vite in the same folder.
+    const WEB_FILES: [(&str, &str); 7] = [
+        (
+            "package.json",
+            r#"{"name": "pages", "version": "1.0.0", "devDependencies": {"vite": "file:vite"}}"#,
+        ),
+        (
+            "package-lock.json",
+            r#"{
+                "name": "pages", "version": "1.0.0", "lockfileVersion": 3, "requires": true,
+                "packages": {
+                    "": {"name": "pages", "version": "1.0.0", "devDependencies": {"vite": "file:vite"}},
+                    "node_modules/vite": {"resolved": "vite", "link": true},
+                    "vite": {"version": "1.0.0", "dev": true, "hasInstallScript": true}
+                }
+            }"#,
+        ),
+        (
+            "vite/package.json",
+            r#"{"name": "vite", "version": "1.0.0", "scripts": {"install": "touch ../installed"}}"#,
+        ),
+        ("tsconfig.json", "{}"),
+        ("vite.config.ts", ""),
+        ("src/page.ts", ""),
+        ("pages/index.html", ""),
+    ];
+
+    /// Creates a folder with `script` as the main script of its Vite.
     fn web_folder(script: &str) -> tempfile::TempDir {
         let web = tempfile::tempdir().unwrap();
-        fs::write(web.path().join("build.mjs"), script).unwrap();
+        for (file, content) in WEB_FILES.into_iter().chain([("vite/bin/vite.js", script)]) {
+            let file = web.path().join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, content).unwrap();
+        }
         web
     }
 
@@ -288,45 +358,90 @@ mod tests {
         assert!(page(&console).contains("<title>before</title>"));
     }
 
+    /// Builds the pages. Returns the lines of the progress, and the state after the build.
+    fn build(console: &Console) -> (Vec<String>, Build) {
+        let mut lines = Vec::new();
+        console.build(|line| lines.push(line.to_owned()));
+        let state = console.state().clone();
+        (lines, state)
+    }
+
+    const INSTALLING: &str = "console: installing the npm packages of package-lock.json";
+    const BUILDING: &str = "console: building the pages";
+
     #[test]
-    fn build_reports_its_progress_and_its_errors() {
-        let build = |script: &str| {
-            let web = web_folder(script);
-            let console = console(web.path());
-            let mut lines = Vec::new();
-            console.build(|line| lines.push(line.to_owned()));
-            let state = console.state().clone();
-            (lines, state)
-        };
-        let (lines, state) = build("console.log('console: one'); console.log('console: two');");
-        assert!(matches!(state, Build::None), "{state:?}");
-        if lines == [NO_NODE] {
+    fn build_installs_the_packages_without_their_scripts_and_builds_outdated_pages() {
+        let web = web_folder(
+            "const fs = require('node:fs');
+            fs.mkdirSync('dist/site/assets', { recursive: true });
+            fs.writeFileSync('dist/site/index.html', process.argv.slice(2).join(' '));",
+        );
+        let console = console(web.path());
+        let (lines, state) = build(&console);
+        assert!(matches!(state, Build::None), "{state:?}: {lines:?}");
+        if lines.last().is_some_and(|line| line == NO_NODE) {
             return;
         }
-        assert_eq!(lines, ["console: one", "console: two"]);
+        assert_eq!(lines, [INSTALLING, BUILDING, "console: built"]);
+        assert_eq!(
+            fs::read_to_string(web.path().join("dist/site/index.html")).unwrap(),
+            BUILD[1..].join(" ")
+        );
+        assert!(!web.path().join("installed").exists(), "npm has run an install script");
+        assert_eq!(build(&console).0, ["console: up to date"]);
 
-        let (lines, state) = build("console.error('wrong'); process.exit(1);");
-        assert_eq!(lines, ["wrong"]);
+        let newer = web.path().join("dist/site/index.html").metadata().unwrap().modified().unwrap()
+            + std::time::Duration::from_secs(1);
+        let change = |file: &str| {
+            File::options().append(true).open(web.path().join(file)).unwrap().set_modified(newer).unwrap();
+        };
+        change("src/page.ts");
+        assert_eq!(build(&console).0, [BUILDING, "console: built"]);
+        change("package-lock.json");
+        assert_eq!(build(&console).0, [INSTALLING, BUILDING, "console: built"]);
+    }
+
+    #[test]
+    fn build_reports_its_errors() {
+        let web = web_folder(r"console.error('\x1b[31mwrong\x1b[0m'); process.exit(1);");
+        let (lines, state) = build(&console(web.path()));
+        if lines.last().is_some_and(|line| line == NO_NODE) {
+            return;
+        }
+        assert_eq!(lines, [INSTALLING, BUILDING, "wrong"]);
         assert!(matches!(&state, Build::Failed(lines) if lines == &["wrong"]), "{state:?}");
     }
 
     #[test]
     fn stop_ends_a_running_build() {
-        let web = web_folder("console.log('console: begun'); setInterval(() => {}, 1000);");
+        let web = web_folder("require('node:fs').writeFileSync('begun', ''); setInterval(() => {}, 1000);");
         let console = console(web.path());
-        console.build(|line| {
-            if line == "console: begun" {
-                console.stop();
+        std::thread::scope(|scope| {
+            let build = scope.spawn(|| build(&console));
+            // The script can run before the laptop has stored its process, so one call is not always enough.
+            while !build.is_finished() {
+                if web.path().join("begun").exists() {
+                    console.stop();
+                }
+                std::thread::yield_now();
             }
+            let (lines, state) = build.join().unwrap();
+            assert!(
+                matches!(state, Build::Failed(_)) || lines.last().is_some_and(|line| line == NO_NODE),
+                "{state:?}: {lines:?}"
+            );
         });
-        assert!(console.node.lock().unwrap().is_none());
+        assert!(console.process().is_none());
     }
 
     #[test]
     fn serves_the_embedded_pages_and_builds_nothing_without_a_folder() {
-        let console = Console::new(URL, LocalClock::new(), Language::default(), None);
-        console.build(|line| panic!("{line}"));
-        let served = page(&console);
-        assert_eq!(served.contains("roster-config"), Files::embedded().is_some(), "{served}");
+        let folder = tempfile::tempdir().unwrap();
+        for web in [None, Some(folder.path().join("none"))] {
+            let console = Console::new(URL, LocalClock::new(), Language::default(), web);
+            console.build(|line| panic!("{line}"));
+            let served = page(&console);
+            assert_eq!(served.contains("roster-config"), Files::embedded().is_some(), "{served}");
+        }
     }
 }

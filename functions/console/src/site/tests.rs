@@ -254,7 +254,7 @@ fn without_a_built_console_both_pages_show_build_instructions_and_run_no_scripts
         let response = site.answer(path, &HeaderMap::new());
         assert_eq!(response.status(), StatusCode::OK);
         let html = text(&response);
-        assert!(html.contains("node functions/console/web/build.mjs"), "{html}");
+        assert!(html.contains("npm --prefix functions/console/web run build"), "{html}");
         let policy = response.headers()["content-security-policy"].to_str().unwrap();
         assert!(policy.contains("style-src 'sha256-") && !policy.contains("script-src"), "{policy}");
         // The policy would block inline code and styles without a hash.

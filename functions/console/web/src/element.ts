@@ -1,7 +1,7 @@
 /** The base class of all elements: API client, language, screen reader announcements, base style. */
 import { LitElement, html, unsafeCSS, type CSSResultGroup, type PropertyDeclarations, type TemplateResult } from 'lit';
 import { Api, CallError } from './api';
-import baseStyle from './base.css';
+import baseStyle from './base.css?inline';
 import type { GetToken, RosterElement, RosterEventMap } from './elements';
 import { Formats, negotiate, tagsAt, type Catalogue, type Language } from './i18n';
 import commonEn, { type CommonMessages } from './messages/en/common';

@@ -13,7 +13,7 @@ import type { RosterAcceptElement } from '../elements';
 import { hoursLeft, type Catalogue } from '../i18n';
 import * as icons from '../icons';
 import acceptEn, { type AcceptMessages, type Subject } from '../messages/en/accept';
-import style from './roster-accept.css';
+import style from './roster-accept.css?inline';
 import { mask, screenAfterError, screenOf, screenWithoutPreview, type ScreenName } from './screen';
 
 /**

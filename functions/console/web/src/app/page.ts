@@ -4,7 +4,7 @@ import { Base } from '../element';
 import type { Catalogue } from '../i18n';
 import * as icons from '../icons';
 import appEn, { type AppMessages } from '../messages/en/app';
-import style from './page.css';
+import style from './page.css?inline';
 import { config, session } from './session';
 
 export abstract class Page extends Base<AppMessages> {

@@ -9,7 +9,7 @@ import { alert, check, cross, info } from '../icons';
 import en, { type InviteMessages } from '../messages/en/invite';
 import { parseAddresses, verdict, type Entry, type Known } from './addresses';
 import { Batches, refusedAddresses, type Batch } from './batches';
-import style from './invite.css';
+import style from './invite.css?inline';
 
 /** The maximum number of addresses in the dialog: the default number of seats of an organization. */
 const ADDRESSES_MAX = 1_000;

@@ -26,7 +26,7 @@ import {
   type Row,
   type Users,
 } from './rows';
-import style from './users.css';
+import style from './users.css?inline';
 
 /**
  * The default pause before an invitation can be resent. If the deployment has a longer one, the API's refusal says so.

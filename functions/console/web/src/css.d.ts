@@ -1,5 +1,0 @@
-declare module '*.css' {
-  /** The style sheet, minified. */
-  const text: string;
-  export default text;
-}

@@ -1,0 +1,137 @@
+// Builds one of three folders:
+//
+//   vite build                   dist/site: the pages that the console function serves
+//   vite build --mode elements   dist/npm: the scripts of the elements' package
+//   vite build --mode test       dist/tests: the unit tests
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { defineConfig, type Plugin, type UserConfig } from 'vite';
+import { compression } from 'vite-plugin-compression2';
+
+/** The oldest supported browsers, from 2023 and 2024. All support `light-dark()`, container queries and `<dialog>`. */
+const BROWSERS = ['chrome123', 'firefox120', 'safari17.5', 'ios17.5'];
+/** The pages, each with the module that its entry loads by `import()`. */
+const PAGES: Record<string, string> = { 'index.html': 'src/app/console.ts', 'accept.html': 'src/app/accept.ts' };
+
+const inWeb = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
+
+/** Preloads all scripts that a page needs at its start. Vite preloads only the static imports of the entry. */
+function preloads(): Plugin {
+  return {
+    name: 'roster-preloads',
+    transformIndexHtml: {
+      order: 'post',
+      handler(_, { filename, bundle = {}, chunk: entry }) {
+        const chunks = Object.values(bundle).filter((file) => file.type === 'chunk');
+        const page = inWeb(PAGES[path.basename(filename)] ?? '');
+        const loaded = chunks.find(({ facadeModuleId }) => facadeModuleId && path.resolve(facadeModuleId) === page);
+        if (!entry || !loaded) throw new Error(`${filename} does not load ${page}`);
+        const files = new Set<string>();
+        const visit = (file: string): void => {
+          if (files.has(file)) return;
+          files.add(file);
+          chunks.find(({ fileName }) => fileName === file)?.imports.forEach(visit);
+        };
+        [...entry.imports, loaded.fileName].forEach(visit);
+        return [...files].map((file) => ({ tag: 'link', attrs: { rel: 'modulepreload', href: `/${file}` }, injectTo: 'head' }));
+      },
+    },
+  };
+}
+
+/** The file in `dist/site` with the packages of the bundle and their licences. infra/sbom.py reads it. */
+const PACKAGES = '.packages.json';
+
+/** Writes the licence texts to an asset, because they must be distributed with the code. Each page names it. */
+function licences(): Plugin {
+  return {
+    name: 'roster-licences',
+    enforce: 'post',
+    generateBundle: {
+      order: 'post',
+      handler(_, bundle) {
+        const packages = bundle[PACKAGES];
+        if (packages?.type !== 'asset') throw new Error(`Vite has not written ${PACKAGES}`);
+        const entries = JSON.parse(String(packages.source)) as { name: string; version: string; text: string }[];
+        const texts = entries.map(({ name, version, text }) => `${name} ${version}\n\n${text}\n`);
+        const asset = this.emitFile({ type: 'asset', name: 'licences.txt', source: texts.join(`\n${'-'.repeat(80)}\n\n`) });
+        for (const page of Object.keys(PAGES)) {
+          const html = bundle[page];
+          if (html?.type !== 'asset') throw new Error(`Vite has not written ${page}`);
+          html.source = String(html.source).replace('<!-- licences -->', `<!-- Third-party licences: /${this.getFileName(asset)} -->`);
+        }
+      },
+    },
+  };
+}
+
+/** Moves `built` to `folder` when it is complete, because the laptop serves `folder` during the build. */
+function replaceWhenComplete(built: string, folder: string): Plugin {
+  return {
+    name: 'roster-replace-when-complete',
+    writeBundle: {
+      order: 'post',
+      sequential: true,
+      handler() {
+        const old = `${folder}-old`;
+        fs.rmSync(old, { recursive: true, force: true });
+        if (fs.existsSync(folder)) fs.renameSync(folder, old);
+        fs.renameSync(built, folder);
+        fs.rmSync(old, { recursive: true, force: true });
+      },
+    },
+  };
+}
+
+/** The characters of hashes in file names: no `-` and no `_`. */
+const output = { hashCharacters: 'base36' } as const;
+
+function site(): UserConfig {
+  const built = inWeb('dist/site-new');
+  return {
+    root: inWeb('pages'),
+    build: {
+      target: BROWSERS,
+      outDir: built,
+      emptyOutDir: true,
+      rolldownOptions: { input: Object.keys(PAGES).map((page) => inWeb(`pages/${page}`)), output },
+      modulePreload: false,
+      // The pages' only style sheet belongs to the pages, and not to a script.
+      cssCodeSplit: false,
+      // The Content-Security-Policy of the pages allows no `data:` URLs.
+      assetsInlineLimit: 0,
+      license: { fileName: PACKAGES },
+    },
+    // Pages are not compressed here: the server inserts the configuration into them.
+    plugins: [preloads(), compression({ include: /^assets\// }), licences(), replaceWhenComplete(built, inWeb('dist/site'))],
+  };
+}
+
+function elements(): UserConfig {
+  return {
+    build: {
+      target: BROWSERS,
+      outDir: 'dist/npm',
+      lib: { entry: { users: 'src/users/index.ts', accept: 'src/accept/index.ts' }, formats: ['es'] },
+      rolldownOptions: { output: { ...output, minify: true, chunkFileNames: 'chunk-[hash].js' } },
+      license: { fileName: 'LICENCES.txt' },
+    },
+  };
+}
+
+function tests(): UserConfig {
+  const files = fs.readdirSync(inWeb('src'), { recursive: true, encoding: 'utf8' });
+  const input = files.filter((file) => file.endsWith('.test.ts')).map((file) => inWeb(`src/${file}`));
+  return {
+    build: { ssr: true, target: 'node20', outDir: 'dist/tests', rolldownOptions: { input } },
+  };
+}
+
+const builds: Record<string, () => UserConfig> = { production: site, elements, test: tests };
+
+export default defineConfig(({ mode }) => {
+  const build = builds[mode];
+  if (!build) throw new Error(`The mode is ${mode}, but must be one of ${Object.keys(builds).join(', ')}`);
+  return build();
+});
