@@ -1,4 +1,4 @@
-// The sizes of the built pages must stay below fixed limits.
+// The built pages: their sizes must stay below fixed limits, and their files must be complete.
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -28,6 +28,26 @@ for (const page of ['index.html', 'accept.html']) {
     const bytes = files.reduce((sum, file) => sum + gzip(file), 0);
     context.diagnostic(`${bytes} bytes in ${files.length} files`);
     assert(bytes < PAGE_BYTES_MAX, `${bytes} bytes`);
+  });
+}
+
+// The entry of the accept page has the same name as the module that it loads.
+for (const [page, script, count] of [['index.html', /^console-/, 1], ['accept.html', /^accept-/, 2]]) {
+  test(`preloads all scripts that ${page} needs at its start`, () => {
+    const preloaded = partsOf(page).filter((file) => file.endsWith('.js')).map((file) => path.basename(file));
+    assert.equal(preloaded.filter((file) => script.test(file)).length, count, `${page} loads ${preloaded}`);
+    for (const file of preloaded) {
+      const code = readFileSync(path.join(SITE, 'assets', file), 'utf8');
+      for (const [, imported] of code.matchAll(/\b(?:from|import)\s*"\.\/([^"]+)"/g)) assert(preloaded.includes(imported), `${file} imports ${imported}`);
+    }
+  });
+
+  test(`${page} names the licences of the code in its scripts`, () => {
+    const [, file] = /<!-- Third-party licences: \/(\S+) -->/.exec(readFileSync(path.join(SITE, page), 'utf8'));
+    const text = readFileSync(path.join(SITE, file), 'utf8');
+    const packages = JSON.parse(readFileSync(path.join(SITE, '.packages.json'), 'utf8'));
+    assert(packages.some(({ name }) => name === 'lit'));
+    for (const { name, version } of packages) assert.match(text, new RegExp(`^${name} ${version}\n\n.*licen[cs]e`, 'ims'));
   });
 }
 
