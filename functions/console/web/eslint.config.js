@@ -24,5 +24,7 @@ export default defineConfig(globalIgnores(['dist', 'src/openapi.ts']), js.config
     '@typescript-eslint/no-unnecessary-type-assertion': 'off',
     '@typescript-eslint/require-await': 'off',
     'no-useless-assignment': 'off',
+    // Escapes show each character on its own.
+    'no-misleading-character-class': ['error', { allowEscape: true }],
   },
 });
