@@ -20,7 +20,7 @@ export function negotiate(tags: readonly string[]): { tag: string; language: Lan
 
 /** Returns the language tags for an element: the nearest `lang` attribute, else the browser's preferences. */
 export function tagsAt(element: Element): string[] {
-  for (let at: Node | null = element; at; ) {
+  for (let at: Node | null = element; at;) {
     const marked: Element | null = at instanceof Element ? at.closest('[lang]') : null;
     const tag = marked?.getAttribute('lang');
     if (tag) return [tag];
@@ -30,7 +30,12 @@ export function tagsAt(element: Element): string[] {
   return [...navigator.languages];
 }
 
-const UNITS = [['day', 86_400], ['hour', 3_600], ['minute', 60], ['second', 1]] as const;
+const UNITS = [
+  ['day', 86_400],
+  ['hour', 3_600],
+  ['minute', 60],
+  ['second', 1],
+] as const;
 
 /** Rounds a duration up. Uses the largest unit of which it has more than 1.5. */
 function rounded(seconds: number): { count: number; unit: (typeof UNITS)[number][0] } {

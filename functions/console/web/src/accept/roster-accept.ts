@@ -34,13 +34,7 @@ const UPDATE_MS_MAX = 30_000;
 const UPDATE_MS_MIN = 250;
 
 /** The screens on which the invitation can still be accepted or declined, at once or after another sign-in. */
-const SCREENS_AWAITING_ANSWER: readonly ScreenName[] = [
-  'open',
-  'sign_in',
-  'other_account',
-  'email_not_verified',
-  'sender_lost_authority',
-];
+const SCREENS_AWAITING_ANSWER: readonly ScreenName[] = ['open', 'sign_in', 'other_account', 'email_not_verified', 'sender_lost_authority'];
 
 /** The icon above the headline, and its colour. */
 const ICONS: Record<ScreenName, [icon: TemplateResult, colour: 'plain' | 'good' | 'warn' | 'bad']> = {
@@ -273,9 +267,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
         <h1 tabindex="-1">${this.#renderText(title)}</h1>
         <p class="text">${body}</p>
         ${this.#renderDetails()}
-        ${showFailure
-          ? html`<div class="notice bad">${icons.alert}<span>${this.problemText(failure)}</span></div>`
-          : nothing}
+        ${showFailure ? html`<div class="notice bad">${icons.alert}<span>${this.problemText(failure)}</span></div>` : nothing}
         ${this.#renderActions()}
       </article>
       ${screen === 'open' ? this.#renderDeclineDialog() : nothing}
@@ -324,9 +316,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
           button(messages.accept, () => void this.#answer('accept'), 'primary', busy === 'accept'),
           button(messages.decline, () => this.#dialog?.showModal(), ''),
         )}
-        ${viewer
-          ? html`<p class="who soft"><span>${messages.signedInAs(viewer)}</span>${changeAccount('quiet')}</p>`
-          : nothing}`;
+        ${viewer ? html`<p class="who soft"><span>${messages.signedInAs(viewer)}</span>${changeAccount('quiet')}</p>` : nothing}`;
       case 'sign_in':
         return actions(button(messages.signInToAccept, () => this.#requestSignIn(false)));
       case 'other_account':

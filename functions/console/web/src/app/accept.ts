@@ -49,8 +49,7 @@ class AcceptPage extends Page {
         <roster-accept
           .token=${this.token}
           .getToken=${session.getToken}
-          @roster-sign-in=${({ detail }: RosterEventMap['roster-sign-in']) =>
-            this.signIn({ ...detail, invitation: this.token })}
+          @roster-sign-in=${({ detail }: RosterEventMap['roster-sign-in']) => this.signIn({ ...detail, invitation: this.token })}
           @roster-open=${this.#open}
         ></roster-accept>
       </main>

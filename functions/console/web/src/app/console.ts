@@ -125,9 +125,11 @@ class ConsolePage extends Page {
         ${this.renderBrand()}
         <div class="who">
           ${this.#renderMailboxLink()}
-          ${viewer?.email
-            ? html`<span class="viewer soft"><span class="visually-hidden">${messages?.signedInAs}</span> ${this.readable(viewer.email)}</span>`
-            : nothing}
+          ${
+            viewer?.email
+              ? html`<span class="viewer soft"><span class="visually-hidden">${messages?.signedInAs}</span> ${this.readable(viewer.email)}</span>`
+              : nothing
+          }
           <button class="quiet" @click=${this.#signOut}>${messages?.signOut}</button>
         </div>
       </header>
@@ -145,8 +147,7 @@ class ConsolePage extends Page {
           @roster-renamed=${({ detail: { organization } }: RosterEventMap['roster-renamed']) => {
             if (organization.id === this.#organization) this.organizationName = organization.name;
           }}
-          @roster-organization-change=${({ detail }: RosterEventMap['roster-organization-change']) =>
-            this.#remember(detail.organization)}
+          @roster-organization-change=${({ detail }: RosterEventMap['roster-organization-change']) => this.#remember(detail.organization)}
           @roster-left=${() => {
             this.organizationName = '';
             this.#remember('');

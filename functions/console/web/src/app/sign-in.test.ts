@@ -236,7 +236,10 @@ test('refreshes the token once for concurrent callers', async () => {
   await session.completed();
   const both = await Promise.all([session.getToken({ refresh: true }), session.getToken({ refresh: true })]);
   assert.deepEqual(both, ['second', 'second']);
-  assert.deepEqual(requests.map((body) => body.get('grant_type')), ['authorization_code', 'refresh_token']);
+  assert.deepEqual(
+    requests.map((body) => body.get('grant_type')),
+    ['authorization_code', 'refresh_token'],
+  );
   assert.equal(requests[1]!.get('refresh_token'), 'again');
 });
 

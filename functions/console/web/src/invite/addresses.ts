@@ -108,7 +108,10 @@ const hasAddress = (row: Cell[]): boolean => row.some(isAddress);
 /** Parses a row of a table: one address, and the first cell that can be a name. */
 function entriesOfTableRow(row: Cell[]): Entry[] {
   const nameCell = row.find((cell) => !isAddress(cell) && /\p{L}/u.test(cell.text));
-  return row.filter(isAddress).flatMap(entriesOf).map((found) => entryOf(found.address, found.name ?? nameCell?.text));
+  return row
+    .filter(isAddress)
+    .flatMap(entriesOf)
+    .map((found) => entryOf(found.address, found.name ?? nameCell?.text));
 }
 
 /** Parses a list of addresses in one line. */

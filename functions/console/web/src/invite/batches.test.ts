@@ -12,8 +12,14 @@ test('makes batches of 50 addresses with different idempotency keys', () => {
     made.push(batches.next(ready, 'member', undefined));
     batches.answered();
   }
-  assert.deepEqual(made.map(({ emails }) => emails.length), [50, 50, 20]);
-  assert.deepEqual(made.flatMap(({ emails }) => emails), people);
+  assert.deepEqual(
+    made.map(({ emails }) => emails.length),
+    [50, 50, 20],
+  );
+  assert.deepEqual(
+    made.flatMap(({ emails }) => emails),
+    people,
+  );
   assert.equal(new Set(made.map(({ key }) => key)).size, 3);
   // The contract's pattern for keys.
   for (const { key } of made) assert.match(key, /^[!-~]{1,255}$/);
@@ -50,7 +56,10 @@ test('returns the addresses that a refusal names', () => {
     { pointer: '/emails/3', detail: 'no such address' },
     { pointer: '/emails', detail: 'all of them' },
   ];
-  const named = [['a@x.example', 'odd'], ['c@x.example', 'odder']];
+  const named = [
+    ['a@x.example', 'odd'],
+    ['c@x.example', 'odder'],
+  ];
   assert.deepEqual([...refusedAddresses(batch, new CallError('invalid_email', 422, '', { errors }))], named);
   assert.deepEqual([...refusedAddresses(batch, new CallError('resend_too_soon', 429, '', { errors }, 60))], named);
   for (const other of [

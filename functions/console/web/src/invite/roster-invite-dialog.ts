@@ -185,8 +185,7 @@ export class RosterInviteDialog extends Base<InviteMessages> {
 
   #updateKnown(): void {
     const now = this.api.now();
-    const emails = (those: (invitation: Invitation) => boolean): string[] =>
-      this.invitations.filter(those).map(({ email }) => email);
+    const emails = (those: (invitation: Invitation) => boolean): string[] => this.invitations.filter(those).map(({ email }) => email);
     const isOver = ({ status, expires_at }: Invitation): boolean =>
       status === 'expired' || (status === 'pending' && Date.parse(expires_at) <= now);
     const members = [...this.members.map(({ email }) => email), ...emails(({ status }) => status === 'accepted')];
@@ -587,19 +586,23 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     return html`<div>
       <label class="label" for="field">${messages.addresses}</label>
       <div class="box">
-        ${chips.length
-          ? html`<ul role="list" aria-label=${messages.list} @keydown=${this.#onListKey}>
-              ${hidden
-                ? html`<li>
+        ${
+          chips.length
+            ? html`<ul role="list" aria-label=${messages.list} @keydown=${this.#onListKey}>
+              ${
+                hidden
+                  ? html`<li>
                     <button type="button" class="more" tabindex=${tabStop ? -1 : 0} @click=${this.#expand}>
                       ${messages.more(number(hidden))}
                     </button>
                   </li>`
-                : nothing}
+                  : nothing
+              }
               ${ready.map((chip, index) => item(chip, extra + index, ''))}
               ${this.#refused.map(([chip, reason], index) => item(chip, extra + ready.length + index, reason))}
             </ul>`
-          : nothing}
+            : nothing
+        }
         <textarea
           id="field"
           class=${chips.length ? '' : 'tall'}
@@ -621,9 +624,7 @@ export class RosterInviteDialog extends Base<InviteMessages> {
       <div class="summary-line">
         <p id="summary">${[chips.length && this.#summary(), this.note].filter(Boolean).join('. ')}</p>
         <div class="end">
-          ${chips.length > 1
-            ? html`<button type="button" class="quiet" @click=${this.#removeAll}>${messages.removeAll}</button>`
-            : nothing}
+          ${chips.length > 1 ? html`<button type="button" class="quiet" @click=${this.#removeAll}>${messages.removeAll}</button>` : nothing}
           <p class=${this.#freeSeats < 1 ? 'warn' : ''}>${messages.seats(this.#freeSeats, number(this.#freeSeats))}</p>
         </div>
       </div>
@@ -674,29 +675,35 @@ export class RosterInviteDialog extends Base<InviteMessages> {
             ? messages.inviteCount(ready.length, number(ready.length))
             : messages.invite;
     return html`<div class="foot" @pointerdown=${this.#press}>
-      ${progress
-        ? html`<progress class="state" aria-label=${label} max=${progress.total} .value=${progress.done}></progress>`
-        : lacksSeats
-          ? html`<div id="seats-notice" class="state notice warn">
+      ${
+        progress
+          ? html`<progress class="state" aria-label=${label} max=${progress.total} .value=${progress.done}></progress>`
+          : lacksSeats
+            ? html`<div id="seats-notice" class="state notice warn">
               ${alert}
               <p>${messages.tooFewSeats(missing, number(missing))}</p>
             </div>`
-          : notice
-            ? html`<div class="state notice ${notice.kind}">
+            : notice
+              ? html`<div class="state notice ${notice.kind}">
                 ${notice.kind === 'good' ? check : notice.kind === 'bad' ? alert : info}
                 <p>${notice.text}</p>
               </div>`
-            : nothing}
-      ${isDone
-        ? nothing
-        : html`<button type="button" aria-disabled=${this.stopping} @click=${this.#cancel}>
+              : nothing
+      }
+      ${
+        isDone
+          ? nothing
+          : html`<button type="button" aria-disabled=${this.stopping} @click=${this.#cancel}>
             ${this.stopping ? messages.stopping : messages.cancel}
-          </button>`}
-      ${notice?.signIn
-        ? html`<button type="button" @click=${() => this.emit('roster-sign-in', { email: undefined, change: false })}>
+          </button>`
+      }
+      ${
+        notice?.signIn
+          ? html`<button type="button" @click=${() => this.emit('roster-sign-in', { email: undefined, change: false })}>
             ${messages.signInAgain}
           </button>`
-        : nothing}
+          : nothing
+      }
       <button
         type="button"
         class="primary"

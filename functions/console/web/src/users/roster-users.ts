@@ -404,78 +404,90 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   }
 
   #editRole({ member, ...row }: MemberRow, role: Role): void {
-    this.#run({ member, ...row }, {
-      change: { role },
-      call: async (organization) => {
-        const edited = await this.api.editRole(organization, member.user_id, role);
-        this.emit('roster-role-edited', { organization, member: edited });
-        return (users) => {
-          const { organization, invitations } = withChanges(users, new Map([[row.key, { role: edited.role }]]));
-          const members = users.members.map((other) => (other.user_id === edited.user_id ? edited : other));
-          return { organization, members, invitations };
-        };
+    this.#run(
+      { member, ...row },
+      {
+        change: { role },
+        call: async (organization) => {
+          const edited = await this.api.editRole(organization, member.user_id, role);
+          this.emit('roster-role-edited', { organization, member: edited });
+          return (users) => {
+            const { organization, invitations } = withChanges(users, new Map([[row.key, { role: edited.role }]]));
+            const members = users.members.map((other) => (other.user_id === edited.user_id ? edited : other));
+            return { organization, members, invitations };
+          };
+        },
+        done: () => this.announce(this.messages?.roleEdited(this.readable(member.email), this.messages.roles[role]) ?? ''),
       },
-      done: () => this.announce(this.messages?.roleEdited(this.readable(member.email), this.messages.roles[role]) ?? ''),
-    });
+    );
   }
 
   #remove({ member, ...row }: MemberRow): void {
-    this.#run({ member, ...row }, {
-      change: 'removed',
-      action: 'remove',
-      call: async (organization) => {
-        await this.api.remove(organization, member.user_id);
-        this.emit('roster-removed', { organization, member });
-        return (users) => withoutRow(users, row.key);
+    this.#run(
+      { member, ...row },
+      {
+        change: 'removed',
+        action: 'remove',
+        call: async (organization) => {
+          await this.api.remove(organization, member.user_id);
+          this.emit('roster-removed', { organization, member });
+          return (users) => withoutRow(users, row.key);
+        },
+        done: () => this.announce(this.messages?.removed(this.readable(member.email)) ?? ''),
       },
-      done: () => this.announce(this.messages?.removed(this.readable(member.email)) ?? ''),
-    });
+    );
   }
 
   #revoke({ invitation, ...row }: InvitationRow): void {
-    this.#run({ invitation, ...row }, {
-      change: 'removed',
-      action: 'revoke',
-      call: async (organization) => {
-        await this.api.revoke(organization, invitation.id);
-        this.emit('roster-revoked', { organization, invitation: { ...invitation, status: 'revoked' } });
-        return (users) => withoutRow(users, row.key);
+    this.#run(
+      { invitation, ...row },
+      {
+        change: 'removed',
+        action: 'revoke',
+        call: async (organization) => {
+          await this.api.revoke(organization, invitation.id);
+          this.emit('roster-revoked', { organization, invitation: { ...invitation, status: 'revoked' } });
+          return (users) => withoutRow(users, row.key);
+        },
+        done: () => this.announce(this.messages?.revoked(this.readable(invitation.email)) ?? ''),
       },
-      done: () => this.announce(this.messages?.revoked(this.readable(invitation.email)) ?? ''),
-    });
+    );
   }
 
   #resend({ invitation, ...row }: InvitationRow): void {
     const { key } = row;
-    this.#run({ invitation, ...row }, {
-      call: async (organization) => {
-        const idempotencyKey = this.#resendKeys.get(key) ?? newKey();
-        this.#resendKeys.set(key, idempotencyKey);
-        try {
-          const sent = await this.api.resend(organization, invitation.id, idempotencyKey);
-          this.#setCooldown(key, COOLDOWN_SECONDS);
-          this.#resendKeys.delete(key);
-          this.#deliveryChecks = 0;
-          this.#loadedAt = Date.now();
-          this.announce(this.messages?.resent(this.readable(sent.email), this.formats.moment(sent.expires_at)) ?? '');
-          this.emit('roster-resent', { organization, invitation: sent });
-          return (users) => ({
-            ...users,
-            invitations: users.invitations.map((other) => (other.id === sent.id ? sent : other)),
-          });
-        } catch (error) {
-          if (error instanceof CallError && error.code === 'resend_too_soon') {
-            this.#setCooldown(key, error.retryAfter ?? COOLDOWN_SECONDS);
+    this.#run(
+      { invitation, ...row },
+      {
+        call: async (organization) => {
+          const idempotencyKey = this.#resendKeys.get(key) ?? newKey();
+          this.#resendKeys.set(key, idempotencyKey);
+          try {
+            const sent = await this.api.resend(organization, invitation.id, idempotencyKey);
+            this.#setCooldown(key, COOLDOWN_SECONDS);
+            this.#resendKeys.delete(key);
+            this.#deliveryChecks = 0;
+            this.#loadedAt = Date.now();
+            this.announce(this.messages?.resent(this.readable(sent.email), this.formats.moment(sent.expires_at)) ?? '');
+            this.emit('roster-resent', { organization, invitation: sent });
+            return (users) => ({
+              ...users,
+              invitations: users.invitations.map((other) => (other.id === sent.id ? sent : other)),
+            });
+          } catch (error) {
+            if (error instanceof CallError && error.code === 'resend_too_soon') {
+              this.#setCooldown(key, error.retryAfter ?? COOLDOWN_SECONDS);
+            }
+            // After a refusal, the next attempt is a new operation. After a lost response, it is a retry with the same
+            // key.
+            if (error instanceof CallError && error.status >= 400 && error.status < 500) this.#resendKeys.delete(key);
+            throw error;
           }
-          // After a refusal, the next attempt is a new operation. After a lost response, it is a retry with the same
-          // key.
-          if (error instanceof CallError && error.status >= 400 && error.status < 500) this.#resendKeys.delete(key);
-          throw error;
-        }
+        },
+        // Resending an expired invitation may take a seat again. Reload to get the number of seats.
+        done: () => void (row.expired && this.#load()),
       },
-      // Resending an expired invitation may take a seat again. Reload to get the number of seats.
-      done: () => void (row.expired && this.#load()),
-    });
+    );
   }
 
   #setCooldown(key: string, seconds: number): void {
@@ -657,8 +669,12 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       loading: () => this.#renderLoading(messages),
       ready: () => this.#renderList(),
       none: () =>
-        this.#renderEmpty(icons.people, messages.noOrganization, messages.noOrganizationText, messages.create, () =>
-          void this.#openNameDialog(),
+        this.#renderEmpty(
+          icons.people,
+          messages.noOrganization,
+          messages.noOrganizationText,
+          messages.create,
+          () => void this.#openNameDialog(),
         ),
       not_found: () => this.#renderEmpty(icons.lock, messages.notFoundTitle, messages.notFound),
       signed_out: () =>
@@ -671,8 +687,9 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
         ${this.#renderHead()} ${this.#renderNotice()} ${body()}
       </section>
       ${this.#renderQuestionDialog()} ${this.#renderNameDialog()}
-      ${this.hasInviteDialog && users
-        ? html`<roster-invite-dialog
+      ${
+        this.hasInviteDialog && users
+          ? html`<roster-invite-dialog
             lang=${this.formats.tag}
             .apiBase=${this.apiBase}
             .getToken=${this.getToken}
@@ -685,7 +702,8 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
             @roster-invited=${this.#onInvited}
             @close=${this.#onInviteDialogClosed}
           ></roster-invite-dialog>`
-        : nothing}`;
+          : nothing
+      }`;
   }
 
   #renderHead(): TemplateResult {
@@ -698,24 +716,31 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     return html`<header class="head">
       <div class="title">
         <h2 tabindex="-1">${organization && !showSelect ? organization.name : messages.title}</h2>
-        ${showSelect
-          ? html`<select
+        ${
+          showSelect
+            ? html`<select
               aria-label=${messages.organization}
               @change=${(event: Event) => this.#switchTo((event.target as HTMLSelectElement).value)}
             >
               ${options.some(({ id }) => id === this.#organizationId) ? nothing : html`<option value="" selected></option>`}
               ${options.map(({ id, name }) => html`<option value=${id} .selected=${live(id === this.#organizationId)}>${name}</option>`)}
             </select>`
-          : nothing}
-        ${organization?.role === 'owner' && this.phase.is === 'ready'
-          ? html`<button class="quiet" @click=${() => this.#openNameDialog(organization)}>${messages.rename}</button>`
-          : nothing}
-        ${this.switch && this.phase.is !== 'none' && this.phase.is !== 'loading'
-          ? html`<button class="quiet" @click=${() => this.#openNameDialog()}>${icons.plus}${messages.newOrganization}</button>`
-          : nothing}
+            : nothing
+        }
+        ${
+          organization?.role === 'owner' && this.phase.is === 'ready'
+            ? html`<button class="quiet" @click=${() => this.#openNameDialog(organization)}>${messages.rename}</button>`
+            : nothing
+        }
+        ${
+          this.switch && this.phase.is !== 'none' && this.phase.is !== 'loading'
+            ? html`<button class="quiet" @click=${() => this.#openNameDialog()}>${icons.plus}${messages.newOrganization}</button>`
+            : nothing
+        }
       </div>
-      ${organization && this.phase.is === 'ready'
-        ? html`${this.#renderSeats(organization)}
+      ${
+        organization && this.phase.is === 'ready'
+          ? html`${this.#renderSeats(organization)}
             <button
               class="primary invite"
               aria-disabled=${isFull}
@@ -725,7 +750,8 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
             >
               ${icons.plus}${messages.invite}
             </button>`
-        : nothing}
+          : nothing
+      }
     </header>`;
   }
 
@@ -754,17 +780,21 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     const messages = this.messages!;
     const seats = this.phase.is === 'ready' ? this.#users?.organization.seats : undefined;
     const { notice } = this;
-    return html`${seats?.free === 0
-      ? html`<p class="notice warn" id="full">${icons.alert}<span>${messages.seatsFull(this.formats.number(seats.total))}</span></p>`
-      : nothing}
-    ${notice
-      ? html`<div class="notice ${notice.bad ? 'bad' : 'good'}">
+    return html`${
+      seats?.free === 0
+        ? html`<p class="notice warn" id="full">${icons.alert}<span>${messages.seatsFull(this.formats.number(seats.total))}</span></p>`
+        : nothing
+    }
+    ${
+      notice
+        ? html`<div class="notice ${notice.bad ? 'bad' : 'good'}">
           ${notice.bad ? icons.alert : icons.check}<span>${notice.text}</span>
           <button class="quiet small" aria-label=${messages.dismiss} @click=${() => ((this.notice = undefined), this.#focus('.head h2'))}>
             ${icons.cross}
           </button>
         </div>`
-      : nothing}`;
+        : nothing
+    }`;
   }
 
   #renderLoading(messages: { loading: string }): TemplateResult {
@@ -849,15 +879,19 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
         </div>
       </div>
       ${rows.length ? this.#renderTable(rows) : this.#renderNoRows()}
-      ${found.length
-        ? html`<nav class="pages" aria-label=${messages.pages}>
+      ${
+        found.length
+          ? html`<nav class="pages" aria-label=${messages.pages}>
             <span class="soft">${range(first, rows.length)}</span>
-            ${found.length > rows.length
-              ? html`<button aria-disabled=${page === 0} @click=${turnPage(-1)}>${messages.previous}</button>
+            ${
+              found.length > rows.length
+                ? html`<button aria-disabled=${page === 0} @click=${turnPage(-1)}>${messages.previous}</button>
                   <button aria-disabled=${last} @click=${turnPage(1)}>${messages.next}</button>`
-              : nothing}
+                : nothing
+            }
           </nav>`
-        : nothing}`;
+          : nothing
+      }`;
   }
 
   #announceFound(): void {
@@ -890,7 +924,11 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
         </tr>
       </thead>
       <tbody role="rowgroup">
-        ${repeat(rows, ({ key }) => key, (row) => this.#renderRow(row))}
+        ${repeat(
+          rows,
+          ({ key }) => key,
+          (row) => this.#renderRow(row),
+        )}
       </tbody>
     </table>`;
   }
@@ -919,8 +957,9 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       <td role="cell" class="role">${this.#renderRole(row)}</td>
       <td role="cell" class="status">
         ${row.kind === 'member' ? html`<span class="badge good">${icons.check}${messages.active}</span>` : this.#renderStatus(row)}
-        ${rowError
-          ? html`<p class="row-error bad-text">
+        ${
+          rowError
+            ? html`<p class="row-error bad-text">
               ${icons.alert}<span>${rowError}</span>
               <button
                 class="quiet small"
@@ -934,7 +973,8 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
                 ${icons.cross}
               </button>
             </p>`
-          : nothing}
+            : nothing
+        }
       </td>
       <td role="cell" class="actions">${row.kind === 'member' ? this.#renderMemberActions(row) : this.#renderInvitationActions(row)}</td>
     </tr>`;
@@ -967,16 +1007,18 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     const reasons = { bounced: messages.bouncedWhy, complained: messages.complainedWhy, failed: messages.failedWhy };
     const reason = reasons[delivery as keyof typeof reasons] ?? '';
     const mail = delivery && deliveryText(messages.delivery, delivery);
-    return html`${row.expired
-      ? html`<span class="badge">${icons.clock}${messages.expired} ${until}</span>`
-      : html`<span class="badge ${left > SOON_HOURS ? 'open' : 'warn'}">${icons.clock}${until}</span>`}
-    ${mail && row.bounced
-      ? html`<span class="badge bad">${icons.alert}${mail}</span>
+    return html`${
+      row.expired
+        ? html`<span class="badge">${icons.clock}${messages.expired} ${until}</span>`
+        : html`<span class="badge ${left > SOON_HOURS ? 'open' : 'warn'}">${icons.clock}${until}</span>`
+    }
+    ${
+      mail && row.bounced
+        ? html`<span class="badge bad">${icons.alert}${mail}</span>
           <span class="reason soft">${(this.language === 'en' && delivery_detail) || reason}</span>`
-      : nothing}
-    ${row.expired
-      ? nothing
-      : html`<span class="reason soft">${mail && !row.bounced ? `${mail} · ${exact}` : exact}</span>`}`;
+        : nothing
+    }
+    ${row.expired ? nothing : html`<span class="reason soft">${mail && !row.bounced ? `${mail} · ${exact}` : exact}</span>`}`;
   }
 
   #renderMemberActions(row: MemberRow): unknown {
@@ -1046,9 +1088,11 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       >
         ${messages.resend}
       </button>
-      ${row.expired
-        ? nothing
-        : html`<button class="quiet danger" data-action="revoke" aria-label=${messages.revokeOf(email)} @click=${ask}>${messages.revoke}</button>`}
+      ${
+        row.expired
+          ? nothing
+          : html`<button class="quiet danger" data-action="revoke" aria-label=${messages.revokeOf(email)} @click=${ask}>${messages.revoke}</button>`
+      }
       ${wait > 0 ? html`<span class="wait soft">${messages.resendIn(this.formats.wait(wait))}</span>` : nothing}`;
   }
 
@@ -1060,8 +1104,9 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       if (isConfirmed) question?.onConfirm();
     };
     return html`<dialog class="question" role="alertdialog" aria-labelledby="question" aria-describedby="effect">
-      ${question
-        ? html`<div class="body">
+      ${
+        question
+          ? html`<div class="body">
               <h2 id="question">${question.title}</h2>
               <p id="effect" class="soft">${question.effect}</p>
             </div>
@@ -1069,7 +1114,8 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
               <button autofocus @click=${closeDialog(false)}>${question.cancelLabel}</button>
               <button class="danger" @click=${closeDialog(true)}>${question.confirmLabel}</button>
             </div>`
-        : nothing}
+          : nothing
+      }
     </dialog>`;
   }
 
@@ -1078,8 +1124,9 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     const form = this.nameForm;
     const [title, saveLabel] = form?.organization ? [messages.renameTitle, messages.save] : [messages.createTitle, messages.create];
     return html`<dialog class="name" aria-labelledby="name-title" @close=${() => (this.nameForm = undefined)}>
-      ${form
-        ? html`<form @submit=${this.#saveName} novalidate>
+      ${
+        form
+          ? html`<form @submit=${this.#saveName} novalidate>
             <div class="body">
               <h2 id="name-title">${title}</h2>
               <div class="field">
@@ -1105,7 +1152,8 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
               </button>
             </div>
           </form>`
-        : nothing}
+          : nothing
+      }
     </dialog>`;
   }
 }

@@ -76,7 +76,10 @@ test("locks only the viewer's own row and the last owner's", () => {
     );
   assert.deepEqual(locks(2), [undefined, undefined, 'own']);
   const alone = rowsOf(users([member('ada', 'owner'), member('cy')], [], 1), 'ada', NOW);
-  assert.deepEqual(alone.map((row) => (row as MemberRow).lock), ['last_owner', undefined]);
+  assert.deepEqual(
+    alone.map((row) => (row as MemberRow).lock),
+    ['last_owner', undefined],
+  );
 });
 
 test('shows an invitation as expired from expires_at on, also if its status is pending', () => {
@@ -136,8 +139,18 @@ test('finds both spellings of an international domain', () => {
 test('puts every row on exactly one page and limits the page number to the last page', () => {
   const rows = rowsOf(users(Array.from({ length: 101 }, (_, n) => member(`m${n + 1000}`))), undefined, NOW);
   const pages = [0, 1, 2].map((page) => pageOf(rows, page));
-  assert.deepEqual(pages.map(({ rows, last }) => [rows.length, last]), [[50, false], [50, false], [1, true]]);
-  assert.deepEqual(pages.flatMap(({ rows }) => rows), rows);
+  assert.deepEqual(
+    pages.map(({ rows, last }) => [rows.length, last]),
+    [
+      [50, false],
+      [50, false],
+      [1, true],
+    ],
+  );
+  assert.deepEqual(
+    pages.flatMap(({ rows }) => rows),
+    rows,
+  );
   assert.equal(pageOf(rows, 9).page, 2);
   assert.deepEqual(pageOf([], 3), { page: 0, first: 0, rows: [], last: true });
 });

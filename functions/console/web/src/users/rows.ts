@@ -132,12 +132,7 @@ export function countsByFilter(rows: readonly Row[]): Record<Filter, number> {
  * Returns the rows that match the filter, and have every word of `search` in the address. A word matches the stored
  * address, the address as `readable` shows it, and every spelling of a whole domain.
  */
-export function matchingRows(
-  rows: readonly Row[],
-  filter: Filter,
-  search: string,
-  readable: (address: string) => string,
-): Row[] {
+export function matchingRows(rows: readonly Row[], filter: Filter, search: string, readable: (address: string) => string): Row[] {
   const words = search.toLowerCase().normalize().split(/\s+/).filter(Boolean);
   const pairs = words.map((word) => [word, keyOf(`@${word}`).slice(1)] as const);
   return rows.filter((row) => {

@@ -18,8 +18,7 @@ const messages: AcceptMessages = {
     },
     sign_in: {
       title: ({ organization }) => `${organization} beitreten`,
-      text: ({ sender }) =>
-        `${sender} hat Sie eingeladen. Melden Sie sich mit der eingeladenen Adresse an, um anzunehmen oder abzulehnen.`,
+      text: ({ sender }) => `${sender} hat Sie eingeladen. Melden Sie sich mit der eingeladenen Adresse an, um anzunehmen oder abzulehnen.`,
     },
     other_account: {
       title: () => 'Sie sind mit einem anderen Konto angemeldet',
@@ -37,8 +36,7 @@ const messages: AcceptMessages = {
     },
     revoked: {
       title: () => 'Diese Einladung wurde zurückgezogen',
-      text: ({ sender }) =>
-        `Wenn Sie das nicht erwartet haben, fragen Sie ${sender || 'die Person, die Sie eingeladen hat'}.`,
+      text: ({ sender }) => `Wenn Sie das nicht erwartet haben, fragen Sie ${sender || 'die Person, die Sie eingeladen hat'}.`,
     },
     superseded: {
       title: () => 'Es gibt einen neueren Link',
@@ -48,9 +46,7 @@ const messages: AcceptMessages = {
     accepted: {
       title: () => 'Diese Einladung wurde schon angenommen',
       text: ({ organization }) =>
-        organization
-          ? `Wenn Sie das waren, sind Sie Mitglied von ${organization}.`
-          : 'Eine Einladung gilt nur einmal.',
+        organization ? `Wenn Sie das waren, sind Sie Mitglied von ${organization}.` : 'Eine Einladung gilt nur einmal.',
     },
     declined: {
       title: () => 'Diese Einladung wurde abgelehnt',

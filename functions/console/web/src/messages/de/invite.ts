@@ -36,7 +36,9 @@ const messages: InviteMessages = {
   sending: (upTo, total) => `Sende ${upTo} von ${total} …`,
   stopping: 'Wird angehalten …',
   stopped: (invited, shown, left) =>
-    invited === 0 ? 'Angehalten. Niemand wurde eingeladen.' : `Angehalten: ${people(invited, shown)} eingeladen, ${left} noch nicht eingeladen.`,
+    invited === 0
+      ? 'Angehalten. Niemand wurde eingeladen.'
+      : `Angehalten: ${people(invited, shown)} eingeladen, ${left} noch nicht eingeladen.`,
   invited: (count, shown) => `${people(count, shown)} eingeladen.`,
   refused: (count, shown) =>
     count === 1

@@ -27,8 +27,7 @@ const messages = {
     },
     invalid_token: {
       title: () => 'This link is not valid',
-      text: () =>
-        'It may have been cut off. Open the link in the invitation email again, or copy the whole link into the address bar.',
+      text: () => 'It may have been cut off. Open the link in the invitation email again, or copy the whole link into the address bar.',
     },
     open: {
       title: ({ organization }) => `Join ${organization}`,
@@ -58,15 +57,12 @@ const messages = {
     },
     superseded: {
       title: () => 'There is a newer link',
-      text: () =>
-        'This invitation was sent again, and only the link in the latest email works. Check your inbox.',
+      text: () => 'This invitation was sent again, and only the link in the latest email works. Check your inbox.',
     },
     accepted: {
       title: () => 'This invitation was already accepted',
       text: ({ organization }) =>
-        organization
-          ? `If that was you, you are a member of ${organization}.`
-          : 'An invitation works only once.',
+        organization ? `If that was you, you are a member of ${organization}.` : 'An invitation works only once.',
     },
     declined: {
       title: () => 'This invitation was declined',

@@ -8,8 +8,7 @@ const messages = {
   rename: 'Rename',
   invite: 'Invite people',
   seats: (taken: string, total: string) => `${taken} of ${total} seats used`,
-  seatsFull: (total: string) =>
-    `All ${total} seats are taken. Remove a member or revoke an invitation to free one.`,
+  seatsFull: (total: string) => `All ${total} seats are taken. Remove a member or revoke an invitation to free one.`,
 
   search: 'Search by address',
   show: 'Show',
