@@ -1,5 +1,6 @@
 /** The base class of all elements: API client, language, screen reader announcements, base style. */
-import { LitElement, html, unsafeCSS, type CSSResultGroup, type PropertyDeclarations, type TemplateResult } from 'lit';
+import { LitElement, html, unsafeCSS, type CSSResultGroup, type TemplateResult } from 'lit';
+import { property, state } from 'lit/decorators.js';
 import { Api, CallError } from './api';
 import baseStyle from './base.css?inline';
 import type { GetToken, RosterElement, RosterEventMap } from './elements';
@@ -11,23 +12,17 @@ const common: Catalogue<CommonMessages> = { en: commonEn, de: () => import('./me
 
 export abstract class Base<Messages extends object> extends LitElement implements RosterElement {
   static override styles: CSSResultGroup = unsafeCSS(baseStyle);
-  static override properties: PropertyDeclarations = {
-    apiBase: { attribute: 'api-base' },
-    getToken: { attribute: false },
-    messages: { state: true },
-    announcement: { state: true },
-  };
 
   static override get observedAttributes(): string[] {
     return [...super.observedAttributes, 'lang'];
   }
 
-  declare apiBase: string;
-  declare getToken: GetToken | undefined;
+  @property({ attribute: 'api-base' }) apiBase = '';
+  @property({ attribute: false }) getToken: GetToken | undefined;
   /** The messages of the current language. Undefined while they load: the element then shows nothing. */
-  declare protected messages: (Messages & CommonMessages) | undefined;
+  @state() protected messages: (Messages & CommonMessages) | undefined;
   /** The text of the live region, which screen readers read out. */
-  declare private announcement: string;
+  @state() private announcement = '';
 
   protected abstract readonly catalogue: Catalogue<Messages>;
   protected language: Language = 'en';
@@ -39,12 +34,6 @@ export abstract class Base<Messages extends object> extends LitElement implement
   protected readonly messagesLoaded = new Promise<void>((resolve) => (this.#resolveMessagesLoaded = resolve));
   /** Errors that are already in the browser's console. */
   readonly #reportedErrors = new WeakSet<object>();
-
-  constructor() {
-    super();
-    this.apiBase = '';
-    this.announcement = '';
-  }
 
   override connectedCallback(): void {
     super.connectedCallback();

@@ -6,6 +6,7 @@
  * sign-in token (from `getToken`) names the viewer.
  */
 import { html, nothing, unsafeCSS, type PropertyValues, type TemplateResult } from 'lit';
+import { property, state } from 'lit/decorators.js';
 import { sameAddress } from '../address';
 import { viewerOf, type Preview } from '../api';
 import { Base } from '../element';
@@ -61,23 +62,15 @@ const ICONS: Record<ScreenName, [icon: TemplateResult, colour: 'plain' | 'good' 
 
 export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptElement {
   static override styles = [super.styles, unsafeCSS(style)];
-  static override properties = {
-    ...super.properties,
-    token: { attribute: false },
-    screen: { state: true },
-    busy: { state: true },
-    failure: { state: true },
-    hoursRemaining: { state: true },
-  };
 
   /** The link token. */
-  declare token: string;
-  declare private screen: ScreenName;
+  @property({ attribute: false }) token = '';
+  @state() private screen: ScreenName = 'loading';
   /** The call that is in progress. */
-  declare private busy: 'accept' | 'decline' | undefined;
+  @state() private busy: 'accept' | 'decline' | undefined;
   /** The error of the last call, if it failed. */
-  declare private failure: unknown;
-  declare private hoursRemaining: number;
+  @state() private failure: unknown;
+  @state() private hoursRemaining = 0;
 
   protected override readonly catalogue: Catalogue<AcceptMessages> = {
     en: acceptEn,
@@ -90,13 +83,6 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
   #loadNumber = 0;
   /** Whether to focus the headline after the next update. */
   #focusHeadline = false;
-
-  constructor() {
-    super();
-    this.token = '';
-    this.screen = 'loading';
-    this.hoursRemaining = 0;
-  }
 
   override connectedCallback(): void {
     super.connectedCallback();

@@ -1,20 +1,14 @@
 /** The accept page, `/accept`, which the link in the mail opens. */
 import { takeToken, initialToken } from './link';
 import { html, nothing, type TemplateResult } from 'lit';
+import { state } from 'lit/decorators.js';
 import '../accept';
 import type { RosterEventMap } from '../elements';
 import { Page } from './page';
 import { config, session } from './session';
 
 class AcceptPage extends Page {
-  static override properties = { ...super.properties, token: { state: true } };
-
-  declare private token: string;
-
-  constructor() {
-    super();
-    this.token = initialToken || (session?.invitation ?? '');
-  }
+  @state() private token: string = initialToken || (session?.invitation ?? '');
 
   override connectedCallback(): void {
     super.connectedCallback();

@@ -1,5 +1,6 @@
 /** The console, `/`: the users of an organization, or the sign-in page. */
 import { html, nothing, type TemplateResult } from 'lit';
+import { state } from 'lit/decorators.js';
 import { viewerOf } from '../api';
 import type { RosterEventMap } from '../elements';
 import '../users';
@@ -10,26 +11,13 @@ import { config, session } from './session';
 const LAST_ORGANIZATION_KEY = 'roster.organization';
 
 class ConsolePage extends Page {
-  static override properties = {
-    ...super.properties,
-    viewer: { state: true },
-    ready: { state: true },
-    organizationName: { state: true },
-  };
-
   /** The signed-in user. */
-  declare private viewer: { sub: string; email: string } | undefined;
+  @state() private viewer: { sub: string; email: string } | undefined;
   /** Whether the sign-in has completed, so that `viewer` is valid. */
-  declare private ready: boolean;
+  @state() private ready = false;
   /** The organization's name. */
-  declare private organizationName: string;
+  @state() private organizationName = '';
   #organization = '';
-
-  constructor() {
-    super();
-    this.ready = false;
-    this.organizationName = '';
-  }
 
   override connectedCallback(): void {
     super.connectedCallback();

@@ -1,5 +1,6 @@
 /** The base class of both pages: the product's name, and errors of the sign-in. */
 import { html, nothing, unsafeCSS, type TemplateResult } from 'lit';
+import { state } from 'lit/decorators.js';
 import { Base } from '../element';
 import type { Catalogue } from '../i18n';
 import * as icons from '../icons';
@@ -9,19 +10,13 @@ import { config, session } from './session';
 
 export abstract class Page extends Base<AppMessages> {
   static override styles = [super.styles, unsafeCSS(style)];
-  static override properties = { ...super.properties, busy: { state: true } };
 
   protected override readonly catalogue: Catalogue<AppMessages> = {
     en: appEn,
     de: () => import('../messages/de/app'),
   };
   /** Whether the page is about to leave for the identity provider. */
-  declare protected busy: boolean;
-
-  constructor() {
-    super();
-    this.busy = false;
-  }
+  @state() protected busy = false;
 
   override connectedCallback(): void {
     super.connectedCallback();

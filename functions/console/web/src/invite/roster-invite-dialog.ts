@@ -1,5 +1,6 @@
 /** The invite dialog: invites many addresses with one role. */
 import { html, nothing, unsafeCSS, type CSSResultGroup, type PropertyValues, type TemplateResult } from 'lit';
+import { property, state } from 'lit/decorators.js';
 import { keyOf } from '../address';
 import { CallError } from '../api';
 import { Base } from '../element';
@@ -43,54 +44,35 @@ const emptySet: ReadonlySet<string> = new Set();
  */
 export class RosterInviteDialog extends Base<InviteMessages> {
   static override styles: CSSResultGroup = [super.styles, unsafeCSS(style)];
-  static override properties = {
-    ...super.properties,
-    organization: {},
-    organizationName: { attribute: false },
-    roles: { attribute: false },
-    seatsFree: { attribute: false },
-    members: { attribute: false },
-    invitations: { attribute: false },
-    chips: { state: true },
-    typed: { state: true },
-    invitedRole: { state: true },
-    mailLanguage: { state: true },
-    isExpanded: { state: true },
-    tabStop: { state: true },
-    note: { state: true },
-    notice: { state: true },
-    progress: { state: true },
-    stopping: { state: true },
-  };
 
   /** The organization's id. */
-  declare organization: string;
-  declare organizationName: string;
+  @property() organization = '';
+  @property({ attribute: false }) organizationName = '';
   /** The roles that the viewer can grant. The first one is selected by default. */
-  declare roles: Role[];
-  declare seatsFree: number;
+  @property({ attribute: false }) roles: Role[] = ['member'];
+  @property({ attribute: false }) seatsFree = 0;
   /** The members, who cannot be invited again. */
-  declare members: Member[];
+  @property({ attribute: false }) members: Member[] = [];
   /** The organization's invitations, in any status. */
-  declare invitations: Invitation[];
+  @property({ attribute: false }) invitations: Invitation[] = [];
   /** The number of people invited since the dialog was opened. */
   invited = 0;
 
-  declare private chips: Chip[];
+  @state() private chips: Chip[] = [];
   /** The text in the input field. */
-  declare private typed: string;
+  @state() private typed = '';
   /** The selected role. */
-  declare private invitedRole: Role;
-  declare private mailLanguage: Language | '';
+  @state() private invitedRole: Role = 'member';
+  @state() private mailLanguage: Language | '' = '';
   /** Whether all ready addresses are shown. */
-  declare private isExpanded: boolean;
+  @state() private isExpanded = false;
   /** The index of the list item that Tab moves the focus to. */
-  declare private tabStop: number;
+  @state() private tabStop = 0;
   /** A note about addresses that were skipped at the last input. */
-  declare private note: string;
-  declare private notice: Notice | undefined;
-  declare private progress: { done: number; upTo: number; total: number } | undefined;
-  declare private stopping: boolean;
+  @state() private note = '';
+  @state() private notice: Notice | undefined;
+  @state() private progress: { done: number; upTo: number; total: number } | undefined;
+  @state() private stopping = false;
 
   protected readonly catalogue = catalogue;
   readonly #number = (value: number): string => this.formats.number(value);
@@ -109,20 +91,6 @@ export class RosterInviteDialog extends Base<InviteMessages> {
   #isPressing = false;
   /** Whether the pointer went down outside of the dialog. */
   #isPressedOutside = false;
-
-  constructor() {
-    super();
-    this.organization = '';
-    this.organizationName = '';
-    this.roles = ['member'];
-    this.seatsFree = 0;
-    this.members = [];
-    this.invitations = [];
-    this.invitedRole = 'member';
-    this.mailLanguage = '';
-    this.stopping = false;
-    this.#reset();
-  }
 
   /** Opens the dialog with the addresses that were not sent before. */
   open(): void {

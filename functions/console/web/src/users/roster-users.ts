@@ -1,5 +1,6 @@
 /** `<roster-users>`: lists an organization's members and invitations, and lets users manage them. */
 import { html, nothing, unsafeCSS, type PropertyValues, type TemplateResult } from 'lit';
+import { property, state } from 'lit/decorators.js';
 import { live } from 'lit/directives/live.js';
 import { repeat } from 'lit/directives/repeat.js';
 import { CallError, newKey, type OrganizationItem } from '../api';
@@ -85,37 +86,23 @@ interface Task {
 
 export class RosterUsers extends Base<UsersMessages> implements RosterUsersElement {
   static override styles = [super.styles, unsafeCSS(style)];
-  static override properties = {
-    organization: {},
-    switch: { type: Boolean },
-    phase: { state: true },
-    loaded: { state: true },
-    organizations: { state: true },
-    filter: { state: true },
-    search: { state: true },
-    page: { state: true },
-    question: { state: true },
-    nameForm: { state: true },
-    notice: { state: true },
-    hasInviteDialog: { state: true },
-  };
 
-  declare organization: string;
-  declare switch: boolean;
-  declare private phase: Phase;
+  @property() organization = '';
+  @property({ type: Boolean }) switch = false;
+  @state() private phase: Phase = { is: 'loading' };
   /** The data from the API. The element shows `#users`, which includes pending changes. */
-  declare private loaded: Users | undefined;
+  @state() private loaded: Users | undefined;
   /** The viewer's organizations, loaded only with `switch`. */
-  declare private organizations: readonly OrganizationItem[] | undefined;
-  declare private filter: Filter;
-  declare private search: string;
-  declare private page: number;
-  declare private question: Question | undefined;
-  declare private nameForm: NameForm | undefined;
+  @state() private organizations: readonly OrganizationItem[] | undefined;
+  @state() private filter: Filter = 'everyone';
+  @state() private search = '';
+  @state() private page = 0;
+  @state() private question: Question | undefined;
+  @state() private nameForm: NameForm | undefined;
   /** A message of success or failure that belongs to no row. */
-  declare private notice: { text: string; bad: boolean } | undefined;
+  @state() private notice: { text: string; bad: boolean } | undefined;
   /** Whether to render the invite dialog. It is loaded when it is opened for the first time. */
-  declare private hasInviteDialog: boolean;
+  @state() private hasInviteDialog = false;
 
   protected override readonly catalogue: Catalogue<UsersMessages> = {
     en,
@@ -146,17 +133,6 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   #loadedAt = 0;
   #deliveryChecks = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
-
-  constructor() {
-    super();
-    this.organization = '';
-    this.switch = false;
-    this.phase = { is: 'loading' };
-    this.filter = 'everyone';
-    this.search = '';
-    this.page = 0;
-    this.hasInviteDialog = false;
-  }
 
   override connectedCallback(): void {
     super.connectedCallback();
