@@ -1,7 +1,7 @@
 // The npm package of the elements: its content and types, and its example on a page of another origin.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -19,11 +19,14 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+// Packs a copy of the folder, without built files and outside of the repository.
 before(async () => {
-  // The `pretest` script has already built the package.
-  const packed = execFileSync('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], { cwd: web, encoding: 'utf8' });
-  const [{ filename }] = JSON.parse(packed);
-  execFileSync('tar', ['xzf', filename], { cwd: folder });
+  const copy = path.join(folder, 'copy');
+  const modules = path.join(web, 'node_modules');
+  cpSync(web, copy, { recursive: true, filter: (source) => source !== modules && source !== path.join(web, 'dist') });
+  symlinkSync(modules, path.join(copy, 'node_modules'), 'dir');
+  execFileSync('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: copy });
+  execFileSync('tar', ['xzf', 'roster-elements-0.1.0.tgz'], { cwd: folder });
   site = await Site.start(unpacked);
 });
 
@@ -35,6 +38,8 @@ test('contains only the elements, their types, the guide and the example', () =>
     .map((entry) => path.relative(unpacked, path.join(entry.parentPath ?? entry.path, entry.name)))
     .map((file) => file.replace(/chunk-\w+/, 'chunk'));
   assert.deepEqual([...new Set(files)].sort(), [
+    'LICENSE-APACHE',
+    'LICENSE-MIT',
     'README.md',
     'dist/npm/LICENCES.txt',
     'dist/npm/accept.js',
@@ -45,6 +50,12 @@ test('contains only the elements, their types, the guide and the example', () =>
     'example/index.html',
     'package.json',
   ]);
+});
+
+test('contains the licences of the repository', () => {
+  for (const licence of ['LICENSE-APACHE', 'LICENSE-MIT']) {
+    assert(readFileSync(path.join(unpacked, licence)).equals(readFileSync(path.join(web, '../../..', licence))), licence);
+  }
 });
 
 test('contains the files that package.json exports', () => {
