@@ -105,10 +105,17 @@ users.addEventListener('roster-invited', ({ detail }) => detail.unknown);
 export {};
 `;
 
-test('gives a TypeScript product the types of elements, properties and events', () => {
-  const consumer = path.join(folder, 'consumer');
+/** A folder in which the package is installed, without a framework. */
+function installed() {
+  const consumer = mkdtempSync(path.join(folder, 'consumer-'));
   mkdirSync(path.join(consumer, 'node_modules'), { recursive: true });
   symlinkSync(unpacked, path.join(consumer, 'node_modules/roster-elements'), 'dir');
+  writeFileSync(path.join(consumer, 'package.json'), '{ "type": "module" }');
+  return consumer;
+}
+
+test('gives a TypeScript product the types of elements, properties and events', () => {
+  const consumer = installed();
   writeFileSync(path.join(consumer, 'valid.ts'), VALID_CODE);
   writeFileSync(path.join(consumer, 'invalid.ts'), INVALID_CODE);
   const options = ['--noEmit', '--skipDefaultLibCheck', '--strict', '--exactOptionalPropertyTypes', '--target', 'ES2022', '--module', 'ESNext', '--moduleResolution', 'bundler'];
@@ -119,6 +126,18 @@ test('gives a TypeScript product the types of elements, properties and events', 
   assert.equal(errors.length, 2, stdout);
   assert.match(errors[0], /^invalid\.ts\(3,.*number/);
   assert.match(errors[1], /^invalid\.ts\(4,.*unknown/);
+});
+
+test('can be imported on a server, and defines nothing there', () => {
+  const consumer = installed();
+  const script = `
+    import { createRequire } from 'node:module';
+    await import('roster-elements/users');
+    createRequire(import.meta.url)('roster-elements/accept');
+    console.log(globalThis.customElements, globalThis.document);
+  `;
+  writeFileSync(path.join(consumer, 'server.js'), script);
+  assert.equal(execFileSync(process.execPath, ['--disable-warning=ExperimentalWarning', 'server.js'], { cwd: consumer, encoding: 'utf8' }), 'undefined undefined\n');
 });
 
 const POLICY = (api) =>
@@ -143,6 +162,30 @@ scenario(env, 'runs the example on another origin under a strict policy', async 
   assert.equal(await users.getByRole('row').count(), 51);
   const origins = new Set(tab.requests.map(({ url }) => new URL(url).origin));
   assert.deepEqual(origins, new Set([site.url, laptop.url]));
+});
+
+scenario(env, 'takes over the properties that the page has set before the elements are defined', async ({ laptop, open }) => {
+  const invitee = laptop.newPerson('invitee');
+  const organization = await laptop.organization({ name: 'Upgraded', pending: [invitee.email] });
+  const { token } = await laptop.mail(invitee.email);
+  const tab = await open();
+  await tab.page.goto(site.put('/upgrade.html', '<!doctype html><title>App</title><roster-users></roster-users><roster-accept></roster-accept>'));
+  await tab.page.evaluate(
+    async ([users, accept]) => {
+      const set = (name, { signIn, ...properties }) =>
+        Object.assign(document.querySelector(name), properties, { getToken: () => signIn });
+      set('roster-users', users);
+      set('roster-accept', accept);
+      await import('/dist/npm/users.js');
+      await import('/dist/npm/accept.js');
+    },
+    [
+      { apiBase: laptop.url, organization: organization.id, signIn: await laptop.token(organization.owner) },
+      { apiBase: laptop.url, token, signIn: await laptop.token(invitee) },
+    ],
+  );
+  await tab.row(invitee.email).waitFor();
+  await tab.button('Accept invitation', tab.page.locator('roster-accept')).waitFor();
 });
 
 scenario(env, 'applies custom properties', async ({ laptop, open }) => {

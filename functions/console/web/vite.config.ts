@@ -108,8 +108,35 @@ function site(): UserConfig {
   };
 }
 
+/** What the elements' modules need on a server, which has no DOM. A server defines no elements. */
+const SERVER_SHIM = `
+export const HTMLElement = class {};
+export const customElements = undefined;
+export const registry = globalThis.document ? globalThis.customElements : { get() {}, define() {} };
+`;
+
+/**
+ * Lets a server import the elements, so that a framework can render pages with them on a server. Lit's builds for Node.js
+ * also run in browsers. They take the classes of a missing DOM from the package `@lit-labs/ssr-dom-shim`. `SERVER_SHIM`
+ * takes its place, because the elements render nothing on a server.
+ */
+function withoutDom(): Plugin {
+  const id = '@lit-labs/ssr-dom-shim';
+  return {
+    name: 'roster-without-dom',
+    enforce: 'pre',
+    config: () => ({
+      resolve: { conditions: ['node', 'module', 'production'] },
+      build: { rolldownOptions: { transform: { inject: { customElements: [id, 'registry'] } } } },
+    }),
+    resolveId: (source) => (source === id ? `\0${id}` : undefined),
+    load: (module) => (module === `\0${id}` ? SERVER_SHIM : undefined),
+  };
+}
+
 function elements(): UserConfig {
   return {
+    plugins: [withoutDom()],
     build: {
       target: BROWSERS,
       outDir: 'dist/npm',
