@@ -49,6 +49,9 @@ test('contains only the elements, their types, the guide and the example', () =>
     'dist/npm/users.js',
     'example/index.html',
     'package.json',
+    'types/react.d.ts',
+    'types/svelte.d.ts',
+    'types/vue.d.ts',
   ]);
 });
 
@@ -60,7 +63,7 @@ test('contains the licences of the repository', () => {
 
 test('contains the files that package.json exports', () => {
   const { exports: entries } = JSON.parse(readFileSync(path.join(unpacked, 'package.json'), 'utf8'));
-  for (const { types, default: script } of Object.values(entries)) {
+  for (const { types, default: script = types } of Object.values(entries)) {
     for (const file of [types, script]) assert(readFileSync(path.join(unpacked, file)).length > 0, file);
   }
 });
@@ -114,11 +117,15 @@ function installed() {
   return consumer;
 }
 
-test('gives a TypeScript product the types of elements, properties and events', () => {
+for (const module of ['bundler', 'nodenext']) {
+  test(`gives a TypeScript product the types of elements, properties and events: ${module}`, () => checkTypes(module));
+}
+
+function checkTypes(module) {
   const consumer = installed();
   writeFileSync(path.join(consumer, 'valid.ts'), VALID_CODE);
   writeFileSync(path.join(consumer, 'invalid.ts'), INVALID_CODE);
-  const options = ['--noEmit', '--skipDefaultLibCheck', '--strict', '--exactOptionalPropertyTypes', '--target', 'ES2022', '--module', 'ESNext', '--moduleResolution', 'bundler'];
+  const options = ['--noEmit', '--skipDefaultLibCheck', '--strict', '--exactOptionalPropertyTypes', '--target', 'ES2022', '--module', module === 'bundler' ? 'ESNext' : module, '--moduleResolution', module];
   const tsc = path.join(web, 'node_modules/typescript/bin/tsc');
   const { stdout } = spawnSync(process.execPath, [tsc, ...options, 'valid.ts', 'invalid.ts'], { cwd: consumer, encoding: 'utf8' });
   const errors = stdout.split('\n').filter((line) => /^\S/.test(line));
@@ -126,7 +133,7 @@ test('gives a TypeScript product the types of elements, properties and events', 
   assert.equal(errors.length, 2, stdout);
   assert.match(errors[0], /^invalid\.ts\(3,.*number/);
   assert.match(errors[1], /^invalid\.ts\(4,.*unknown/);
-});
+}
 
 test('can be imported on a server, and defines nothing there', () => {
   const consumer = installed();

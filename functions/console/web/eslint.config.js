@@ -3,7 +3,7 @@ import { defineConfig, globalIgnores } from 'eslint/config';
 import lit from 'eslint-plugin-lit';
 import typescript from 'typescript-eslint';
 
-export default defineConfig(globalIgnores(['dist', 'src/openapi.ts']), js.configs.recommended, {
+export default defineConfig(globalIgnores(['dist', 'src/openapi.ts', 'types']), js.configs.recommended, {
   files: ['**/*.ts'],
   extends: [typescript.configs.recommendedTypeChecked, lit.configs['flat/recommended']],
   languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },

@@ -1,7 +1,10 @@
 /**
- * The public types of the elements: their properties and events.
+ * The public types of the elements: their properties and events. The types for React, Vue and Svelte (`types/`) are
+ * mapped from these.
+ *
+ * Imports have the extension `.js`: without it, TypeScript does not find a package's types under `nodenext`.
  */
-import type { components } from './openapi';
+import type { components } from './openapi.js';
 
 type Schemas = components['schemas'];
 /** A role. An owner can grant both roles, a member only `member`. */
@@ -25,7 +28,7 @@ export type InviteResult = Schemas['InviteResults']['results'][number];
 export type GetToken = (options: { refresh: boolean }) => string | null | Promise<string | null>;
 
 /** The properties of both elements. */
-export interface RosterElement extends HTMLElement {
+interface RosterProperties {
   /**
    * The URL of the API without `/v1`: `https://users.example.com`. Empty for the page's own origin. Attribute
    * `api-base`.
@@ -35,8 +38,8 @@ export interface RosterElement extends HTMLElement {
   getToken: GetToken | undefined;
 }
 
-/** `<roster-users>`: lists an organization's members and invitations, and lets users manage them. */
-export interface RosterUsersElement extends RosterElement {
+/** The properties of `<roster-users>`. */
+export interface RosterUsersProperties extends RosterProperties {
   /**
    * The id of the organization. With `switch`, the organization that is shown first; if empty, the first one of the
    * user. Attribute `organization`.
@@ -44,18 +47,34 @@ export interface RosterUsersElement extends RosterElement {
   organization: string;
   /** Whether users can switch to another organization or create one. Attribute `switch`. */
   switch: boolean;
+}
+
+/** The properties of `<roster-accept>`. */
+export interface RosterAcceptProperties extends RosterProperties {
+  /** The link token: the part after the `#` of the link in the mail. It has no attribute because it is a secret. */
+  token: string;
+}
+
+/** Both elements. */
+export interface RosterElement extends HTMLElement, RosterProperties {}
+
+/** `<roster-users>`: lists an organization's members and invitations, and lets users manage them. */
+export interface RosterUsersElement extends HTMLElement, RosterUsersProperties {
   /** Loads all data again. */
   refresh(): Promise<void>;
 }
 
 /** `<roster-accept>`: shows an invitation, which the user can accept or decline. */
-export interface RosterAcceptElement extends RosterElement {
-  /** The link token: the part after the `#` of the link in the mail. It has no attribute because it is a secret. */
-  token: string;
+export interface RosterAcceptElement extends HTMLElement, RosterAcceptProperties {}
+
+/** The events of both elements. */
+interface RosterSignInEventMap {
+  /** The user must sign in: as `email` if it is known; with `change`, with a different account. */
+  'roster-sign-in': CustomEvent<{ email: string | undefined; change: boolean }>;
 }
 
-/** The events of the elements. All of them bubble and cross shadow roots. */
-export interface RosterEventMap {
+/** The events of `<roster-users>`. */
+export interface RosterUsersEventMap extends RosterSignInEventMap {
   /** The list has loaded for the first time. */
   'roster-loaded': CustomEvent<{ organization: Organization }>;
   /** The element shows another organization from now on. */
@@ -76,15 +95,20 @@ export interface RosterEventMap {
   'roster-removed': CustomEvent<{ organization: string; member: Member }>;
   /** The user left the organization. */
   'roster-left': CustomEvent<{ organization: string }>;
+}
+
+/** The events of `<roster-accept>`. */
+export interface RosterAcceptEventMap extends RosterSignInEventMap {
   /** The user accepted the invitation, and is now a member. */
   'roster-accepted': CustomEvent<{ organization: { id: string; name: string }; member: Member }>;
   /** The user declined the invitation. */
   'roster-declined': CustomEvent<{ organization: { id: string; name: string } }>;
   /** The user clicked the button to open the organization that they are a member of. */
   'roster-open': CustomEvent<{ organization: { id: string; name: string } }>;
-  /** The user must sign in: as `email` if it is known; with `change`, with a different account. */
-  'roster-sign-in': CustomEvent<{ email: string | undefined; change: boolean }>;
 }
+
+/** The events of all elements. All of them bubble and cross shadow roots. */
+export interface RosterEventMap extends RosterUsersEventMap, RosterAcceptEventMap {}
 
 declare global {
   interface HTMLElementTagNameMap {
