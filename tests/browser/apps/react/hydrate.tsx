@@ -1,0 +1,4 @@
+import { hydrateRoot } from 'react-dom/client';
+import { ServerPage } from './ServerPage';
+
+hydrateRoot(document.getElementById('app')!, <ServerPage />);
