@@ -31,7 +31,7 @@ scenario(env, 'does not accept or decline when a page load or a mail scanner ope
   assert.equal(invitation.status, 'pending');
 });
 
-scenario(env, 'removes the token from the address bar and stores it nowhere', async ({ laptop, open }) => {
+scenario(env, 'removes the token from the address bar, and stores it for this tab only and until the answer', async ({ laptop, open }) => {
   const { ivy, link, token } = await invite(laptop);
   const tab = await open();
   const secret = token.split('.').at(-1);
@@ -43,7 +43,13 @@ scenario(env, 'removes the token from the address bar and stores it nowhere', as
   await tab.signsInAtIssuer(ivy);
   await tab.button('Accept invitation').waitFor();
   assert.equal(tab.url.href, `${laptop.url}/accept`);
-  assert(!(await tab.storedData()).includes(secret), 'the token is in a storage');
+  const [local, session, cookies] = JSON.parse(await tab.storedData());
+  assert.equal(session['roster.invitation'], token);
+  delete session['roster.invitation'];
+  assert(!JSON.stringify([local, session, cookies]).includes(secret), 'the token is in another storage');
+  await tab.button('Accept invitation').click();
+  await tab.heading('You are a member of Nordwind').waitFor();
+  assert(!(await tab.storedData()).includes(secret), 'the token is still in a storage');
   // Only the bodies of the three invitation calls contain the token. Browsers do not send fragments.
   for (const { url, headers, body } of tab.requests) {
     const { pathname, search } = new URL(url);
@@ -52,8 +58,91 @@ scenario(env, 'removes the token from the address bar and stores it nowhere', as
     if (body?.includes(secret)) assert.match(pathname, /^\/v1\/invitations\/(preview|accept|decline)$/);
   }
   // The history has no URL with the token.
-  const entries = await tab.page.evaluate(() => navigation.entries().map(({ url }) => url));
+  const entries = await tab.page.evaluate(() => [history.state, ...navigation.entries().map((entry) => [entry.url, entry.getState()])]);
   assert(!JSON.stringify(entries).includes(secret), entries);
+});
+
+scenario(env, 'keeps the invitation across reloads and a cancelled sign-in, until it is answered', async ({ laptop, open }) => {
+  const { ivy, link } = await invite(laptop);
+  const tab = await open();
+  await tab.page.goto(link);
+  await tab.button('Sign in to accept').waitFor();
+  await tab.page.reload();
+  await tab.button('Sign in to accept').click();
+  await tab.page.getByRole('heading', { name: 'Sign in' }).waitFor();
+  await tab.page.goBack();
+  await tab.button('Sign in to accept').click();
+  await tab.signsInAtIssuer(ivy);
+  await tab.button('Accept invitation').waitFor();
+  // A reload loses the access token, but the identity provider still has its session.
+  await tab.page.reload();
+  await tab.button('Accept invitation').waitFor();
+  await tab.button('Decline').click();
+  await tab.dialog().getByRole('button', { name: 'Decline', exact: true }).click();
+  await tab.heading('You declined').waitFor();
+  await tab.page.reload();
+  await tab.heading('No invitation to show').waitFor();
+});
+
+scenario(env, 'asks to sign in again if the issuer’s session has ended at a reload', async ({ laptop, open }) => {
+  const { ivy, link } = await invite(laptop);
+  const tab = await open();
+  await tab.page.goto(link);
+  await tab.button('Sign in to accept').click();
+  await tab.signsInAtIssuer(ivy);
+  await tab.button('Accept invitation').waitFor();
+  await tab.page.context().clearCookies();
+  await tab.page.reload();
+  await tab.button('Sign in to accept').waitFor();
+  assert.equal(await tab.page.locator('.notice').count(), 0);
+});
+
+scenario(env, 'forgets an invitation that can no longer be answered, also in a copy of the tab', async ({ laptop, open }) => {
+  const { ivy, link } = await invite(laptop);
+  const tab = await open();
+  await tab.page.goto(link);
+  await tab.button('Sign in to accept').waitFor();
+  // Like a duplicated tab, the new window gets a copy of the tab's storage.
+  const copy = await tab.opensWindow(() => tab.page.evaluate(() => void globalThis.open(location.href)));
+  await copy.button('Sign in to accept').click();
+  await copy.signsInAtIssuer(ivy);
+  await copy.button('Accept invitation').click();
+  await copy.heading('You are a member of Nordwind').waitFor();
+  await tab.page.reload();
+  await tab.heading('This invitation was already accepted').waitFor();
+  assert.equal(await tab.page.evaluate(() => sessionStorage.length), 0);
+  await tab.page.reload();
+  await tab.heading('No invitation to show').waitFor();
+});
+
+scenario(env, 'forgets the invitation when the user signs out', async ({ laptop, open }) => {
+  const { ivy, link, token } = await invite(laptop);
+  const tab = await open();
+  await tab.page.goto(link);
+  await tab.button('Sign in to accept').click();
+  await tab.signsInAtIssuer(ivy);
+  await tab.button('Accept invitation').waitFor();
+  await tab.visits('/');
+  await tab.button('Sign out').click();
+  await tab.button('Sign in').waitFor();
+  assert(!(await tab.storedData()).includes(token));
+});
+
+scenario(env, 'works if the browser blocks the storage, except for the sign-in', async ({ laptop, open }) => {
+  const { link } = await invite(laptop);
+  const tab = await open();
+  await tab.page.addInitScript(() => {
+    Object.defineProperty(globalThis, 'sessionStorage', {
+      get: () => {
+        throw new DOMException('blocked', 'SecurityError');
+      },
+    });
+  });
+  await tab.page.goto(link);
+  await tab.button('Sign in to accept').click();
+  await tab.waitsForText('Your browser blocks this site from storing data');
+  // The button can be used again.
+  assert.equal(await tab.button('Sign in to accept').getAttribute('aria-disabled'), 'false');
 });
 
 scenario(env, 'shows another invitation when its link is opened in the same tab', async ({ laptop, open }) => {
@@ -65,6 +154,8 @@ scenario(env, 'shows another invitation when its link is opened in the same tab'
   await tab.page.goto(second.link);
   await tab.heading('Join Südwind').waitFor();
   assert.equal(tab.url.hash, '');
+  await tab.page.reload();
+  await tab.heading('Join Südwind').waitFor();
 });
 
 scenario(env, 'lets a viewer with another address change the account and accept', async ({ laptop, open }) => {

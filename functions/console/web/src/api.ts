@@ -227,6 +227,8 @@ function errorOf(response: Response, text: string): CallError {
 export interface Viewer {
   readonly sub: string;
   readonly email: string;
+  /** Whether the identity provider has verified the address. Undefined if the token does not say so. */
+  readonly isVerified: boolean | undefined;
 }
 
 /** Reads the user from a token without verifying it. Use the result for display only: the API verifies the token. */
@@ -234,8 +236,11 @@ export function viewerOf(token: string | null): Viewer | undefined {
   try {
     const part = token?.split('.')[1]?.replace(/-/g, '+').replace(/_/g, '/') ?? '';
     const bytes = Uint8Array.from(atob(part), (character) => character.charCodeAt(0));
-    const { sub, email } = JSON.parse(new TextDecoder().decode(bytes));
-    return typeof sub === 'string' ? { sub, email: typeof email === 'string' ? asciiLowerCase(email) : '' } : undefined;
+    const { sub, email, email_verified: verified } = JSON.parse(new TextDecoder().decode(bytes));
+    if (typeof sub !== 'string') return undefined;
+    // Some identity providers send the claim as a text.
+    const isVerified = verified === undefined ? undefined : String(verified) === 'true';
+    return { sub, email: typeof email === 'string' ? asciiLowerCase(email) : '', isVerified };
   } catch {
     return undefined;
   }

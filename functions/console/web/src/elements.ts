@@ -53,6 +53,10 @@ export interface RosterUsersProperties extends RosterProperties {
 export interface RosterAcceptProperties extends RosterProperties {
   /** The link token: the part after the `#` of the link in the mail. It has no attribute because it is a secret. */
   token: string;
+  /**
+   * Whether the page is acting on `roster-sign-in` or `roster-open`: the buttons then wait. Attribute `busy`.
+   */
+  busy: boolean;
 }
 
 /** Both elements. */
@@ -103,6 +107,11 @@ export interface RosterAcceptEventMap extends RosterSignInEventMap {
   'roster-accepted': CustomEvent<{ organization: { id: string; name: string }; member: Member }>;
   /** The user declined the invitation. */
   'roster-declined': CustomEvent<{ organization: { id: string; name: string } }>;
+  /**
+   * The invitation can no longer be accepted or declined, or has just been. Delete the link token if the page stores
+   * it. `organization` is undefined if the invitation could not be loaded.
+   */
+  'roster-invitation-closed': CustomEvent<{ organization: { id: string; name: string } | undefined }>;
   /** The user clicked the button to open the organization that they are a member of. */
   'roster-open': CustomEvent<{ organization: { id: string; name: string } }>;
 }

@@ -8,14 +8,14 @@
 import { html, nothing, unsafeCSS, type PropertyValues, type TemplateResult } from 'lit';
 import { property, state } from 'lit/decorators.js';
 import { sameAddress } from '../address';
-import { viewerOf, type Preview } from '../api';
+import { viewerOf, type Preview, type Viewer } from '../api';
 import { Base } from '../element';
 import type { RosterAcceptElement } from '../elements';
 import { hoursLeft, type Catalogue } from '../i18n';
 import * as icons from '../icons';
 import acceptEn, { type AcceptMessages, type Subject } from '../messages/en/accept';
 import style from './roster-accept.css?inline';
-import { mask, screenAfterError, screenOf, screenWithoutPreview, type ScreenName } from './screen';
+import { CLOSED_SCREENS, mask, screenAfterError, screenOf, screenWithoutPreview, type ScreenName } from './screen';
 
 /**
  * Unicode's direction isolates, which mark names in a text. Names cannot contain them: the API rejects direction
@@ -66,8 +66,9 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
   /** The link token. */
   @property({ attribute: false }) token = '';
   @state() private screen: ScreenName = 'loading';
+  @property({ type: Boolean }) busy = false;
   /** The call that is in progress. */
-  @state() private busy: 'accept' | 'decline' | undefined;
+  @state() private call: 'accept' | 'decline' | undefined;
   /** The error of the last call, if it failed. */
   @state() private failure: unknown;
   @state() private hoursRemaining = 0;
@@ -77,10 +78,12 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
     de: () => import('../messages/de/accept'),
   };
   #preview: Preview | undefined;
-  #viewer: { email: string } | undefined;
+  #viewer: Viewer | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** The number of the last load. Responses to earlier loads are ignored: they may be about another link token. */
   #loadNumber = 0;
+  /** The label of the button that was pressed last. */
+  #pressed = '';
   /** Whether to focus the headline after the next update. */
   #focusHeadline = false;
 
@@ -114,7 +117,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
   /** Loads the invitation. */
   async #loadPreview(): Promise<void> {
     const load = ++this.#loadNumber;
-    this.#preview = this.failure = this.busy = undefined;
+    this.#preview = this.failure = this.call = undefined;
     if (!this.token) return this.#showScreen('no_token');
     this.#showScreen('loading');
     try {
@@ -149,7 +152,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
     const left = Date.parse(preview.expires_at) - this.api.now();
     this.hoursRemaining = hoursLeft(preview.expires_at, this.api.now());
     // During a call, keep the screen: only the response shows whether the API received the call before the expiry.
-    if (left <= 0 && !this.busy) return this.#showScreen('expired');
+    if (left <= 0 && !this.call) return this.#showScreen('expired');
     this.#timer = setTimeout(this.#updateTimeLeft, Math.min(Math.max(left, UPDATE_MS_MIN), UPDATE_MS_MAX));
   };
 
@@ -163,14 +166,16 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
     // The next screen does not contain the focused control, so the focus moves to the headline.
     this.#focusHeadline ||= this.shadowRoot?.activeElement != null;
     this.screen = screen;
+    if (CLOSED_SCREENS.includes(screen))
+      this.emit('roster-invitation-closed', { organization: this.#preview && organizationOf(this.#preview) });
   }
 
   /** Accepts or declines the invitation, then shows the screen of the result. */
   async #answer(answer: 'accept' | 'decline'): Promise<void> {
     const preview = this.#preview;
-    if (this.busy || !preview) return;
+    if (this.call || !preview) return;
     const load = this.#loadNumber;
-    this.busy = answer;
+    this.call = answer;
     this.failure = undefined;
     try {
       if (answer === 'accept') {
@@ -182,15 +187,14 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
       } else {
         await this.api.decline(this.token);
         if (load === this.#loadNumber) this.#finish('just_declined');
-        const { id, name } = preview.organization;
-        this.emit('roster-declined', { organization: { id, name } });
+        this.emit('roster-declined', { organization: organizationOf(preview) });
       }
     } catch (error) {
       if (load !== this.#loadNumber) return;
       const next = screenAfterError(error);
       if (next === 'sign_in') this.#viewer = undefined;
       if (next) return this.#finish(next);
-      this.busy = undefined;
+      this.call = undefined;
       this.failure = error;
       this.#dialog?.close();
       this.announce(this.problemText(error));
@@ -200,7 +204,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
 
   /** Ends the call: closes the dialog, shows the screen of the result and moves the focus to its headline. */
   #finish(screen: ScreenName): void {
-    this.busy = undefined;
+    this.call = undefined;
     this.#dialog?.close();
     this.#focusHeadline = true;
     this.#showScreen(screen);
@@ -287,11 +291,21 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
 
   /** Renders the buttons. */
   #renderActions(): TemplateResult | typeof nothing {
-    const { messages, screen, busy } = this;
+    const { messages, screen, call } = this;
     if (!messages) return nothing;
     const { organization, viewer } = this.#subject;
-    const button = (label: string, run: () => void, kind = 'primary', isBusy = false): TemplateResult =>
-      html`<button class="${kind} ${isBusy ? 'in-progress' : ''}" aria-disabled=${busy ? 'true' : 'false'} @click=${() => busy || run()}>
+    const isWaiting = Boolean(call) || this.busy;
+    // While the page is busy, the button that was pressed shows it.
+    const button = (label: string, run: () => void, kind = 'primary', isBusy = this.busy && this.#pressed === label): TemplateResult =>
+      html`<button
+        class="${kind} ${isBusy ? 'in-progress' : ''}"
+        aria-disabled=${isWaiting ? 'true' : 'false'}
+        @click=${() => {
+          if (isWaiting) return;
+          this.#pressed = label;
+          run();
+        }}
+      >
         ${isBusy ? html`<span class="spin"></span>` : nothing}${label}
       </button>`;
     const actions = (...buttons: TemplateResult[]): TemplateResult => html`<div class="actions">${buttons}</div>`;
@@ -299,7 +313,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
     switch (screen) {
       case 'open':
         return html`${actions(
-          button(messages.accept, () => void this.#answer('accept'), 'primary', busy === 'accept'),
+          button(messages.accept, () => void this.#answer('accept'), 'primary', call === 'accept'),
           button(messages.decline, () => this.#dialog?.showModal(), ''),
         )}
         ${viewer ? html`<p class="who soft"><span>${messages.signedInAs(viewer)}</span>${changeAccount('quiet')}</p>` : nothing}`;
@@ -331,24 +345,22 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
   }
 
   #openOrganization(): void {
-    if (!this.#preview) return;
-    const { id, name } = this.#preview.organization;
-    this.emit('roster-open', { organization: { id, name } });
+    if (this.#preview) this.emit('roster-open', { organization: organizationOf(this.#preview) });
   }
 
   /** Renders the confirmation dialog: declining cannot be undone. */
   #renderDeclineDialog(): TemplateResult {
-    const { messages, busy } = this;
-    const isDisabled = busy ? 'true' : 'false';
+    const { messages, call } = this;
+    const isDisabled = call ? 'true' : 'false';
     return html`<dialog role="alertdialog" aria-labelledby="question" aria-describedby="effect" @cancel=${this.#onCancel}>
       <div class="body">
         <h2 id="question">${messages?.declineTitle(this.#subject.organization)}</h2>
         <p id="effect">${messages?.declineText}</p>
       </div>
       <div class="foot">
-        <button autofocus aria-disabled=${isDisabled} @click=${() => busy || this.#dialog?.close()}>${messages?.keep}</button>
-        <button class="danger ${busy ? 'in-progress' : ''}" aria-disabled=${isDisabled} @click=${() => void this.#answer('decline')}>
-          ${busy === 'decline' ? html`<span class="spin"></span>` : nothing}${messages?.decline}
+        <button autofocus aria-disabled=${isDisabled} @click=${() => call || this.#dialog?.close()}>${messages?.keep}</button>
+        <button class="danger ${call ? 'in-progress' : ''}" aria-disabled=${isDisabled} @click=${() => void this.#answer('decline')}>
+          ${call ? html`<span class="spin"></span>` : nothing}${messages?.decline}
         </button>
       </div>
     </dialog>`;
@@ -356,6 +368,11 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
 
   /** Keeps the dialog open while the call is in progress. */
   #onCancel(event: Event): void {
-    if (this.busy) event.preventDefault();
+    if (this.call) event.preventDefault();
   }
+}
+
+/** The organization as events contain it. */
+function organizationOf({ organization: { id, name } }: Preview): { id: string; name: string } {
+  return { id, name };
 }

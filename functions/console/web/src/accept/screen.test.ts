@@ -4,8 +4,8 @@ import { CallError, type Code, type Preview } from '../api';
 import { mask, screenAfterError, screenOf, screenWithoutPreview, type ScreenName } from './screen';
 
 const EXPIRY = Date.parse('2026-11-26T14:05:00Z');
-const IVY = { email: 'ivy@partner.example' };
-const GRACE = { email: 'grace@acme.example' };
+const IVY = { sub: 'ivy', email: 'ivy@partner.example', isVerified: true };
+const GRACE = { sub: 'grace', email: 'grace@acme.example', isVerified: true };
 
 function preview(status: Preview['status'] = 'pending'): Preview {
   return {
@@ -25,7 +25,15 @@ test('opens a pending invitation only for the invited address', () => {
 });
 
 test('opens a pending invitation for a viewer without an address in the sign-in token', () => {
-  assert.equal(screenOf(preview(), { email: '' }, EXPIRY - 1), 'open');
+  assert.equal(screenOf(preview(), { ...IVY, email: '' }, EXPIRY - 1), 'open');
+});
+
+test('asks for the verification only if the token says that the invited address is not verified', () => {
+  assert.equal(screenOf(preview(), { ...IVY, isVerified: false }, EXPIRY - 1), 'email_not_verified');
+  assert.equal(screenOf(preview(), { ...IVY, email: '', isVerified: false }, EXPIRY - 1), 'email_not_verified');
+  assert.equal(screenOf(preview(), { ...IVY, isVerified: undefined }, EXPIRY - 1), 'open');
+  assert.equal(screenOf(preview(), { ...GRACE, isVerified: false }, EXPIRY - 1), 'other_account');
+  assert.equal(screenOf(preview('revoked'), { ...IVY, isVerified: false }, EXPIRY - 1), 'revoked');
 });
 
 test('expires exactly at expires_at for every viewer', () => {

@@ -1,6 +1,6 @@
 /** Chooses the screen of the accept element. The functions are pure, and unit tests cover every case. */
 import { sameAddress } from '../address';
-import { CallError, type Code, type Preview } from '../api';
+import { CallError, type Code, type Preview, type Viewer } from '../api';
 
 /**
  * The screens of the accept element.
@@ -8,7 +8,8 @@ import { CallError, type Code, type Preview } from '../api';
  * A new screen needs: a condition in `screenOf` or a code in `SCREEN_BY_CODE`, with a unit test; a title and a text in
  * each language (`messages/<language>/accept.ts`); an icon in `ICONS` (`roster-accept.ts`); its buttons, if it has any,
  * in `#renderActions`. If the invitation can still be accepted or declined, it also needs an entry in
- * `SCREENS_AWAITING_ANSWER`. The compiler finds missing texts and icons, but not the other omissions.
+ * `SCREENS_AWAITING_ANSWER`; if it never can be again, in `CLOSED_SCREENS`. The compiler finds missing texts and icons,
+ * but not the other omissions.
  */
 export type ScreenName =
   | 'loading'
@@ -46,14 +47,29 @@ export type ScreenName =
   /** The invitation could not be loaded for any other reason. */
   | 'problem';
 
+/** The screens on which the link token is of no use any more. */
+export const CLOSED_SCREENS: readonly ScreenName[] = [
+  'invalid_token',
+  'expired',
+  'revoked',
+  'superseded',
+  'accepted',
+  'declined',
+  'removed',
+  'already_member',
+  'joined',
+  'just_declined',
+];
+
 /** Returns the screen for a preview, a viewer (undefined if not signed in) and the time `now` in milliseconds. */
-export function screenOf(preview: Preview, viewer: { email: string } | undefined, now: number): ScreenName {
+export function screenOf(preview: Preview, viewer: Viewer | undefined, now: number): ScreenName {
   if (preview.status !== 'pending') return preview.status;
   // Compare the times instead of relying on the status: the page may have been open for a long time.
   if (Date.parse(preview.expires_at) <= now) return 'expired';
   if (!viewer) return 'sign_in';
   // If the sign-in token contains no address, the viewer may be the invitee. The API checks that on accept.
-  return viewer.email === '' || sameAddress(viewer.email, preview.email) ? 'open' : 'other_account';
+  if (viewer.email && !sameAddress(viewer.email, preview.email)) return 'other_account';
+  return viewer.isVerified === false ? 'email_not_verified' : 'open';
 }
 
 const SCREEN_BY_CODE: Partial<Record<Code, ScreenName>> = {

@@ -1,24 +1,34 @@
 /** The accept page, `/accept`, which the link in the mail opens. */
-import { takeToken, initialToken } from './link';
+import { forgetToken, initialToken, takeToken } from './link';
 import { html, nothing, type TemplateResult } from 'lit';
 import { state } from 'lit/decorators.js';
 import '../accept';
-import type { RosterEventMap } from '../elements';
+import type { GetToken, RosterEventMap } from '../elements';
 import { Page } from './page';
 import { config, session } from './session';
 
 class AcceptPage extends Page {
-  @state() private token: string = initialToken || (session?.invitation ?? '');
+  @state() private token: string = initialToken;
+  /** Whether a sign-in of this tab is being restored: a reload has lost the access token, which is only in memory. */
+  @state() private restoring = session?.wasSignedIn ?? false;
 
   override connectedCallback(): void {
     super.connectedCallback();
     addEventListener('hashchange', this.#onHashChange);
-    void session?.completed().then(() => session?.failure && this.announceFailure());
+    void this.#start();
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     removeEventListener('hashchange', this.#onHashChange);
+  }
+
+  async #start(): Promise<void> {
+    await session?.completed();
+    if (session?.failure) await this.announceFailure();
+    else if (session?.wasSignedIn && !(await session.getToken({ refresh: false }))) await this.signIn({ silent: true });
+    // During a sign-in, the page is about to leave.
+    this.restoring = this.busy;
   }
 
   /** The user opened another link in this tab: only the fragment changes, so the page does not reload. */
@@ -40,18 +50,26 @@ class AcceptPage extends Page {
       <header>${this.renderBrand()}</header>
       <main>
         ${this.renderFailure()}
-        <roster-accept
-          .token=${this.token}
-          .getToken=${session.getToken}
-          @roster-sign-in=${({ detail }: RosterEventMap['roster-sign-in']) => this.signIn({ ...detail, invitation: this.token })}
-          @roster-open=${this.#open}
-        ></roster-accept>
+        ${this.restoring ? this.renderSigningIn() : this.#renderInvitation(session.getToken)}
       </main>
     </div>`;
   }
 
+  #renderInvitation(getToken: GetToken): TemplateResult {
+    return html`<roster-accept
+      .token=${this.token}
+      .getToken=${getToken}
+      .busy=${this.busy}
+      @roster-sign-in=${({ detail }: RosterEventMap['roster-sign-in']) => this.signIn(detail)}
+      @roster-open=${this.#open}
+      @roster-invitation-closed=${() => forgetToken(this.token)}
+    ></roster-accept>`;
+  }
+
   /** Shows the console without reloading: a reload would lose the access token, which is only in memory. */
   async #open({ detail }: RosterEventMap['roster-open']): Promise<void> {
+    if (this.busy) return;
+    this.busy = true;
     const path = `/?organization=${encodeURIComponent(detail.organization.id)}`;
     try {
       await import('./console');

@@ -15,7 +15,7 @@ export abstract class Page extends Base<AppMessages> {
     en: appEn,
     de: () => import('../messages/de/app'),
   };
-  /** Whether the page is about to leave for the identity provider. */
+  /** Whether the page is about to show another one: the identity provider's, or the console. */
   @state() protected busy = false;
 
   override connectedCallback(): void {
@@ -62,6 +62,10 @@ export abstract class Page extends Base<AppMessages> {
   protected renderFailure(): TemplateResult | typeof nothing {
     const text = this.#failureText();
     return text ? html`<div class="notice bad">${icons.alert}<span>${text}</span></div>` : nothing;
+  }
+
+  protected renderSigningIn(): TemplateResult {
+    return html`<p class="wait soft"><span class="spin"></span>${this.messages?.signingIn}</p>`;
   }
 
   protected renderBrand(): TemplateResult {

@@ -41,6 +41,7 @@ beforeEach(() => {
     getItem: (key: string) => storage.get(key) ?? null,
     setItem: (key: string, value: string) => void storage.set(key, value),
     removeItem: (key: string) => void storage.delete(key),
+    clear: () => storage.clear(),
   });
   given('document', { documentElement: { lang: 'de-AT' } });
   given('reportError', (error: Error) => reported.push(error.message));
@@ -98,8 +99,9 @@ function comeBack(request: URLSearchParams, more: Record<string, string> = {}, c
   return load(`${request.get('redirect_uri')}?${response}`, config);
 }
 
-test('sends a PKCE challenge and no invitation token to the identity provider', async () => {
-  const query = await startSignIn('https://users.example/accept', { email: 'ivy@partner.example', invitation: 'v1.secret' });
+test('sends a PKCE challenge and nothing that the tab stores to the identity provider', async () => {
+  storage.set('roster.invitation', 'v1.secret');
+  const query = await startSignIn('https://users.example/accept', { email: 'ivy@partner.example' });
   const { by, to } = navigations[0]!;
   assert.equal(by, 'assign');
   assert.equal(to.origin + to.pathname, CONFIG.authorize_url);
@@ -113,11 +115,10 @@ test('sends a PKCE challenge and no invitation token to the identity provider', 
 });
 
 test('returns to the same page signed in and clears the pending sign-in', async () => {
-  const query = await startSignIn('https://users.example/accept', { invitation: 'v1.secret' });
+  const query = await startSignIn('https://users.example/accept');
   responses = [tokens(query.get('nonce'))];
   const session = comeBack(query);
   assert.equal(location.href, 'https://users.example/accept');
-  assert.equal(session.invitation, 'v1.secret');
   assert.equal(await session.getToken({ refresh: false }), 'access');
   assert.equal(session.failure, undefined);
   const challenge = createHash('sha256').update(requests[0]!.get('code_verifier')!).digest('base64url');
@@ -272,6 +273,7 @@ test('signs out locally and at the identity provider', async () => {
   responses = [tokens(query.get('nonce'))];
   const session = comeBack(query);
   await session.completed();
+  storage.set('roster.invitation', 'v1.secret');
   session.signOut();
   const { to } = navigations.at(-1)!;
   assert.equal(to.origin + to.pathname, `${ISSUER}/logout`);

@@ -9,6 +9,7 @@ import type { TokenEndpointResponse } from 'oauth4webapi';
 import type { GetToken } from '../elements';
 import type { Config } from './config';
 import { safePath, sanitizeText } from './paths';
+import { tryStorage } from './storage';
 
 /** The `sessionStorage` key of the pending sign-in. Also the prefix of the channel names that `renew` uses. */
 const PENDING_KEY = 'roster.flight';
@@ -48,8 +49,6 @@ interface SignInOptions {
   change?: boolean;
   /** Whether to sign in without any user interaction. Fails if an interaction is needed. */
   silent?: boolean;
-  /** The link token, which the page needs after the return. */
-  invitation?: string;
 }
 
 /** A sign-in that has started, as stored while the user is at the identity provider. */
@@ -60,7 +59,6 @@ interface PendingSignIn {
   /** The path to return to. */
   path: string;
   silent: boolean;
-  invitation: string;
 }
 
 interface Tokens {
@@ -71,8 +69,6 @@ interface Tokens {
 }
 
 export class Session {
-  /** The link token that was stored before the sign-in, or empty. */
-  readonly invitation: string;
   /** The reason why the last sign-in failed. */
   failure: Failure | undefined;
   /** The channel id, if this window was opened to sign in again; else null. */
@@ -88,7 +84,6 @@ export class Session {
     this.#config = config;
     const response = new URLSearchParams(location.search);
     const pending = takePendingSignIn();
-    this.invitation = pending?.invitation ?? '';
     if (response.has('code') || response.has('error')) {
       history.replaceState(null, '', safePath(pending?.path, location.origin));
       this.#completed = this.#completeSignIn(response, pending);
@@ -116,7 +111,7 @@ export class Session {
   }
 
   /** Navigates to the identity provider. If that fails, sets `failure`. */
-  async signIn({ email, change = false, silent = false, invitation = '' }: SignInOptions = {}): Promise<void> {
+  async signIn({ email, change = false, silent = false }: SignInOptions = {}): Promise<void> {
     this.failure = undefined;
     const { client_id, authorize_url, scope } = this.#config;
     try {
@@ -127,7 +122,6 @@ export class Session {
         nonce: oauth.generateRandomNonce(),
         path: location.pathname + location.search,
         silent,
-        invitation,
       };
       const url = new URL(authorize_url);
       const query = {
@@ -197,7 +191,8 @@ export class Session {
   /** Deletes the tokens, and signs the viewer out at the identity provider if it has a sign-out page. */
   signOut(): void {
     this.#tokens = undefined;
-    tryStorage(() => sessionStorage.removeItem(SIGNED_IN_KEY));
+    // Also deletes the link token of an invitation: the next user of this machine must not see it.
+    tryStorage(() => sessionStorage.clear());
     const { sign_out_url, client_id } = this.#config;
     if (!sign_out_url) return location.assign('/');
     const url = new URL(sign_out_url);
@@ -311,15 +306,6 @@ function takePendingSignIn(): PendingSignIn | undefined {
   const pending = tryStorage((): PendingSignIn | null => JSON.parse(sessionStorage.getItem(PENDING_KEY) ?? 'null'));
   tryStorage(() => sessionStorage.removeItem(PENDING_KEY));
   return pending ?? undefined;
-}
-
-/** Accesses the storage. Returns null if the browser blocks it, which throws, or if the value is not valid JSON. */
-function tryStorage<Value>(access: () => Value): Value | null {
-  try {
-    return access();
-  } catch {
-    return null;
-  }
 }
 
 function failureOf(error: unknown): Failure {

@@ -4,8 +4,8 @@ const messages: AcceptMessages = {
   screens: {
     loading: { title: () => 'Ihre Einladung wird geladen …', text: () => '' },
     no_token: {
-      title: () => 'Dieser Link ist unvollständig',
-      text: () => 'Öffnen Sie den Link in der Einladungsmail noch einmal, oder kopieren Sie den ganzen Link in die Adresszeile.',
+      title: () => 'Hier ist keine Einladung',
+      text: () => 'Öffnen Sie den Link in Ihrer Einladungsmail. Wenn Sie schon geantwortet haben, ist nichts weiter zu tun.',
     },
     invalid_token: {
       title: () => 'Dieser Link ist nicht gültig',

@@ -22,8 +22,8 @@ const messages = {
   screens: {
     loading: { title: () => 'Loading your invitation…', text: () => '' },
     no_token: {
-      title: () => 'This link is incomplete',
-      text: () => 'Open the link in the invitation email again, or copy the whole link into the address bar.',
+      title: () => 'No invitation to show',
+      text: () => 'To see your invitation, open the link in the email. If you have already answered it, there is nothing left to do.',
     },
     invalid_token: {
       title: () => 'This link is not valid',
