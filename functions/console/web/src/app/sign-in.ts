@@ -5,7 +5,6 @@
  * To sign in with a different account, the request has `prompt=login`. Cognito (managed login), Auth0 and Keycloak all
  * support it; Keycloak does not support `select_account`.
  */
-import type { TokenEndpointResponse } from 'oauth4webapi';
 import type { GetToken } from '../elements';
 import type { Config } from './config';
 import { safePath, sanitizeText } from './paths';
@@ -22,16 +21,6 @@ const SIGNED_IN_KEY = 'roster.signed-in';
  * The query parameter of a window that was opened to sign in again. Its value is the id of the channel to the opener.
  */
 const RENEW_PARAMETER = 'renew';
-/** A token is not used in the last seconds before it expires: the request to the API takes time. */
-const EXPIRY_MARGIN_SECONDS = 20;
-/** The timeout of a request to the identity provider in milliseconds. */
-const RESPONSE_MS_MAX = 20_000;
-/**
- * The tolerance for the times in an id token. It is ten years because the viewer's clock may be wrong. This is safe:
- * the token comes straight from the identity provider with the nonce of this sign-in, and the API checks the expiry of
- * the token that it gets.
- */
-const CLOCK_TOLERANCE_SECONDS = 10 * 365 * 86_400;
 /** The errors of a silent sign-in (`prompt=none`) that needs the user to do something. */
 const INTERACTION_ERRORS = ['login_required', 'interaction_required', 'consent_required', 'account_selection_required'];
 
@@ -42,7 +31,7 @@ export interface Failure {
   reason: string;
 }
 
-interface SignInOptions {
+export interface SignInOptions {
   /** The address that the identity provider suggests to the user. */
   email?: string | undefined;
   /** Whether the user must sign in anew, so that they can choose a different account. */
@@ -52,7 +41,7 @@ interface SignInOptions {
 }
 
 /** A sign-in that has started, as stored while the user is at the identity provider. */
-interface PendingSignIn {
+export interface PendingSignIn {
   state: string;
   verifier: string;
   nonce: string;
@@ -61,9 +50,9 @@ interface PendingSignIn {
   silent: boolean;
 }
 
-interface Tokens {
+export interface Tokens {
   token: string;
-  refresh: string | undefined;
+  refresh?: string;
   /** The time until which the token is used, in milliseconds of this machine's clock. */
   until: number;
 }
@@ -111,33 +100,10 @@ export class Session {
   }
 
   /** Navigates to the identity provider. If that fails, sets `failure`. */
-  async signIn({ email, change = false, silent = false }: SignInOptions = {}): Promise<void> {
+  async signIn(options: SignInOptions = {}): Promise<void> {
     this.failure = undefined;
-    const { client_id, authorize_url, scope } = this.#config;
     try {
-      const oauth = await import('./oauth');
-      const pending: PendingSignIn = {
-        state: oauth.generateRandomState(),
-        verifier: oauth.generateRandomCodeVerifier(),
-        nonce: oauth.generateRandomNonce(),
-        path: location.pathname + location.search,
-        silent,
-      };
-      const url = new URL(authorize_url);
-      const query = {
-        response_type: 'code',
-        client_id,
-        redirect_uri: redirectUri(),
-        scope,
-        state: pending.state,
-        nonce: pending.nonce,
-        code_challenge: await oauth.calculatePKCECodeChallenge(pending.verifier),
-        code_challenge_method: 'S256',
-        ui_locales: document.documentElement.lang,
-        ...(email && { login_hint: email }),
-        ...(silent ? { prompt: 'none' } : change && { prompt: 'login' }),
-      };
-      for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+      const { url, pending } = await (await import('./oauth')).prepareSignIn(this.#config, redirectUri(), options);
       // If the identity provider does not respond, the next page load must not try a silent sign-in again.
       tryStorage(() => sessionStorage.removeItem(SIGNED_IN_KEY));
       try {
@@ -147,7 +113,7 @@ export class Session {
         return;
       }
       // A silent sign-in gets no history entry: the Back button would lead to a page that redirects at once.
-      if (silent) location.replace(url);
+      if (options.silent) location.replace(url);
       else location.assign(url);
     } catch (error) {
       this.failure = failureOf(error);
@@ -210,25 +176,7 @@ export class Session {
       return;
     }
     try {
-      const { oauth, server, client, options } = await this.#provider();
-      const validated = oauth.validateAuthResponse(server, client, parameters, pending.state);
-      const response = await oauth.authorizationCodeGrantRequest(
-        server,
-        client,
-        oauth.None(),
-        validated,
-        redirectUri(),
-        pending.verifier,
-        options(),
-      );
-      const openid = this.#config.scope.split(' ').includes('openid');
-      const tokens = await oauth.processAuthorizationCodeResponse(
-        server,
-        client,
-        response,
-        openid ? { expectedNonce: pending.nonce, requireIdToken: true } : {},
-      );
-      this.#storeTokens(tokens, oauth.getValidatedIdTokenClaims(tokens));
+      this.#tokens = await (await import('./oauth')).redeemCode(this.#config, redirectUri(), parameters, pending);
       tryStorage(() => sessionStorage.setItem(SIGNED_IN_KEY, ''));
     } catch (error) {
       const { error: code } = error as { error?: unknown };
@@ -247,58 +195,17 @@ export class Session {
       return;
     }
     try {
-      const { oauth, server, client, options } = await this.#provider();
-      const response = await oauth.refreshTokenGrantRequest(server, client, oauth.None(), refresh, options());
-      const tokens = await oauth.processRefreshTokenResponse(server, client, response);
-      this.#storeTokens({ refresh_token: refresh, ...tokens }, oauth.getValidatedIdTokenClaims(tokens));
+      this.#tokens = await (await import('./oauth')).refreshTokens(this.#config, refresh);
     } catch (error) {
       if (failureOf(error).kind === 'unreachable') throw error;
       this.#tokens = undefined;
     }
-  }
-
-  #storeTokens(tokens: TokenEndpointResponse, claims: { exp: number; iat: number } | undefined): void {
-    const tokenKind = this.#config.token;
-    const token = tokens[tokenKind];
-    if (!token) throw new Error(`the token endpoint returned no ${tokenKind}`);
-    // Use the duration only, since the identity provider's clock may differ from this one.
-    const lifetime = tokenKind === 'id_token' ? claims && claims.exp - claims.iat : tokens.expires_in;
-    const until = lifetime === undefined ? Infinity : Date.now() + (lifetime - EXPIRY_MARGIN_SECONDS) * 1000;
-    this.#tokens = { token, refresh: tokens.refresh_token, until };
-  }
-
-  async #provider() {
-    const { issuer, authorize_url, token_url, client_id } = this.#config;
-    const oauth = await import('./oauth');
-    return {
-      oauth,
-      server: {
-        issuer,
-        authorization_endpoint: authorize_url,
-        token_endpoint: token_url,
-        // The algorithms that API Gateway's authorizer accepts.
-        id_token_signing_alg_values_supported: ['RS256', 'RS384', 'RS512'],
-      },
-      client: { client_id, [oauth.clockTolerance]: CLOCK_TOLERANCE_SECONDS },
-      options: () => ({
-        // Only the local server ("the laptop") is used over plain HTTP. Elsewhere browsers lack `crypto.subtle`, which
-        // PKCE needs.
-        [oauth.allowInsecureRequests]: isLoopback(),
-        signal: AbortSignal.timeout(RESPONSE_MS_MAX),
-      }),
-    };
   }
 }
 
 /** The redirect URI, which is the same for all pages. */
 function redirectUri(): string {
   return `${location.origin}/`;
-}
-
-/** Whether the page comes from this machine over plain HTTP. */
-function isLoopback(): boolean {
-  const { protocol, hostname } = location;
-  return protocol === 'http:' && /^(localhost|\[::1\]|127(\.\d+){3})$/.test(hostname);
 }
 
 /** Returns the pending sign-in and deletes it from the storage. */
