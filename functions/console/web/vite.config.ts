@@ -6,15 +6,44 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { defineConfig, type Plugin, type UserConfig } from 'vite';
+import { defineConfig, type CSSOptions, type Plugin, type UserConfig } from 'vite';
 import { compression } from 'vite-plugin-compression2';
 
-/** The oldest supported browsers, from 2023 and 2024. All support `light-dark()`, container queries and `<dialog>`. */
-const BROWSERS = ['chrome123', 'firefox120', 'safari17.5', 'ios17.5'];
+/**
+ * The oldest supported browsers, from 2024. All support `light-dark()`, container queries, `<dialog>` and
+ * `CSS.registerProperty`.
+ */
+const BROWSERS = ['chrome123', 'firefox128', 'safari17.5', 'ios17.5'];
 /** The pages, each with the module that its entry loads by `import()`. */
 const PAGES: Record<string, string> = { 'index.html': 'src/app/console.ts', 'accept.html': 'src/app/accept.ts' };
 
 const inWeb = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
+
+/**
+ * Replaces `rem` in the styles of the elements: by a length that base.css derives from the browser's default font size,
+ * and in container queries by `em` of the container. The page's own `rem` may be any size: many style sheets contain
+ * `html { font-size: 62.5% }`.
+ */
+const css: CSSOptions = {
+  postcss: {
+    plugins: [
+      {
+        postcssPlugin: 'roster-rem',
+        Once(root) {
+          // The pages' own styles may use their own `rem`.
+          const file = path.relative(inWeb('src'), root.source?.input.file ?? '');
+          if (/^(app|\.\.)\b/.test(file)) return;
+          root.walkDecls((declaration) => {
+            declaration.value = declaration.value.replace(/(-?[\d.]+)rem\b/g, 'calc($1*var(--roster-rem))');
+          });
+          root.walkAtRules('container', (rule) => {
+            rule.params = rule.params.replace(/([\d.])rem\b/g, '$1em');
+          });
+        },
+      },
+    ],
+  },
+};
 
 /** Preloads all scripts that a page needs at its start. Vite preloads only the static imports of the entry. */
 function preloads(): Plugin {
@@ -37,6 +66,18 @@ function preloads(): Plugin {
         return [...files].map((file) => ({ tag: 'link', attrs: { rel: 'modulepreload', href: `/${file}` }, injectTo: 'head' }));
       },
     },
+  };
+}
+
+/**
+ * Removes Vite's helper that preloads the dependencies of an `import()`: 0.7 kB after gzip. It would preload nothing,
+ * because `modulePreload` is off and no script has a style sheet.
+ */
+function withoutPreloadHelper(): Plugin {
+  return {
+    name: 'roster-without-preload-helper',
+    enforce: 'pre',
+    load: (id) => (id.includes('vite/preload-helper') ? 'export const __vitePreload = (load) => load();' : undefined),
   };
 }
 
@@ -104,7 +145,13 @@ function site(): UserConfig {
       license: { fileName: PACKAGES },
     },
     // Pages are not compressed here: the server inserts the configuration into them.
-    plugins: [preloads(), compression({ include: /^assets\// }), licences(), replaceWhenComplete(built, inWeb('dist/site'))],
+    plugins: [
+      withoutPreloadHelper(),
+      preloads(),
+      compression({ include: /^assets\// }),
+      licences(),
+      replaceWhenComplete(built, inWeb('dist/site')),
+    ],
   };
 }
 
@@ -160,5 +207,5 @@ const builds: Record<string, () => UserConfig> = { production: site, elements, t
 export default defineConfig(({ mode }) => {
   const build = builds[mode];
   if (!build) throw new Error(`The mode is ${mode}, but must be one of ${Object.keys(builds).join(', ')}`);
-  return build();
+  return { css, ...build() };
 });

@@ -5,17 +5,20 @@ import { Api, CallError } from './api';
 import baseStyle from './base.css?inline';
 import type { GetToken, RosterElement, RosterEventMap } from './elements';
 import { Formats, negotiate, tagsAt, type Catalogue, type Language } from './i18n';
+import { followLanguage } from './language';
 import commonEn, { type CommonMessages } from './messages/en/common';
 import { readable } from './readable';
+
+try {
+  CSS.registerProperty({ name: '--roster-rem', syntax: '<length>', inherits: true, initialValue: '16px' });
+} catch {
+  // Another copy of this script has registered it.
+}
 
 const common: Catalogue<CommonMessages> = { en: commonEn, de: () => import('./messages/de/common') };
 
 export abstract class Base<Messages extends object> extends LitElement implements RosterElement {
   static override styles: CSSResultGroup = unsafeCSS(baseStyle);
-
-  static override get observedAttributes(): string[] {
-    return [...super.observedAttributes, 'lang'];
-  }
 
   @property({ attribute: 'api-base' }) apiBase = '';
   @property({ attribute: false }) getToken: GetToken | undefined;
@@ -28,7 +31,9 @@ export abstract class Base<Messages extends object> extends LitElement implement
   protected language: Language = 'en';
   protected formats = new Formats('en');
   #api: Api | undefined;
-  #languageRequest: symbol | undefined;
+  /** The language tag of the last request for messages. */
+  #requestedTag: string | undefined;
+  #unfollowLanguage: (() => void) | undefined;
   #resolveMessagesLoaded: () => void = () => {};
   /** Resolves when the first messages are loaded. */
   protected readonly messagesLoaded = new Promise<void>((resolve) => (this.#resolveMessagesLoaded = resolve));
@@ -37,21 +42,25 @@ export abstract class Base<Messages extends object> extends LitElement implement
 
   override connectedCallback(): void {
     super.connectedCallback();
+    this.#unfollowLanguage = followLanguage(this, () => void this.#loadMessages());
     void this.#loadMessages();
   }
 
-  override attributeChangedCallback(name: string, old: string | null, value: string | null): void {
-    super.attributeChangedCallback(name, old, value);
-    if (name === 'lang' && this.isConnected && old !== value) void this.#loadMessages();
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#unfollowLanguage?.();
   }
 
   /** Loads the messages of the element's language. Falls back to English if they cannot be loaded. */
   async #loadMessages(): Promise<void> {
     const { tag, language } = negotiate(tagsAt(this));
-    const request = (this.#languageRequest = Symbol());
+    if (tag === this.#requestedTag) return;
+    this.#requestedTag = tag;
     const loaded = language === 'en' ? undefined : await this.#loadCatalogue(language);
     // A newer request for another language has started.
-    if (request !== this.#languageRequest) return;
+    if (tag !== this.#requestedTag) return;
+    // The next change of a language attribute tries again.
+    if (!loaded && language !== 'en') this.#requestedTag = undefined;
     this.language = loaded ? language : 'en';
     this.formats = new Formats(this.language === language ? tag : 'en');
     this.messages = { ...common.en, ...this.catalogue.en, ...loaded } as Messages & CommonMessages;
