@@ -185,7 +185,7 @@ scenario(env, 'declines only after confirmation', async ({ laptop, open }) => {
   await tab.signsInAtIssuer(ivy);
   await tab.button('Decline').click();
   await tab.page.getByRole('alertdialog').waitFor();
-  await tab.button('Keep').click();
+  await tab.button('Keep invitation').click();
   await tab.dialog().waitFor({ state: 'detached' });
   assert.equal((await organization.owner.invitations(organization)).length, 1);
   await tab.button('Decline').click();

@@ -83,7 +83,7 @@ scenario(env, 'shows sender, invitee and viewer with international domains', asy
   const tab = await open();
   await tab.opensMailLink(kei.email);
   const card = tab.page.locator('roster-accept');
-  await tab.waitsForText(`zoe@${MUNICH.shown} has invited you.`, card);
+  await tab.waitsForText(`zoe@${MUNICH.shown} invited you to this organization.`, card);
   await tab.waitsForText(`kei@${TOKYO.shown}`, card);
   await tab.button('Sign in to accept').click();
   await tab.signsInAtIssuer(laptop.person(`eve@${LOOKALIKE.stored}`));

@@ -33,9 +33,9 @@ const SCENARIO_MS_MAX = 180_000;
 /** The folder for screenshots, or undefined. */
 export const PICTURES = process.env.ROSTER_PICTURES && path.resolve(process.env.ROSTER_PICTURES);
 
-/** Starts a browser with the options that all tests use. */
-export function startBrowser() {
-  return chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
+/** Starts a browser with the options that all tests use, and others. */
+export function startBrowser(args = []) {
+  return chromium.launch({ executablePath: CHROMIUM, args: [...ARGUMENTS, ...args] });
 }
 
 /**
@@ -231,11 +231,11 @@ export class Tab {
 
   /**
    * Opens a page of another origin with an embedded element: `roster-users` or `roster-accept`. Without `person`, the
-   * user is not signed in.
+   * user is not signed in. With `forgetsToken`, the page does not set `getToken`.
    */
-  async embeds(element, person, { attributes = {}, properties = {}, lang, dir } = {}) {
+  async embeds(element, person, { attributes = {}, properties = {}, lang, dir, forgetsToken = false } = {}) {
     const token = person && (await this.laptop.token(person));
-    const embedded = { element, attributes, properties, token: token ?? null, lang, dir, api: this.laptop.url };
+    const embedded = { element, attributes, properties, token: token ?? null, lang, dir, forgetsToken, api: this.laptop.url };
     await this.page.addInitScript((embedded) => Object.assign(globalThis, { embedded, events: [] }), embedded);
     await this.page.goto(this.site.embedding(this.laptop.url));
   }

@@ -268,12 +268,12 @@ scenario(env, 'declines after confirmation, and moves the focus to the heading',
   await signsIn(tab, ivy);
   await tab.button('Decline').waitFor();
   await presses(tab, 'Decline');
-  await waitsForFocusByRole(tab, 'button', 'Keep');
+  await waitsForFocusByRole(tab, 'button', 'Keep invitation');
   await tab.page.keyboard.press('Escape');
   await tab.dialog().waitFor({ state: 'detached' });
   await waitsForFocusByRole(tab, 'button', 'Decline');
   await tab.page.keyboard.press('Enter');
-  await waitsForFocusByRole(tab, 'button', 'Keep');
+  await waitsForFocusByRole(tab, 'button', 'Keep invitation');
   await tab.page.keyboard.press('Tab');
   await tab.page.keyboard.press('Enter');
   await waitsForFocusByRole(tab, 'heading', 'You declined');

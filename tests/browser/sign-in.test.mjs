@@ -1,7 +1,7 @@
 // Signing in and out at the laptop's issuer.
 import assert from 'node:assert/strict';
 import { DEMO, setUp, scenario } from './harness.mjs';
-import { DEMO_ORGANIZATION } from './states.mjs';
+import { DEMO_ORGANIZATION, NETWORK_ERROR } from './states.mjs';
 
 const env = setUp();
 
@@ -128,4 +128,68 @@ scenario(env, 'shows that the session has ended, and returns to the list after a
   await window.signsInAtIssuer(organization.owner);
   await closed;
   await tab.row(organization.owner.email).waitFor();
+});
+
+scenario(env, 'has one main heading, which differs from the others', async ({ laptop, open }) => {
+  const organization = await laptop.organization({ name: 'Nordwind' });
+  // With a second organization, the list shows a menu of organizations and its own title.
+  await laptop.organization({ name: 'Südwind', owner: organization.owner });
+  const tab = await open();
+  await tab.opensConsole(organization);
+  const headings = await tab.page.getByRole('heading').allInnerTexts();
+  assert.equal(await tab.page.getByRole('heading', { level: 1 }).count(), 1);
+  assert.equal(new Set(headings).size, headings.length, headings.join());
+});
+
+scenario(env, 'shows that it is busy until its scripts are loaded', async ({ laptop, open }) => {
+  for (const [path, script, button] of [['/', '**/assets/console-*.js', 'Sign in'], ['/accept#v1.token', '**/assets/accept-*.js', 'Try again']]) {
+    const tab = await open();
+    await tab.page.route('**/preview', (route) => route.abort());
+    tab.expectsErrors(NETWORK_ERROR);
+    const { release } = await tab.delaysRequests(script);
+    await tab.page.goto(laptop.url + path, { waitUntil: 'commit' });
+    await tab.page.getByRole('progressbar').waitFor();
+    release();
+    await tab.button(button).waitFor();
+    assert.equal(await tab.page.getByRole('progressbar').count(), 0);
+  }
+});
+
+scenario(env, 'says that its scripts cannot be loaded', async ({ open }) => {
+  const tab = await open();
+  tab.expectsErrors(NETWORK_ERROR, /Failed to fetch dynamically imported module/);
+  await tab.page.route('**/assets/console-*.js', (route) => route.abort());
+  await tab.visits('/');
+  await tab.page.getByRole('alert').filter({ hasText: 'This page could not be loaded' }).waitFor();
+  assert.equal(await tab.page.getByRole('progressbar').count(), 0);
+});
+
+scenario(env, 'shows that it is busy while the browser leaves for the issuer', async ({ laptop, open }) => {
+  await laptop.organization({ pending: ['ivy@partner.example'] });
+  const tab = await open();
+  await tab.opensMailLink('ivy@partner.example');
+  await tab.button('Sign in to accept').waitFor();
+  const signIn = await tab.delaysRequests((url) => url.searchParams.has('code_challenge'));
+  await tab.button('Sign in to accept').click();
+  await signIn.requested();
+  await tab.page.locator('button.primary[aria-disabled=true] .spin').waitFor();
+  // A second click starts no second sign-in.
+  await tab.button('Sign in to accept').click({ force: true });
+  signIn.release();
+  await tab.signsInAtIssuer({ email: 'ivy@partner.example' });
+  await tab.button('Accept invitation').waitFor();
+  assert.equal(tab.requests.filter(({ url }) => new URL(url).searchParams.has('code_challenge')).length, 1);
+});
+
+scenario(env, 'shows that it signs out', async ({ laptop, open }) => {
+  const organization = await laptop.organization();
+  const tab = await open();
+  await tab.opensConsole(organization);
+  const { release, requested } = await tab.delaysRequests((url) => url.searchParams.has('post_logout_redirect_uri'));
+  await tab.button('Sign out').click();
+  await requested();
+  await tab.waitsForText('Signing you out…');
+  assert.equal(await tab.page.locator('roster-users').count(), 0);
+  release();
+  await tab.button('Sign in').waitFor();
 });

@@ -18,7 +18,7 @@ await import('/dist/npm/' + element.replace('roster-', '') + '.js');
 const node = document.createElement(element);
 for (const [name, value] of Object.entries({ 'api-base': api, ...attributes })) node.setAttribute(name, value);
 Object.assign(node, properties);
-node.getToken = () => embedded.token;
+if (!embedded.forgetsToken) node.getToken = () => embedded.token;
 for (const name of ['loaded', 'organization-change', 'created', 'renamed', 'invited', 'resent', 'revoked', 'role-edited', 'removed', 'left', 'accepted', 'declined', 'open', 'sign-in', 'invitation-closed']) {
   node.addEventListener('roster-' + name, (event) => events.push({ name: event.type, detail: event.detail }));
 }

@@ -514,7 +514,8 @@ export const ACCEPT = {
   'accept-unreachable': acceptPage('No connection', async ({ laptop }) => {
     const { ivy, token } = await invite(laptop);
     const before = async (tab) => {
-      tab.expectsErrors(NETWORK_ERROR);
+      // The element finds out that the API responds to a call without a token.
+      tab.expectsErrors(NETWORK_ERROR, 401);
       await tab.page.route('**/preview', (route) => route.abort());
     };
     return { token, person: ivy, before };
@@ -544,7 +545,7 @@ export const ACCEPT = {
     await tab.heading('This invitation cannot be accepted right now').waitFor();
     return tab;
   },
-  'accept-not-verified': acceptPage('Verify your address first', async ({ laptop }) => {
+  'accept-not-verified': acceptPage('Verify your email address first', async ({ laptop }) => {
     const { ivy, token } = await invite(laptop);
     return { token, person: ivy.withClaims({ verified: false }) };
   }),

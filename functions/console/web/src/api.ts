@@ -27,6 +27,8 @@ export type Code =
   | 'unreachable'
   /** The user is not signed in, or the session has ended. */
   | 'signed_out'
+  /** The page or the deployment is not set up correctly. The browser's console says what to do. */
+  | 'misconfigured'
   /** The response came from API Gateway or a proxy, not from Roster. Only `status` describes it. */
   | 'gateway';
 
@@ -55,6 +57,9 @@ interface Call {
 }
 
 const encode = encodeURIComponent;
+
+/** The URLs of APIs that have responded to a call of this page. If a later call fails, the connection is lost. */
+const respondingApis = new Set<string>();
 
 /** Returns a new idempotency key. `crypto.randomUUID` is not used because it exists on secure pages only. */
 export function newKey(): string {
@@ -170,6 +175,10 @@ export class Api {
       if (response.status === 401) throw new CallError('signed_out', 401, '');
     }
     const text = await response.text().catch(() => unreachable());
+    if (isForeign(response, text)) {
+      void import('./diagnosis').then(({ reportForeignResponse }) => reportForeignResponse(response, this.base));
+      throw new CallError('misconfigured', response.status, '');
+    }
     if (response.ok) return (text ? JSON.parse(text) : undefined) as Result;
     throw errorOf(response, text);
   }
@@ -178,8 +187,9 @@ export class Api {
     let token: string | null | undefined;
     try {
       token = await this.getToken?.({ refresh });
-    } catch {
-      // The identity provider could not be reached.
+    } catch (error) {
+      // Usually the identity provider could not be reached. Developers must see any other reason.
+      console.info('getToken rejected', error);
       unreachable();
     }
     if (!token) throw new CallError('signed_out', 401, '');
@@ -198,11 +208,29 @@ export class Api {
       credentials: 'omit',
       referrerPolicy: 'no-referrer',
       signal: AbortSignal.timeout(RESPONSE_MS_MAX),
-    }).catch(() => unreachable());
+    }).catch((error: unknown) => this.#explainFailure(error));
+    respondingApis.add(this.base);
     const date = Date.parse(response.headers.get('date') ?? '');
     if (date) this.#clockOffset = date - Date.now();
     return response;
   }
+
+  /** Throws the reason why a call got no response. */
+  async #explainFailure(error: unknown): Promise<never> {
+    // A timeout is not a `TypeError`. Calls to the page's own origin need no permission.
+    if (error instanceof TypeError && this.base && !respondingApis.has(this.base)) {
+      const diagnosis = await import('./diagnosis').catch(() => undefined);
+      if (await diagnosis?.isMisconfigured(this.base)) throw new CallError('misconfigured', 0, '');
+    }
+    return unreachable();
+  }
+}
+
+/** Whether a response comes from another server than Roster's API, for example from a web site. */
+function isForeign({ ok, status, headers }: Response, text: string): boolean {
+  // The API and API Gateway respond with JSON. A proxy may refuse a call with another type.
+  const isJson = headers.get('content-type')?.includes('json');
+  return !isJson && (ok ? text !== '' : [404, 405, 501].includes(status));
 }
 
 function unreachable(): never {

@@ -34,7 +34,10 @@ interface RosterProperties {
    * `api-base`.
    */
   apiBase: string;
-  /** Returns the user's token for the API. The element does nothing before this property is set. */
+  /**
+   * Returns the user's token for the API. The element waits until this property is set. After 10 seconds, it says that
+   * the page is not set up.
+   */
   getToken: GetToken | undefined;
 }
 

@@ -14,6 +14,7 @@ import type { RosterAcceptElement } from '../elements';
 import { hoursLeft, type Catalogue } from '../i18n';
 import * as icons from '../icons';
 import acceptEn, { type AcceptMessages, type Subject } from '../messages/en/accept';
+import { SetupCheck } from '../setup-check';
 import style from './roster-accept.css?inline';
 import { CLOSED_SCREENS, mask, screenAfterError, screenOf, screenWithoutPreview, type ScreenName } from './screen';
 
@@ -41,7 +42,7 @@ const SCREENS_AWAITING_ANSWER: readonly ScreenName[] = ['open', 'sign_in', 'othe
 const ICONS: Record<ScreenName, [icon: TemplateResult, colour: 'plain' | 'good' | 'warn' | 'bad']> = {
   loading: [icons.mail, 'plain'],
   no_token: [icons.alert, 'warn'],
-  invalid_token: [icons.alert, 'bad'],
+  invalid_token: [icons.error, 'bad'],
   open: [icons.mail, 'plain'],
   sign_in: [icons.mail, 'plain'],
   other_account: [icons.people, 'warn'],
@@ -56,8 +57,9 @@ const ICONS: Record<ScreenName, [icon: TemplateResult, colour: 'plain' | 'good' 
   already_member: [icons.check, 'good'],
   joined: [icons.check, 'good'],
   just_declined: [icons.check, 'plain'],
-  unreachable: [icons.alert, 'bad'],
-  problem: [icons.alert, 'bad'],
+  not_set_up: [icons.error, 'bad'],
+  unreachable: [icons.error, 'bad'],
+  problem: [icons.error, 'bad'],
 };
 
 export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptElement {
@@ -77,6 +79,11 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
     en: acceptEn,
     de: () => import('../messages/de/accept'),
   };
+  readonly #setup = new SetupCheck(
+    this,
+    () => (this.getToken ? undefined : 'getToken'),
+    () => this.announce(this.messages?.notSetUp ?? ''),
+  );
   #preview: Preview | undefined;
   #viewer: Viewer | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -159,6 +166,10 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
   /** Whether the invitation can still be accepted or declined. */
   get #isAwaitingAnswer(): boolean {
     return SCREENS_AWAITING_ANSWER.includes(this.screen);
+  }
+
+  get #shownScreen(): ScreenName {
+    return this.#setup.isIncomplete ? 'not_set_up' : this.screen;
   }
 
   #showScreen(screen: ScreenName): void {
@@ -246,7 +257,8 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
   }
 
   #renderCard(messages: AcceptMessages): TemplateResult {
-    const { screen, failure } = this;
+    const { failure } = this;
+    const screen = this.#shownScreen;
     const [icon, colour] = ICONS[screen];
     const { title, text } = messages.screens[screen];
     const body = screen === 'problem' ? this.problemText(failure) : this.#renderText(text);
@@ -257,7 +269,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
         <h1 tabindex="-1">${this.#renderText(title)}</h1>
         <p class="text">${body}</p>
         ${this.#renderDetails()}
-        ${showFailure ? html`<div class="notice bad">${icons.alert}<span>${this.problemText(failure)}</span></div>` : nothing}
+        ${showFailure ? html`<div class="notice bad">${icons.error}<span>${this.problemText(failure)}</span></div>` : nothing}
         ${this.#renderActions()}
       </article>
       ${screen === 'open' ? this.#renderDeclineDialog() : nothing}
@@ -266,7 +278,8 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
 
   /** Renders the details of the invitation: role, address, expiry. */
   #renderDetails(): TemplateResult | typeof nothing {
-    const { messages, screen } = this;
+    const { messages } = this;
+    const screen = this.#shownScreen;
     const preview = this.#preview;
     if (!messages || !preview || !(screen === 'open' || screen === 'sign_in')) return nothing;
     const { role, expires_at } = preview;
@@ -291,7 +304,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
 
   /** Renders the buttons. */
   #renderActions(): TemplateResult | typeof nothing {
-    const { messages, screen, call } = this;
+    const { messages, call } = this;
     if (!messages) return nothing;
     const { organization, viewer } = this.#subject;
     const isWaiting = Boolean(call) || this.busy;
@@ -310,7 +323,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
       </button>`;
     const actions = (...buttons: TemplateResult[]): TemplateResult => html`<div class="actions">${buttons}</div>`;
     const changeAccount = (kind: string): TemplateResult => button(messages.useAnother, () => this.#requestSignIn(true), kind);
-    switch (screen) {
+    switch (this.#shownScreen) {
       case 'open':
         return html`${actions(
           button(messages.accept, () => void this.#answer('accept'), 'primary', call === 'accept'),

@@ -42,6 +42,8 @@ export type ScreenName =
   | 'joined'
   /** The viewer has just declined on this page. */
   | 'just_declined'
+  /** The embedding page has not set a required property. */
+  | 'not_set_up'
   /** The API could not be reached. */
   | 'unreachable'
   /** The invitation could not be loaded for any other reason. */

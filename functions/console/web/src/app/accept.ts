@@ -1,6 +1,6 @@
 /** The accept page, `/accept`, which the link in the mail opens. */
 import { forgetToken, initialToken, takeToken } from './link';
-import { html, nothing, type TemplateResult } from 'lit';
+import { html, type TemplateResult } from 'lit';
 import { state } from 'lit/decorators.js';
 import '../accept';
 import type { GetToken, RosterEventMap } from '../elements';
@@ -41,16 +41,16 @@ class AcceptPage extends Page {
   }
 
   protected override render(): TemplateResult {
-    return html`${this.liveRegion()}${this.messages ? this.#renderPage() : nothing}`;
+    return html`${this.liveRegion()}${this.messages ? this.#renderPage() : this.renderWait()}`;
   }
 
   #renderPage(): TemplateResult {
     if (!session) return this.renderUnconfigured();
     return html`<div class="centred">
-      <header>${this.renderBrand()}</header>
+      <header><div class="brand">${this.renderBrand()}</div></header>
       <main>
         ${this.renderFailure()}
-        ${this.restoring ? this.renderSigningIn() : this.#renderInvitation(session.getToken)}
+        ${this.restoring ? this.renderWait(this.messages?.signingIn) : this.#renderInvitation(session.getToken)}
       </main>
     </div>`;
   }

@@ -15,6 +15,8 @@ class ConsolePage extends Page {
   @state() private viewer: { sub: string; email: string } | undefined;
   /** Whether the sign-in has completed, so that `viewer` is valid. */
   @state() private ready = false;
+  /** Whether the user has clicked the button to sign out. */
+  @state() private signingOut = false;
   /** The organization's name. */
   @state() private organizationName = '';
   #organization = '';
@@ -88,6 +90,7 @@ class ConsolePage extends Page {
     // The next user of this machine must not see the organization, not even with the Back button.
     this.#remember('');
     this.viewer = undefined;
+    this.signingOut = this.busy = true;
     await this.updateComplete;
     session?.signOut();
   }
@@ -98,19 +101,20 @@ class ConsolePage extends Page {
   }
 
   protected override render(): TemplateResult {
-    return html`${this.liveRegion()}${this.messages ? this.#renderPage() : nothing}`;
+    return html`${this.liveRegion()}${this.messages ? this.#renderPage() : this.renderWait()}`;
   }
 
-  #renderPage(): TemplateResult | typeof nothing {
+  #renderPage(): TemplateResult {
     if (!session) return this.renderUnconfigured();
-    if (!this.ready) return html`<p class="wait soft"><span class="spin"></span>${this.messages?.signingIn}</p>`;
+    if (!this.ready) return this.renderWait(this.messages?.signingIn);
+    if (this.signingOut && this.busy) return this.renderWait(this.messages?.signingOut);
     return this.viewer ? this.#renderSignedIn() : this.#renderSignedOut();
   }
 
   #renderSignedIn(): TemplateResult {
     const { messages, viewer } = this;
     return html`<header class="bar">
-        ${this.renderBrand()}
+        <h1 class="brand">${this.renderBrand()}</h1>
         <div class="who">
           ${this.#renderMailboxLink()}
           ${
@@ -122,7 +126,6 @@ class ConsolePage extends Page {
         </div>
       </header>
       <main class="users">
-        <h1 class="visually-hidden">${messages?.title}</h1>
         ${this.renderFailure()}
         <roster-users
           switch
@@ -153,7 +156,7 @@ class ConsolePage extends Page {
   #renderSignedOut(): TemplateResult {
     const { messages, busy } = this;
     return html`<div class="centred">
-      <header>${this.renderBrand()} ${this.#renderMailboxLink()}</header>
+      <header><div class="brand">${this.renderBrand()}</div> ${this.#renderMailboxLink()}</header>
       <main>
         <div class="card">
           <h1>${messages?.title}</h1>

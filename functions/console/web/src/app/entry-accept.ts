@@ -7,5 +7,6 @@
  */
 import './link';
 import './session';
+import { show } from './show';
 
-void import('./accept');
+void show(import('./accept'));

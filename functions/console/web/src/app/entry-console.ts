@@ -1,5 +1,6 @@
 /** The entry of the console, `/`. It starts the sign-in before the page's own code is loaded, to save time. */
 import { session } from './session';
+import { show } from './show';
 
 if (session?.wasSignedIn) void import('./oauth');
-void import('./console');
+void show(import('./console'));

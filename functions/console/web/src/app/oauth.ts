@@ -19,7 +19,8 @@ import {
   type TokenEndpointResponse,
 } from 'oauth4webapi';
 import type { Config } from './config';
-import type { PendingSignIn, SignInOptions, Tokens } from './sign-in';
+import { sanitizeText } from './paths';
+import type { Failure, PendingSignIn, SignInOptions, Tokens } from './sign-in';
 
 /** A token is not used in the last seconds before it expires: the request to the API takes time. */
 const EXPIRY_MARGIN_SECONDS = 20;
@@ -31,6 +32,9 @@ const RESPONSE_MS_MAX = 20_000;
  * the token that it gets.
  */
 const CLOCK_TOLERANCE_SECONDS = 10 * 365 * 86_400;
+
+/** The errors of a silent sign-in (`prompt=none`) that needs the user to do something. */
+const INTERACTION_ERRORS = ['login_required', 'interaction_required', 'consent_required', 'account_selection_required'];
 
 /** Returns the URL of the identity provider's sign-in page, and the state to keep until the return. */
 export async function prepareSignIn(
@@ -119,4 +123,16 @@ function provider({ issuer, authorize_url, token_url, client_id }: Config) {
 function isLoopback(): boolean {
   const { protocol, hostname } = location;
   return protocol === 'http:' && /^(localhost|\[::1\]|127(\.\d+){3})$/.test(hostname);
+}
+
+/** Returns the reason why a sign-in failed. Undefined if a silent sign-in only needs the user to do something. */
+export function failureOf(error: unknown, silent: boolean): Failure | undefined {
+  const { error: code, error_description: description, code: errorCode, name } = error as Record<string, string | undefined>;
+  if (silent && INTERACTION_ERRORS.includes(String(code))) return undefined;
+  if (code) return { kind: 'refused', reason: sanitizeText(description ?? code) };
+  // Network errors of `fetch` are `TypeError`s without a code. A timeout has its own name.
+  if ((error instanceof TypeError && !errorCode) || name === 'TimeoutError') return { kind: 'unreachable', reason: '' };
+  // Log the message only: the error's cause may contain the response with its tokens.
+  reportError(new Error((error as Error).message));
+  return { kind: 'broken', reason: '' };
 }

@@ -61,21 +61,21 @@ export abstract class Page extends Base<AppMessages> {
 
   protected renderFailure(): TemplateResult | typeof nothing {
     const text = this.#failureText();
-    return text ? html`<div class="notice bad">${icons.alert}<span>${text}</span></div>` : nothing;
+    return text ? html`<div class="notice bad">${icons.error}<span>${text}</span></div>` : nothing;
   }
 
-  protected renderSigningIn(): TemplateResult {
-    return html`<p class="wait soft"><span class="spin"></span>${this.messages?.signingIn}</p>`;
+  protected renderWait(text?: string): TemplateResult {
+    return html`<p class="wait soft"><span class="spin"></span>${text}</p>`;
   }
 
   protected renderBrand(): TemplateResult {
-    return html`<div class="brand"><span class="logo">${icons.people}</span><span>${config?.product}</span></div>`;
+    return html`<span class="logo">${icons.people}</span><span>${config?.product}</span>`;
   }
 
   /** Shown if the configuration is missing or invalid. */
   protected renderUnconfigured(): TemplateResult {
     return html`<main class="message-page">
-      <h1>${this.messages?.unconfigured}</h1>
+      <h1>${this.messages?.notSetUp}</h1>
       <p class="soft">${this.messages?.unconfiguredText}</p>
     </main>`;
   }

@@ -7,7 +7,7 @@
  */
 import type { GetToken } from '../elements';
 import type { Config } from './config';
-import { safePath, sanitizeText } from './paths';
+import { safePath } from './paths';
 import { tryStorage } from './storage';
 
 /** The `sessionStorage` key of the pending sign-in. Also the prefix of the channel names that `renew` uses. */
@@ -21,9 +21,6 @@ const SIGNED_IN_KEY = 'roster.signed-in';
  * The query parameter of a window that was opened to sign in again. Its value is the id of the channel to the opener.
  */
 const RENEW_PARAMETER = 'renew';
-/** The errors of a silent sign-in (`prompt=none`) that needs the user to do something. */
-const INTERACTION_ERRORS = ['login_required', 'interaction_required', 'consent_required', 'account_selection_required'];
-
 /** The reason why a sign-in failed. */
 export interface Failure {
   kind: 'unreachable' | 'stale' | 'refused' | 'broken' | 'storage';
@@ -116,7 +113,7 @@ export class Session {
       if (options.silent) location.replace(url);
       else location.assign(url);
     } catch (error) {
-      this.failure = failureOf(error);
+      this.failure = await explain(error);
     }
   }
 
@@ -179,8 +176,7 @@ export class Session {
       this.#tokens = await (await import('./oauth')).redeemCode(this.#config, redirectUri(), parameters, pending);
       tryStorage(() => sessionStorage.setItem(SIGNED_IN_KEY, ''));
     } catch (error) {
-      const { error: code } = error as { error?: unknown };
-      if (!(pending.silent && INTERACTION_ERRORS.includes(String(code)))) this.failure = failureOf(error);
+      this.failure = await explain(error, pending.silent);
     }
   }
 
@@ -197,7 +193,7 @@ export class Session {
     try {
       this.#tokens = await (await import('./oauth')).refreshTokens(this.#config, refresh);
     } catch (error) {
-      if (failureOf(error).kind === 'unreachable') throw error;
+      if ((await explain(error))?.kind === 'unreachable') throw error;
       this.#tokens = undefined;
     }
   }
@@ -215,12 +211,12 @@ function takePendingSignIn(): PendingSignIn | undefined {
   return pending ?? undefined;
 }
 
-function failureOf(error: unknown): Failure {
-  const { error: code, error_description: description, code: errorCode, name } = error as Record<string, string | undefined>;
-  if (code) return { kind: 'refused', reason: sanitizeText(description ?? code) };
-  // Network errors of `fetch` and `import()` are `TypeError`s without a code. A timeout has its own name.
-  if ((error instanceof TypeError && !errorCode) || name === 'TimeoutError') return { kind: 'unreachable', reason: '' };
-  // Log the message only: the error's cause may contain the response with its tokens.
-  reportError(new Error((error as Error).message));
-  return { kind: 'broken', reason: '' };
+/** Returns the reason why a sign-in failed. Undefined if a silent sign-in only needs the user to do something. */
+async function explain(error: unknown, silent = false): Promise<Failure | undefined> {
+  try {
+    return (await import('./oauth')).failureOf(error, silent);
+  } catch {
+    // The module could not be loaded, which is also the error.
+    return { kind: 'unreachable', reason: '' };
+  }
 }

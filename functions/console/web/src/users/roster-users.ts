@@ -27,6 +27,7 @@ import {
   type Row,
   type Users,
 } from './rows';
+import { SetupCheck } from '../setup-check';
 import style from './users.css?inline';
 
 /**
@@ -109,6 +110,11 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     de: () => import('../messages/de/users'),
   };
 
+  readonly #setup = new SetupCheck(
+    this,
+    () => (this.getToken ? (this.organization || this.switch ? undefined : 'organization') : 'getToken'),
+    () => this.announce(this.messages?.notSetUp ?? ''),
+  );
   #viewer: string | undefined;
   /** The id of the organization that is shown or being loaded. */
   #organizationId = '';
@@ -642,7 +648,10 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   #renderContent(messages: UsersMessages & CommonMessages): TemplateResult {
     const users = this.#users;
     const body = {
-      loading: () => this.#renderLoading(messages),
+      loading: () =>
+        this.#setup.isIncomplete
+          ? this.#renderEmpty(icons.alert, messages.notSetUp, messages.problems.misconfigured ?? '')
+          : this.#renderLoading(messages),
       ready: () => this.#renderList(),
       none: () =>
         this.#renderEmpty(
@@ -659,7 +668,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
         ),
       failed: () => this.#renderFailure(),
     }[this.phase.is];
-    return html`<section class="card" aria-busy=${this.phase.is === 'loading'}>
+    return html`<section class="card" aria-busy=${this.phase.is === 'loading' && !this.#setup.isIncomplete}>
         ${this.#renderHead()} ${this.#renderNotice()} ${body()}
       </section>
       ${this.#renderQuestionDialog()} ${this.#renderNameDialog()}

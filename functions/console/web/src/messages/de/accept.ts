@@ -1,4 +1,5 @@
 import type { AcceptMessages } from '../en/accept';
+import common from './common';
 
 const messages: AcceptMessages = {
   screens: {
@@ -8,17 +9,18 @@ const messages: AcceptMessages = {
       text: () => 'Öffnen Sie den Link in Ihrer Einladungsmail. Wenn Sie schon geantwortet haben, ist nichts weiter zu tun.',
     },
     invalid_token: {
-      title: () => 'Dieser Link ist nicht gültig',
+      title: () => 'Dieser Link ist ungültig',
       text: () =>
-        'Vielleicht wurde er abgeschnitten. Öffnen Sie den Link in der Einladungsmail noch einmal, oder kopieren Sie den ganzen Link in die Adresszeile.',
+        'Vielleicht fehlt ein Teil. Öffnen Sie den Link in der E-Mail noch einmal, oder kopieren Sie ihn vollständig in die Adresszeile.',
     },
     open: {
       title: ({ organization }) => `${organization} beitreten`,
-      text: ({ sender }) => `${sender} hat Sie eingeladen.`,
+      text: ({ sender }) => `${sender} hat Sie in diese Organisation eingeladen.`,
     },
     sign_in: {
       title: ({ organization }) => `${organization} beitreten`,
-      text: ({ sender }) => `${sender} hat Sie eingeladen. Melden Sie sich mit der eingeladenen Adresse an, um anzunehmen oder abzulehnen.`,
+      text: ({ sender }) =>
+        `${sender} hat Sie in diese Organisation eingeladen. Um anzunehmen oder abzulehnen, melden Sie sich mit der Adresse an, an die die Einladung ging.`,
     },
     other_account: {
       title: () => 'Sie sind mit einem anderen Konto angemeldet',
@@ -44,9 +46,9 @@ const messages: AcceptMessages = {
         'Diese Einladung wurde noch einmal gesendet, und nur der Link in der neuesten Mail gilt. Sehen Sie in Ihrem Postfach nach.',
     },
     accepted: {
-      title: () => 'Diese Einladung wurde schon angenommen',
+      title: () => 'Diese Einladung wurde bereits angenommen',
       text: ({ organization }) =>
-        organization ? `Wenn Sie das waren, sind Sie Mitglied von ${organization}.` : 'Eine Einladung gilt nur einmal.',
+        organization ? `Wenn Sie das waren, sind Sie Mitglied von ${organization}.` : 'Jede Einladung kann nur einmal angenommen werden.',
     },
     declined: {
       title: () => 'Diese Einladung wurde abgelehnt',
@@ -64,23 +66,24 @@ const messages: AcceptMessages = {
         `${sender} darf diese Rolle nicht mehr vergeben. Bitten Sie einen Inhaber von ${organization}, die Einladung noch einmal zu senden.`,
     },
     email_not_verified: {
-      title: () => 'Bestätigen Sie zuerst Ihre Adresse',
+      title: () => 'Bestätigen Sie zuerst Ihre E-Mail-Adresse',
       text: ({ viewer }) =>
-        `Sie können eine Einladung nur mit einer bestätigten Adresse annehmen oder ablehnen. Bestätigen Sie ${viewer || 'Ihre Adresse'} dort, wo Sie sich registriert haben, und melden Sie sich dann erneut an.`,
+        `Zum Annehmen oder Ablehnen brauchen Sie eine bestätigte Adresse. Bestätigen Sie ${viewer || 'Ihre Adresse'} dort, wo Sie Ihr Konto angelegt haben, und melden Sie sich dann erneut an.`,
     },
     already_member: {
-      title: ({ organization }) => `Sie sind schon Mitglied von ${organization}`,
-      text: () => 'Sie sind durch eine andere Einladung beigetreten. Diese ist damit erledigt, und hier ist nichts mehr zu tun.',
+      title: ({ organization }) => `Sie sind bereits Mitglied von ${organization}`,
+      text: () => 'Sie sind über eine andere Einladung beigetreten. Hier ist nichts weiter zu tun.',
     },
     joined: {
       title: ({ organization }) => `Sie sind Mitglied von ${organization}`,
       text: () => 'Willkommen! Öffnen Sie die Organisation, um ihre Mitglieder zu sehen.',
     },
     just_declined: {
-      title: () => 'Sie haben abgelehnt',
+      title: () => 'Sie haben die Einladung abgelehnt',
       text: ({ organization }) =>
         `Sie sind ${organization} nicht beigetreten, und der Link gilt nicht mehr. Sie können diese Seite schließen.`,
     },
+    not_set_up: { title: () => common.notSetUp, text: () => common.problems.misconfigured ?? '' },
     unreachable: {
       title: () => 'Keine Verbindung',
       text: () => 'Ihre Einladung konnte nicht geladen werden. Prüfen Sie Ihre Verbindung und versuchen Sie es erneut.',
@@ -95,7 +98,7 @@ const messages: AcceptMessages = {
   invited: 'Gesendet an',
   valid: 'Gültig',
   until: (moment) => `bis ${moment}`,
-  hoursLeft: (hours) => `noch ${hours} Std.`,
+  hoursLeft: (hours) => `noch ${hours} ${hours === 1 ? 'Stunde' : 'Stunden'}`,
   accept: 'Einladung annehmen',
   decline: 'Ablehnen',
   signInToAccept: 'Anmelden, um anzunehmen',
@@ -104,7 +107,7 @@ const messages: AcceptMessages = {
   open: (organization) => `${organization} öffnen`,
   declineTitle: (organization) => `Die Einladung zu ${organization} ablehnen?`,
   declineText: 'Der Link gilt dann sofort nicht mehr. Um später beizutreten, brauchen Sie eine neue Einladung.',
-  keep: 'Behalten',
+  keep: 'Einladung behalten',
 };
 
 export default messages;

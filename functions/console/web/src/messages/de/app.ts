@@ -7,6 +7,7 @@ const messages: AppMessages = {
   signingIn: 'Sie werden angemeldet …',
   signedInAs: 'Angemeldet als',
   signOut: 'Abmelden',
+  signingOut: 'Sie werden abgemeldet …',
   mailbox: 'Postfach',
   renewed: 'Sie sind wieder angemeldet. Sie können dort weitermachen, wo Sie waren.',
   signInFailures: {
@@ -15,11 +16,10 @@ const messages: AppMessages = {
     refused: 'Sie wurden nicht angemeldet.',
     broken: 'Der Anmeldedienst hat eine ungültige Antwort gesendet. Sie wurden deshalb nicht angemeldet.',
     storage:
-      'Ihr Browser lässt diese Seite keine Daten speichern, was für die Anmeldung nötig ist. Erlauben Sie es und versuchen Sie es erneut.',
+      'Ihr Browser erlaubt dieser Website nicht, Daten zu speichern. Das ist für die Anmeldung nötig: Erlauben Sie es, und versuchen Sie es erneut.',
   },
   reason: (text) => `Der Anmeldedienst meldet: ${text}`,
-  unconfigured: 'Diese Seite ist noch nicht eingerichtet',
-  unconfiguredText: 'Die Administration dieser Seite muss den Anmeldedienst einrichten. Näheres steht in der Konsole des Browsers.',
+  unconfiguredText: 'Die Anmeldung muss noch eingerichtet werden. Näheres für die Betreiber steht in der Konsole des Browsers.',
 };
 
 export default messages;

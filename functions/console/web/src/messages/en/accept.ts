@@ -1,5 +1,6 @@
 import type { ScreenName } from '../../accept/screen';
 import type { Role } from '../../elements';
+import common from './common';
 
 /** The values that the texts contain. Unknown values are empty. */
 export interface Subject {
@@ -27,15 +28,16 @@ const messages = {
     },
     invalid_token: {
       title: () => 'This link is not valid',
-      text: () => 'It may have been cut off. Open the link in the invitation email again, or copy the whole link into the address bar.',
+      text: () => 'Part of it may be missing. Open the link in the email again, or copy all of it into the address bar.',
     },
     open: {
       title: ({ organization }) => `Join ${organization}`,
-      text: ({ sender }) => `${sender} has invited you.`,
+      text: ({ sender }) => `${sender} invited you to this organization.`,
     },
     sign_in: {
       title: ({ organization }) => `Join ${organization}`,
-      text: ({ sender }) => `${sender} has invited you. Sign in with the invited address to accept or decline.`,
+      text: ({ sender }) =>
+        `${sender} invited you to this organization. To accept or decline, sign in with the address that the invitation was sent to.`,
     },
     other_account: {
       title: () => 'You are signed in with another account',
@@ -62,7 +64,7 @@ const messages = {
     accepted: {
       title: () => 'This invitation was already accepted',
       text: ({ organization }) =>
-        organization ? `If that was you, you are a member of ${organization}.` : 'An invitation works only once.',
+        organization ? `If that was you, you are a member of ${organization}.` : 'Each invitation can be accepted only once.',
     },
     declined: {
       title: () => 'This invitation was declined',
@@ -79,22 +81,23 @@ const messages = {
         `${sender} can no longer grant this role. Ask an owner of ${organization} to send the invitation again.`,
     },
     email_not_verified: {
-      title: () => 'Verify your address first',
+      title: () => 'Verify your email address first',
       text: ({ viewer }) =>
-        `You can accept or decline an invitation only with a verified address. Verify ${viewer || 'yours'} where you signed up, then sign in again.`,
+        `You need a verified address to accept or decline. Verify ${viewer || 'yours'} where you created your account, then sign in again.`,
     },
     already_member: {
       title: ({ organization }) => `You are already a member of ${organization}`,
-      text: () => 'You joined through another invitation. This one is closed, and there is nothing left to do here.',
+      text: () => 'You joined through another invitation, so there is nothing left to do here.',
     },
     joined: {
       title: ({ organization }) => `You are a member of ${organization}`,
       text: () => 'Welcome! Open the organization to see its members.',
     },
     just_declined: {
-      title: () => 'You declined',
+      title: () => 'You declined the invitation',
       text: ({ organization }) => `You did not join ${organization}, and the link no longer works. You can close this page.`,
     },
+    not_set_up: { title: () => common.notSetUp, text: () => common.problems.misconfigured ?? '' },
     unreachable: {
       title: () => 'No connection',
       text: () => 'Your invitation could not be loaded. Check your connection and try again.',
@@ -106,10 +109,10 @@ const messages = {
     owner: 'can manage members and roles, and invite owners',
     member: 'can see all users and invite members',
   } satisfies Record<Role, string>,
-  invited: 'Invited address',
+  invited: 'Sent to',
   valid: 'Valid',
   until: (moment: string) => `until ${moment}`,
-  hoursLeft: (hours: number) => `${hours} h left`,
+  hoursLeft: (hours: number) => `${hours} ${hours === 1 ? 'hour' : 'hours'} left`,
   accept: 'Accept invitation',
   decline: 'Decline',
   signInToAccept: 'Sign in to accept',
@@ -118,7 +121,7 @@ const messages = {
   open: (organization: string) => `Open ${organization}`,
   declineTitle: (organization: string) => `Decline the invitation to ${organization}?`,
   declineText: 'The link stops working immediately. To join later, you need a new invitation.',
-  keep: 'Keep',
+  keep: 'Keep invitation',
 };
 
 export type AcceptMessages = typeof messages;

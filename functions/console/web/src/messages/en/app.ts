@@ -6,6 +6,7 @@ const messages = {
   signingIn: 'Signing you in…',
   signedInAs: 'Signed in as',
   signOut: 'Sign out',
+  signingOut: 'Signing you out…',
   mailbox: 'Mailbox',
   renewed: 'You are signed in again. You can continue where you left off.',
   /** Why the sign-in failed. */
@@ -16,12 +17,11 @@ const messages = {
     refused: 'You were not signed in.',
     /** The identity provider sent an invalid response. */
     broken: 'The sign-in service sent an invalid response, so you were not signed in.',
-    storage: 'Your browser blocks this site from storing data, which is needed to sign in. Allow it and try again.',
+    storage: 'Your browser blocks this site from storing data, which signing in needs. Allow it and try again.',
   },
   /** `text` is the error text of the identity provider. */
   reason: (text: string) => `The sign-in service reports: ${text}`,
-  unconfigured: 'This page is not set up yet',
-  unconfiguredText: 'The administrator of this site must configure the sign-in service. See the browser console for details.',
+  unconfiguredText: 'An administrator must set up the sign-in for this site. The browser console has the details.',
 };
 
 export type AppMessages = typeof messages;

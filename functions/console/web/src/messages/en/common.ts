@@ -10,6 +10,7 @@ const messages = {
   signIn: 'Sign in',
   signInAgain: 'Sign in again',
   loading: 'Loading…',
+  notSetUp: 'This page is not set up yet',
   notLoaded: 'Part of this page could not be loaded. Check your connection or reload the page.',
   /**
    * Texts for problem codes for which the API sends no text. In other languages they replace the API's English text.
@@ -17,10 +18,11 @@ const messages = {
   problems: {
     unreachable: 'The connection was lost. Check your connection and try again.',
     signed_out: 'You are signed out.',
+    misconfigured: 'The setup of this page is incomplete. Please tell the people who run this site. The browser console has the details.',
     unavailable: 'The service is busy. Try again in a moment.',
   } as Partial<Record<Code, string>>,
   /** For an error that has no other text. */
-  unknownProblem: (status: number) => `Something went wrong (${status}). Try again.`,
+  unknownProblem: (status: number) => `Something went wrong${status ? ` (${status})` : ''}. Try again.`,
 };
 
 export type CommonMessages = typeof messages;
