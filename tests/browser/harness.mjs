@@ -150,7 +150,7 @@ export class Tab {
   }
 
   #watch(page) {
-    page.on('pageerror', (error) => this.#problem(`error: ${error.stack ?? error}`));
+    page.on('pageerror', (error) => this.#problem(`error: ${error.stack || error}`));
     page.on('console', (message) => {
       if (!['error', 'warning', 'assert'].includes(message.type())) return;
       this.#problem(`console: ${message.text()} (${message.location().url})`);

@@ -62,6 +62,11 @@ const ICONS: Record<ScreenName, [icon: TemplateResult, colour: 'plain' | 'good' 
   problem: [icons.error, 'bad'],
 };
 
+/** Shown while the messages load. */
+const WAITING = html`<article class="card" aria-busy="true">
+  <div class="icon-box"><span class="spin"></span></div>
+</article>`;
+
 export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptElement {
   static override styles = [super.styles, unsafeCSS(style)];
 
@@ -253,7 +258,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
   }
 
   protected override render(): TemplateResult {
-    return html`${this.liveRegion()}${this.messages ? this.#renderCard(this.messages) : nothing}`;
+    return html`${this.liveRegion()}${this.messages ? this.#renderCard(this.messages) : WAITING}`;
   }
 
   #renderCard(messages: AcceptMessages): TemplateResult {
