@@ -18,11 +18,22 @@ export function reportMissing(element: Element, name: string): void {
   console.error(`<${element.localName}> has no ${name}. ${REMEDIES[name]}.`, element);
 }
 
+/** The URLs of APIs with a reported problem. An element sends several calls at once, and users may try again. */
+const reportedApis = new Set<string>();
+/** The diagnoses that are under way, by the URL of the API. */
+const diagnoses = new Map<string, Promise<boolean>>();
+
+function reportOnce(base: string, text: string): void {
+  if (!reportedApis.has(base)) console.error(text);
+  reportedApis.add(base);
+}
+
 /** Reports a response that does not come from Roster's API. */
 export function reportForeignResponse({ url, status, headers }: Response, base: string): void {
   const type = headers.get('content-type') ?? 'no content type';
   const current = base ? `It is "${base}".` : "It is empty, so the element calls the page's own origin.";
-  console.error(
+  reportOnce(
+    base,
     `${url} is not Roster's API: it responded with ${status} and ${type}. Set the attribute "api-base" to the URL of the API without /v1, for example https://users.example.com. ${current}`,
   );
 }
@@ -35,8 +46,14 @@ export function reportForeignResponse({ url, status, headers }: Response, base: 
  * succeeds while a normal one fails, the server does not allow the page's origin.
  */
 export async function isMisconfigured(base: string): Promise<boolean> {
+  const diagnosis = diagnoses.get(base) ?? diagnose(base);
+  diagnoses.set(base, diagnosis);
+  return diagnosis.finally(() => diagnoses.delete(base));
+}
+
+async function diagnose(base: string): Promise<boolean> {
   const report = (text: string): true => {
-    console.error(text);
+    reportOnce(base, text);
     return true;
   };
   if (!URL.canParse(base, location.href)) return report(`The attribute "api-base" is not a URL: "${base}".`);
