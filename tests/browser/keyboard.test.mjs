@@ -276,7 +276,7 @@ scenario(env, 'declines after confirmation, and moves the focus to the heading',
   await waitsForFocusByRole(tab, 'button', 'Keep invitation');
   await tab.page.keyboard.press('Tab');
   await tab.page.keyboard.press('Enter');
-  await waitsForFocusByRole(tab, 'heading', 'You declined');
+  await waitsForFocusByRole(tab, 'heading', 'You declined the invitation');
 });
 
 scenario(env, 'shows no animation if the user prefers reduced motion', async ({ laptop, open }) => {

@@ -2,12 +2,10 @@
 import assert from 'node:assert/strict';
 import { setUp, scenario } from './harness.mjs';
 import { Laptop } from './laptop.mjs';
-import { NETWORK_ERROR, SMALL_SEATS } from './states.mjs';
+import { NETWORK_ERROR, SETUP_WAIT_MS, SMALL_SEATS } from './states.mjs';
 
 const env = setUp({ smallSeats: SMALL_SEATS });
 
-/** The time after which a missing property is reported, in milliseconds: `WAIT_MS` in setup-check.ts. */
-const WAIT_MS = 10_000;
 const SETUP_TEXT = /setup of this page is incomplete/;
 
 /** Collects the errors in the browser's console that match the pattern, and allows them. */
@@ -34,7 +32,7 @@ for (const element of ['roster-users', 'roster-accept']) {
     const tab = await open();
     const errors = collectsErrors(tab, /has no getToken/);
     await forgetsToken(tab, element, { attributes: { organization: organization.id }, properties: { token } });
-    await tab.page.clock.fastForward(WAIT_MS);
+    await tab.page.clock.fastForward(SETUP_WAIT_MS);
     await tab.heading('This page is not set up yet').waitFor();
     await tab.waitsForText(SETUP_TEXT);
     await tab.waitsForAnnouncement('This page is not set up yet');
@@ -51,11 +49,11 @@ for (const element of ['roster-users', 'roster-accept']) {
     const { token } = await laptop.mail('ivy@partner.example');
     const tab = await open();
     await forgetsToken(tab, element, { attributes: { organization: organization.id }, properties: { token } });
-    await tab.page.clock.fastForward(WAIT_MS / 2);
+    await tab.page.clock.fastForward(SETUP_WAIT_MS / 2);
     const jwt = await laptop.token(organization.owner);
     await tab.page.locator(element).evaluate((node, jwt) => (node.getToken = () => jwt), jwt);
     await (element === 'roster-users' ? tab.row(organization.owner.email) : tab.heading(/another account/)).waitFor();
-    await tab.page.clock.fastForward(WAIT_MS);
+    await tab.page.clock.fastForward(SETUP_WAIT_MS);
     assert.equal(await tab.heading('This page is not set up yet').count(), 0);
   });
 }
@@ -67,7 +65,7 @@ scenario(env, 'explains a missing organization', async ({ laptop, open }) => {
   await tab.page.clock.install();
   await tab.embeds('roster-users', owner);
   await tab.waitsForText('Loading…');
-  await tab.page.clock.fastForward(WAIT_MS);
+  await tab.page.clock.fastForward(SETUP_WAIT_MS);
   await tab.heading('This page is not set up yet').waitFor();
   assert.match(errors[0], /attribute "organization".*attribute "switch"/);
 });

@@ -7,6 +7,9 @@ export const DEMO_ORGANIZATION = { id: 'org_e9qq6x35e8pp8sbddwpp2rvdcm', name: '
 /** The seats of each organization on the small laptop. */
 export const SMALL_SEATS = 6;
 
+/** The time after which a missing property is reported, in milliseconds: `WAIT_MS` in setup-check.ts. */
+export const SETUP_WAIT_MS = 10_000;
+
 /** Responds to a request as the API does while a dependency is down. */
 export function respondUnavailable(route) {
   const problem = {
@@ -528,6 +531,24 @@ export const ACCEPT = {
     };
     return { token, person: ivy, before };
   }),
+  'accept-not-set-up': async ({ laptop, open }) => {
+    const { token } = await invite(laptop);
+    const tab = await open();
+    tab.expectsErrors(/has no getToken/);
+    await tab.page.clock.install();
+    await tab.embedsAccept(token, undefined, { forgetsToken: true });
+    await tab.button('Sign in to accept').waitFor();
+    await tab.page.clock.fastForward(SETUP_WAIT_MS);
+    await tab.heading('This page is not set up yet').waitFor();
+    return tab;
+  },
+  'accept-leaving': async (env) => {
+    const tab = await ACCEPT['accept-sign-in'](env);
+    await tab.page.locator('roster-accept').evaluate((node) => node.addEventListener('roster-sign-in', () => (node.busy = true)));
+    await tab.button('Sign in to accept').click();
+    await tab.page.locator('button[aria-disabled=true] .spin').waitFor({ state: 'attached' });
+    return tab;
+  },
   'accept-joined': afterAction(/^You are a member of/, accepts),
   'accept-declined': afterAction('You declined', async (tab) => {
     await declines(tab);

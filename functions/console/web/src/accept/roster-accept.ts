@@ -118,7 +118,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
 
   protected override updated(changed: PropertyValues): void {
     if ((changed.has('screen') || changed.has('messages')) && this.messages && this.screen !== 'loading') {
-      this.announce(this.messages.screens[this.screen].title(this.#subject));
+      this.announce(this.messages.screens[this.#shownScreen].title(this.#subject));
     }
     const headline = this.renderRoot.querySelector('h1');
     if (!this.#focusHeadline || !headline) return;
