@@ -154,3 +154,22 @@ export function pageOf(rows: readonly Row[], page: number): { page: number; firs
 export function withoutRow(users: Users, key: string): Users {
   return withChanges(users, new Map([[key, 'removed']]));
 }
+
+/** Replaces a member. Also adjusts the number of owners. */
+export function withMember(users: Users, member: Member): Users {
+  const changed = withChanges(users, new Map([[memberKey(member), { role: member.role }]]));
+  return { ...changed, members: changed.members.map((other) => (other.user_id === member.user_id ? member : other)) };
+}
+
+/** Adds invitations, or replaces those with the same id. Also adjusts the numbers of seats. */
+export function withInvitations({ organization, members, invitations }: Users, added: readonly Invitation[]): Users {
+  const ids = new Set(added.map(({ id }) => id));
+  const alreadyPending = invitations.filter(({ id, status }) => ids.has(id) && status === 'pending').length;
+  const { seats } = organization;
+  const taken = added.length - alreadyPending;
+  return {
+    organization: { ...organization, seats: { ...seats, taken: seats.taken + taken, free: seats.free - taken } },
+    members,
+    invitations: [...added, ...invitations.filter(({ id }) => !ids.has(id))],
+  };
+}

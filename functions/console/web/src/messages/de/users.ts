@@ -55,18 +55,6 @@ const messages: UsersMessages = {
   leaveOf: (organization) => `Verlassen von ${organization}`,
   leaveLast: 'Sie sind der letzte Inhaber. Machen Sie ein anderes Mitglied zum Inhaber, bevor Sie gehen.',
 
-  keep: 'Behalten',
-  stay: 'Bleiben',
-  revokeAsk: (email) => `Die Einladung an ${email} zurückziehen?`,
-  revokeEffect: 'Der Link in der Mail gilt sofort nicht mehr, und der Platz wird frei.',
-  revokeDo: 'Einladung zurückziehen',
-  removeAsk: (email, organization) => `${email} aus ${organization} entfernen?`,
-  removeEffect: 'Der Zugang endet sofort, und der Platz wird frei. Eine Rückkehr ist nur mit einer neuen Einladung möglich.',
-  removeDo: 'Mitglied entfernen',
-  leaveAsk: (organization) => `${organization} verlassen?`,
-  leaveEffect: 'Ihr Zugang endet sofort. Eine Rückkehr ist nur mit einer neuen Einladung möglich.',
-  leaveDo: 'Organisation verlassen',
-
   invited: (count, shown) => (count === 1 ? '1 Person wurde eingeladen.' : `${shown} Personen wurden eingeladen.`),
   resent: (email, until) => `Erneut an ${email} gesendet. Die Einladung gilt bis ${until}.`,
   revoked: (email) => `Die Einladung an ${email} wurde zurückgezogen.`,
@@ -100,11 +88,6 @@ const messages: UsersMessages = {
   noOrganization: 'Sie gehören noch keiner Organisation an',
   noOrganizationText: 'Legen Sie eine für Ihr Team an, oder öffnen Sie den Link in einer Einladungsmail.',
   create: 'Organisation anlegen',
-  createTitle: 'Neue Organisation',
-  renameTitle: 'Organisation umbenennen',
-  save: 'Speichern',
-  name: 'Name',
-  nameHint: '1 bis 60 Zeichen. Alle, die Sie einladen, sehen diesen Namen.',
 };
 
 export default messages;

@@ -55,18 +55,6 @@ const messages = {
   leaveOf: (organization: string) => `Leave ${organization}`,
   leaveLast: 'You are the last owner. Make another member an owner before you leave.',
 
-  keep: 'Keep',
-  stay: 'Stay',
-  revokeAsk: (email: string) => `Revoke the invitation to ${email}?`,
-  revokeEffect: 'The link in the email stops working immediately, and the seat becomes free.',
-  revokeDo: 'Revoke invitation',
-  removeAsk: (email: string, organization: string) => `Remove ${email} from ${organization}?`,
-  removeEffect: 'They lose access immediately, and their seat becomes free. To come back, they need a new invitation.',
-  removeDo: 'Remove member',
-  leaveAsk: (organization: string) => `Leave ${organization}?`,
-  leaveEffect: 'You lose access immediately. To come back, you need a new invitation.',
-  leaveDo: 'Leave organization',
-
   invited: (count: number, shown: string) => (count === 1 ? '1 person was invited.' : `${shown} people were invited.`),
   resent: (email: string, until: string) => `Invitation resent to ${email}. It is valid until ${until}.`,
   revoked: (email: string) => `The invitation to ${email} was revoked.`,
@@ -100,11 +88,6 @@ const messages = {
   noOrganization: 'You are not in an organization yet',
   noOrganizationText: 'Create one for your team, or open the link in an invitation email.',
   create: 'Create organization',
-  createTitle: 'New organization',
-  renameTitle: 'Rename organization',
-  save: 'Save',
-  name: 'Name',
-  nameHint: '1 to 60 characters. Everyone you invite sees this name.',
 };
 
 export type UsersMessages = typeof messages;
