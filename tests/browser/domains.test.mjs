@@ -41,7 +41,8 @@ scenario(env, 'shows, finds and edits users with international domains', async (
 
   const role = tab.page.getByRole('combobox', { name: `Role of ${shownZoe}` });
   await role.selectOption('owner');
-  await tab.waitsForAnnouncement(`${shownZoe}: Owner.`);
+  await tab.button('Make owner').click();
+  await tab.waitsForAnnouncement(`${shownZoe} is now an owner.`);
   assert.equal((await owner.members(organization)).find(({ email }) => email === zoe.email).role, 'owner');
   await tab.button(`Revoke the invitation to ${shownKei}`).click();
   await tab.dialog().getByRole('heading', { name: `Revoke the invitation to ${shownKei}?` }).waitFor();

@@ -256,6 +256,14 @@ export class Tab {
     return this.page.evaluate(() => globalThis.events);
   }
 
+  /** Selects the role "Owner" for a member in the list, and confirms it. */
+  async makesOwner({ email }) {
+    const role = this.row(email).getByRole('combobox');
+    await role.focus();
+    await role.selectOption('owner');
+    await this.button('Make owner').click();
+  }
+
   // Content.
 
   /** The row of an address in the list. */

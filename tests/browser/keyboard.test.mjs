@@ -126,8 +126,16 @@ scenario(env, 'edits a role in the row', async ({ laptop, open }) => {
   const tab = await open();
   await opensConsole(tab, organization);
   await tabsTo(tab, `Role of ${max.email}`);
+  // Granting ownership needs a confirmation. Until then, the role stays as it is.
+  await tab.page.keyboard.press('o');
+  await waitsForFocusByRole(tab, 'button', 'Cancel');
+  await tab.page.keyboard.press('Escape');
+  await waitsForFocusByRole(tab, 'combobox', `Role of ${max.email}`);
+  assert.equal(await tab.row(max.email).getByRole('combobox').inputValue(), 'member');
+  assert.equal(tab.sent('PATCH', /./).length, 0);
   await tab.page.keyboard.press('ArrowDown');
-  await tab.waitsForAnnouncement(`${max.email}: Owner.`);
+  await presses(tab, 'Make owner');
+  await tab.waitsForAnnouncement(`${max.email} is now an owner.`);
   await waitsForFocusByRole(tab, 'combobox', `Role of ${max.email}`);
   assert.equal((await organization.owner.members(organization)).filter(({ role }) => role === 'owner').length, 2);
 });
@@ -171,7 +179,7 @@ scenario(env, 'keeps the focus when searching, filtering and paging', async ({ l
   await waitsForFocusByRole(tab, 'button', 'Next');
   await tabsTo(tab, /^button "Expired/, { back: true });
   await tab.page.keyboard.press('Space');
-  await tab.waitsForText('1–4 of 4');
+  await tab.waitsForText('4 people');
   assert.match(await tab.focused(), /^button "Expired 4"$/);
   await tabsTo(tab, 'Search by address', { back: true });
   await tab.page.keyboard.type('viktor');
@@ -192,7 +200,7 @@ scenario(env, 'moves the focus to the heading after leaving and creating an orga
   await waitsForFocusByRole(tab, 'button', 'Stay');
   await presses(tab, 'Leave organization');
   await tab.waitsForText('You left Nordwind.');
-  await tab.waitsForFocusOn(/^h2 "Organization users"/);
+  await tab.waitsForFocusOn(/^h2 "Users"/);
   await presses(tab, 'Create organization');
   await waitsForFocusByRole(tab, 'textbox', 'Name');
   await tab.page.keyboard.type('a@b');

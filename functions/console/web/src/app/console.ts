@@ -4,6 +4,7 @@ import { state } from 'lit/decorators.js';
 import { viewerOf } from '../api';
 import type { RosterEventMap } from '../elements';
 import '../users';
+import { WAITING_KEY } from '../users/waiting-key';
 import { Page } from './page';
 import { config, session } from './session';
 
@@ -68,7 +69,10 @@ class ConsolePage extends Page {
     history.replaceState(null, '', organization ? `/?organization=${encodeURIComponent(organization)}` : '/');
     try {
       if (organization) localStorage.setItem(LAST_ORGANIZATION_KEY, JSON.stringify([this.viewer?.sub, organization]));
-      else localStorage.removeItem(LAST_ORGANIZATION_KEY);
+      else {
+        localStorage.removeItem(LAST_ORGANIZATION_KEY);
+        sessionStorage.removeItem(WAITING_KEY);
+      }
     } catch {
       // The browser blocks storage. The address bar still has the organization.
     }

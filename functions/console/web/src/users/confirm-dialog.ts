@@ -10,7 +10,9 @@ import style from './dialog.css?inline';
 export type Question =
   | { readonly kind: 'revoke'; readonly email: string }
   | { readonly kind: 'remove'; readonly email: string; readonly organization: string }
-  | { readonly kind: 'leave'; readonly organization: string };
+  | { readonly kind: 'leave'; readonly organization: string }
+  /** Makes a member an owner. */
+  | { readonly kind: 'promote'; readonly email: string; readonly organization: string };
 
 export class RosterConfirmDialog extends Base<ConfirmMessages> {
   static override styles: CSSResultGroup = [super.styles, unsafeCSS(style)];
@@ -60,7 +62,7 @@ export class RosterConfirmDialog extends Base<ConfirmMessages> {
       </div>
       <div class="foot">
         <button autofocus @click=${() => this.#answer(false)}>${texts.cancel}</button>
-        <button class="danger" @click=${() => this.#answer(true)}>${texts.confirm}</button>
+        <button class=${question.kind === 'promote' ? 'primary' : 'danger'} @click=${() => this.#answer(true)}>${texts.confirm}</button>
       </div>
     </dialog>`;
   }

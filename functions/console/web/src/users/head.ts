@@ -17,6 +17,8 @@ export interface Head {
   /** Whether the viewer can switch to their other organizations, and create new ones. */
   readonly canSwitch: boolean;
   readonly organizations: readonly { id: string; name: string }[];
+  /** The dialog that is being loaded. */
+  readonly opening: string | undefined;
   readonly onSwitch: (id: string) => void;
   readonly onRename: (organization: Organization) => void;
   readonly onCreate: () => void;
@@ -32,9 +34,10 @@ export function renderHead(head: Head, texts: Texts): TemplateResult {
   const isSelectable = options.length > 1 || (options.length && !organization && phase !== 'loading');
   const showSelect = canSwitch && isSelectable;
   const isFull = organization?.seats.free === 0;
+  const isOpening = (dialog: string): boolean => head.opening === dialog;
   return html`<header class="head">
     <div class="title">
-      <h2 tabindex="-1">${organization && !showSelect ? organization.name : messages.title}</h2>
+      <h2 class=${organization && showSelect ? 'visually-hidden' : ''} tabindex="-1">${organization?.name ?? messages.title}</h2>
       ${
         showSelect
           ? html`<select
@@ -48,12 +51,16 @@ export function renderHead(head: Head, texts: Texts): TemplateResult {
       }
       ${
         organization?.role === 'owner' && phase === 'ready'
-          ? html`<button class="quiet" @click=${() => head.onRename(organization)}>${messages.rename}</button>`
+          ? html`<button class="quiet" aria-busy=${isOpening('roster-name-dialog')} @click=${() => head.onRename(organization)}>
+            ${messages.rename}
+          </button>`
           : nothing
       }
       ${
         canSwitch && phase !== 'none' && phase !== 'loading'
-          ? html`<button class="quiet" @click=${head.onCreate}>${icons.plus}${messages.newOrganization}</button>`
+          ? html`<button class="quiet" aria-busy=${isOpening('roster-name-dialog')} @click=${head.onCreate}>
+            ${icons.plus}${messages.newOrganization}
+          </button>`
           : nothing
       }
     </div>
@@ -63,6 +70,7 @@ export function renderHead(head: Head, texts: Texts): TemplateResult {
           <button
             class="primary invite"
             aria-disabled=${isFull}
+            aria-busy=${isOpening('roster-invite-dialog')}
             aria-describedby=${isFull ? 'full' : nothing}
             @pointerenter=${head.onInviteSoon}
             @click=${head.onInvite}

@@ -1,5 +1,5 @@
 /** `<roster-name-dialog>`: creates or renames an organization. `<roster-users>` loads it on demand. */
-import { html, nothing, unsafeCSS, type CSSResultGroup } from 'lit';
+import { html, nothing, unsafeCSS, type CSSResultGroup, type PropertyValues } from 'lit';
 import { state } from 'lit/decorators.js';
 import { CallError, newKey } from '../api';
 import { Base, withoutBackticks } from '../element';
@@ -19,6 +19,8 @@ interface Form {
   /** The name and the idempotency key of the last attempt. A retry with the same name uses the same key. */
   name: string;
   key: string;
+  /** Whether the last attempt was refused because the user was signed out. */
+  isSignedOut: boolean;
 }
 
 /** An attempt failed after the dialog had been closed, or closed the dialog. */
@@ -39,7 +41,7 @@ export class RosterNameDialog extends Base<NameMessages> {
 
   /** Opens the dialog: to rename `organization`, or to create one. */
   async open(organization?: Organization): Promise<void> {
-    this.form = { organization, reason: '', busy: false, name: '', key: '' };
+    this.form = { organization, reason: '', busy: false, name: '', key: '', isSignedOut: false };
     await this.messagesLoaded;
     await this.updateComplete;
     this.#dialog?.showModal();
@@ -54,33 +56,49 @@ export class RosterNameDialog extends Base<NameMessages> {
     return this.renderRoot.querySelector('input');
   }
 
-  async #save(event: SubmitEvent): Promise<void> {
+  protected override updated(changed: PropertyValues<this>): void {
+    if (changed.get('getToken')) this.afterSignIn();
+  }
+
+  /** Continues after a sign-in: sends the name again that was refused because the user was signed out. */
+  afterSignIn(): void {
+    if (this.form?.isSignedOut) void this.#save(this.form.name, true);
+  }
+
+  #onSubmit(event: SubmitEvent): void {
     event.preventDefault();
-    const { form } = this;
-    if (!form || form.busy) return;
+    void this.#save((this.#field?.value ?? '').trim());
+  }
+
+  /** Creates or renames the organization. A silent attempt does not ask the user to sign in. */
+  async #save(name: string, isSilent = false): Promise<void> {
+    const { form, messages } = this;
+    if (!form || form.busy || !messages) return;
     const { organization } = form;
-    const name = (this.#field?.value ?? '').trim();
+    if (!name) return this.#refuse({ ...form, reason: messages.empty });
     if (name === organization?.name) return this.#dialog?.close();
     const key = name === form.name ? form.key : newKey();
-    const sent = (this.form = { organization, name, key, busy: true, reason: '' });
+    const sent = (this.form = { organization, name, key, busy: true, reason: '', isSignedOut: false });
     try {
       const saved = await (organization ? this.api.rename(organization.id, name) : this.api.create(name, key));
       if (this.form === sent) this.#dialog?.close();
       this.emit(organization ? 'roster-renamed' : 'roster-created', { organization: saved });
     } catch (error) {
-      this.#onFailed(error, sent);
+      this.#onFailed(error, sent, isSilent);
     }
   }
 
-  #onFailed(error: unknown, sent: Form): void {
+  #onFailed(error: unknown, sent: Form, isSilent: boolean): void {
     const { code = '', status = 0, problem = {} } = error instanceof CallError ? error : {};
     const fieldError = this.language === 'en' ? problem.errors?.[0]?.detail : undefined;
     // After a lost response, a retry with the same name uses the same key. After a refusal, it is a new operation.
-    const isLost = code === 'unreachable' || code === 'unavailable' || code === 'signed_out';
+    const isSignedOut = code === 'signed_out';
+    const isLost = code === 'unreachable' || code === 'unavailable' || isSignedOut;
     // Field errors begin in lower case, since they usually follow the field's name.
-    const text = fieldError ? withoutBackticks(fieldError) : this.problemText(error);
+    const ownText = isSignedOut ? this.messages?.signedOut : undefined;
+    const text = ownText ?? (fieldError ? withoutBackticks(fieldError) : this.problemText(error));
     const reason = text.charAt(0).toUpperCase() + text.slice(1);
-    if (code === 'signed_out') this.emit('roster-sign-in', { email: undefined, change: false });
+    if (isSignedOut && !isSilent) this.emit('roster-sign-in', { email: undefined, change: false });
     // The viewer has lost the owner role or the membership.
     const isOutOfDate = Boolean(sent.organization) && (status === 403 || status === 404);
     if (isOutOfDate && this.form === sent) {
@@ -92,7 +110,12 @@ export class RosterNameDialog extends Base<NameMessages> {
       this.dispatchEvent(new CustomEvent('failed', { detail: { reason, isOutOfDate } }) satisfies NameFailedEvent);
       return;
     }
-    this.form = { ...sent, name: isLost ? sent.name : '', busy: false, reason };
+    this.#refuse({ ...sent, name: isLost ? sent.name : '', busy: false, reason, isSignedOut });
+  }
+
+  /** Shows the reason for a refusal at the field. */
+  #refuse(form: Form): void {
+    this.form = form;
     void this.updateComplete.then(() => this.#field?.focus());
   }
 
@@ -101,7 +124,7 @@ export class RosterNameDialog extends Base<NameMessages> {
     if (!messages || !form) return nothing;
     const [title, saveLabel] = form.organization ? [messages.renameTitle, messages.save] : [messages.createTitle, messages.create];
     return html`<dialog aria-labelledby="title" @close=${() => (this.form = undefined)}>
-      <form @submit=${this.#save} novalidate>
+      <form @submit=${this.#onSubmit} novalidate>
         <div class="body">
           <h2 id="title">${title}</h2>
           <div class="field">

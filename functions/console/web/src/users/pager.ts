@@ -10,10 +10,11 @@ export interface Pager {
   readonly onPage: (page: number) => void;
 }
 
-/** Returns the range of the rows on a page: `51–100 of 316`. */
+/** Returns the range of the rows on a page: `51–100 of 316`. If there is only one page: `4 people`. */
 export function rangeText({ first, rows }: Pager['current'], count: number, { messages, formats }: Texts): string {
   const number = (value: number): string => formats.number(value);
-  return messages.shown(number(rows.length && first + 1), number(first + rows.length), number(count));
+  if (rows.length === count) return messages.found(count, number(count));
+  return messages.shown(number(first + 1), number(first + rows.length), number(count));
 }
 
 export function renderPager({ current, count, onPage }: Pager, texts: Texts): TemplateResult | typeof nothing {

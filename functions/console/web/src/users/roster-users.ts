@@ -1,25 +1,22 @@
 /** `<roster-users>`: lists an organization's members and invitations, and lets users manage them. */
 import { html, nothing, unsafeCSS, type PropertyValues, type TemplateResult } from 'lit';
 import { property, state } from 'lit/decorators.js';
-import { CallError } from '../api';
 import { Base } from '../element';
-import type { Organization, Role, RosterEventMap, RosterUsersElement } from '../elements';
+import type { Organization, RosterEventMap, RosterUsersElement } from '../elements';
 import type { Catalogue } from '../i18n';
 import * as icons from '../icons';
-import type { CommonMessages } from '../messages/en/common';
 import en, { type UsersMessages } from '../messages/en/users';
-import type { Question } from './confirm-dialog';
 import { renderHead } from './head';
 import type { NameFailedEvent } from './name-dialog';
 import { rangeText, renderPager } from './pager';
 import { renderEmpty, renderFailure, renderLoading } from './placeholders';
-import type { Outcome } from './row-tasks';
-import { countsByFilter, grantableRoles, matchingRows, pageOf, type Filter, type InvitationRow, type MemberRow, type Row } from './rows';
+import type { RowActions } from './row-actions';
+import { countsByFilter, grantableRoles, matchingRows, pageOf, type Filter, type Row } from './rows';
+import { renderTable, type Table } from './table';
 import tableStyle from './table.css?inline';
-import { actionButton, renderTable, rowElement } from './table';
 import { renderTools } from './tools';
 import style from './users.css?inline';
-import { UsersController, isAlreadyRemoved } from './users-controller';
+import { UsersController } from './users-controller';
 import type { Texts } from './view';
 
 /** The dialogs. Each is loaded when it is opened for the first time. */
@@ -47,6 +44,8 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   @state() private notice: { text: string; bad: boolean } | undefined;
   /** The dialogs that have been opened. */
   @state() private dialogs: ReadonlySet<DialogName> = new Set();
+  /** The dialog that is being loaded. */
+  @state() private opening: DialogName | undefined;
 
   protected override readonly catalogue: Catalogue<UsersMessages> = {
     en,
@@ -54,6 +53,9 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   };
 
   readonly #users = this.#createController();
+  /** The actions on rows. Undefined until they are loaded. */
+  #actions: RowActions | undefined;
+  #loading: Promise<RowActions | undefined> | undefined;
 
   #createController(): UsersController {
     const api = (): Base<UsersMessages>['api'] => this.api;
@@ -68,7 +70,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       emit: (name, detail) => this.emit(name, detail),
       onOrganization: (id) => (this.organization = id),
       onReset: () => {
-        this.notice = undefined;
+        this.#clearMessages();
         this.filter = 'everyone';
         this.search = '';
         this.page = 0;
@@ -78,17 +80,64 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
         else this.#announcePhase();
       },
       onInaccessible: () => this.#notify(this.messages?.notFound, true),
+      onLoaded: () => void this.#act((actions) => actions.performWaiting()),
     });
+  }
+
+  /** Calls `action` with the actions on rows, which are loaded after the first rows are there. */
+  async #act(action: (actions: RowActions) => unknown): Promise<void> {
+    this.#loading ??= this.#loadActions();
+    const actions = await this.#loading;
+    if (actions) action(actions);
+    else this.#loading = undefined;
+  }
+
+  async #loadActions(): Promise<RowActions | undefined> {
+    const module = await this.#load(() => import('./row-actions'));
+    if (!module) return undefined;
+    await this.messagesLoaded;
+    const api = (): Base<UsersMessages>['api'] => this.api;
+    const texts = (): Texts => this.#texts;
+    const pageRows = (): readonly Row[] => pageOf(this.#found, this.page).rows;
+    this.#actions = new module.RowActions(this, this.#users, {
+      get api() {
+        return api();
+      },
+      get texts() {
+        return texts();
+      },
+      get pageRows() {
+        return pageRows();
+      },
+      emit: (name, detail) => this.emit(name, detail),
+      confirms: async (question) => (await this.#loadDialog('roster-confirm-dialog'))?.ask(question) ?? false,
+      problemText: (error) => this.problemText(error),
+      announce: (text) => this.announce(text),
+      notify: (text, bad) => this.#notify(text, bad),
+      clearNotice: () => (this.notice = undefined),
+    });
+    return this.#actions;
+  }
+
+  /** Loads a module. Returns undefined if that fails. */
+  async #load<Module>(load: () => Promise<Module>): Promise<Module | undefined> {
+    try {
+      return await load();
+    } catch {
+      // There is no connection, or a newer deployment has removed the file.
+      this.#notify(this.messages?.notLoaded, true);
+      return undefined;
+    }
   }
 
   protected override willUpdate(properties: PropertyValues<this>): void {
     if (!this.getToken) return;
     const users = this.#users;
     const isOther = properties.has('organization') && this.organization !== users.organizationId;
-    // Do not start over for a new `getToken` function: frameworks may create one at each render.
-    const hasSignedIn = properties.has('getToken') && (!users.hasStarted || users.phase.is === 'signed_out');
-    const mustStart = isOther || hasSignedIn || properties.has('apiBase') || (properties.has('switch') && !users.users);
+    const mustStart = isOther || properties.has('apiBase') || (properties.has('switch') && !users.users);
     if (mustStart) users.show(this.organization);
+    // Do not start over for a new `getToken` function: frameworks may create one at each render.
+    else if (properties.has('getToken')) users.onNewToken();
   }
 
   protected override update(properties: PropertyValues<this>): void {
@@ -103,6 +152,8 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   /** Loads all data again. The current data stays visible until then. */
   async refresh(): Promise<void> {
     await this.#users.load();
+    // The user may have signed in again.
+    if (this.#users.phase.is === 'ready') this.renderRoot.querySelector('roster-name-dialog')?.afterSignIn();
   }
 
   #announcePhase(): void {
@@ -117,132 +168,32 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     this.announce(text);
   }
 
+  #clearMessages(): void {
+    this.notice = undefined;
+    this.#actions?.toasts.hide();
+  }
+
+  get #texts(): Texts {
+    const { language, formats, readable } = this;
+    return { messages: this.messages!, language, formats, readable };
+  }
+
   /** The rows that match the filter and the search. */
   get #found(): Row[] {
     return matchingRows(this.#users.rows, this.filter, this.search, this.readable);
-  }
-
-  // Operations on rows.
-
-  /** Shows the result of an operation. `onDone` is called if it has succeeded. */
-  async #finish<Result>(row: Row, running: Promise<Outcome<Result>>, onDone: (result: Result) => void): Promise<void> {
-    this.notice = undefined;
-    const outcome = await running;
-    if (outcome.is === 'done') onDone(outcome.result);
-    else if (outcome.is === 'failed') this.#announceFailure(row, outcome.error, 'undone');
-  }
-
-  /** As `#finish`, for an operation that removes the row at once. The focus moves to the next row, and back if it fails. */
-  async #finishRemoval(row: Row, action: string, run: () => Promise<Outcome<void>>, onDone: () => void): Promise<void> {
-    this.notice = undefined;
-    const moveFocus = this.#prepareFocusMove(row, action);
-    const running = run();
-    const focused = moveFocus();
-    const outcome = await running;
-    if (outcome.is === 'done') onDone();
-    if (outcome.is !== 'failed') return;
-    this.#announceFailure(row, outcome.error, 'undone');
-    // Move the focus back to this row, unless the user has moved it meanwhile.
-    const target = await focused;
-    await this.updateComplete;
-    if (target && target === this.shadowRoot?.activeElement) actionButton(rowElement(this.renderRoot, row.key), action)?.focus();
-  }
-
-  #announceFailure(row: Row, error: unknown, kind: 'undone' | 'refused'): void {
-    if (isAlreadyRemoved(error)) return this.#notify(this.messages?.alreadyRemoved(this.readable(row.email)));
-    const reason = this.problemText(error);
-    this.announce((kind === 'undone' && this.messages?.undone(reason)) || reason);
-  }
-
-  #editRole(row: MemberRow, role: Role): void {
-    void this.#finish(row, this.#users.editRole(row, role), () =>
-      this.announce(this.messages?.roleEdited(this.readable(row.email), this.messages.roles[role]) ?? ''),
-    );
-  }
-
-  async #remove(row: MemberRow): Promise<void> {
-    const email = this.readable(row.email);
-    if (!(await this.#confirms({ kind: 'remove', email, organization: this.#organizationName }))) return;
-    await this.#finishRemoval(
-      row,
-      'remove',
-      () => this.#users.remove(row),
-      () => this.announce(this.messages?.removed(email) ?? ''),
-    );
-  }
-
-  async #revoke(row: InvitationRow): Promise<void> {
-    const email = this.readable(row.email);
-    if (!(await this.#confirms({ kind: 'revoke', email }))) return;
-    await this.#finishRemoval(
-      row,
-      'revoke',
-      () => this.#users.revoke(row),
-      () => this.announce(this.messages?.revoked(email) ?? ''),
-    );
-  }
-
-  async #resend(row: InvitationRow): Promise<void> {
-    this.notice = undefined;
-    const outcome = await this.#users.resend(row);
-    if (outcome.is === 'failed') this.#announceFailure(row, outcome.error, 'refused');
-    if (outcome.is !== 'done') return;
-    const { email, expires_at } = outcome.result;
-    this.announce(this.messages?.resent(this.readable(email), this.formats.moment(expires_at)) ?? '');
-  }
-
-  async #leave(row: MemberRow): Promise<void> {
-    if (row.lock === 'last_owner') {
-      this.#users.refuseLeave(row);
-      return this.announce(this.messages?.leaveLast ?? '');
-    }
-    const organization = this.#organizationName;
-    if (!(await this.#confirms({ kind: 'leave', organization }))) return;
-    this.notice = undefined;
-    const outcome = await this.#users.leave(row);
-    if (outcome.is === 'failed') this.#announceFailure(row, outcome.error, 'refused');
-    if (outcome.is !== 'done') return;
-    this.#notify(this.messages?.left(organization));
-    this.#focus('.head h2');
-  }
-
-  get #organizationName(): string {
-    return this.#users.users?.organization.name ?? '';
-  }
-
-  /** Returns the text of the error that a row shows. */
-  #rowErrorText(row: Row): string | undefined {
-    const error = this.#users.tasks.errors.get(row.key);
-    if (error === undefined) return undefined;
-    const isLastOwner = row.kind === 'member' && row.own && error instanceof CallError && error.code === 'last_owner';
-    return (isLastOwner && this.messages?.leaveLast) || this.problemText(error);
-  }
-
-  #dismissError({ key }: Row): void {
-    this.#users.dismissError(key);
-    rowElement(this.renderRoot, key)?.focus();
   }
 
   // Dialogs.
 
   /** Returns a dialog, which is loaded the first time. Returns undefined if it cannot be loaded. */
   async #loadDialog<Name extends DialogName>(name: Name): Promise<HTMLElementTagNameMap[Name] | undefined> {
-    try {
-      await DIALOGS[name]();
-    } catch {
-      // There is no connection, or a newer deployment has removed the file.
-      this.#notify(this.messages?.notLoaded, true);
-      return undefined;
-    }
+    this.opening = name;
+    const module = await this.#load<unknown>(DIALOGS[name]);
+    this.opening = undefined;
+    if (!module) return undefined;
     this.dialogs = new Set([...this.dialogs, name]);
     await this.updateComplete;
     return this.renderRoot.querySelector(name) ?? undefined;
-  }
-
-  /** Asks the user to confirm an operation. */
-  async #confirms(question: Question): Promise<boolean> {
-    const dialog = await this.#loadDialog('roster-confirm-dialog');
-    return dialog?.ask(question) ?? false;
   }
 
   /** Opens the dialog to rename `organization`, or to create one. */
@@ -293,33 +244,14 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     void this.updateComplete.then(() => this.renderRoot.querySelector<HTMLElement>(selector)?.focus());
   }
 
-  /**
-   * Call this before `row` is removed, and the returned function afterwards. The function moves the focus to the same
-   * action in the next row, or else to the closest focusable element, and returns the focused element.
-   */
-  #prepareFocusMove(row: Row, action: string): () => Promise<Element | null> {
-    const rows = pageOf(this.#found, this.page).rows;
-    const index = rows.findIndex(({ key }) => key === row.key);
-    const next = rows[index + 1] ?? rows[index - 1];
-    return async () => {
-      await this.updateComplete;
-      const nextElement = next && rowElement(this.renderRoot, next.key);
-      const target = actionButton(nextElement, action) ?? nextElement;
-      (target ?? this.renderRoot.querySelector<HTMLElement>('input[type=search], .head h2'))?.focus();
-      return this.shadowRoot?.activeElement ?? null;
-    };
-  }
-
   // Rendering.
 
   protected override render(): unknown {
     const { messages } = this;
-    return html`${messages ? this.#renderContent(messages) : nothing}${this.liveRegion()}`;
+    return html`${messages ? this.#renderContent(this.#texts) : nothing}${this.liveRegion()}`;
   }
 
-  #renderContent(messages: UsersMessages & CommonMessages): TemplateResult {
-    const { language, formats, readable } = this;
-    const texts: Texts = { messages, language, formats, readable };
+  #renderContent(texts: Texts): TemplateResult {
     const users = this.#users;
     const openNameDialog = (organization?: Organization): void => void this.#openNameDialog(organization);
     const head = {
@@ -328,6 +260,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       organizationId: users.organizationId,
       canSwitch: this.switch,
       organizations: users.organizations ?? [],
+      opening: this.opening,
       onSwitch: (id: string) => users.switchTo(id),
       onRename: openNameDialog,
       onCreate: () => openNameDialog(),
@@ -338,11 +271,13 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     return html`<section
         class="card"
         aria-busy=${users.phase.is === 'loading'}
+        @keydown=${(event: KeyboardEvent) => this.#actions?.toasts.onKey(event)}
         @pointerover=${{ handleEvent: onPreload, once: true }}
         @focusin=${{ handleEvent: onPreload, once: true }}
       >
         ${renderHead(head, texts)} ${this.#renderNotices(texts)} ${this.#renderPhase(texts)}
       </section>
+      <div class="toasts" role="status">${this.#actions?.toasts.render(texts)}</div>
       ${this.#renderDialogs()}`;
   }
 
@@ -365,9 +300,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       case 'not_found':
         return renderEmpty(icons.lock, messages.notFoundTitle, messages.notFound);
       case 'signed_out':
-        return renderEmpty(icons.lock, messages.signedOutTitle, messages.signedOutText, messages.signInAgain, () =>
-          this.emit('roster-sign-in', { email: undefined, change: false }),
-        );
+        return renderEmpty(icons.lock, messages.signedOutTitle, messages.signedOutText, messages.signInAgain, () => this.#signIn());
       case 'failed':
         return renderFailure(this.problemText(phase.error), texts, () => this.#users.show(organizationId));
     }
@@ -427,36 +360,48 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     this.search = search;
     this.filter = filter;
     this.page = 0;
+    if (this.#actions) this.#actions.removed = undefined;
     const count = this.#found.length;
     this.announce(this.messages?.found(count, this.formats.number(count)) ?? '');
   }
 
   #renderTable(rows: readonly Row[], texts: Texts): TemplateResult {
     const users = this.#users;
-    const table = {
+    const actions = this.#actions;
+    const table: Table = {
       rows,
       organization: users.users!.organization,
       viewer: users.viewer,
       now: this.api.now(),
-      isBusy: ({ key }: Row) => users.tasks.isRunning(key),
-      errorOf: (row: Row) => this.#rowErrorText(row),
-      resendWait: (row: InvitationRow) => users.resendWait(row),
-      onRole: (row: MemberRow, role: Role) => this.#editRole(row, role),
-      onRemove: (row: MemberRow) => void this.#remove(row),
-      onLeave: (row: MemberRow) => void this.#leave(row),
-      onResend: (row: InvitationRow) => void this.#resend(row),
-      onRevoke: (row: InvitationRow) => void this.#revoke(row),
-      onDismiss: (row: Row) => this.#dismissError(row),
+      isBusy: ({ key }) => users.tasks.isRunning(key) || (this.opening === 'roster-confirm-dialog' && actions?.askingKey === key),
+      errorOf: (row) => actions?.errorText(row),
+      isWaiting: (row) => actions?.isWaiting(row) ?? false,
+      resendWait: (row) => users.resendWait(row),
+      onRole: (row, role) => void this.#act((actions) => actions.editRole(row, role)),
+      onRemove: (row) => void this.#act((actions) => actions.remove(row)),
+      onLeave: (row) => void this.#act((actions) => actions.leave(row)),
+      onResend: (row) => void this.#act((actions) => actions.resend(row)),
+      onRevoke: (row) => void this.#act((actions) => actions.revoke(row)),
+      onDismiss: (row) => actions?.dismissError(row),
+      onSignIn: () => this.#signIn(),
     };
     return renderTable(table, texts);
   }
 
+  #signIn(): void {
+    this.emit('roster-sign-in', { email: undefined, change: false });
+  }
+
   #renderNoRows({ messages }: Texts): TemplateResult {
     const reset = (): void => {
-      this.search = '';
-      this.filter = 'everyone';
+      this.#select({ search: '', filter: 'everyone' });
       this.#focus('input[type=search]');
     };
+    const removed = this.#actions?.removed;
+    if (removed) {
+      const icon = removed.isDone ? icons.check : html`<span class="spin" aria-hidden="true"></span>`;
+      return renderEmpty(icon, removed.text, messages.noOtherMatch, messages.clear, reset);
+    }
     return this.search.trim()
       ? renderEmpty(icons.search, messages.noMatch, messages.noMatchText, messages.clear, reset)
       : renderEmpty(icons.check, messages.noneOf[this.filter], '', messages.clear, reset);

@@ -7,13 +7,17 @@ export interface Task<Result> {
   readonly change?: Change | undefined;
   /** Calls the API. */
   readonly call: () => Promise<Result>;
-  /** Called at once when the call has succeeded or failed, after `change` has been dropped. */
-  readonly onDone: (result: Result) => void;
+  /**
+   * Called at once when the call has succeeded, after `change` has been dropped. `isCurrent` is false if other rows are
+   * shown meanwhile.
+   */
+  readonly onDone: (result: Result, isCurrent: boolean) => void;
+  /** Called at once when the call has failed, after `change` has been dropped, unless other rows are shown meanwhile. */
   readonly onFailed: (error: unknown) => void;
 }
 
 /** The result of a task. `superseded` if another organization is shown meanwhile. */
-export type Outcome<Result> = { is: 'done'; result: Result } | { is: 'failed'; error: unknown } | { is: 'superseded' };
+export type Outcome = { is: 'done' } | { is: 'failed'; error: unknown } | { is: 'superseded' };
 
 export class RowTasks {
   /** Changes that the API has not confirmed yet, by row key. */
@@ -45,7 +49,7 @@ export class RowTasks {
   }
 
   /** Runs a task after the row's previous task has finished. */
-  run<Result>(key: string, task: Task<Result>): Promise<Outcome<Result>> {
+  run<Result>(key: string, task: Task<Result>): Promise<Outcome> {
     const previous = this.#running.get(key);
     this.errors.delete(key);
     if (task.change) this.changes.set(key, task.change);
@@ -58,21 +62,26 @@ export class RowTasks {
     return running;
   }
 
-  async #runAfter<Result>(previous: Promise<unknown> | undefined, key: string, task: Task<Result>): Promise<Outcome<Result>> {
+  async #runAfter<Result>(previous: Promise<unknown> | undefined, key: string, task: Task<Result>): Promise<Outcome> {
     const view = this.#view;
     await previous;
     if (view !== this.#view) return { is: 'superseded' };
-    let outcome: Outcome<Result>;
-    try {
-      outcome = { is: 'done', result: await task.call() };
-    } catch (error) {
-      outcome = { is: 'failed', error };
-    }
-    if (view !== this.#view) return { is: 'superseded' };
+    const isCurrent = (): boolean => view === this.#view;
     // Keep a newer change of the same row.
-    if (task.change && this.changes.get(key) === task.change) this.changes.delete(key);
-    if (outcome.is === 'done') task.onDone(outcome.result);
-    else if (outcome.is === 'failed') task.onFailed(outcome.error);
-    return outcome;
+    const dropChange = (): void => {
+      if (isCurrent() && task.change && this.changes.get(key) === task.change) this.changes.delete(key);
+    };
+    try {
+      const result = await task.call();
+      dropChange();
+      const outcome: Outcome = { is: isCurrent() ? 'done' : 'superseded' };
+      task.onDone(result, isCurrent());
+      return outcome;
+    } catch (error) {
+      if (!isCurrent()) return { is: 'superseded' };
+      dropChange();
+      task.onFailed(error);
+      return { is: 'failed', error };
+    }
   }
 }

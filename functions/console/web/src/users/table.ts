@@ -22,6 +22,8 @@ export interface Table {
   readonly isBusy: (row: Row) => boolean;
   /** Returns the text of the error that the row shows, if any. */
   readonly errorOf: (row: Row) => string | undefined;
+  /** Whether an operation on the row waits for a sign-in. */
+  readonly isWaiting: (row: Row) => boolean;
   /** Returns the seconds until the invitation can be resent. */
   readonly resendWait: (row: InvitationRow) => number;
   readonly onRole: (row: MemberRow, role: Role) => void;
@@ -30,6 +32,7 @@ export interface Table {
   readonly onResend: (row: InvitationRow) => void;
   readonly onRevoke: (row: InvitationRow) => void;
   readonly onDismiss: (row: Row) => void;
+  readonly onSignIn: () => void;
 }
 
 // The ARIA roles are explicit because browsers drop the implicit ones if CSS changes the layout of a table.
@@ -87,6 +90,7 @@ function renderRow(row: Row, table: Table, texts: Texts): TemplateResult {
     <td role="cell" class="role">${renderRole(row, table, texts)}</td>
     <td role="cell" class="status">
       ${row.kind === 'member' ? html`<span class="badge good">${icons.check}${messages.active}</span>` : renderStatus(row, table, texts)}
+      ${table.isBusy(row) ? html`<span class="spin late" aria-hidden="true"></span>` : nothing}
       ${renderError(row, table, texts)}
     </td>
     <td role="cell" class="actions">
@@ -95,11 +99,12 @@ function renderRow(row: Row, table: Table, texts: Texts): TemplateResult {
   </tr>`;
 }
 
-function renderError(row: Row, { errorOf, onDismiss }: Table, { messages }: Texts): unknown {
+function renderError(row: Row, { errorOf, isWaiting, onDismiss, onSignIn }: Table, { messages }: Texts): unknown {
   const error = errorOf(row);
   if (error === undefined) return nothing;
   return html`<p class="row-error bad-text">
     ${icons.alert}<span>${error}</span>
+    ${isWaiting(row) ? html`<button class="quiet small" @click=${onSignIn}>${messages.signIn}</button>` : nothing}
     <button class="quiet small" aria-label=${messages.dismiss} @click=${() => onDismiss(row)}>${icons.cross}</button>
   </p>`;
 }
@@ -144,14 +149,14 @@ function renderStatus(row: InvitationRow, { now }: Table, { messages, formats, l
 }
 
 function renderMemberActions(row: MemberRow, table: Table, { messages, readable }: Texts): unknown {
-  const { organization, onLeave, onRemove } = table;
+  const { organization, isBusy, onLeave, onRemove } = table;
   if (row.own) {
     return html`<button
       class="quiet danger"
       data-action="leave"
       aria-label=${messages.leaveOf(organization.name)}
-      aria-disabled=${row.lock === 'last_owner'}
-      @click=${() => onLeave(row)}
+      aria-disabled=${row.lock === 'last_owner' || isBusy(row)}
+      @click=${() => isBusy(row) || onLeave(row)}
     >
       ${messages.leave}
     </button>`;

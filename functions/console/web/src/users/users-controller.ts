@@ -1,20 +1,9 @@
 /** The data of `<roster-users>`: loads it, keeps it current, and changes it. */
 import type { ReactiveController, ReactiveControllerHost } from 'lit';
-import { CallError, newKey, type Api, type OrganizationItem } from '../api';
-import type { Invitation, InviteResult, Member, Organization, Role, RosterEventMap } from '../elements';
-import { RowTasks, type Outcome } from './row-tasks';
-import {
-  rowsOf,
-  withChanges,
-  withInvitations,
-  withMember,
-  withoutRow,
-  type Change,
-  type InvitationRow,
-  type MemberRow,
-  type Row,
-  type Users,
-} from './rows';
+import { CallError, type Api, type OrganizationItem } from '../api';
+import type { InviteResult, Organization, RosterEventMap } from '../elements';
+import { RowTasks } from './row-tasks';
+import { rowsOf, withChanges, withInvitations, type InvitationRow, type Row, type Users } from './rows';
 
 /**
  * The default pause before an invitation can be resent. If the deployment has a longer one, the API's refusal says so.
@@ -51,6 +40,8 @@ export interface UsersView {
   readonly onLoadFailed: (error: unknown) => void;
   /** Called when another organization is shown, because the viewer cannot access the current one. */
   readonly onInaccessible: () => void;
+  /** Called after each load. */
+  readonly onLoaded: () => void;
 }
 
 export class UsersController implements ReactiveController {
@@ -63,6 +54,8 @@ export class UsersController implements ReactiveController {
   organizationId = '';
   /** The operations on rows. */
   readonly tasks: RowTasks;
+  /** The number of operations that wait for a sign-in. */
+  waitingCount = 0;
 
   readonly #host: ReactiveControllerHost;
   readonly #view: UsersView;
@@ -72,8 +65,6 @@ export class UsersController implements ReactiveController {
   readonly #inaccessible = new Set<string>();
   /** The server's time in milliseconds from which an invitation may be resent, by row key. */
   readonly #resendAllowedAt = new Map<string, number>();
-  /** The idempotency keys of unconfirmed resends, by row key. */
-  readonly #resendKeys = new Map<string, string>();
   /** Incremented with each load. Results of earlier loads are ignored. */
   #loadNumber = 0;
   /** Whether a load is under way. */
@@ -97,11 +88,6 @@ export class UsersController implements ReactiveController {
   hostDisconnected(): void {
     clearInterval(this.#timer);
     document.removeEventListener('visibilitychange', this.#onVisibilityChange);
-  }
-
-  /** Whether any load has been started. */
-  get hasStarted(): boolean {
-    return this.#loadNumber > 0;
   }
 
   /** The organization and its users, with the pending changes applied. */
@@ -132,8 +118,10 @@ export class UsersController implements ReactiveController {
   }
 
   readonly #onVisibilityChange = (): void => {
-    const isStale = Date.now() - this.#loadedAt > STALE_MS;
-    if (!document.hidden && isStale && this.phase.is === 'ready' && !this.tasks.isBusy) void this.load();
+    if (document.hidden || this.phase.is !== 'ready' || this.tasks.isBusy) return;
+    if (Date.now() - this.#loadedAt > STALE_MS) void this.load();
+    // The user may come back from a sign-in in another window.
+    else if (this.waitingCount) void this.#loadIfSignedIn();
   };
 
   // Loading.
@@ -145,10 +133,26 @@ export class UsersController implements ReactiveController {
     this.#deliveryChecks = 0;
     this.tasks.clear();
     this.#resendAllowedAt.clear();
-    this.#resendKeys.clear();
     this.#view.onReset();
+    this.#reload();
+  }
+
+  /** Starts or continues with a new `getToken` function. The user may have signed in. */
+  onNewToken(): void {
+    if (!this.#loadNumber) this.show(this.organizationId);
+    else if (this.phase.is === 'signed_out') this.#reload();
+    else if (this.waitingCount) void this.#loadIfSignedIn();
+  }
+
+  #reload(): void {
     this.#setPhase({ is: 'loading' });
     void this.load();
+  }
+
+  /** Loads again, but keeps showing the data if the user is still signed out. */
+  async #loadIfSignedIn(): Promise<void> {
+    const isSignedIn = await this.#view.api.viewer().catch(() => undefined);
+    if (isSignedIn) await this.load();
   }
 
   /** Shows another organization on behalf of the viewer. */
@@ -178,7 +182,10 @@ export class UsersController implements ReactiveController {
     const { api, canSwitch } = this.#view;
     this.#isLoading = true;
     try {
-      this.viewer = (await api.viewer())?.sub;
+      const viewer = (await api.viewer())?.sub;
+      // A different user has signed in, who must not see the data of the last one.
+      if (load === this.#loadNumber && this.#loaded && viewer !== this.viewer) return this.show(this.organizationId);
+      this.viewer = viewer;
       const organizations = canSwitch ? this.#loadOrganizations() : undefined;
       // Avoid an unhandled rejection: the promise is awaited later, or not at all.
       organizations?.catch(() => {});
@@ -205,6 +212,7 @@ export class UsersController implements ReactiveController {
       this.#loadedAt = Date.now();
       this.#setPhase({ is: 'ready' });
       if (isFirst) this.#view.emit('roster-loaded', { organization });
+      this.#view.onLoaded();
     } catch (error) {
       if (load === this.#loadNumber) await this.#onLoadFailed(error, load);
     } finally {
@@ -231,95 +239,25 @@ export class UsersController implements ReactiveController {
     this.#view.onLoadFailed(error);
   }
 
-  /** Loads again if a load is under way: it may return the data from before a change. */
-  #reloadIfLoading(): void {
+  // Changes.
+
+  /** Applies a change that the API has confirmed. */
+  apply(change: (users: Users) => Users): void {
+    if (this.#loaded) this.#loaded = change(this.#loaded);
+    // A load that is under way may return the data from before the change.
     if (this.#isLoading) void this.load();
+    this.#host.requestUpdate();
   }
 
-  // Operations. Role changes, removals and revocations are shown at once, and undone if the API refuses them.
-
-  #run<Result>(
-    { key }: Row,
-    call: (organization: string) => Promise<Result>,
-    apply: (users: Users, result: Result) => Users,
-    change?: Change,
-  ): Promise<Outcome<Result>> {
-    return this.tasks.run(key, {
-      change,
-      call: () => call(this.organizationId),
-      onDone: (result) => {
-        if (this.#loaded) this.#loaded = apply(this.#loaded, result);
-        this.#reloadIfLoading();
-      },
-      onFailed: (error) => {
-        const { code, status } = error instanceof CallError ? error : { code: undefined, status: 0 };
-        if (isAlreadyRemoved(error)) {
-          if (this.#loaded) this.#loaded = withoutRow(this.#loaded, key);
-        } else this.tasks.errors.set(key, error);
-        if (code === 'signed_out') this.#view.emit('roster-sign-in', { email: undefined, change: false });
-        // The data shown is out of date.
-        if ([403, 404, 409].includes(status)) void this.load();
-        else this.#reloadIfLoading();
-      },
-    });
+  /** Sets or removes the error that a row shows. */
+  setError(key: string, error: unknown): void {
+    if (error === undefined) this.tasks.errors.delete(key);
+    else this.tasks.errors.set(key, error);
+    this.#host.requestUpdate();
   }
 
-  editRole(row: MemberRow, role: Role): Promise<Outcome<Member>> {
-    const call = async (organization: string): Promise<Member> => {
-      const member = await this.#view.api.editRole(organization, row.member.user_id, role);
-      this.#view.emit('roster-role-edited', { organization, member });
-      return member;
-    };
-    return this.#run(row, call, withMember, { role });
-  }
-
-  remove(row: MemberRow): Promise<Outcome<void>> {
-    const { member, key } = row;
-    const call = async (organization: string): Promise<void> => {
-      await this.#view.api.remove(organization, member.user_id);
-      this.#view.emit('roster-removed', { organization, member });
-    };
-    return this.#run(row, call, (users) => withoutRow(users, key), 'removed');
-  }
-
-  revoke(row: InvitationRow): Promise<Outcome<void>> {
-    const { invitation, key } = row;
-    const call = async (organization: string): Promise<void> => {
-      await this.#view.api.revoke(organization, invitation.id);
-      this.#view.emit('roster-revoked', { organization, invitation: { ...invitation, status: 'revoked' } });
-    };
-    return this.#run(row, call, (users) => withoutRow(users, key), 'removed');
-  }
-
-  async resend(row: InvitationRow): Promise<Outcome<Invitation>> {
-    const { key, invitation } = row;
-    const call = async (organization: string): Promise<Invitation> => {
-      const idempotencyKey = this.#resendKeys.get(key) ?? newKey();
-      this.#resendKeys.set(key, idempotencyKey);
-      try {
-        const sent = await this.#view.api.resend(organization, invitation.id, idempotencyKey);
-        this.#setCooldown(key, COOLDOWN_SECONDS);
-        this.#resendKeys.delete(key);
-        this.#view.emit('roster-resent', { organization, invitation: sent });
-        return sent;
-      } catch (error) {
-        const { code, status, retryAfter } = error instanceof CallError ? error : { code: undefined, status: 0, retryAfter: undefined };
-        if (code === 'resend_too_soon') this.#setCooldown(key, retryAfter ?? COOLDOWN_SECONDS);
-        // After a refusal, the next attempt is a new operation. After a lost response, it is a retry with the same key.
-        if (status >= 400 && status < 500) this.#resendKeys.delete(key);
-        throw error;
-      }
-    };
-    const outcome = await this.#run(row, call, (users, sent) => {
-      this.#startDeliveryChecks();
-      return { ...users, invitations: users.invitations.map((other) => (other.id === sent.id ? sent : other)) };
-    });
-    // Resending an expired invitation may take a seat again. Reload to get the number of seats.
-    if (outcome.is === 'done' && row.expired) void this.load();
-    return outcome;
-  }
-
-  #setCooldown(key: string, seconds: number): void {
+  /** Starts the pause before an invitation can be resent. */
+  startCooldown(key: string, seconds = COOLDOWN_SECONDS): void {
     this.#resendAllowedAt.set(key, this.#view.api.now() + seconds * 1000);
   }
 
@@ -330,45 +268,25 @@ export class UsersController implements ReactiveController {
     return Math.max(0, Math.ceil((allowedAt - this.#view.api.now()) / 1000));
   }
 
-  #startDeliveryChecks(): void {
+  /** Checks soon whether the queued mails have been sent. */
+  startDeliveryChecks(): void {
     this.#deliveryChecks = 0;
     this.#loadedAt = Date.now();
   }
 
-  /** Removes the viewer from the organization. Afterwards shows another organization of theirs. */
-  async leave(row: MemberRow): Promise<Outcome<void>> {
-    const call = async (organization: string): Promise<void> => {
-      await this.#view.api.remove(organization, row.member.user_id);
-      this.#inaccessible.add(organization);
-      this.#view.emit('roster-left', { organization });
-    };
-    const outcome = await this.#run(row, call, (users) => users);
-    if (outcome.is !== 'done') return outcome;
+  /** Shows another organization, because the viewer has left this one. */
+  onLeft(organization: string): void {
+    this.#inaccessible.add(organization);
     this.organizations = this.organizations?.filter(({ id }) => !this.#inaccessible.has(id));
     if (this.#view.canSwitch) this.switchTo(this.organizations?.[0]?.id ?? '');
     else this.#setPhase({ is: 'not_found' });
-    return outcome;
-  }
-
-  /** Shows the row's error: the viewer is the last owner, who cannot leave. */
-  refuseLeave({ key }: MemberRow): void {
-    this.tasks.errors.set(key, new CallError('last_owner', 409, ''));
-    this.#host.requestUpdate();
-  }
-
-  dismissError(key: string): void {
-    this.tasks.errors.delete(key);
-    this.#host.requestUpdate();
   }
 
   /** Takes over the new name of an organization. */
   onRenamed({ id, name }: Organization): void {
-    const loaded = this.#loaded;
-    // Take over the name only: the numbers of seats in the response do not include later changes.
-    if (loaded?.organization.id === id) this.#loaded = { ...loaded, organization: { ...loaded.organization, name } };
     this.organizations = this.organizations?.map((other) => (other.id === id ? { ...other, name } : other));
-    this.#reloadIfLoading();
-    this.#host.requestUpdate();
+    // Take over the name only: the numbers of seats in the response do not include later changes.
+    this.apply((users) => (users.organization.id === id ? { ...users, organization: { ...users.organization, name } } : users));
   }
 
   /** Adds new invitations. */
@@ -379,9 +297,4 @@ export class UsersController implements ReactiveController {
     this.#deliveryChecks = 0;
     this.#host.requestUpdate();
   }
-}
-
-/** Whether a task failed because another user had already removed the row. */
-export function isAlreadyRemoved(error: unknown): boolean {
-  return error instanceof CallError && (error.code === 'member_not_found' || error.code === 'invitation_not_found');
 }

@@ -24,6 +24,13 @@ const messages: ConfirmMessages = {
           cancel: 'Bleiben',
           confirm: 'Organisation verlassen',
         };
+      case 'promote':
+        return {
+          title: `${question.email} zum Inhaber von ${question.organization} machen?`,
+          effect: 'Inhaber können weitere Inhaber einladen, Rollen ändern und alle entfernen, auch Sie.',
+          cancel: 'Abbrechen',
+          confirm: 'Zum Inhaber machen',
+        };
     }
   },
 };

@@ -1,7 +1,7 @@
 import type { UsersMessages } from '../en/users';
 
 const messages: UsersMessages = {
-  title: 'Benutzer der Organisation',
+  title: 'Benutzer',
   organization: 'Organisation',
   newOrganization: 'Neue Organisation',
   rename: 'Umbenennen',
@@ -59,13 +59,18 @@ const messages: UsersMessages = {
   resent: (email, until) => `Erneut an ${email} gesendet. Die Einladung gilt bis ${until}.`,
   revoked: (email) => `Die Einladung an ${email} wurde zurückgezogen.`,
   removed: (email) => `${email} wurde entfernt.`,
-  roleEdited: (email, role) => `${email}: ${role}.`,
+  roleEdited: (email, role) => `${email} ist jetzt ${role === 'owner' ? 'Inhaber' : 'Mitglied'}.`,
+  undo: 'Rückgängig',
   alreadyRemoved: (email) => `${email} wurde schon entfernt.`,
   undone: (reason) => `Änderung rückgängig gemacht: ${reason}`,
   left: (organization) => `Sie haben ${organization} verlassen.`,
   created: (organization) => `${organization} wurde angelegt. Laden Sie Ihre Kolleginnen und Kollegen ein.`,
   renamed: (organization) => `Die Organisation wurde in ${organization} umbenannt.`,
   dismiss: 'Ausblenden',
+  waiting: 'Noch nicht erledigt: Sie sind abgemeldet. Wenn Sie sich innerhalb von 15 Minuten wieder anmelden, geschieht es automatisch.',
+  removing: (email) => `${email} wird entfernt …`,
+  revoking: (email) => `Die Einladung an ${email} wird zurückgezogen …`,
+  noOtherMatch: 'Sonst gibt es keine Treffer.',
 
   loadFailed: 'Die Benutzer konnten nicht geladen werden',
   notFound: 'Diese Organisation gibt es nicht, oder Sie gehören ihr nicht an.',

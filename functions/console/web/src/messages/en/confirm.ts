@@ -33,6 +33,13 @@ const messages = {
           cancel: 'Stay',
           confirm: 'Leave organization',
         };
+      case 'promote':
+        return {
+          title: `Make ${question.email} an owner of ${question.organization}?`,
+          effect: 'Owners can invite other owners, change roles, and remove anyone, including you.',
+          cancel: 'Cancel',
+          confirm: 'Make owner',
+        };
     }
   },
 };

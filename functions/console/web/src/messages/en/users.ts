@@ -1,8 +1,9 @@
 import type { Delivery } from '../../api';
+import type { Role } from '../../elements';
 
 /** Messages of the user list. */
 const messages = {
-  title: 'Organization users',
+  title: 'Users',
   organization: 'Organization',
   newOrganization: 'New organization',
   rename: 'Rename',
@@ -59,13 +60,20 @@ const messages = {
   resent: (email: string, until: string) => `Invitation resent to ${email}. It is valid until ${until}.`,
   revoked: (email: string) => `The invitation to ${email} was revoked.`,
   removed: (email: string) => `${email} was removed.`,
-  roleEdited: (email: string, role: string) => `${email}: ${role}.`,
+  roleEdited: (email: string, role: Role) => `${email} is now ${role === 'owner' ? 'an owner' : 'a member'}.`,
+  undo: 'Undo',
   alreadyRemoved: (email: string) => `${email} had already been removed.`,
   undone: (reason: string) => `Change undone: ${reason}`,
   left: (organization: string) => `You left ${organization}.`,
   created: (organization: string) => `${organization} was created. Invite the people you work with.`,
   renamed: (organization: string) => `The organization was renamed to ${organization}.`,
   dismiss: 'Dismiss',
+  /** The row of an operation that waits for a sign-in. */
+  waiting: 'Not done yet: you are signed out. Sign in again within 15 minutes, and this happens automatically.',
+  /** While the only matching row is being removed, and afterwards. */
+  removing: (email: string) => `Removing ${email}…`,
+  revoking: (email: string) => `Revoking the invitation to ${email}…`,
+  noOtherMatch: 'No one else matches.',
 
   loadFailed: 'The users could not be loaded',
   notFound: 'This organization does not exist, or you are not a member of it.',
