@@ -181,13 +181,13 @@ scenario(env, 'keeps the focus when searching, filtering and paging', async ({ l
   await tab.page.keyboard.press('Space');
   await tab.waitsForText('4 people');
   assert.match(await tab.focused(), /^button "Expired 4"$/);
-  await tabsTo(tab, 'Search by address', { back: true });
+  await tabsTo(tab, 'Search by email', { back: true });
   await tab.page.keyboard.type('viktor');
   await tab.waitsForAnnouncement('1 person');
   await tab.page.keyboard.type(' nomatch');
   await tab.waitsForText('No matches');
   await presses(tab, 'Show everyone');
-  await waitsForFocusByRole(tab, 'searchbox', 'Search by address');
+  await waitsForFocusByRole(tab, 'searchbox', 'Search by email');
 });
 
 scenario(env, 'moves the focus to the heading after leaving and creating an organization', async ({ laptop, open }) => {

@@ -20,7 +20,7 @@ async function setsToken(tab, token, replace = false) {
   );
 }
 
-const WAITING = /Not done yet: you are signed out/;
+const WAITING = /this goes through automatically/;
 
 scenario(env, 'finishes a role change when a new `getToken` function has a token', async ({ laptop, open }) => {
   const max = laptop.newPerson('max');

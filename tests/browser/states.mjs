@@ -199,6 +199,59 @@ export const USERS = {
     await tab.waitsForText(/busy/, tab.row(organization.max.email));
     return tab;
   },
+  'users-toast': async ({ laptop, open }) => {
+    const organization = await newOrganization(laptop);
+    const tab = await open();
+    // The toast stays during the audit.
+    await tab.page.clock.install();
+    await tab.embedsUsers(organization);
+    await tab.makesOwner(organization.max);
+    await tab.button('Undo').waitFor();
+    await tab.button('Undo').hover();
+    return tab;
+  },
+  'users-removed-match': async ({ laptop, open }) => {
+    const organization = await newOrganization(laptop);
+    const tab = await open();
+    await tab.embedsUsers(organization);
+    await tab.page.getByRole('searchbox').fill('ann');
+    await tab.button('Revoke the invitation to ann@partner.example').click();
+    await tab.button('Revoke invitation').click();
+    await tab.heading('The invitation to ann@partner.example was revoked.').waitFor();
+    return tab;
+  },
+  'users-waiting': async ({ laptop, open }) => {
+    const organization = await newOrganization(laptop);
+    const tab = await open();
+    await tab.embedsUsers(organization);
+    await tab.page.evaluate(() => (globalThis.embedded.token = null));
+    await tab.makesOwner(organization.max);
+    await tab.waitsForText(/this goes through automatically/, tab.row(organization.max.email));
+    return tab;
+  },
+  'users-promote-dialog': async (env) => {
+    const { tab, organization } = await openList(env);
+    await tab.row(organization.max.email).getByRole('combobox').selectOption('owner');
+    await tab.button('Make owner').waitFor();
+    return tab;
+  },
+  'users-left-embedded': async ({ laptop, open }) => {
+    const organization = await newOrganization(laptop);
+    const tab = await open();
+    await tab.embedsUsers(organization, organization.max);
+    await tab.button(`Leave ${organization.name}`).click();
+    await tab.button('Leave organization').click();
+    await tab.heading(`You left ${organization.name}.`).waitFor();
+    return tab;
+  },
+  'users-name-empty': async (env) => {
+    const { tab } = await openList(env, { lang: 'de' }, { locale: 'de-DE' });
+    await tab.button('Umbenennen').click();
+    await tab.page.getByLabel('Name', { exact: true }).fill(' ');
+    await tab.button('Speichern').click();
+    await tab.waitsForText('Bitte geben Sie einen Namen ein.', tab.dialog());
+    return tab;
+  },
   'users-revoke-dialog': withDialog(() => 'Revoke the invitation to ann@partner.example'),
   'users-remove-dialog': withDialog(({ mia }) => `Remove ${mia.email}`),
   'users-leave-dialog': withDialog(({ name }) => `Leave ${name}`),
@@ -287,7 +340,7 @@ export const USERS = {
   'users-none': async ({ laptop, open }) => {
     const tab = await open();
     await tab.embeds('roster-users', laptop.newPerson('new'), { attributes: { switch: '' } });
-    await tab.waitsForText('You are not in an organization yet');
+    await tab.waitsForText('You are not in an organization');
     return tab;
   },
   'users-left': async ({ laptop, open }) => {

@@ -235,6 +235,8 @@ scenario(env, 'lets a member leave and create a new organization', async ({ lapt
   await tab.button('Leave Nordwind').click();
   await tab.button('Leave organization').click();
   await tab.waitsForText('You left Nordwind.');
+  await tab.heading('You are not in an organization').waitFor();
+  assert.equal(await tab.page.getByText(/not in an organization yet/).count(), 0);
   await tab.button('Create organization').click();
   await tab.page.getByLabel('Name', { exact: true }).fill('Südwind');
   await tab.dialog().getByRole('button', { name: 'Create organization' }).click();
@@ -306,6 +308,47 @@ scenario(env, 'shows the reason for an invalid name at the field', async ({ lapt
   await tab.button('Cancel').click();
   await tab.heading('Nordwind').waitFor();
   assert.equal((await organization.owner.loadsOrganization(organization)).name, 'Nordwind');
+});
+
+scenario(env, 'asks for a name in the language of the page, without a call', async ({ laptop, open }) => {
+  const organization = await laptop.organization({ name: 'Nordwind' });
+  const tab = await open({ locale: 'de-DE' });
+  await tab.opensConsole(organization);
+  await tab.button('Umbenennen').click();
+  const name = tab.page.getByLabel('Name', { exact: true });
+  await name.fill('  ');
+  await tab.button('Speichern').click();
+  await tab.dialog().getByRole('alert').getByText('Bitte geben Sie einen Namen ein.').waitFor();
+  await tab.waitsForFocus(name);
+  assert.equal(tab.sent('PATCH', /./).length, 0);
+});
+
+scenario(env, 'gives the heading of the list another text than the page’s, and a smaller size', async ({ laptop, open }) => {
+  const olga = laptop.newPerson();
+  const organization = await laptop.organization({ owner: olga, name: 'Nordwind' });
+  await laptop.organization({ owner: olga, name: 'Südwind' });
+  const tab = await open();
+  await tab.opensConsole(organization);
+  const headings = (level) => tab.page.getByRole('heading', { level }).allTextContents();
+  assert.deepEqual([await headings(1), await headings(2)], [['Organization users'], ['Nordwind']]);
+  const embedded = await open();
+  await embedded.embedsUsers(organization);
+  const size = (level) => embedded.page.getByRole('heading', { level }).evaluate((element) => parseFloat(getComputedStyle(element).fontSize));
+  // Both steps of the scale: 1.5rem in the product, and 1.125rem in the list.
+  assert((await size(1)) / (await size(2)) > 1.3);
+});
+
+scenario(env, 'says that the viewer has left, if they cannot switch to another organization', async ({ laptop, open }) => {
+  const max = laptop.newPerson('max');
+  const organization = await laptop.organization({ name: 'Nordwind', members: [max] });
+  const tab = await open();
+  await tab.embedsUsers(organization, max);
+  await tab.button('Leave Nordwind').click();
+  await tab.button('Leave organization').click();
+  await tab.heading('You left Nordwind.').waitFor();
+  await tab.waitsForText('To come back, you need a new invitation.');
+  assert.equal(await tab.page.getByText(/does not exist|not found/).count(), 0);
+  assert.deepEqual((await tab.events()).map(({ name }) => name), ['roster-loaded', 'roster-left']);
 });
 
 scenario(env, 'refuses a rename by an owner who was demoted meanwhile', async ({ laptop, open }) => {

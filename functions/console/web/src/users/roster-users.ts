@@ -299,6 +299,8 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
         );
       case 'not_found':
         return renderEmpty(icons.lock, messages.notFoundTitle, messages.notFound);
+      case 'left':
+        return renderEmpty(icons.check, messages.left(phase.organization), messages.leftText);
       case 'signed_out':
         return renderEmpty(icons.lock, messages.signedOutTitle, messages.signedOutText, messages.signInAgain, () => this.#signIn());
       case 'failed':

@@ -132,7 +132,8 @@ export class RowActions {
         break;
       }
       case 'leave':
-        this.#view.notify(messages.left(organization));
+        if (this.#users.phase.is === 'left') this.#view.announce(messages.left(organization));
+        else this.#view.notify(messages.left(organization));
         void this.#host.updateComplete.then(() => this.#host.renderRoot.querySelector<HTMLElement>('.head h2')?.focus());
         break;
       case 'resend': {

@@ -22,6 +22,8 @@ export type Phase =
   /** The viewer is in no organization. */
   | { is: 'none' }
   | { is: 'not_found' }
+  /** The viewer has left the organization, and cannot switch to another one. */
+  | { is: 'left'; organization: string }
   | { is: 'signed_out' }
   | { is: 'failed'; error: unknown };
 
@@ -279,7 +281,7 @@ export class UsersController implements ReactiveController {
     this.#inaccessible.add(organization);
     this.organizations = this.organizations?.filter(({ id }) => !this.#inaccessible.has(id));
     if (this.#view.canSwitch) this.switchTo(this.organizations?.[0]?.id ?? '');
-    else this.#setPhase({ is: 'not_found' });
+    else this.#setPhase({ is: 'left', organization: this.#loaded?.organization.name ?? '' });
   }
 
   /** Takes over the new name of an organization. */

@@ -9,9 +9,9 @@ const messages = {
   rename: 'Rename',
   invite: 'Invite people',
   seats: (taken: string, total: string) => `${taken} of ${total} seats used`,
-  seatsFull: (total: string) => `All ${total} seats are taken. Remove a member or revoke an invitation to free one.`,
+  seatsFull: (total: string) => `All ${total} seats are taken. To free one, remove a member or revoke an invitation.`,
 
-  search: 'Search by address',
+  search: 'Search by email',
   show: 'Show',
   filters: { everyone: 'Everyone', members: 'Members', pending: 'Pending', expired: 'Expired', bounced: 'Bounced' },
   shown: (first: string, last: string, all: string) => `${first}–${last} of ${all}`,
@@ -23,7 +23,7 @@ const messages = {
   columns: { user: 'User', role: 'Role', status: 'Status', actions: 'Actions' },
   you: 'You',
   roleOf: (email: string) => `Role of ${email}`,
-  ownRole: 'Another owner can change your role',
+  ownRole: 'Only another owner can change your role',
   lastOwner: 'The last owner must stay an owner',
   memberSince: (day: string) => `Member since ${day}`,
   invitedBy: (email: string) => `Invited by ${email}`,
@@ -54,7 +54,7 @@ const messages = {
   removeOf: (email: string) => `Remove ${email}`,
   leave: 'Leave',
   leaveOf: (organization: string) => `Leave ${organization}`,
-  leaveLast: 'You are the last owner. Make another member an owner before you leave.',
+  leaveLast: 'You are the only owner. Make another member an owner before you leave.',
 
   invited: (count: number, shown: string) => (count === 1 ? '1 person was invited.' : `${shown} people were invited.`),
   resent: (email: string, until: string) => `Invitation resent to ${email}. It is valid until ${until}.`,
@@ -65,15 +65,16 @@ const messages = {
   alreadyRemoved: (email: string) => `${email} had already been removed.`,
   undone: (reason: string) => `Change undone: ${reason}`,
   left: (organization: string) => `You left ${organization}.`,
+  leftText: 'To come back, you need a new invitation.',
   created: (organization: string) => `${organization} was created. Invite the people you work with.`,
   renamed: (organization: string) => `The organization was renamed to ${organization}.`,
   dismiss: 'Dismiss',
   /** The row of an operation that waits for a sign-in. */
-  waiting: 'Not done yet: you are signed out. Sign in again within 15 minutes, and this happens automatically.',
+  waiting: 'You are signed out. Sign in within 15 minutes and this goes through automatically.',
   /** While the only matching row is being removed, and afterwards. */
   removing: (email: string) => `Removing ${email}…`,
   revoking: (email: string) => `Revoking the invitation to ${email}…`,
-  noOtherMatch: 'No one else matches.',
+  noOtherMatch: 'There are no other matches.',
 
   loadFailed: 'The users could not be loaded',
   notFound: 'This organization does not exist, or you are not a member of it.',
@@ -81,7 +82,7 @@ const messages = {
   signedOutTitle: 'You are signed out',
   signedOutText: 'Sign in again to continue where you left off.',
   noMatch: 'No matches',
-  noMatchText: 'Search for another part of the address, or show everyone.',
+  noMatchText: 'Try a different part of the email address, or show everyone.',
   clear: 'Show everyone',
   noneOf: {
     everyone: 'No users',
@@ -91,10 +92,10 @@ const messages = {
     bounced: 'No bounced emails',
   },
   alone: 'You are the only one here',
-  aloneText: 'Invite the people you work with. Each of them gets an email with a link to accept.',
+  aloneText: 'Invite the people you work with. They each get an email with a link to join.',
 
-  noOrganization: 'You are not in an organization yet',
-  noOrganizationText: 'Create one for your team, or open the link in an invitation email.',
+  noOrganization: 'You are not in an organization',
+  noOrganizationText: 'Create one for your team, or open the link in your invitation email.',
   create: 'Create organization',
 };
 
