@@ -6,31 +6,19 @@ import type { Organization, RosterEventMap, RosterUsersElement } from '../elemen
 import type { Catalogue } from '../i18n';
 import * as icons from '../icons';
 import en, { type UsersMessages } from '../messages/en/users';
+import { Dialogs } from './dialogs';
 import { renderHead } from './head';
 import type { NameFailedEvent } from './name-dialog';
 import { rangeText, renderPager } from './pager';
 import { renderEmpty, renderFailure, renderLoading } from './placeholders';
 import type { RowActions } from './row-actions';
-import { countsByFilter, grantableRoles, matchingRows, pageOf, type Filter, type Row } from './rows';
+import { countsByFilter, matchingRows, pageOf, type Filter, type Row } from './rows';
 import { renderTable, type Table } from './table';
 import tableStyle from './table.css?inline';
 import { renderTools } from './tools';
 import style from './users.css?inline';
 import { UsersController } from './users-controller';
 import type { Texts } from './view';
-
-/** The dialogs. Each is loaded when it is opened for the first time. */
-const DIALOGS = {
-  'roster-confirm-dialog': () => import('./confirm-dialog'),
-  'roster-invite-dialog': () => import('../invite/roster-invite-dialog'),
-  'roster-name-dialog': () => import('./name-dialog'),
-};
-type DialogName = keyof typeof DIALOGS;
-
-/** Loads dialogs that the user will probably open. */
-function preload(...names: DialogName[]): void {
-  for (const name of names) void DIALOGS[name]().catch(() => {});
-}
 
 export class RosterUsers extends Base<UsersMessages> implements RosterUsersElement {
   static override styles = [super.styles, unsafeCSS(style), unsafeCSS(tableStyle)];
@@ -42,10 +30,6 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   @state() private page = 0;
   /** A message of success or failure that belongs to no row. */
   @state() private notice: { text: string; bad: boolean } | undefined;
-  /** The dialogs that have been opened. */
-  @state() private dialogs: ReadonlySet<DialogName> = new Set();
-  /** The dialog that is being loaded. */
-  @state() private opening: DialogName | undefined;
 
   protected override readonly catalogue: Catalogue<UsersMessages> = {
     en,
@@ -53,6 +37,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   };
 
   readonly #users = this.#createController();
+  readonly #dialogs = new Dialogs(this, (load) => this.#load(load));
   /** The actions on rows. Undefined until they are loaded. */
   #actions: RowActions | undefined;
   #loading: Promise<RowActions | undefined> | undefined;
@@ -110,7 +95,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
         return pageRows();
       },
       emit: (name, detail) => this.emit(name, detail),
-      confirms: async (question) => (await this.#loadDialog('roster-confirm-dialog'))?.ask(question) ?? false,
+      confirms: async (question) => (await this.#dialogs.get('roster-confirm-dialog'))?.ask(question) ?? false,
       problemText: (error) => this.problemText(error),
       announce: (text) => this.announce(text),
       notify: (text, bad) => this.#notify(text, bad),
@@ -153,7 +138,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   async refresh(): Promise<void> {
     await this.#users.load();
     // The user may have signed in again.
-    if (this.#users.phase.is === 'ready') this.renderRoot.querySelector('roster-name-dialog')?.afterSignIn();
+    if (this.#users.phase.is === 'ready') this.#dialogs.afterSignIn();
   }
 
   #announcePhase(): void {
@@ -185,20 +170,9 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
 
   // Dialogs.
 
-  /** Returns a dialog, which is loaded the first time. Returns undefined if it cannot be loaded. */
-  async #loadDialog<Name extends DialogName>(name: Name): Promise<HTMLElementTagNameMap[Name] | undefined> {
-    this.opening = name;
-    const module = await this.#load<unknown>(DIALOGS[name]);
-    this.opening = undefined;
-    if (!module) return undefined;
-    this.dialogs = new Set([...this.dialogs, name]);
-    await this.updateComplete;
-    return this.renderRoot.querySelector(name) ?? undefined;
-  }
-
   /** Opens the dialog to rename `organization`, or to create one. */
   async #openNameDialog(organization?: Organization): Promise<void> {
-    await (await this.#loadDialog('roster-name-dialog'))?.open(organization);
+    await (await this.#dialogs.get('roster-name-dialog'))?.open(organization);
   }
 
   #onCreated({ detail: { organization } }: RosterEventMap['roster-created']): void {
@@ -220,7 +194,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
 
   async #openInviteDialog(): Promise<void> {
     if (!this.#users.users?.organization.seats.free) return;
-    (await this.#loadDialog('roster-invite-dialog'))?.open();
+    (await this.#dialogs.get('roster-invite-dialog'))?.open();
   }
 
   /** Announces the result when the dialog has closed: screen readers ignore content behind a modal dialog. */
@@ -260,14 +234,14 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       organizationId: users.organizationId,
       canSwitch: this.switch,
       organizations: users.organizations ?? [],
-      opening: this.opening,
+      opening: this.#dialogs.opening,
       onSwitch: (id: string) => users.switchTo(id),
       onRename: openNameDialog,
       onCreate: () => openNameDialog(),
       onInvite: () => void this.#openInviteDialog(),
-      onInviteSoon: () => preload('roster-invite-dialog'),
+      onInviteSoon: () => this.#dialogs.preload('roster-invite-dialog'),
     };
-    const onPreload = (): void => preload('roster-confirm-dialog', 'roster-name-dialog');
+    const onPreload = (): void => this.#dialogs.preload('roster-confirm-dialog', 'roster-name-dialog');
     return html`<section
         class="card"
         aria-busy=${users.phase.is === 'loading'}
@@ -278,7 +252,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
         ${renderHead(head, texts)} ${this.#renderNotices(texts)} ${this.#renderPhase(texts)}
       </section>
       <div class="toasts" role="status">${this.#actions?.toasts.render(texts)}</div>
-      ${this.#renderDialogs()}`;
+      ${this.#renderDialogs(texts)}`;
   }
 
   #renderPhase(texts: Texts): TemplateResult {
@@ -375,7 +349,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       organization: users.users!.organization,
       viewer: users.viewer,
       now: this.api.now(),
-      isBusy: ({ key }) => users.tasks.isRunning(key) || (this.opening === 'roster-confirm-dialog' && actions?.askingKey === key),
+      isBusy: ({ key }) => users.tasks.isRunning(key) || (this.#dialogs.opening === 'roster-confirm-dialog' && actions?.askingKey === key),
       errorOf: (row) => actions?.errorText(row),
       isWaiting: (row) => actions?.isWaiting(row) ?? false,
       resendWait: (row) => users.resendWait(row),
@@ -409,39 +383,17 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       : renderEmpty(icons.check, messages.noneOf[this.filter], '', messages.clear, reset);
   }
 
-  #renderDialogs(): unknown {
-    const { dialogs, apiBase, getToken } = this;
-    const { tag } = this.formats;
-    const { users } = this.#users;
-    return html`${dialogs.has('roster-confirm-dialog') ? html`<roster-confirm-dialog lang=${tag}></roster-confirm-dialog>` : nothing}
-    ${
-      dialogs.has('roster-name-dialog')
-        ? html`<roster-name-dialog
-          lang=${tag}
-          .apiBase=${apiBase}
-          .getToken=${getToken}
-          @roster-created=${this.#onCreated}
-          @roster-renamed=${this.#onRenamed}
-          @failed=${this.#onNameFailed}
-        ></roster-name-dialog>`
-        : nothing
-    }
-    ${
-      dialogs.has('roster-invite-dialog') && users
-        ? html`<roster-invite-dialog
-          lang=${tag}
-          .apiBase=${apiBase}
-          .getToken=${getToken}
-          .organization=${users.organization.id}
-          .organizationName=${users.organization.name}
-          .roles=${grantableRoles(users.organization.role)}
-          .seatsFree=${users.organization.seats.free}
-          .members=${users.members}
-          .invitations=${users.invitations}
-          @roster-invited=${({ detail }: RosterEventMap['roster-invited']) => this.#users.onInvited(detail.organization, detail.results)}
-          @close=${this.#onInviteDialogClosed}
-        ></roster-invite-dialog>`
-        : nothing
-    }`;
+  #renderDialogs({ formats }: Texts): TemplateResult {
+    return this.#dialogs.render({
+      tag: formats.tag,
+      apiBase: this.apiBase,
+      getToken: this.getToken,
+      users: this.#users.users,
+      onCreated: (event) => this.#onCreated(event),
+      onRenamed: (event) => this.#onRenamed(event),
+      onNameFailed: (event) => this.#onNameFailed(event),
+      onInvited: ({ detail }) => this.#users.onInvited(detail.organization, detail.results),
+      onInviteClosed: (event) => void this.#onInviteDialogClosed(event),
+    });
   }
 }

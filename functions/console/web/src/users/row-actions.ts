@@ -145,8 +145,12 @@ export class RowActions {
         });
         break;
       }
-      default:
-        this.toasts.show({ text: this.#removedText(operation)?.done ?? '' });
+      default: {
+        const text = this.#removedText(operation)?.done ?? '';
+        // If no row is left, the list itself says what happened.
+        if (this.#view.pageRows.length) this.toasts.show({ text });
+        else this.#view.announce(text);
+      }
     }
   }
 

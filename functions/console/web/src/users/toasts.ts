@@ -94,7 +94,7 @@ export class Toasts implements ReactiveController {
       ${icons.check}<span>${toast.text}</span>
       ${
         toast.onUndo
-          ? html`<button class="quiet small" aria-keyshortcuts="Control+Z Meta+Z" @click=${() => this.#close(true)}>
+          ? html`<button class="quiet" aria-keyshortcuts="Control+Z Meta+Z" @click=${() => this.#close(true)}>
             ${messages.undo}
           </button>`
           : nothing
