@@ -124,6 +124,28 @@ scenario(env, 'saves the name of an organization after the sign-in', async ({ la
   assert.equal((await organization.owner.loadsOrganization(organization)).name, 'Südwind');
 });
 
+scenario(env, 'finishes nothing for a different user, who sees the list from its start', async ({ laptop, open }) => {
+  const [otto, max] = ['otto', 'max'].map((name) => laptop.newPerson(name));
+  const organization = await laptop.organization({ name: 'Nordwind', owners: [otto], members: [max] });
+  const tab = await open();
+  await tab.embedsUsers(organization);
+  await setsToken(tab, null);
+  await tab.makesOwner(max);
+  await tab.waitsForText(WAITING, tab.row(max.email));
+  await tab.page.getByRole('searchbox').fill('max');
+  await tab.button('Rename').click();
+  await tab.page.getByLabel('Name', { exact: true }).fill('Südwind');
+  await tab.button('Save').click();
+  await tab.waitsForText(/You are signed out/, tab.dialog());
+  await setsToken(tab, await laptop.token(otto), true);
+  await tab.dialog().waitFor({ state: 'detached' });
+  await tab.row(otto.email).getByText('You', { exact: true }).waitFor();
+  assert.equal(await tab.page.getByRole('searchbox').inputValue(), '');
+  await tab.page.locator('roster-users').evaluate((element) => element.refresh());
+  assert.equal(tab.sent('PATCH', /./).length, 0);
+  assert.equal(await roleOf(organization, max), 'member');
+});
+
 scenario(env, 'finishes a role change in the console after the sign-in in a new window', async ({ laptop, open }) => {
   const max = laptop.newPerson('max');
   const organization = await laptop.organization({ members: [max] });

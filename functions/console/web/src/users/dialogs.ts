@@ -17,6 +17,8 @@ export interface DialogProperties {
   readonly tag: string;
   readonly apiBase: string;
   readonly getToken: GetToken | undefined;
+  /** The user id of the viewer. */
+  readonly viewer: string | undefined;
   readonly users: Users | undefined;
   readonly onCreated: (event: RosterEventMap['roster-created']) => void;
   readonly onRenamed: (event: RosterEventMap['roster-renamed']) => void;
@@ -61,11 +63,11 @@ export class Dialogs {
   }
 
   /** Continues after a sign-in: sends again what was refused because the user was signed out. */
-  afterSignIn(): void {
-    this.#find('roster-name-dialog')?.afterSignIn();
+  resume(): void {
+    void this.#find('roster-name-dialog')?.resume();
   }
 
-  render({ tag, apiBase, getToken, users, ...on }: DialogProperties): TemplateResult {
+  render({ tag, apiBase, getToken, viewer, users, ...on }: DialogProperties): TemplateResult {
     const loaded = this.#loaded;
     return html`${loaded.has('roster-confirm-dialog') ? html`<roster-confirm-dialog lang=${tag}></roster-confirm-dialog>` : nothing}
     ${
@@ -74,6 +76,7 @@ export class Dialogs {
           lang=${tag}
           .apiBase=${apiBase}
           .getToken=${getToken}
+          .viewer=${viewer}
           @roster-created=${on.onCreated}
           @roster-renamed=${on.onRenamed}
           @failed=${on.onNameFailed}

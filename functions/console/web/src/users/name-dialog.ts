@@ -1,6 +1,6 @@
 /** `<roster-name-dialog>`: creates or renames an organization. `<roster-users>` loads it on demand. */
 import { html, nothing, unsafeCSS, type CSSResultGroup, type PropertyValues } from 'lit';
-import { state } from 'lit/decorators.js';
+import { property, state } from 'lit/decorators.js';
 import { CallError, newKey } from '../api';
 import { Base, withoutBackticks } from '../element';
 import type { Organization } from '../elements';
@@ -11,6 +11,8 @@ import style from './dialog.css?inline';
 
 /** The state of the form. */
 interface Form {
+  /** The user id of the viewer who opened the dialog. */
+  viewer: string | undefined;
   /** The organization to rename; undefined to create one. */
   organization: Organization | undefined;
   /** The reason for a refusal, as shown to the user. */
@@ -32,6 +34,8 @@ export type NameFailedEvent = CustomEvent<{ reason: string; isOutOfDate: boolean
 export class RosterNameDialog extends Base<NameMessages> {
   static override styles: CSSResultGroup = [super.styles, unsafeCSS(style)];
 
+  /** The user id of the viewer. */
+  @property({ attribute: false }) viewer: string | undefined;
   @state() private form: Form | undefined;
 
   protected override readonly catalogue: Catalogue<NameMessages> = {
@@ -41,7 +45,7 @@ export class RosterNameDialog extends Base<NameMessages> {
 
   /** Opens the dialog: to rename `organization`, or to create one. */
   async open(organization?: Organization): Promise<void> {
-    this.form = { organization, reason: '', busy: false, name: '', key: '', isSignedOut: false };
+    this.form = { viewer: this.viewer, organization, reason: '', busy: false, name: '', key: '', isSignedOut: false };
     await this.messagesLoaded;
     await this.updateComplete;
     this.#dialog?.showModal();
@@ -57,12 +61,17 @@ export class RosterNameDialog extends Base<NameMessages> {
   }
 
   protected override updated(changed: PropertyValues<this>): void {
-    if (changed.get('getToken')) this.afterSignIn();
+    if (changed.get('getToken')) void this.resume();
   }
 
-  /** Continues after a sign-in: sends the name again that was refused because the user was signed out. */
-  afterSignIn(): void {
-    if (this.form?.isSignedOut) void this.#save(this.form.name, true);
+  /** Continues after a sign-in of the same user: sends the name again that was refused because the user was signed out. */
+  async resume(): Promise<void> {
+    if (!this.form?.isSignedOut) return;
+    const viewer = await this.api.viewer().catch(() => undefined);
+    if (!viewer || !this.form?.isSignedOut) return;
+    if (viewer.sub === this.form.viewer) await this.#save(this.form.name, true);
+    // A different user has signed in.
+    else this.#dialog?.close();
   }
 
   #onSubmit(event: SubmitEvent): void {
@@ -78,7 +87,7 @@ export class RosterNameDialog extends Base<NameMessages> {
     if (!name) return this.#refuse({ ...form, reason: messages.empty });
     if (name === organization?.name) return this.#dialog?.close();
     const key = name === form.name ? form.key : newKey();
-    const sent = (this.form = { organization, name, key, busy: true, reason: '', isSignedOut: false });
+    const sent = (this.form = { ...form, name, key, busy: true, reason: '', isSignedOut: false });
     try {
       const saved = await (organization ? this.api.rename(organization.id, name) : this.api.create(name, key));
       if (this.form === sent) this.#dialog?.close();

@@ -138,7 +138,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   async refresh(): Promise<void> {
     await this.#users.load();
     // The user may have signed in again.
-    if (this.#users.phase.is === 'ready') this.#dialogs.afterSignIn();
+    if (this.#users.phase.is === 'ready') this.#dialogs.resume();
   }
 
   #announcePhase(): void {
@@ -388,6 +388,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       tag: formats.tag,
       apiBase: this.apiBase,
       getToken: this.getToken,
+      viewer: this.#users.viewer,
       users: this.#users.users,
       onCreated: (event) => this.#onCreated(event),
       onRenamed: (event) => this.#onRenamed(event),
