@@ -6,6 +6,7 @@ import type { Organization, RosterEventMap, RosterUsersElement } from '../elemen
 import type { Catalogue } from '../i18n';
 import * as icons from '../icons';
 import en, { type UsersMessages } from '../messages/en/users';
+import { SetupCheck } from '../setup-check';
 import { Dialogs } from './dialogs';
 import { renderHead } from './head';
 import type { NameFailedEvent } from './name-dialog';
@@ -36,6 +37,11 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     de: () => import('../messages/de/users'),
   };
 
+  readonly #setup = new SetupCheck(
+    this,
+    () => (this.getToken ? (this.organization || this.switch ? undefined : 'organization') : 'getToken'),
+    () => this.announce(this.messages?.notSetUp ?? ''),
+  );
   readonly #users = this.#createController();
   readonly #dialogs = new Dialogs(this, (load) => this.#load(load));
   /** The actions on rows. Undefined until they are loaded. */
@@ -244,7 +250,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     const onPreload = (): void => this.#dialogs.preload('roster-confirm-dialog', 'roster-name-dialog');
     return html`<section
         class="card"
-        aria-busy=${users.phase.is === 'loading'}
+        aria-busy=${users.phase.is === 'loading' && !this.#setup.isIncomplete}
         @keydown=${(event: KeyboardEvent) => this.#actions?.toasts.onKey(event)}
         @pointerover=${{ handleEvent: onPreload, once: true }}
         @focusin=${{ handleEvent: onPreload, once: true }}
@@ -260,7 +266,9 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     const { phase, organizationId } = this.#users;
     switch (phase.is) {
       case 'loading':
-        return renderLoading(texts);
+        return this.#setup.isIncomplete
+          ? renderEmpty(icons.alert, messages.notSetUp, messages.problems.misconfigured ?? '')
+          : renderLoading(texts);
       case 'ready':
         return this.#renderList(texts);
       case 'none':

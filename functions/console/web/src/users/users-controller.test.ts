@@ -75,7 +75,7 @@ function setUp({ canSwitch = false, storage = fakeStorage() } = {}) {
   const api: FakeApi = {
     base: 'https://api.example',
     now: () => NOW,
-    viewer: async () => ({ sub: 'ada', email: 'ada@acme.example' }),
+    viewer: async () => ({ sub: 'ada', email: 'ada@acme.example', isVerified: true }),
     organizations: async () => data.organizations,
     organization: async () => organization(),
     members: async () => [...data.members],
@@ -176,7 +176,7 @@ test('keeps the data if a later load fails', async () => {
 test('starts over if a different user has signed in', async () => {
   const { users, api, load } = setUp();
   await load();
-  api.viewer = async () => ({ sub: 'eve', email: 'eve@acme.example' });
+  api.viewer = async () => ({ sub: 'eve', email: 'eve@acme.example', isVerified: true });
   api.organization = async () => {
     throw new CallError('organization_not_found', 404, '');
   };
@@ -332,7 +332,7 @@ test('finishes an operation after a reload of the page, but only for the same us
   assert(stored.includes('bob') && !stored.includes('@'));
 
   const other = setUp({ storage });
-  other.api.viewer = async () => ({ sub: 'eve', email: 'eve@acme.example' });
+  other.api.viewer = async () => ({ sub: 'eve', email: 'eve@acme.example', isVerified: true });
   await other.load();
   assert.deepEqual(other.performed, []);
 
