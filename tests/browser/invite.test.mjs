@@ -1,6 +1,6 @@
 // The invite dialog: many addresses, lost responses, refusals.
 import assert from 'node:assert/strict';
-import { entersAddresses } from './states.mjs';
+import { entersAddresses, pastesAddresses } from './states.mjs';
 import { setUp, scenario } from './harness.mjs';
 
 const env = setUp({ smallSeats: 6 });
@@ -97,19 +97,43 @@ scenario(env, 'parses pasted names, lines, tables and duplicates', async (env) =
     `${member.email}`,
     'not-an-address',
   ].join('\n');
-  await tab.dialog().getByRole('textbox').focus();
-  await tab.page.evaluate((text) => {
-    let field = document.activeElement;
-    while (field.shadowRoot) field = field.shadowRoot.activeElement;
-    const clipboardData = new DataTransfer();
-    clipboardData.setData('text/plain', text);
-    field.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true, composed: true }));
-  }, pasted);
+  await pastesAddresses(tab, pasted);
   await tab.waitsForText(/2 ready, 2 with problems/, tab.dialog());
   await tab.waitsForText('is already a member', tab.dialog());
   await tab.button('Invite 2 people').click();
   await tab.button('Done').waitFor();
   assert.deepEqual(calls(tab)[0].emails.map((email) => email.toLowerCase()), ['jane@partner.example', 'kim@partner.example']);
+});
+
+scenario(env, 'finds the column of addresses in a pasted table, and removes only the addresses with problems', async (env) => {
+  const { tab } = await openDialog(env);
+  const rows = Array.from({ length: 12 }, (_, row) => `Person ${row}\tEngineering\t${row < 9 ? `p${row}@partner.example` : `p${row}@`}\tboss@partner.example`);
+  await pastesAddresses(tab, ['Hi, please invite the following:', '', 'Name\tDepartment\tEmail\tManager email', ...rows].join('\n'));
+  await tab.waitsForText(
+    '9 ready, 3 with problems. 1 line without an address skipped. 1 address in other columns or headers skipped',
+    tab.dialog(),
+  );
+  await tab.dialog().getByRole('listitem').filter({ hasText: 'p0@partner.example' }).getByText('Person 0').waitFor();
+  await tab.button('Remove the 3 with problems').click();
+  await tab.waitsForAnnouncement(/^9 ready$/);
+  await tab.waitsForFocus(tab.dialog().getByRole('textbox'));
+  assert.equal(await tab.dialog().getByRole('listitem').count(), 9);
+  assert.equal(await tab.button(/^Remove the/).count(), 0);
+  await tab.button('Invite 9 people').click();
+  await tab.waitsForText('9 people were invited.');
+  assert.deepEqual(calls(tab).flatMap(({ emails }) => emails), Array.from({ length: 9 }, (_, row) => `p${row}@partner.example`));
+});
+
+scenario(env, 'does not shorten an address with a space', async (env) => {
+  const { tab } = await openDialog(env);
+  await tab.dialog().getByRole('textbox').fill('ann lee@partner.example');
+  assert.equal(await tab.button('Invite', tab.dialog()).count(), 1);
+  await tab.page.keyboard.press('Enter');
+  await tab.waitsForText('0 ready, 1 with a problem', tab.dialog());
+  await tab.dialog().getByRole('listitem').getByRole('button', { name: /^ann lee@partner\.example/ }).click();
+  const field = tab.dialog().getByRole('textbox');
+  await tab.waitsForFocus(field);
+  assert.equal(await field.inputValue(), 'ann lee@partner.example');
 });
 
 scenario(env, 'lets an owner invite an owner', async (env) => {

@@ -391,6 +391,18 @@ export async function entersAddresses(tab, text) {
   await tab.page.keyboard.press('Enter');
 }
 
+/** Pastes text into the dialog's field. */
+export async function pastesAddresses(tab, text) {
+  await tab.dialog().getByRole('textbox').focus();
+  await tab.page.evaluate((text) => {
+    let field = document.activeElement;
+    while (field.shadowRoot) field = field.shadowRoot.activeElement;
+    const clipboardData = new DataTransfer();
+    clipboardData.setData('text/plain', text);
+    field.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true, composed: true }));
+  }, text);
+}
+
 const guests = (count) => Array.from({ length: count }, (_, number) => `guest-${number}@partner.example`);
 
 export const INVITE = {
@@ -399,6 +411,13 @@ export const INVITE = {
     const { tab, organization } = await openDialog(env);
     await entersAddresses(tab, [...ADDRESSES, organization.max.email, 'ann@partner.example'].join('\n'));
     await tab.waitsForText(/with problems/, tab.dialog());
+    return tab;
+  },
+  'invite-pasted-table': async (env) => {
+    const { tab } = await openDialog(env);
+    const rows = guests(12).map((email, row) => `Person ${row}\tEngineering\t${row % 4 ? email : `guest-${row}@`}\tboss@partner.example`);
+    await pastesAddresses(tab, ['Hi, please invite the following:', 'Name\tDepartment\tEmail\tManager', ...rows].join('\n'));
+    await tab.waitsForText(/in other columns/, tab.dialog());
     return tab;
   },
   'invite-many': async (env) => {

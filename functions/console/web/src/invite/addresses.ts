@@ -1,5 +1,5 @@
 /**
- * Parses addresses from pasted or typed text: mail headers, columns of a spreadsheet, or any list.
+ * Parses addresses from pasted or typed text: mail headers, columns of a spreadsheet, prose, or any list.
  *
  * The npm packages for address lists (`email-addresses`, `addressparser`, `emailjs-addressparser`; 1.3 to 3.2 kB gzip)
  * do not fit: none reads columns or unquoted names with a comma, and the strict one rejects a whole list for one bad
@@ -7,42 +7,28 @@
  *
  * The parser only splits the text. The API decides which addresses are valid.
  */
-import { isAscii, keyOf } from '../address';
+import { keyOf } from '../address';
+import { findTable } from './table';
+import { ADDRESS_MAX, BYTES_MAX, flawOf } from './verdict';
 
 /** One address of the text. */
 export interface Entry {
   /** The address without name, brackets and `mailto:`. The original text if it is not an address. */
-  address: string;
+  readonly address: string;
   /** The name next to the address. */
-  name?: string;
+  readonly name?: string;
 }
 
-/** Known addresses, each as the result of `keyOf`. */
-export interface Known {
-  /** The addresses of members. */
-  members: ReadonlySet<string>;
-  /** The addresses of pending invitations. */
-  invited: ReadonlySet<string>;
-  /** The addresses that have already been entered. */
-  entered: ReadonlySet<string>;
+export interface ParsedText {
+  /** In order. Includes invalid texts that seem to be meant as addresses. */
+  readonly entries: readonly Entry[];
+  /** The number of lines that were skipped because they contain no address. */
+  readonly skippedLines: number;
+  /** The number of addresses that were skipped because they are not in the table's column of addresses. */
+  readonly unusedAddresses: number;
 }
 
-/**
- * The reason why a text is not an address by the API's rules (`shared/domain/src/email.rs`). Covers only certain cases.
- */
-export type Flaw = 'no_at' | 'spaces' | 'no_local' | 'no_domain' | 'not_ascii' | 'bad_local' | 'bad_domain' | 'too_long';
-
-/** The status of an address before it is sent to the API. */
-export type Verdict = 'ready' | 'duplicate' | 'already_member' | 'already_invited' | Flaw;
-
-/** The maximum length of an address in ASCII. */
-const ADDRESS_MAX = 254;
-/** The maximum length of the part before the `@`. */
-const LOCAL_MAX = 64;
-/** The maximum length of an address in UTF-8 bytes. The API rejects longer texts without parsing them. */
-const BYTES_MAX = 4 * ADDRESS_MAX;
-
-const LINES = /[\r\n\v\f\x85\u2028\u2029]+/;
+const LINE_BREAKS = /\r\n?|[\v\f\x85\u2028\u2029]/g;
 /**
  * Soft hyphens, zero-width spaces, direction marks: never part of an address. Joiners are kept: a domain may contain
  * them.
@@ -54,7 +40,19 @@ const INVISIBLE = /[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]+/g
  */
 const TOKENS = /(?<![^\s,;])"[^"]*(?:""[^"]*)*"|<[^<>]*>|[,;\t،؛、，；]|[^"<,;\t،؛、，；]+|["<]/g;
 const SEPARATOR = /^[,;\t،؛、，；]$/;
-const HEADER = /mail|address|adress/i;
+/** The title of a list. */
+const TITLE = /^["']?(?:[\p{L}-]+ )?(?:e-?mails?|mail|adresse?n?|addresse?s?)(?:[ -](?:addresse?s?|adressen?))?["']?:?$/iu;
+/** A line of a mail's header. */
+const MAIL_HEADER = /^\s*(?:from|to|cc|bcc|reply-to|sent|date|subject|von|an|kopie|gesendet|datum|betreff)\s*:/i;
+/** Words that can stand before or after an address in a sentence, so they are not a part of an address with a space. */
+const SENTENCE_WORDS = new Set(
+  (
+    'hi hello hey please invite add also and or plus with to for from at via is are me my mail email e-mail write contact cc bcc thanks ' +
+    'hallo bitte lade einladen auch und oder sowie mit an von für ist per mail mailadresse danke'
+  ).split(' '),
+);
+/** A word of a name: with an initial capital, from a script without capitals, or a particle. */
+const NAME_WORD = /^[("'“‘]*(?:\p{Lu}|\p{Lt}|\p{Lo}|(?:von|van|vom|zu|zur|der|den|de|del|da|dos|di|la|le|bin|al|el|ten|ter)\b)/u;
 
 /** The text between two separators. */
 interface Cell {
@@ -66,23 +64,61 @@ interface Cell {
   end: string;
 }
 
-/** Returns the addresses in `text`, in order. Includes invalid texts that seem to be meant as addresses. */
-export function parseAddresses(text: string): Entry[] {
-  const rows = text
-    .replace(INVISIBLE, '')
-    .split(LINES)
-    .filter((line) => line.trim())
-    .map(cellsOf);
-  const [first, ...others] = rows;
-  if (!first) return [];
-  const isHeader = others.some(hasAddress) && !hasAddress(first) && (first.length > 1 || HEADER.test(first[0]!.text));
-  const body = isHeader ? others : rows;
-  // In a table, the cells of a row describe the same person.
-  const isTable =
-    body.every((row) => row.filter(isAddress).length < 2) &&
-    (isHeader ? first.length > 1 : first.length > 1 && rows.every((row) => row.length === first.length)) &&
-    (rows.length > 1 || first.some((cell) => cell.end === '\t'));
-  return body.flatMap((row) => (isTable && hasAddress(row) ? entriesOfTableRow(row) : entriesOfList(row)));
+/** Parses the addresses in `text`. */
+export function parseAddresses(text: string): ParsedText {
+  const plain = contactsAsList(text.replace(INVISIBLE, '').replace(LINE_BREAKS, '\n'));
+  const table = findTable(plain);
+  if (!table) return parseLines(plain.split('\n'));
+  const others = parseLines(table.others).entries.filter(({ address }) => address.includes('@'));
+  const entries = table.rows.flatMap(({ address, name }) =>
+    entriesOfLine(cellsOf(address)).map((entry) => entryOf(entry.address, entry.name ?? name)),
+  );
+  entries.push(...others);
+  return { entries, skippedLines: table.skippedLines, unusedAddresses: countUnused(table.unused, entries) };
+}
+
+/** Replaces vCards by lines with name and address. */
+function contactsAsList(text: string): string {
+  if (!text.includes('BEGIN:VCARD')) return text;
+  return text.replace(/^BEGIN:VCARD\n(?:(?!BEGIN:|END:).*\n)*END:VCARD$/gim, (card) => {
+    const [, name = ''] = /^FN[^:\n]*:(.*)/im.exec(card) ?? [];
+    const [, address = ''] = /^(?:\w+\.)?EMAIL[^:\n]*:(.*)/im.exec(card) ?? [];
+    return address && `"${name.replaceAll('"', '')}" <${address}>`;
+  });
+}
+
+/** Parses lists and prose. */
+function parseLines(lines: readonly string[]): ParsedText {
+  const used = lines.filter((line) => line.trim());
+  const rows = used.map(cellsOf);
+  // Typed text without an address is an incomplete address.
+  if (rows.length === 1 && !hasAt(rows[0]!)) return { entries: entriesOfLine(rows[0]!), skippedLines: 0, unusedAddresses: 0 };
+  const isMailHeader = used.map((line) => MAIL_HEADER.test(line));
+  // The header of a forwarded mail names the people who wrote it. Without further addresses, the header is the list.
+  const hasBody = rows.some((row, index) => !isMailHeader[index] && hasAt(row));
+  const entries: Entry[] = [];
+  const unused: string[] = [];
+  let skippedLines = 0;
+  rows.forEach((row, index) => {
+    if (isMailHeader[index] && hasBody) {
+      if (hasAt(row)) unused.push(used[index]!);
+      else skippedLines++;
+      return;
+    }
+    const isTitle = !hasAt(row) && row.some(({ text }) => TITLE.test(text.trim()));
+    if (isTitle) return;
+    const found = entriesOfLine(row).filter(({ address }) => address.includes('@') || isBrokenAddress(address, rows.length === 1));
+    entries.push(...found);
+    if (!found.length) skippedLines++;
+  });
+  return { entries, skippedLines, unusedAddresses: countUnused(unused, entries) };
+}
+
+/** Returns the number of addresses in `texts` that are not in `entries`. */
+function countUnused(texts: readonly string[], entries: readonly Entry[]): number {
+  const used = new Set(entries.map(({ address }) => keyOf(address)));
+  const keys = texts.flatMap((text) => entriesOfLine(cellsOf(text))).filter(({ address }) => !flawOf(address));
+  return new Set(keys.map(({ address }) => keyOf(address)).filter((key) => !used.has(key))).size;
 }
 
 function cellsOf(line: string): Cell[] {
@@ -103,31 +139,26 @@ function cellsOf(line: string): Cell[] {
 }
 
 const isAddress = (cell: Cell): boolean => cell.bracketed.length > 0 || cell.text.includes('@');
-const hasAddress = (row: Cell[]): boolean => row.some(isAddress);
-
-/** Parses a row of a table: one address, and the first cell that can be a name. */
-function entriesOfTableRow(row: Cell[]): Entry[] {
-  const nameCell = row.find((cell) => !isAddress(cell) && /\p{L}/u.test(cell.text));
-  return row
-    .filter(isAddress)
-    .flatMap(entriesOf)
-    .map((found) => entryOf(found.address, found.name ?? nameCell?.text));
-}
+const hasAt = (row: readonly Cell[]): boolean => row.some(isAddress);
 
 /** Parses a list of addresses in one line. */
-function entriesOfList(row: Cell[]): Entry[] {
+function entriesOfLine(row: readonly Cell[]): Entry[] {
   const found: Entry[][] = [];
-  /** The `Doe, ` in `Doe, Jane <jane@company.example>`. */
-  let lastName = '';
+  /** The name in the last cell. */
+  let name = '';
   for (const [index, cell] of row.entries()) {
     const next = row[index + 1];
-    if (!isAddress(cell) && cell.text.trim() && cell.end === ',' && next?.bracketed[0]?.name) {
-      lastName = `${cell.text.trim()}, `;
+    const text = cell.text.trim();
+    // `Doe, Jane <jane@company.example>`, or `Jane Doe, jane@company.example`
+    const isNameOfNext = next && isAddress(next) && (next.bracketed[0]?.name ?? text.split(/\s+/).every(isNameWord));
+    if (text && !isAddress(cell) && cell.end === ',' && isNameOfNext) {
+      name = text;
       continue;
     }
     const [first, ...others] = entriesOf(cell);
-    if (first) found.push([lastName ? entryOf(first.address, lastName + first.name) : first, ...others]);
-    lastName = '';
+    const names = [name, first?.name].filter(Boolean).join(', ');
+    if (first) found.push([entryOf(first.address, names), ...others]);
+    name = '';
   }
   return found.flat();
 }
@@ -138,14 +169,64 @@ function entriesOf({ bracketed, text }: Cell): Entry[] {
   const words = text.split(/[\s,;]+/).filter(Boolean);
   const isWhole = (word: string): boolean => word.includes('@') && !flawOf(clean(word));
   // `jane@compa ny.example` is one invalid address. `Jane Doe jane@company.example` is an address with a name.
-  if (words.length < 2 || !words.some(isWhole)) return words.length ? [entryOf(clean(text))] : [];
+  if (words.length < 2 || !words.some(isWhole) || isSplitAddress(words)) return words.length ? [entryOf(clean(text))] : [];
   const addresses = words.filter((word) => word.includes('@'));
-  const name = words.slice(0, words.indexOf(addresses[0]!)).join(' ');
+  const end = words.slice(0, words.indexOf(addresses[0]!)).findLastIndex((word) => /\p{L}/u.test(word)) + 1;
+  const before = words.slice(0, end);
+  const name = before.slice(before.findLastIndex((word) => !isNameWord(word)) + 1).join(' ');
   return addresses.map((word, index) => entryOf(clean(word), index ? '' : name));
 }
 
+const isSentenceWord = (word: string): boolean => SENTENCE_WORDS.has(word.toLowerCase().replace(/[^\p{L}-]+/gu, ''));
+
+const isNameWord = (word: string): boolean => NAME_WORD.test(word) && !isSentenceWord(word);
+
+/**
+ * Whether the words can be one address that was broken by a space. Otherwise `ann lee@company.example` would be an
+ * invitation to `lee@company.example`, which may be another person.
+ */
+function isSplitAddress(words: readonly string[]): boolean {
+  const index = words.findIndex((word) => word.includes('@'));
+  const address = words[index]!;
+  const [after, ...rest] = words.slice(index + 1);
+  if (index === 0) return after !== undefined && !rest.length && /^[a-z.]+$/.test(after) && !isSentenceWord(after);
+  if (/^[("'<[]/.test(address)) return false;
+  // Punctuation, or a number in a list, separates the address from the words before it.
+  const start = words.slice(0, index).findLastIndex((word) => /[:.!?)"'>\]]$/.test(word) || !/\p{L}/u.test(word));
+  const before = words.slice(start + 1, index);
+  // An address contains no letters of scripts without capitals.
+  if (!before.length || before.length > 2 || before.some((word) => isSentenceWord(word) || /\p{Lo}/u.test(word))) return false;
+  if (before.length === 2 && before.some((word) => word !== word.toLowerCase())) return false;
+  return !isNameOf(before, address.slice(0, address.indexOf('@')));
+}
+
+/** Whether the part of an address before the `@` repeats one of the words, or consists of their initials. */
+function isNameOf(words: readonly string[], local: string): boolean {
+  const plain = (text: string): string =>
+    text
+      .normalize('NFD')
+      .replace(/[^\p{L}]+/gu, '')
+      .toLowerCase();
+  const initials = plain(words.map((word) => word.charAt(0)).join(''));
+  return plain(local) === initials || words.some((word) => plain(word).length > 1 && plain(local).includes(plain(word)));
+}
+
+/**
+ * Whether a text without an `@` in a list is an incomplete address, like `jane` or `jane.company.example`. In a text of
+ * several lines, words with a capital are greetings, names and other cells. In one line, they were typed on purpose.
+ */
+function isBrokenAddress(text: string, isOneLine: boolean): boolean {
+  return /^[a-z\d][^\s:/]*$/i.test(text) && /[a-z]/i.test(text) && !isSentenceWord(text) && (isOneLine || !/^[A-Z]/.test(text));
+}
+
 function entryOf(address: string, name = ''): Entry {
-  const shortName = name.trim().split(/\s+/).join(' ').slice(0, ADDRESS_MAX);
+  const shortName = name
+    .replace(/^\s*(?:from|to|cc|bcc|von|an|kopie)\s*:/i, '')
+    .trim()
+    .split(/\s+/)
+    .join(' ')
+    .slice(0, ADDRESS_MAX)
+    .replace(/:$/, '');
   return /\p{L}/u.test(shortName) && shortName !== address ? { address, name: shortName } : { address };
 }
 
@@ -158,38 +239,4 @@ function clean(text: string): string {
     .replace(/^mailto:([^?]*).*/i, '$1')
     .replace(/[\s">)\]},;:.!?…\u200c\u200d]+$/, '');
   return bare.replace(/^'(.*)'$/, '$1');
-}
-
-/** Returns the status of `address` without asking the API. In doubt, the status is `ready`. */
-export function verdict(address: string, known: Known): Verdict {
-  const key = keyOf(address);
-  if (known.entered.has(key)) return 'duplicate';
-  if (known.members.has(key)) return 'already_member';
-  if (known.invited.has(key)) return 'already_invited';
-  return flawOf(address) ?? 'ready';
-}
-
-const LOCAL = /^[\w!#$%&'*+\-/=?^`{|}~]+(?:\.[\w!#$%&'*+\-/=?^`{|}~]+)*$/;
-const LABEL = /^[a-z\d](?:[a-z\d-]*[a-z\d])?$/i;
-const TOP_LEVEL = /^(?:[a-z]{2,}|xn--.*)$/;
-
-/** Returns the reason why `address` is certainly invalid, or undefined. */
-function flawOf(address: string): Flaw | undefined {
-  if (address.length > BYTES_MAX) return 'too_long';
-  const at = address.lastIndexOf('@');
-  if (at < 0) return 'no_at';
-  if (/\s/.test(address)) return 'spaces';
-  const local = address.slice(0, at);
-  const domain = address.slice(at + 1);
-  if (!local) return 'no_local';
-  if (!isAscii(local)) return 'not_ascii';
-  const key = keyOf(address);
-  const labels = key.slice(at + 1).split('.');
-  if (key.length > ADDRESS_MAX || local.length > LOCAL_MAX) return 'too_long';
-  if (!LOCAL.test(local)) return 'bad_local';
-  if (!domain || (labels.length < 2 && isAscii(domain))) return 'no_domain';
-  // Only the API checks the characters of an international domain.
-  if (!isAscii(domain)) return undefined;
-  const isDomain = labels.every((label) => label.length < 64 && LABEL.test(label)) && TOP_LEVEL.test(labels.at(-1)!);
-  return isDomain ? undefined : 'bad_domain';
 }

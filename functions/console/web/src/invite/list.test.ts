@@ -41,13 +41,13 @@ test('sorts addresses into ready and refused ones, by the users of the organizat
 test('counts duplicates and addresses above the maximum', () => {
   const { list } = createList();
   list.add('A@x.example, a@x.example');
-  assert.deepEqual(list.skipped, { duplicates: 1, tooMany: 0 });
+  assert.deepEqual(list.skipped, { duplicates: 1, tooMany: 0, lines: 0, unused: 0 });
   assert.deepEqual(addresses(list.chips), ['A@x.example']);
   list.add(Array.from({ length: ADDRESSES_MAX + 1 }, (_, number) => `p${number}@x.example`).join('\n'));
   assert.equal(list.chips.length, ADDRESSES_MAX);
-  assert.deepEqual(list.skipped, { duplicates: 0, tooMany: 2 });
+  assert.deepEqual(list.skipped, { duplicates: 0, tooMany: 2, lines: 0, unused: 0 });
   list.remove(list.chips.slice(0, 1));
-  assert.deepEqual(list.skipped, { duplicates: 0, tooMany: 0 });
+  assert.deepEqual(list.skipped, { duplicates: 0, tooMany: 0, lines: 0, unused: 0 });
   assert.equal(list.chips.length, ADDRESSES_MAX - 1);
 });
 
@@ -125,4 +125,18 @@ test('recognizes complete texts', () => {
   for (const text of ['', 'a@x.example', 'bob,', 'Ada ', '"Doe, a@x.example,', 'Ada <a@x.example,', 'a@x ']) {
     assert.equal(isComplete(text), false, text);
   }
+});
+
+test('counts repeated addresses, but no repeated words', () => {
+  const { list } = createList();
+  list.add('a@x.example\nb@x.example\nb@x.example\nsales\nsales\nsales');
+  assert.deepEqual(addresses(list.chips), ['a@x.example', 'b@x.example', 'sales']);
+  assert.equal(list.skipped.duplicates, 1);
+});
+
+test('reports a text of which nothing was added', () => {
+  const { list } = createList();
+  assert.equal(list.add('Anna Lee\nBob Lee'), true);
+  assert.deepEqual(list.skipped, { duplicates: 0, tooMany: 0, lines: 2, unused: 0 });
+  assert.equal(list.chips.length, 0);
 });

@@ -3,7 +3,8 @@ import type { ReactiveControllerHost } from 'lit';
 import { keyOf } from '../address';
 import type { Code } from '../api';
 import type { Invitation, InviteResult, Member } from '../elements';
-import { parseAddresses, verdict, type Entry, type Known, type Verdict } from './addresses';
+import { parseAddresses, type Entry } from './addresses';
+import { verdict, type Known, type Verdict } from './verdict';
 
 /** The maximum number of addresses in the dialog: the default number of seats of an organization. */
 export const ADDRESSES_MAX = 1_000;
@@ -32,14 +33,19 @@ export interface RefusedChip {
   readonly verdict: Exclude<Verdict, 'ready' | 'duplicate'> | undefined;
 }
 
-/** The numbers of addresses that were left out when addresses were added. */
+/** The parts of a text that `add` left out. */
 export interface Skipped {
+  /** The number of addresses that were in the list or earlier in the text. */
   readonly duplicates: number;
-  /** The addresses above `ADDRESSES_MAX`. */
+  /** The number of addresses above `ADDRESSES_MAX`. */
   readonly tooMany: number;
+  /** The number of lines without an address. */
+  readonly lines: number;
+  /** The number of addresses that are not in the table's column of addresses. */
+  readonly unused: number;
 }
 
-const NONE_SKIPPED: Skipped = { duplicates: 0, tooMany: 0 };
+const NONE_SKIPPED: Skipped = { duplicates: 0, tooMany: 0, lines: 0, unused: 0 };
 const emptySet: ReadonlySet<string> = new Set();
 const noneKnown: Known = { members: emptySet, invited: emptySet, entered: emptySet };
 
@@ -102,7 +108,7 @@ export class AddressList {
   get readyWithTyped(): readonly Chip[] {
     if (!this.#typed) return this.#ready;
     const known = { ...this.#known, entered: new Set(this.#chips.map(({ key }) => key)) };
-    return [...this.#ready, ...chipsOf(this.#typed).filter(({ address }) => verdict(address, known) === 'ready')];
+    return [...this.#ready, ...chipsOf(parseAddresses(this.#typed).entries).filter(({ address }) => verdict(address, known) === 'ready')];
   }
 
   /** Returns the number of seats that are missing to invite `chips`. Zero or less if there are enough. */
@@ -122,17 +128,20 @@ export class AddressList {
     this.#changed();
   }
 
-  /** Adds the addresses in `text`, and clears the text of the input field. Returns whether there are any. */
+  /** Adds the addresses in `text`, and clears the text of the input field. Returns whether there is anything to report. */
   add(text: string): boolean {
-    const found = chipsOf(text);
+    const { entries, skippedLines, unusedAddresses } = parseAddresses(text);
+    const found = chipsOf(entries);
+    const hasText = found.length + skippedLines > 0;
     this.#typed = '';
-    if (found.length) {
+    if (hasText) {
       const entered = new Set(this.#chips.map(({ key }) => key));
       const chips = [...this.#chips];
       let duplicates = 0;
       let tooMany = 0;
       for (const chip of found) {
-        if (entered.has(chip.key)) duplicates++;
+        // Repeated words are not repeated addresses.
+        if (entered.has(chip.key)) duplicates += Number(chip.address.includes('@'));
         else if (chips.length === ADDRESSES_MAX) tooMany++;
         else {
           entered.add(chip.key);
@@ -140,10 +149,10 @@ export class AddressList {
         }
       }
       this.#chips = chips;
-      this.#skipped = { duplicates, tooMany };
+      this.#skipped = { duplicates, tooMany, lines: skippedLines, unused: unusedAddresses };
     }
     this.#changed();
-    return found.length > 0;
+    return hasText;
   }
 
   remove(chips: readonly Chip[]): void {
@@ -222,8 +231,8 @@ export class AddressList {
   }
 }
 
-function chipsOf(text: string): Chip[] {
-  return parseAddresses(text).map((entry) => ({ ...entry, key: keyOf(entry.address) }));
+function chipsOf(entries: readonly Entry[]): Chip[] {
+  return entries.map((entry) => ({ ...entry, key: keyOf(entry.address) }));
 }
 
 /** Whether the typed text is complete, so that its addresses can be added to the list. */
@@ -231,5 +240,5 @@ export function isComplete(text: string): boolean {
   if (/[\r\n]/.test(text)) return true;
   if (!/[\s,;،؛、，；]$/.test(text) || !text.includes('@') || text.split('"').length % 2 === 0) return false;
   if (text.lastIndexOf('<') > text.lastIndexOf('>')) return false;
-  return /\S$/.test(text) || parseAddresses(text).every(({ address }) => verdict(address, noneKnown) === 'ready');
+  return /\S$/.test(text) || parseAddresses(text).entries.every(({ address }) => verdict(address, noneKnown) === 'ready');
 }

@@ -75,13 +75,16 @@ export class RosterAddressField extends Base<InviteMessages> {
     return this.renderRoot?.querySelector('textarea') ?? null;
   }
 
-  /** The addresses that were left out at the last input, in words. */
+  /** The parts of the last input that were left out, in words. */
   get #note(): string {
     const { messages } = this;
-    const { duplicates, tooMany } = this.list.skipped;
+    const number = this.#number;
+    const { duplicates, tooMany, lines, unused } = this.list.skipped;
     const notes = [
-      tooMany && messages?.tooMany(this.#number(ADDRESSES_MAX), this.#number(tooMany)),
-      duplicates && messages?.repeated(duplicates, this.#number(duplicates)),
+      tooMany && messages?.tooMany(number(ADDRESSES_MAX), number(tooMany)),
+      duplicates && messages?.repeated(duplicates, number(duplicates)),
+      lines && messages?.skippedLines(lines, number(lines)),
+      unused && messages?.unused(unused, number(unused)),
     ];
     return notes.filter(Boolean).join('. ');
   }
@@ -179,11 +182,18 @@ export class RosterAddressField extends Base<InviteMessages> {
     void this.#focusItem(index);
   }
 
+  #removeRefused(): void {
+    this.list.remove(this.list.refused.map(({ chip }) => chip));
+    this.#emitEdit();
+    this.#field?.focus();
+    this.announce(this.summary);
+  }
+
   #removeAll(): void {
     this.list.clear();
     this.#emitEdit();
     this.#field?.focus();
-    this.announce(this.messages?.nothingReady ?? '');
+    this.announce(this.messages?.allRemoved ?? '');
   }
 
   /** Moves an address from the list back to the input field. */
@@ -218,7 +228,7 @@ export class RosterAddressField extends Base<InviteMessages> {
   protected override render(): TemplateResult {
     const { messages } = this;
     if (!messages) return this.liveRegion();
-    const { chips, freeSeats } = this.list;
+    const { chips, ready, refused, freeSeats } = this.list;
     const number = this.#number;
     return html`${this.liveRegion()}
       <label class="label" for="field">${messages.addresses}</label>
@@ -245,6 +255,11 @@ export class RosterAddressField extends Base<InviteMessages> {
       <div class="summary-line">
         <p id="summary">${[chips.length && this.summary, this.#note].filter(Boolean).join('. ')}</p>
         <div class="end">
+          ${
+            refused.length > 1 && ready.length
+              ? html`<button type="button" class="quiet" @click=${this.#removeRefused}>${messages.removeRefused(number(refused.length))}</button>`
+              : nothing
+          }
           ${chips.length > 1 ? html`<button type="button" class="quiet" @click=${this.#removeAll}>${messages.removeAll}</button>` : nothing}
           <p class=${freeSeats < 1 ? 'warn' : ''}>${messages.seats(freeSeats, number(freeSeats))}</p>
         </div>

@@ -4,7 +4,7 @@ const people = (count: number, shown: string): string => (count === 1 ? '1 Perso
 
 const messages: InviteMessages = {
   title: (organization) => `Personen zu ${organization} einladen`,
-  intro: 'Alle bekommen eine Mail mit einem eigenen Link.',
+  intro: 'Jede Person erhält eine E-Mail mit einem persönlichen Link.',
   addresses: 'E-Mail-Adressen',
   placeholder: 'name@firma.example, oder eine Liste einfügen',
   another: 'Weitere hinzufügen',
@@ -15,25 +15,32 @@ const messages: InviteMessages = {
   remove: (address) => `${address} entfernen`,
   removed: (address) => `${address} entfernt.`,
   removeAll: 'Alle entfernen',
+  allRemoved: 'Alle Adressen entfernt.',
+  removeRefused: (shown) => `Die ${shown} mit Problemen entfernen`,
   more: (shown) => `und ${shown} weitere`,
   summary: (ready, problems, shown) =>
     `${ready} bereit${problems === 0 ? '' : problems === 1 ? ', 1 mit einem Problem' : `, ${shown} mit Problemen`}`,
-  nothingReady: 'Noch ist keine Adresse bereit.',
-  repeated: (count, shown) => (count === 1 ? '1 doppelte ausgelassen' : `${shown} doppelte ausgelassen`),
-  tooMany: (most, shown) => `Höchstens ${most} auf einmal; ${shown} ausgelassen`,
+  nothingReady: 'Geben Sie mindestens eine gültige E-Mail-Adresse ein.',
+  repeated: (count, shown) => (count === 1 ? '1 doppelte Adresse übersprungen' : `${shown} doppelte Adressen übersprungen`),
+  skippedLines: (count, shown) => (count === 1 ? '1 Zeile ohne Adresse übersprungen' : `${shown} Zeilen ohne Adresse übersprungen`),
+  unused: (count, shown) =>
+    count === 1
+      ? '1 Adresse aus anderen Spalten oder Kopfzeilen übersprungen'
+      : `${shown} Adressen aus anderen Spalten oder Kopfzeilen übersprungen`,
+  tooMany: (most, shown) => `Höchstens ${most} Adressen auf einmal; ${shown} übersprungen`,
   seats: (count, shown) => (count === 0 ? 'Keine Plätze frei' : count === 1 ? '1 Platz frei' : `${shown} Plätze frei`),
   tooFewSeats: (missing, shown) =>
-    `Es sind nicht genug Plätze frei. Entfernen Sie ${missing === 1 ? '1 Adresse' : `${shown} Adressen`}, oder ziehen Sie zuerst Einladungen zurück oder entfernen Sie Mitglieder.`,
+    `Es sind nicht genug Plätze frei. Entfernen Sie ${missing === 1 ? '1 Adresse' : `${shown} Adressen`} oder schaffen Sie Platz: Ziehen Sie Einladungen zurück oder entfernen Sie Mitglieder.`,
   role: 'Rolle',
   roleHelp: {
-    owner: 'Kann auch Inhaber einladen, Rollen ändern und Mitglieder entfernen.',
+    owner: 'Kann außerdem Inhaber einladen, Rollen ändern und Mitglieder entfernen.',
     member: 'Kann alle Benutzer sehen und Mitglieder einladen.',
   },
-  language: 'Sprache der Mail',
+  language: 'Sprache der E-Mail',
   defaultLanguage: 'Standard',
   invite: 'Einladen',
   inviteCount: (count, shown) => `${people(count, shown)} einladen`,
-  sending: (upTo, total) => `Sende ${upTo} von ${total} …`,
+  sending: (upTo, total) => `Wird gesendet: ${upTo} von ${total} …`,
   stopping: 'Wird angehalten …',
   stopped: (invited, shown, left) =>
     invited === 0
@@ -42,20 +49,19 @@ const messages: InviteMessages = {
   invited: (count, shown) => `${people(count, shown)} eingeladen.`,
   refused: (count, shown) =>
     count === 1
-      ? '1 Adresse wurde nicht eingeladen. Der Grund steht daneben.'
-      : `${shown} Adressen wurden nicht eingeladen. Die Gründe stehen daneben.`,
+      ? '1 Adresse konnte nicht eingeladen werden. Der Grund steht bei der Adresse.'
+      : `${shown} Adressen konnten nicht eingeladen werden. Die Gründe stehen bei den Adressen.`,
   done: 'Fertig',
   noneInvited: 'Niemand wurde eingeladen.',
   again: (when) => `Wieder möglich ${when}.`,
   verdicts: {
-    already_member: 'gehört schon zu einem Mitglied',
-    already_invited:
-      'hat schon eine offene Einladung; Sie können sie aus der Liste erneut senden, oder für eine andere Rolle dort zurückziehen',
+    already_member: 'gehört bereits zu einem Mitglied',
+    already_invited: 'wurde bereits eingeladen; in der Liste können Sie die Einladung erneut senden oder zurückziehen',
     no_at: 'enthält kein @',
-    spaces: 'enthält Leerzeichen',
+    spaces: 'enthält ein Leerzeichen; lassen Sie nur die Adresse stehen',
     no_local: 'hat nichts vor dem @',
     no_domain: 'ist nach dem @ unvollständig',
-    not_ascii: 'enthält vor dem @ Umlaute, Akzente oder Sonderzeichen',
+    not_ascii: 'enthält vor dem @ nicht unterstützte Buchstaben, zum Beispiel ü oder é',
     bad_local: 'ist vor dem @ nicht gültig',
     bad_domain: 'ist nach dem @ nicht gültig',
     too_long: 'ist zu lang',
