@@ -413,6 +413,14 @@ export const INVITE = {
     await tab.waitsForText(/with problems/, tab.dialog());
     return tab;
   },
+  'invite-owner': async (env) => {
+    const { tab } = await openDialog(env);
+    await entersAddresses(tab, 'carl@partner.example\ndora@partner.example');
+    await tab.dialog().getByRole('radio', { name: /^Owner/ }).check();
+    await tab.button('Invite 2 owners').click();
+    await tab.waitsForText('To invite owners, confirm this first.', tab.dialog());
+    return tab;
+  },
   'invite-pasted-table': async (env) => {
     const { tab } = await openDialog(env);
     const rows = guests(12).map((email, row) => `Person ${row}\tEngineering\t${row % 4 ? email : `guest-${row}@`}\tboss@partner.example`);

@@ -1,6 +1,7 @@
 /** The invite dialog: invites many addresses with one role. */
 import { html, nothing, unsafeCSS, type CSSResultGroup, type PropertyValues, type TemplateResult } from 'lit';
 import { property, state } from 'lit/decorators.js';
+import { live } from 'lit/directives/live.js';
 import { CallError } from '../api';
 import { Base } from '../element';
 import type { Invitation, Member, Role } from '../elements';
@@ -11,6 +12,8 @@ import type { InviteMessages } from '../messages/en/invite';
 import style from './invite.css?inline';
 import { AddressList } from './list';
 import { catalogue, type RosterAddressField } from './roster-address-field';
+import type { RosterRoleChoice } from './roster-role-choice';
+import './roster-role-choice';
 import { Sending } from './sending';
 
 interface Notice {
@@ -30,7 +33,7 @@ export class RosterInviteDialog extends Base<InviteMessages> {
   /** The organization's id. */
   @property() organization = '';
   @property({ attribute: false }) organizationName = '';
-  /** The roles that the viewer can grant. The first one is selected by default. */
+  /** The roles that the viewer can grant. */
   @property({ attribute: false }) roles: Role[] = ['member'];
   @property({ attribute: false }) seatsFree = 0;
   /** The members, who cannot be invited again. */
@@ -40,8 +43,6 @@ export class RosterInviteDialog extends Base<InviteMessages> {
   /** The number of people invited since the dialog was opened. */
   invited = 0;
 
-  /** The selected role. */
-  @state() private invitedRole: Role = 'member';
   @state() private mailLanguage: Language | '' = '';
   @state() private notice: Notice | undefined;
 
@@ -59,12 +60,14 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     this.#list.addHost(this);
   }
 
-  /** Opens the dialog with the addresses that were not sent before. */
+  /** Opens the dialog with the addresses that were not sent before, and with the default role and language. */
   open(): void {
     // If the browser closed the dialog during sending, the calls may still be in progress.
     if (!this.#sending.progress) {
       this.invited = 0;
       this.notice = undefined;
+      this.mailLanguage = '';
+      this.#roleChoice?.reset();
       this.#list.forgetSkipped();
     }
     this.#mustOpen = true;
@@ -82,6 +85,14 @@ export class RosterInviteDialog extends Base<InviteMessages> {
 
   get #field(): RosterAddressField | null {
     return this.renderRoot.querySelector('roster-address-field');
+  }
+
+  get #roleChoice(): RosterRoleChoice | null {
+    return this.renderRoot.querySelector('roster-role-choice');
+  }
+
+  get #role(): Role {
+    return this.#roleChoice?.value ?? 'member';
   }
 
   get #primary(): HTMLElement | null {
@@ -103,7 +114,6 @@ export class RosterInviteDialog extends Base<InviteMessages> {
   protected override willUpdate(changed: PropertyValues<this>): void {
     if (changed.has('organization') && changed.get('organization')) this.#reset();
     if (changed.has('seatsFree')) this.#list.freeSeats = this.seatsFree;
-    if (!this.roles.includes(this.invitedRole)) this.invitedRole = this.roles[0] ?? 'member';
     if (changed.has('members') || changed.has('invitations')) this.#list.setUsers(this.members, this.invitations, this.api.now());
   }
 
@@ -112,6 +122,11 @@ export class RosterInviteDialog extends Base<InviteMessages> {
   }
 
   // Sending.
+
+  #onSubmitClick({ detail }: MouseEvent): void {
+    // The second click of a double click was not meant for `Done`, which takes the place of `Invite`.
+    if (detail < 2) void this.#submit();
+  }
 
   async #submit(): Promise<void> {
     const { messages } = this;
@@ -126,6 +141,9 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     }
     const missing = list.missingSeats(list.ready);
     if (missing > 0) return this.announce(messages.tooFewSeats(missing, number(missing)));
+    // The typed addresses are in the list now, so the confirmation must include them.
+    await this.updateComplete;
+    if (this.#sending.progress || this.#roleChoice?.validate() === false) return;
     // Keep the focus: during sending, everything else in the dialog is inert.
     this.#primary?.focus();
     const error = await this.#send();
@@ -155,7 +173,7 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     this.notice = undefined;
     this.#list.forgetSkipped();
     const sending = this.#sending.send({
-      role: this.invitedRole,
+      role: this.#role,
       language: this.mailLanguage || undefined,
       invite: ({ emails, role, language, key }) => api.invite(organization, emails, role, language, key),
       onInvited: (results) => {
@@ -228,38 +246,26 @@ export class RosterInviteDialog extends Base<InviteMessages> {
             @edit=${() => (this.notice = undefined)}
             @submit=${this.#submit}
           ></roster-address-field>
-          ${this.#renderRoles(messages)} ${this.#renderLanguage(messages)}
+          <roster-role-choice
+            .organizationName=${this.organizationName}
+            .roles=${this.roles}
+            .people=${this.#list.readyWithTyped}
+            @change=${() => this.requestUpdate()}
+          ></roster-role-choice>
+          ${this.#renderLanguage(messages)}
         </div>
       </div>
       ${this.#renderFoot(messages)}
     </dialog>`;
   }
 
-  #renderRoles(messages: InviteMessages & CommonMessages): TemplateResult {
-    return html`<fieldset>
-      <legend>${messages.role}</legend>
-      <div class="roles">
-        ${this.roles.map(
-          (role) =>
-            html`<label class="role">
-              <input
-                type="radio"
-                name="role"
-                value=${role}
-                .checked=${role === this.invitedRole}
-                @change=${() => (this.invitedRole = role)}
-              />
-              ${messages.roles[role]} <small>${messages.roleHelp[role]}</small>
-            </label>`,
-        )}
-      </div>
-    </fieldset>`;
-  }
-
   #renderLanguage(messages: InviteMessages): TemplateResult {
     return html`<div class="language">
       <label for="language">${messages.language}</label>
-      <select id="language" @change=${(event: Event) => (this.mailLanguage = (event.target as HTMLSelectElement).value as Language | '')}>
+      <select
+        id="language"
+        .value=${live(this.mailLanguage)}
+        @change=${(event: Event) => (this.mailLanguage = (event.target as HTMLSelectElement).value as Language | '')}>
         <option value="">${messages.defaultLanguage}</option>
         <option value="en" lang="en">English</option>
         <option value="de" lang="de">Deutsch</option>
@@ -284,7 +290,7 @@ export class RosterInviteDialog extends Base<InviteMessages> {
         : notice?.kind === 'bad' && !lacksSeats
           ? messages.tryAgain
           : ready.length
-            ? messages.inviteCount(ready.length, number(ready.length))
+            ? (this.#role === 'owner' ? messages.inviteOwners : messages.inviteCount)(ready.length, number(ready.length))
             : messages.invite;
     return html`<div class="foot" @pointerdown=${() => this.#field?.hold()}>
       ${
@@ -321,7 +327,7 @@ export class RosterInviteDialog extends Base<InviteMessages> {
         class="primary"
         aria-disabled=${isDisabled ? 'true' : 'false'}
         aria-describedby=${lacksSeats ? 'seats-notice' : nothing}
-        @click=${this.#submit}
+        @click=${this.#onSubmitClick}
       >
         ${progress ? html`<span class="spin"></span>` : nothing}${label}
       </button>
