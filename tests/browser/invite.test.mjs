@@ -231,7 +231,7 @@ scenario(env, 'keeps the addresses after Escape', async (env) => {
   await tab.dialog().getByRole('listitem').getByText('kept@partner.example').waitFor();
 });
 
-scenario(env, 'keeps the addresses when the session ends', async (env) => {
+scenario(env, 'continues the sending after the user has signed in again', async (env) => {
   const { tab, organization } = await openDialog(env);
   tab.expectsErrors(401);
   await entersAddresses(tab, guests('typed', 3).join(' '));
@@ -245,9 +245,75 @@ scenario(env, 'keeps the addresses when the session ends', async (env) => {
   const closed = window.page.waitForEvent('close');
   await window.signsInAtIssuer(organization.owner);
   await closed;
-  await tab.dialog().locator('button.primary').click();
   await tab.waitsForText('3 people were invited.');
   assert.equal((await organization.owner.invitations(organization)).length, 3);
+  assert.equal(new Set(calls(tab).map(({ key }) => key)).size, 1);
+});
+
+/** Opens the dialog in a page that embeds the list, with 70 addresses. The session ends during the second call. */
+async function endSessionDuringSending({ laptop, open }) {
+  const organization = await laptop.organization();
+  const emails = guests(organization.id, 70);
+  const tab = await open();
+  tab.expectsErrors(401);
+  await tab.embedsUsers(organization);
+  await tab.page.locator('button.invite').click();
+  await entersAddresses(tab, emails.join(' '));
+  let count = 0;
+  await tab.page.route('**/invitations', async (route) => {
+    if (route.request().method() !== 'POST' || ++count !== 2) return route.fallback();
+    // The API processes the call, but the response is lost: a proxy reports the end of the session instead.
+    await route.fetch();
+    await tab.page.evaluate(() => (globalThis.embedded.token = null));
+    await route.fulfill({ status: 401, headers: { 'access-control-allow-origin': '*' } });
+  });
+  await tab.button('Invite 70 people').click();
+  await tab.waitsForText('50 people invited. You are signed out.', tab.dialog());
+  return { tab, organization, emails };
+}
+
+const SIGN_INS = {
+  'a new `getToken` function': (token) => {
+    globalThis.embedded.token = token;
+    document.querySelector('roster-users').getToken = async () => token;
+  },
+  'a call of `refresh`': (token) => {
+    globalThis.embedded.token = token;
+    void document.querySelector('roster-users').refresh();
+  },
+};
+for (const [name, signIn] of Object.entries(SIGN_INS)) {
+  scenario(env, `repeats the lost call with the same key after ${name}`, async (env) => {
+    const { tab, organization, emails } = await endSessionDuringSending(env);
+    // The list has noticed the end of the session, too.
+    await tab.page.evaluate(() => document.querySelector('roster-users').refresh());
+    await tab.heading('You are signed out').waitFor();
+    // Frameworks set a new function at each render. Without a token, nothing is sent.
+    await tab.page.evaluate(() => (document.querySelector('roster-users').getToken = async () => globalThis.embedded.token));
+    await tab.button('Sign in again', tab.dialog()).click();
+    assert.equal((await tab.events()).at(-1).name, 'roster-sign-in');
+    assert.equal(calls(tab).length, 2);
+    await tab.page.evaluate(signIn, await env.laptop.token(organization.owner));
+    await tab.dialog().waitFor({ state: 'detached' });
+    await tab.waitsForText('70 people were invited.');
+    assert.equal(calls(tab).length, 3);
+    assert.deepEqual(calls(tab)[2], calls(tab)[1]);
+    assert.equal((await organization.owner.invitations(organization)).length, 70);
+    assert.equal((await env.laptop.mails(emails.at(-1))).length, 1);
+  });
+}
+
+scenario(env, 'does not send as another user after the sign-in', async (env) => {
+  const { tab } = await endSessionDuringSending(env);
+  tab.expectsErrors(404);
+  const other = env.laptop.newPerson('other');
+  await tab.page.evaluate(SIGN_INS['a new `getToken` function'], await env.laptop.token(other));
+  await tab.button('Sign in again', tab.dialog()).waitFor({ state: 'detached' });
+  // The next load also removes the addresses. The list may have loaded on its own meanwhile.
+  await tab.page.evaluate(() => void document.querySelector('roster-users').refresh());
+  await tab.dialog().waitFor({ state: 'detached' });
+  await tab.heading('Organization not found').waitFor();
+  assert.equal(calls(tab).length, 2);
 });
 
 scenario(env, 'stops after the current call, and shows how many addresses were not sent', async (env) => {

@@ -2,7 +2,7 @@
 import { html, nothing, unsafeCSS, type CSSResultGroup, type PropertyValues, type TemplateResult } from 'lit';
 import { property, state } from 'lit/decorators.js';
 import { live } from 'lit/directives/live.js';
-import { CallError } from '../api';
+import { CallError, viewerOf } from '../api';
 import { Base } from '../element';
 import type { Invitation, Member, Role } from '../elements';
 import type { Language } from '../i18n';
@@ -50,6 +50,10 @@ export class RosterInviteDialog extends Base<InviteMessages> {
   readonly #list = new AddressList();
   readonly #sending = new Sending(this, this.#list);
   readonly #number = (value: number): string => this.formats.number(value);
+  /** The id of the user who opened the dialog. */
+  #viewer: string | undefined;
+  /** The token at the time when the API refused it. */
+  #refusedToken: Promise<string | null> | undefined;
   /** Whether `open` was called before the dialog was rendered. */
   #mustOpen = false;
   /** Whether the pointer went down outside of the dialog. */
@@ -69,6 +73,7 @@ export class RosterInviteDialog extends Base<InviteMessages> {
       this.mailLanguage = '';
       this.#roleChoice?.reset();
       this.#list.forgetSkipped();
+      void this.#readToken().then((token) => (this.#viewer = viewerOf(token)?.sub));
     }
     this.#mustOpen = true;
     this.requestUpdate();
@@ -95,6 +100,7 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     return this.#roleChoice?.value ?? 'member';
   }
 
+  /** The main button: `Invite`, or `Sign in again` after the end of the session. */
   get #primary(): HTMLElement | null {
     return this.renderRoot.querySelector('.primary');
   }
@@ -114,6 +120,7 @@ export class RosterInviteDialog extends Base<InviteMessages> {
   protected override willUpdate(changed: PropertyValues<this>): void {
     if (changed.has('organization') && changed.get('organization')) this.#reset();
     if (changed.has('seatsFree')) this.#list.freeSeats = this.seatsFree;
+    if (changed.get('getToken')) void this.resume();
     if (changed.has('members') || changed.has('invitations')) this.#list.setUsers(this.members, this.invitations, this.api.now());
   }
 
@@ -152,7 +159,9 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     const invited = this.invited ? messages.invited(this.invited, number(this.invited)) : messages.noneInvited;
     if (error) {
       const signIn = error instanceof CallError && error.code === 'signed_out';
-      const text = [this.invited && invited, this.problemText(error), this.#retryText(error)].filter(Boolean).join(' ');
+      if (signIn) this.#refusedToken = this.#readToken();
+      const reason = signIn ? messages.signedOut : this.problemText(error);
+      const text = [this.invited && invited, reason, this.#retryText(error)].filter(Boolean).join(' ');
       this.notice = { kind: 'bad', text, signIn };
     } else if (unsent) {
       this.notice = { kind: 'warn', text: messages.stopped(this.invited, number(this.invited), number(unsent)) };
@@ -164,7 +173,34 @@ export class RosterInviteDialog extends Base<InviteMessages> {
     this.announce(this.notice.text);
     await this.updateComplete;
     // The focused button may have disappeared.
-    if (!this.shadowRoot?.activeElement) this.#primary?.focus();
+    if (this.notice?.signIn || !this.shadowRoot?.activeElement) this.#primary?.focus();
+  }
+
+  /**
+   * Continues the sending that the end of the session has interrupted. Call it when the user may have signed in again.
+   * A call without a response is repeated with the same idempotency key.
+   */
+  async resume(): Promise<void> {
+    if (!this.notice?.signIn) return;
+    const token = await this.#readToken();
+    const isSignedIn = token !== null && token !== (await this.#refusedToken);
+    // Meanwhile the user may have closed the dialog or changed the addresses.
+    if (!isSignedIn || !this.notice?.signIn) return;
+    this.notice = undefined;
+    const viewer = viewerOf(token)?.sub;
+    const isSameUser = this.#viewer === undefined || viewer === this.#viewer;
+    this.#viewer = viewer;
+    // Another user must decide for themselves whether to send.
+    if (isSameUser && this.#dialog?.open) await this.#submit();
+  }
+
+  /** Returns the current token, or null if the user is signed out or the identity provider cannot be reached. */
+  async #readToken(): Promise<string | null> {
+    try {
+      return (await this.getToken?.({ refresh: false })) ?? null;
+    } catch {
+      return null;
+    }
   }
 
   /** Sends all ready addresses. Returns the error of a failed call, else undefined. */
@@ -317,14 +353,14 @@ export class RosterInviteDialog extends Base<InviteMessages> {
       }
       ${
         notice?.signIn
-          ? html`<button type="button" @click=${() => this.emit('roster-sign-in', { email: undefined, change: false })}>
+          ? html`<button type="button" class="primary" @click=${() => this.emit('roster-sign-in', { email: undefined, change: false })}>
             ${messages.signInAgain}
           </button>`
           : nothing
       }
       <button
         type="button"
-        class="primary"
+        class=${notice?.signIn ? '' : 'primary'}
         aria-disabled=${isDisabled ? 'true' : 'false'}
         aria-describedby=${lacksSeats ? 'seats-notice' : nothing}
         @click=${this.#onSubmitClick}

@@ -46,6 +46,7 @@ const messages: InviteMessages = {
   inviteCount: (count, shown) => `${people(count, shown)} einladen`,
   inviteOwners: (count, shown) => `${count === 1 ? '1' : shown} Inhaber einladen`,
   sending: (upTo, total) => `Wird gesendet: ${upTo} von ${total} …`,
+  signedOut: 'Sie sind abgemeldet. Melden Sie sich erneut an, um die Einladungen zu senden.',
   stopping: 'Wird angehalten …',
   stopped: (invited, shown, left) =>
     invited === 0

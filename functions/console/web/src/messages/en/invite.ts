@@ -48,6 +48,7 @@ const messages = {
   inviteCount: (count: number, shown: string) => `Invite ${people(count, shown)}`,
   inviteOwners: (count: number, shown: string) => (count === 1 ? 'Invite 1 owner' : `Invite ${shown} owners`),
   sending: (upTo: string, total: string) => `Sending ${upTo} of ${total}…`,
+  signedOut: 'You are signed out. Sign in again to send the invitations.',
   stopping: 'Stopping…',
   stopped: (invited: number, shown: string, left: string) =>
     invited === 0 ? 'Stopped. No one was invited.' : `Stopped: ${people(invited, shown)} invited, ${left} not invited yet.`,
