@@ -197,6 +197,20 @@ scenario(env, 'starts each invitation as a member, in the default language', asy
   assert.deepEqual(calls(tab).map(({ role, language }) => [role, language]), [['owner', 'de'], ['member', undefined]]);
 });
 
+scenario(env, 'follows a change of the language, with the reasons of refusals', async (env) => {
+  const organization = await env.laptop.organization({ pending: ['ivy@partner.example'] });
+  const tab = await env.open();
+  await tab.embedsUsers(organization);
+  await tab.page.locator('button.invite').click();
+  await entersAddresses(tab, 'ivy@partner.example new@partner.example');
+  await tab.waitsForText('Has already been invited', tab.dialog());
+  await tab.page.evaluate(() => (document.querySelector('roster-users').lang = 'de'));
+  await tab.waitsForText('E-Mail-Adressen', tab.dialog());
+  await tab.waitsForText('wurde bereits eingeladen', tab.dialog());
+  await tab.dialog().getByRole('radio', { name: /^Mitglied/ }).waitFor();
+  await tab.button('1 Person einladen').waitFor();
+});
+
 scenario(env, 'shows the only role of a member as text', async (env) => {
   const member = env.laptop.newPerson('max');
   const organization = await env.laptop.organization({ members: [member] });

@@ -278,11 +278,13 @@ export class RosterInviteDialog extends Base<InviteMessages> {
             <p class="soft">${messages.intro}</p>
           </header>
           <roster-address-field
+            lang=${this.formats.tag}
             .list=${this.#list}
             @edit=${() => (this.notice = undefined)}
             @submit=${this.#submit}
           ></roster-address-field>
           <roster-role-choice
+            lang=${this.formats.tag}
             .organizationName=${this.organizationName}
             .roles=${this.roles}
             .people=${this.#list.readyWithTyped}
