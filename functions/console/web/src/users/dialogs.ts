@@ -65,6 +65,7 @@ export class Dialogs {
   /** Continues after a sign-in: sends again what was refused because the user was signed out. */
   resume(): void {
     void this.#find('roster-name-dialog')?.resume();
+    void this.#find('roster-invite-dialog')?.resume();
   }
 
   render({ tag, apiBase, getToken, viewer, users, ...on }: DialogProperties): TemplateResult {

@@ -142,7 +142,6 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
 
   /** Loads all data again. The current data stays visible until then. */
   async refresh(): Promise<void> {
-    void this.renderRoot.querySelector('roster-invite-dialog')?.resume();
     await this.#users.load();
     // The user may have signed in again.
     if (this.#users.phase.is === 'ready') this.#dialogs.resume();
