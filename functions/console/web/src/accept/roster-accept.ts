@@ -13,7 +13,8 @@ import { Base } from '../element';
 import type { RosterAcceptElement } from '../elements';
 import { hoursLeft, type Catalogue } from '../i18n';
 import * as icons from '../icons';
-import acceptEn, { type AcceptMessages, type Subject } from '../messages/en/accept';
+import type { CommonMessages } from '../messages/en/common';
+import acceptEn, { type AcceptMessages, type Screen, type Subject } from '../messages/en/accept';
 import { SetupCheck } from '../setup-check';
 import style from './roster-accept.css?inline';
 import { CLOSED_SCREENS, mask, screenAfterError, screenOf, screenWithoutPreview, type ScreenName } from './screen';
@@ -118,7 +119,7 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
 
   protected override updated(changed: PropertyValues): void {
     if ((changed.has('screen') || changed.has('messages')) && this.messages && this.screen !== 'loading') {
-      this.announce(this.messages.screens[this.#shownScreen].title(this.#subject));
+      this.announce(screenTexts(this.messages, this.#shownScreen).title(this.#subject));
     }
     const headline = this.renderRoot.querySelector('h1');
     if (!this.#focusHeadline || !headline) return;
@@ -261,11 +262,11 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
     return html`${this.liveRegion()}${this.messages ? this.#renderCard(this.messages) : WAITING}`;
   }
 
-  #renderCard(messages: AcceptMessages): TemplateResult {
+  #renderCard(messages: AcceptMessages & CommonMessages): TemplateResult {
     const { failure } = this;
     const screen = this.#shownScreen;
     const [icon, colour] = ICONS[screen];
-    const { title, text } = messages.screens[screen];
+    const { title, text } = screenTexts(messages, screen);
     const body = screen === 'problem' ? this.problemText(failure) : this.#renderText(text);
     const showFailure = failure !== undefined && this.#isAwaitingAnswer;
     return html`
@@ -393,4 +394,10 @@ export class RosterAccept extends Base<AcceptMessages> implements RosterAcceptEl
 /** The organization as events contain it. */
 function organizationOf({ organization: { id, name } }: Preview): { id: string; name: string } {
   return { id, name };
+}
+
+/** Returns the headline and the text of a screen. */
+function screenTexts(messages: AcceptMessages & CommonMessages, screen: ScreenName): Screen {
+  if (screen !== 'not_set_up') return messages.screens[screen];
+  return { title: () => messages.notSetUp, text: () => messages.problems.misconfigured ?? '' };
 }

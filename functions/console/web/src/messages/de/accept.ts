@@ -1,5 +1,4 @@
 import type { AcceptMessages } from '../en/accept';
-import common from './common';
 
 const messages: AcceptMessages = {
   screens: {
@@ -83,7 +82,6 @@ const messages: AcceptMessages = {
       text: ({ organization }) =>
         `Sie sind ${organization} nicht beigetreten, und der Link gilt nicht mehr. Sie können diese Seite schließen.`,
     },
-    not_set_up: { title: () => common.notSetUp, text: () => common.problems.misconfigured ?? '' },
     unreachable: {
       title: () => 'Keine Verbindung',
       text: () => 'Ihre Einladung konnte nicht geladen werden. Prüfen Sie Ihre Verbindung und versuchen Sie es erneut.',

@@ -1,6 +1,5 @@
 import type { ScreenName } from '../../accept/screen';
 import type { Role } from '../../elements';
-import common from './common';
 
 /** The values that the texts contain. Unknown values are empty. */
 export interface Subject {
@@ -18,6 +17,9 @@ export interface Screen {
   title: (subject: Subject) => string;
   text: (subject: Subject) => string;
 }
+
+/** The screens with texts of their own. Any element can lack a property, so that text is a common message. */
+export type TextScreen = Exclude<ScreenName, 'not_set_up'>;
 
 const messages = {
   screens: {
@@ -97,13 +99,12 @@ const messages = {
       title: () => 'You declined the invitation',
       text: ({ organization }) => `You did not join ${organization}, and the link no longer works. You can close this page.`,
     },
-    not_set_up: { title: () => common.notSetUp, text: () => common.problems.misconfigured ?? '' },
     unreachable: {
       title: () => 'No connection',
       text: () => 'Your invitation could not be loaded. Check your connection and try again.',
     },
     problem: { title: () => 'Your invitation could not be loaded', text: () => '' },
-  } satisfies Record<ScreenName, Screen> as Record<ScreenName, Screen>,
+  } satisfies Record<TextScreen, Screen> as Record<TextScreen, Screen>,
   role: 'Role',
   roleHelp: {
     owner: 'can manage members and roles, and invite owners',
