@@ -130,7 +130,8 @@ scenario(env, 'says what happened if no other row matches the search or the filt
 });
 
 scenario(env, 'keeps the toast inside a narrow window, and the focused control visible', async ({ laptop, open }) => {
-  const members = Array.from({ length: 6 }, () => laptop.newPerson('max'));
+  // Long addresses: the toast then has several lines.
+  const members = Array.from({ length: 6 }, () => laptop.newPerson('m'.repeat(60)));
   const organization = await laptop.organization({ members });
   const tab = await open({ width: 320, height: 568, reducedMotion: 'reduce' });
   await tab.embedsUsers(organization);

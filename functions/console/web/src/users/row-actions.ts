@@ -140,7 +140,7 @@ export class RowActions {
         const sent = this.#users.rows.find(({ key }) => key === row.key);
         const until = sent?.kind === 'invitation' ? sent.invitation.expires_at : operation.row.invitation.expires_at;
         this.toasts.show({
-          text: messages.resent(email, formats.moment(until)),
+          text: messages.resent(email, formats.short(until)),
           onClosed: () => actionButton(this.#element(row), kind)?.focus(),
         });
         break;
