@@ -226,7 +226,7 @@ export class Tab {
   /** Opens the console, signs in as `person`, and waits for the list. */
   async opensConsole(organization, person = organization.owner) {
     await this.signsIn(person, organization);
-    await this.row(person.email).waitFor();
+    await this.#waitsForList(person);
   }
 
   /**
@@ -243,7 +243,13 @@ export class Tab {
   /** Opens a page with an embedded `roster-users` element, and waits for the list. */
   async embedsUsers(organization, person = organization.owner, { attributes, ...options } = {}) {
     await this.embeds('roster-users', person, { attributes: { organization: organization.id, ...attributes }, ...options });
+    await this.#waitsForList(person);
+  }
+
+  /** Waits until the list has all rows. It shows the first ones earlier. */
+  async #waitsForList(person) {
     await this.row(person.email).waitFor();
+    await this.page.locator('roster-users section[aria-busy=false]').waitFor();
   }
 
   /** Opens a page with an embedded `roster-accept` element. Without `person`, the user is not signed in. */

@@ -53,7 +53,7 @@ const hasRows = (count) => {
   return users(document)?.shadowRoot?.querySelectorAll('tr').length === count;
 };
 const hasFirstRows = () => document.querySelector('roster-users')?.shadowRoot?.querySelectorAll('tr').length > 1;
-const hasAllPeople = () => document.querySelector('roster-users')?.shadowRoot?.querySelector('nav')?.textContent.includes('of 1,000');
+const hasAllPeople = () => document.querySelector('roster-users')?.shadowRoot?.querySelector('.pages')?.textContent.includes('of 1,000');
 const hasButton = () => {
   const accept = (root) => root.querySelector('roster-accept') ?? [...root.querySelectorAll('*')].map((node) => node.shadowRoot && accept(node.shadowRoot)).find(Boolean);
   return Boolean(accept(document)?.shadowRoot?.querySelector('button'));

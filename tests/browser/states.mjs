@@ -122,7 +122,7 @@ export const USERS = {
     const tab = await open();
     const owner = laptop.person(DEMO.owner);
     await tab.embeds('roster-users', owner, { attributes: { organization: DEMO_ORGANIZATION.id } });
-    await tab.button('Next').click();
+    await tab.button('Next').last().click();
     await tab.waitsForText('51–100 of 316');
     return tab;
   },

@@ -12,6 +12,8 @@ type Problem = Schemas['Problem'];
 
 /** The largest page of a list (the contract's maximum for `limit`). */
 const PAGE_MAX = 1000;
+/** The size of the first page of a list whose first items are shown at once. */
+const FIRST_PAGE = 50;
 /**
  * The maximum number of pages that are loaded of one list. It only guards against an endless list: real lists are
  * shorter.
@@ -55,6 +57,9 @@ interface Call {
   /** The idempotency key. Retries of the same operation use the same key. */
   key?: string | undefined;
 }
+
+/** Called with the first items of a list, before the others are loaded. */
+export type OnFirst<Item> = ((items: Item[]) => void) | undefined;
 
 const encode = encodeURIComponent;
 
@@ -102,12 +107,12 @@ export class Api {
     return this.#request(`/v1/organizations/${encode(organization)}`, { method: 'PATCH', body: { name } });
   }
 
-  members(organization: string): Promise<Member[]> {
-    return this.#list(`/v1/organizations/${encode(organization)}/members?`);
+  members(organization: string, onFirst?: OnFirst<Member>): Promise<Member[]> {
+    return this.#list(`/v1/organizations/${encode(organization)}/members?`, onFirst);
   }
 
-  invitations(organization: string, status: Invitation['status']): Promise<Invitation[]> {
-    return this.#list(`/v1/organizations/${encode(organization)}/invitations?status=${status}&`);
+  invitations(organization: string, status: Invitation['status'], onFirst?: OnFirst<Invitation>): Promise<Invitation[]> {
+    return this.#list(`/v1/organizations/${encode(organization)}/invitations?status=${status}&`, onFirst);
   }
 
   async invite(
@@ -153,14 +158,16 @@ export class Api {
     return this.#request('/v1/invitations/decline', { method: 'POST', body: { token } });
   }
 
-  /** Loads all pages of a list. */
-  async #list<Item>(path: string): Promise<Item[]> {
+  /** Loads all pages of a list. With `onFirst`, the first page is small, so that it is there soon. */
+  async #list<Item>(path: string, onFirst?: OnFirst<Item>): Promise<Item[]> {
     const items: Item[] = [];
     let cursor: string | null = '';
     for (let page = 0; page < PAGES_MAX && cursor !== null; page++) {
+      const limit = onFirst && !page ? FIRST_PAGE : PAGE_MAX;
       const after: string = cursor && `&cursor=${encode(cursor)}`;
-      const body: { items: Item[]; next_cursor: string | null } = await this.#request(`${path}limit=${PAGE_MAX}${after}`);
+      const body: { items: Item[]; next_cursor: string | null } = await this.#request(`${path}limit=${limit}${after}`);
       items.push(...body.items);
+      if (!page) onFirst?.([...items]);
       cursor = body.next_cursor;
     }
     return items;

@@ -7,6 +7,8 @@ export interface Pager {
   readonly current: ReturnType<typeof pageOf>;
   /** The number of rows on all pages. */
   readonly count: number;
+  /** Whether more rows are being loaded. */
+  readonly isLoading: boolean;
   readonly onPage: (page: number) => void;
 }
 
@@ -17,15 +19,19 @@ export function rangeText({ first, rows }: Pager['current'], count: number, { me
   return messages.shown(number(first + 1), number(first + rows.length), number(count));
 }
 
-export function renderPager({ current, count, onPage }: Pager, texts: Texts): TemplateResult | typeof nothing {
-  if (!count) return nothing;
-  const { messages } = texts;
+/** Renders the pager above the table, which is shown only if there are several pages, or the one below. */
+export function renderPager(isAbove: boolean, { current, count, isLoading, onPage }: Pager, texts: Texts): TemplateResult | typeof nothing {
   const { page, rows, last } = current;
+  const { messages } = texts;
+  const hasPages = count > rows.length;
+  if (!count || (isAbove && !hasPages)) return nothing;
   // On the first and last page the buttons stay in place, so that they keep the focus.
-  const button = (label: string, target: number, isDisabled: boolean): TemplateResult =>
-    html`<button aria-disabled=${isDisabled} @click=${() => isDisabled || onPage(target)}>${label}</button>`;
-  return html`<nav class="pages" aria-label=${messages.pages}>
-    <span class="soft">${rangeText(current, count, texts)}</span>
-    ${count > rows.length ? html`${button(messages.previous, page - 1, page === 0)} ${button(messages.next, page + 1, last)}` : nothing}
-  </nav>`;
+  const button = (name: 'previous' | 'next', target: number, isDisabled: boolean): TemplateResult =>
+    html`<button name=${name} aria-disabled=${isDisabled} @click=${() => isDisabled || onPage(target)}>${messages[name]}</button>`;
+  return html`<div class="pages" role=${isAbove ? 'navigation' : 'group'} aria-label=${messages.pages}>
+    <span class="soft">
+      ${isLoading ? html`<span class="spin" aria-hidden="true"></span> ${messages.loading}` : rangeText(current, count, texts)}
+    </span>
+    ${hasPages ? html`${button('previous', page - 1, page === 0)} ${button('next', page + 1, last)}` : nothing}
+  </div>`;
 }

@@ -10,16 +10,24 @@ import { SetupCheck } from '../setup-check';
 import { Dialogs } from './dialogs';
 import { renderHead } from './head';
 import type { NameFailedEvent } from './name-dialog';
+import { memoized } from './memoized';
 import { rangeText, renderPager } from './pager';
 import { renderEmpty, renderFailure, renderLoading } from './placeholders';
 import type { RowActions } from './row-actions';
-import { countsByFilter, matchingRows, pageOf, type Filter, type Row } from './rows';
+import { RowSlices } from './row-slices';
+import { countsByFilter, matchingRows, nextSort, pageOf, sortedRows, type Column, type Filter, type Row, type Sort } from './rows';
 import { renderTable, type Table } from './table';
 import tableStyle from './table.css?inline';
 import { renderTools } from './tools';
 import style from './users.css?inline';
 import { UsersController } from './users-controller';
 import type { Texts } from './view';
+
+/**
+ * The time in milliseconds after a page turn during which pointers do not reach the rows: rows then lie where a page
+ * button was, and a double click must not open their actions. Windows uses 500 ms as the default for double clicks.
+ */
+const DOUBLE_CLICK_MS = 500;
 
 export class RosterUsers extends Base<UsersMessages> implements RosterUsersElement {
   static override styles = [super.styles, unsafeCSS(style), unsafeCSS(tableStyle)];
@@ -28,6 +36,8 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   @property({ type: Boolean }) switch = false;
   @state() private filter: Filter = 'everyone';
   @state() private search = '';
+  /** The order of the rows. It stays when another organization is shown. */
+  @state() private sort: Sort | undefined;
   @state() private page = 0;
   /** A message of success or failure that belongs to no row. */
   @state() private notice: { text: string; bad: boolean } | undefined;
@@ -47,6 +57,11 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   /** The actions on rows. Undefined until they are loaded. */
   #actions: RowActions | undefined;
   #loading: Promise<RowActions | undefined> | undefined;
+  readonly #slices = new RowSlices(() => this.requestUpdate());
+  #turnedAt = -Infinity;
+  /** Whether the module that shows the texts that are cut off has been requested. */
+  #hasTip = false;
+  readonly #sorted = memoized(sortedRows);
 
   #createController(): UsersController {
     const api = (): Base<UsersMessages>['api'] => this.api;
@@ -65,6 +80,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
         this.filter = 'everyone';
         this.search = '';
         this.page = 0;
+        this.#slices.restart();
       },
       onLoadFailed: (error) => {
         if (this.#users.phase.is === 'ready') this.#notify(this.problemText(error), true);
@@ -171,7 +187,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
 
   /** The rows that match the filter and the search. */
   get #found(): Row[] {
-    return matchingRows(this.#users.rows, this.filter, this.search, this.readable);
+    return matchingRows(this.#sorted(this.#users.rows, this.sort), this.filter, this.search, this.readable);
   }
 
   // Dialogs.
@@ -218,6 +234,16 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     if (!this.shadowRoot?.activeElement) this.#focus('.invite');
   }
 
+  /** Called at the first use of the list: only then can a text that is cut off be under the pointer or have the focus. */
+  #showCutOffTexts(): void {
+    if (this.#hasTip) return;
+    this.#hasTip = true;
+    void import('./overflow-tip').then(
+      ({ showCutOffTexts }) => showCutOffTexts(this.shadowRoot!),
+      () => (this.#hasTip = false),
+    );
+  }
+
   // Focus.
 
   #focus(selector: string): void {
@@ -247,10 +273,13 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       onInvite: () => void this.#openInviteDialog(),
       onInviteSoon: () => this.#dialogs.preload('roster-invite-dialog'),
     };
-    const onPreload = (): void => this.#dialogs.preload('roster-confirm-dialog', 'roster-name-dialog');
+    const onPreload = (): void => {
+      this.#dialogs.preload('roster-confirm-dialog', 'roster-name-dialog');
+      this.#showCutOffTexts();
+    };
     return html`<section
         class="card"
-        aria-busy=${users.phase.is === 'loading' && !this.#setup.isIncomplete}
+        aria-busy=${(users.phase.is === 'loading' && !this.#setup.isIncomplete) || (users.phase.is === 'ready' && !users.isComplete)}
         @keydown=${(event: KeyboardEvent) => this.#actions?.toasts.onKey(event)}
         @pointerover=${{ handleEvent: onPreload, once: true }}
         @focusin=${{ handleEvent: onPreload, once: true }}
@@ -316,44 +345,77 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   #renderList(texts: Texts): TemplateResult {
     const { messages } = texts;
     const all = this.#users.rows;
-    if (all.length === 1 && all[0]?.kind === 'member') {
+    const { isComplete } = this.#users;
+    if (isComplete && all.length === 1 && all[0]?.kind === 'member') {
       const invite = (): void => void this.#openInviteDialog();
       return html`${this.#renderTable(all, texts)}${renderEmpty(icons.people, messages.alone, messages.aloneText, messages.invite, invite)}`;
     }
-    const found = matchingRows(all, this.filter, this.search, this.readable);
+    const found = this.#found;
     const current = pageOf(found, this.page);
     const tools = {
       search: this.search,
       filter: this.filter,
-      counts: countsByFilter(all),
+      counts: isComplete ? countsByFilter(all) : undefined,
       onSearch: (search: string) => this.#select({ search }),
       onFilter: (filter: Filter) => this.#select({ filter }),
     };
-    const onPage = (page: number): void => {
-      this.page = page;
-      this.announce(rangeText(pageOf(found, page), found.length, texts));
-      void this.updateComplete.then(() => this.renderRoot.querySelector('table')?.scrollIntoView({ block: 'nearest' }));
-    };
-    return html`${renderTools(tools, texts)}
-    ${found.length ? this.#renderTable(current.rows, texts) : this.#renderNoRows(texts)}
-    ${renderPager({ current, count: found.length, onPage }, texts)}`;
+    const pager = { current, count: found.length, isLoading: !isComplete, onPage: (page: number) => this.#turnTo(page, texts) };
+    return html`${renderTools(tools, texts)} ${renderPager(true, pager, texts)}
+    ${found.length ? this.#renderTable(current.rows, texts) : this.#renderNoRows(texts)} ${renderPager(false, pager, texts)}`;
   }
+
+  /** Shows another page from its top. */
+  #turnTo(page: number, texts: Texts): void {
+    this.#slices.restart();
+    this.#turnedAt = performance.now();
+    this.page = page;
+    const found = this.#found;
+    this.announce(rangeText(pageOf(found, page), found.length, texts));
+    const name = this.shadowRoot?.activeElement?.getAttribute('name');
+    void this.updateComplete.then(() => {
+      const pager = this.renderRoot.querySelector('.pages');
+      pager?.scrollIntoView({ block: 'nearest' });
+      // The same button above the rows: the one below them may be outside of the window.
+      pager?.querySelector<HTMLElement>(`[name=${name}]`)?.focus();
+    });
+  }
+
+  /** Keeps pointers from the rows for a moment after a page turn. */
+  readonly #onPointer = (event: MouseEvent): void => {
+    // A click by keyboard has no click count.
+    if (!event.detail || performance.now() - this.#turnedAt > DOUBLE_CLICK_MS) return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
 
   /** Shows the rows that match a search or a filter, from the first page. */
   #select({ search = this.search, filter = this.filter }: { search?: string; filter?: Filter }): void {
+    this.#slices.restart();
     this.search = search;
     this.filter = filter;
     this.page = 0;
     if (this.#actions) this.#actions.removed = undefined;
     const count = this.#found.length;
-    this.announce(this.messages?.found(count, this.formats.number(count)) ?? '');
+    // More rows are announced when all have been loaded.
+    if (this.#users.isComplete) this.announce(this.messages?.found(count, this.formats.number(count)) ?? '');
+  }
+
+  #sortBy(column: Column): void {
+    const { messages } = this;
+    this.#slices.restart();
+    this.sort = nextSort(this.sort, column);
+    this.page = 0;
+    this.announce((this.sort ? messages?.sortedBy(messages.columns[column], this.sort.isDescending) : messages?.notSorted) ?? '');
   }
 
   #renderTable(rows: readonly Row[], texts: Texts): TemplateResult {
     const users = this.#users;
     const actions = this.#actions;
+    const shown = this.#slices.next(rows);
     const table: Table = {
-      rows,
+      rows: shown,
+      isIncomplete: shown !== rows,
+      sort: this.sort,
       organization: users.users!.organization,
       viewer: users.viewer,
       now: this.api.now(),
@@ -361,6 +423,8 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       errorOf: (row) => actions?.errorText(row),
       isWaiting: (row) => actions?.isWaiting(row) ?? false,
       resendWait: (row) => users.resendWait(row),
+      onPointer: this.#onPointer,
+      onSort: (column) => this.#sortBy(column),
       onRole: (row, role) => void this.#act((actions) => actions.editRole(row, role)),
       onRemove: (row) => void this.#act((actions) => actions.remove(row)),
       onLeave: (row) => void this.#act((actions) => actions.leave(row)),
@@ -376,7 +440,9 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     this.emit('roster-sign-in', { email: undefined, change: false });
   }
 
-  #renderNoRows({ messages }: Texts): TemplateResult {
+  #renderNoRows(texts: Texts): TemplateResult {
+    const { messages } = texts;
+    if (!this.#users.isComplete) return renderLoading(texts);
     const reset = (): void => {
       this.#select({ search: '', filter: 'everyone' });
       this.#focus('input[type=search]');

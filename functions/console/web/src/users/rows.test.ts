@@ -7,10 +7,13 @@ import {
   deliveryText,
   grantableRoles,
   matchingRows,
+  nextSort,
   pageOf,
   rowsOf,
+  sortedRows,
   withChanges,
   type Change,
+  type Column,
   type MemberRow,
   type Row,
   type Users,
@@ -69,6 +72,38 @@ test('sorts invitations first, the newest at the top, then members by address', 
   assert.deepEqual(emails(rows), ['a', 'b', 'old', 'ada', 'zoe']);
 });
 
+test('sorts addresses in natural order', () => {
+  const names = ['cool10', 'cool1', 'b.cool', 'cool2', 'Cool1', 'cool0'];
+  const rows = rowsOf(users(names.map((name) => member(name))), undefined, NOW);
+  assert.deepEqual(emails(rows), ['b.cool', 'cool0', 'cool1', 'Cool1', 'cool2', 'cool10']);
+});
+
+test('sorts by each column in both directions, and then by address', () => {
+  const invitations = [
+    invitation('pending'),
+    invitation('owner', { role: 'owner' }),
+    invitation('bounced', { delivery: 'bounced' }),
+    invitation('late', { status: 'expired' }),
+  ];
+  const rows = rowsOf(users([member('zoe'), member('ada', 'owner')], invitations), undefined, NOW);
+  const sorted = (column: Column, isDescending = false) => emails(sortedRows(rows, { column, isDescending }));
+  assert.deepEqual(sorted('user'), ['ada', 'bounced', 'late', 'owner', 'pending', 'zoe']);
+  assert.deepEqual(sorted('user', true), ['zoe', 'pending', 'owner', 'late', 'bounced', 'ada']);
+  assert.deepEqual(sorted('role'), ['ada', 'owner', 'bounced', 'late', 'pending', 'zoe']);
+  assert.deepEqual(sorted('role', true), ['bounced', 'late', 'pending', 'zoe', 'ada', 'owner']);
+  assert.deepEqual(sorted('status'), ['bounced', 'owner', 'pending', 'late', 'ada', 'zoe']);
+  assert.deepEqual(sorted('status', true), ['ada', 'zoe', 'late', 'owner', 'pending', 'bounced']);
+  assert.equal(sortedRows(rows, undefined), rows);
+});
+
+test('changes the order with each click on a header: ascending, descending, default', () => {
+  const user = { column: 'user', isDescending: false } as const;
+  assert.deepEqual(nextSort(undefined, 'user'), user);
+  assert.deepEqual(nextSort(user, 'user'), { column: 'user', isDescending: true });
+  assert.equal(nextSort({ column: 'user', isDescending: true }, 'user'), undefined);
+  assert.deepEqual(nextSort({ column: 'user', isDescending: true }, 'role'), { column: 'role', isDescending: false });
+});
+
 test("locks only the viewer's own row and the last owner's", () => {
   const locks = (owners: number) =>
     rowsOf(users([member('ada', 'owner'), member('bo', 'owner'), member('cy')], [], owners), 'cy', NOW).map(
@@ -101,7 +136,7 @@ test('counts as many rows for each filter as the filter returns', () => {
     invitation('late', { status: 'expired' }),
   ];
   const rows = rowsOf(users([member('ada', 'owner'), member('bo')], invitations), 'ada', NOW);
-  const expected = { everyone: 7, members: 2, pending: 3, expired: 2, bounced: 3 };
+  const expected = { everyone: 7, members: 2, owners: 1, pending: 3, expired: 2, bounced: 3 };
   assert.deepEqual(countsByFilter(rows), expected);
   for (const [filter, count] of Object.entries(expected)) {
     assert.equal(matchingRows(rows, filter as keyof typeof expected, '', unchanged).length, count);

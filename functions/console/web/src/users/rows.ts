@@ -6,8 +6,17 @@ import type { Invitation, Member, Organization, Role } from '../elements';
 /** The rows of one page. A slow processor can render this many without a noticeable delay. */
 export const PAGE_ROWS = 50;
 
-export const FILTERS = ['everyone', 'members', 'pending', 'expired', 'bounced'] as const;
+export const FILTERS = ['everyone', 'members', 'owners', 'pending', 'expired', 'bounced'] as const;
 export type Filter = (typeof FILTERS)[number];
+
+/** The columns by which the rows can be sorted. */
+export const COLUMNS = ['user', 'role', 'status'] as const;
+export type Column = (typeof COLUMNS)[number];
+
+export interface Sort {
+  readonly column: Column;
+  readonly isDescending: boolean;
+}
 
 /** The reason why the viewer cannot edit a member's role. */
 export type Lock = 'own' | 'last_owner';
@@ -100,15 +109,47 @@ export function rowsOf({ organization, members, invitations }: Users, viewer: st
       bounced: delivery === 'bounced' || delivery === 'complained' || delivery === 'failed',
     };
   });
-  invitationRows.sort((a, b) => compare(b.invitation.created_at, a.invitation.created_at) || compare(a.email, b.email));
+  invitationRows.sort((a, b) => compare(b.invitation.created_at, a.invitation.created_at) || byAddress(a, b));
   const memberRows = members.map((member): MemberRow => {
     const { user_id, email, role } = member;
     const own = user_id === viewer;
     const isLastOwner = role === 'owner' && organization.owners < 2;
     return { kind: 'member', key: memberKey(member), email, role, member, own, lock: isLastOwner ? 'last_owner' : own ? 'own' : undefined };
   });
-  memberRows.sort((a, b) => compare(a.email, b.email) || compare(a.key, b.key));
+  memberRows.sort(byAddress);
   return [...invitationRows, ...memberRows];
+}
+
+/** Compares addresses as people sort them: `cool2` before `cool10`. */
+const { compare: compareNaturally } = new Intl.Collator('en', { numeric: true });
+
+function byAddress(a: Row, b: Row): number {
+  return compareNaturally(a.email, b.email) || compare(a.key, b.key);
+}
+
+/** The order of the statuses: first what needs attention, then what is open, last what is done. */
+function statusRank(row: Row): number {
+  if (row.kind === 'member') return 3;
+  return row.bounced ? 0 : row.expired ? 2 : 1;
+}
+
+const COMPARISONS: Record<Column, (a: Row, b: Row) => number> = {
+  user: byAddress,
+  role: (a, b) => Number(b.role === 'owner') - Number(a.role === 'owner'),
+  status: (a, b) => statusRank(a) - statusRank(b),
+};
+
+/** Returns the rows in another order. Rows with the same role or status stay in the order of their addresses. */
+export function sortedRows(rows: readonly Row[], sort: Sort | undefined): readonly Row[] {
+  if (!sort) return rows;
+  const sign = sort.isDescending ? -1 : 1;
+  return rows.toSorted((a, b) => sign * COMPARISONS[sort.column](a, b) || byAddress(a, b));
+}
+
+/** Returns the order after a click on a column's header: ascending, descending, and then the default order. */
+export function nextSort(sort: Sort | undefined, column: Column): Sort | undefined {
+  if (sort?.column !== column) return { column, isDescending: false };
+  return sort.isDescending ? undefined : { column, isDescending: true };
 }
 
 function compare(a: string, b: string): number {
@@ -118,6 +159,7 @@ function compare(a: string, b: string): number {
 const PREDICATES: Record<Filter, (row: Row) => boolean> = {
   everyone: () => true,
   members: (row) => row.kind === 'member',
+  owners: (row) => row.kind === 'member' && row.role === 'owner',
   pending: (row) => row.kind === 'invitation' && !row.expired,
   expired: (row) => row.kind === 'invitation' && row.expired,
   bounced: (row) => row.kind === 'invitation' && row.bounced,
@@ -138,7 +180,8 @@ export function matchingRows(rows: readonly Row[], filter: Filter, search: strin
   return rows.filter((row) => {
     if (!PREDICATES[filter](row)) return false;
     const { email } = row;
-    const shown = readable(email);
+    // Only a domain in punycode has another spelling, and each keystroke looks at all rows.
+    const shown = email.includes('xn--') ? readable(email) : email;
     return pairs.every(([word, key]) => shown.includes(word) || email.includes(word) || email.includes(key));
   });
 }

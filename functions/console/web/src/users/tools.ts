@@ -8,8 +8,8 @@ import type { Texts } from './view';
 export interface Tools {
   readonly search: string;
   readonly filter: Filter;
-  /** The number of rows for each filter. */
-  readonly counts: Readonly<Record<Filter, number>>;
+  /** The number of rows for each filter. Undefined while rows are being loaded. */
+  readonly counts: Readonly<Record<Filter, number>> | undefined;
   readonly onSearch: (search: string) => void;
   readonly onFilter: (filter: Filter) => void;
 }
@@ -32,7 +32,7 @@ export function renderTools({ search, filter, counts, onSearch, onFilter }: Tool
       ${FILTERS.map(
         (each) =>
           html`<button aria-pressed=${each === filter} @click=${() => onFilter(each)}>
-            ${messages.filters[each]} <span class="count">${formats.number(counts[each])}</span>
+            ${messages.filters[each]} <span class="count">${counts && formats.number(counts[each])}</span>
           </button>`,
       )}
     </div>

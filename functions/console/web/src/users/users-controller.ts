@@ -2,6 +2,8 @@
 import type { ReactiveController, ReactiveControllerHost } from 'lit';
 import { CallError, type Api, type OrganizationItem } from '../api';
 import type { InviteResult, Organization, RosterEventMap } from '../elements';
+import { loadUsers } from './load-users';
+import { memoized } from './memoized';
 import { RowTasks } from './row-tasks';
 import { rowsOf, withChanges, withInvitations, type InvitationRow, type Row, type Users } from './rows';
 
@@ -52,6 +54,8 @@ export class UsersController implements ReactiveController {
   organizations: readonly OrganizationItem[] | undefined;
   /** The viewer's user id. */
   viewer: string | undefined;
+  /** Whether all users have been loaded. While a first load is under way, only some of them are shown. */
+  isComplete = false;
   /** The id of the organization that is shown or being loaded. */
   organizationId = '';
   /** The operations on rows. */
@@ -97,14 +101,19 @@ export class UsersController implements ReactiveController {
     return this.#loaded && withChanges(this.#loaded, this.tasks.changes);
   }
 
+  /** The rows depend on the time because invitations expire. The remaining times are updated once a minute, too. */
+  readonly #rowsInMinute = memoized((_minute: number, users: Users, viewer: string | undefined) =>
+    rowsOf(users, viewer, this.#view.api.now()),
+  );
+
   get rows(): Row[] {
     const { users } = this;
-    return users ? rowsOf(users, this.viewer, this.#view.api.now()) : [];
+    return users ? this.#rowsInMinute(Math.floor(this.#view.api.now() / 60_000), users, this.viewer) : [];
   }
 
   /** Updates the remaining times: once a minute, and once a second during a pause before a resend. Checks queued mails. */
   tick(): void {
-    if (this.phase.is !== 'ready' || document.hidden || !this.#loaded) return;
+    if (this.phase.is !== 'ready' || document.hidden || !this.#loaded || !this.isComplete) return;
     const now = this.#view.api.now();
     const isCoolingDown = [...this.#resendAllowedAt.values()].some((until) => until > now - 1000);
     const { invitations } = this.#loaded;
@@ -132,6 +141,7 @@ export class UsersController implements ReactiveController {
   show(organization: string): void {
     this.#setOrganization(organization);
     this.#loaded = undefined;
+    this.isComplete = false;
     this.#deliveryChecks = 0;
     this.tasks.clear();
     this.#resendAllowedAt.clear();
@@ -199,21 +209,24 @@ export class UsersController implements ReactiveController {
         this.organizations = [];
         return this.#setPhase({ is: 'none' });
       }
-      const [organization, members, pending, expired] = await Promise.all([
-        api.organization(id),
-        api.members(id),
-        api.invitations(id, 'pending'),
-        api.invitations(id, 'expired'),
-      ]);
+      // Show the first users at once, but do not replace a list by a part of it.
+      const onPart = (users: Users): void => {
+        if (load !== this.#loadNumber) return;
+        this.#loaded = users;
+        this.#setOrganization(id);
+        this.#setPhase({ is: 'ready' });
+      };
+      const users = await loadUsers(api, id, this.#loaded ? undefined : onPart);
       const viewerOrganizations = await organizations;
       if (load !== this.#loadNumber) return;
-      const isFirst = !this.#loaded;
-      this.#loaded = { organization, members, invitations: [...pending, ...expired] };
+      const isFirst = !this.isComplete;
+      this.#loaded = users;
+      this.isComplete = true;
       this.organizations = viewerOrganizations;
       this.#setOrganization(id);
       this.#loadedAt = Date.now();
       this.#setPhase({ is: 'ready' });
-      if (isFirst) this.#view.emit('roster-loaded', { organization });
+      if (isFirst) this.#view.emit('roster-loaded', { organization: users.organization });
       this.#view.onLoaded();
     } catch (error) {
       if (load === this.#loadNumber) await this.#onLoadFailed(error, load);
@@ -237,7 +250,7 @@ export class UsersController implements ReactiveController {
         return this.#view.onInaccessible();
       }
       this.#setPhase(organizations ? { is: 'none' } : { is: 'not_found' });
-    } else if (this.phase.is !== 'ready') this.#setPhase({ is: 'failed', error });
+    } else if (this.phase.is !== 'ready' || !this.isComplete) this.#setPhase({ is: 'failed', error });
     this.#view.onLoadFailed(error);
   }
 

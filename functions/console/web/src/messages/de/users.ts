@@ -12,7 +12,7 @@ const messages: UsersMessages = {
 
   search: 'Nach E-Mail-Adresse suchen',
   show: 'Anzeigen',
-  filters: { everyone: 'Alle', members: 'Mitglieder', pending: 'Offen', expired: 'Abgelaufen', bounced: 'Unzustellbar' },
+  filters: { everyone: 'Alle', members: 'Mitglieder', owners: 'Inhaber', pending: 'Offen', expired: 'Abgelaufen', bounced: 'Unzustellbar' },
   shown: (first, last, all) => `${first}–${last} von ${all}`,
   found: (count, shown) => (count === 1 ? '1 Person' : `${shown} Personen`),
   pages: 'Seiten',
@@ -20,6 +20,8 @@ const messages: UsersMessages = {
   next: 'Weiter',
 
   columns: { user: 'Benutzer', role: 'Rolle', status: 'Status', actions: 'Aktionen' },
+  sortedBy: (column, isDescending) => `Sortiert nach ${column}, ${isDescending ? 'absteigend' : 'aufsteigend'}.`,
+  notSorted: 'Neueste Einladungen zuerst.',
   you: 'Sie',
   roleOf: (email) => `Rolle von ${email}`,
   ownRole: 'Ihre Rolle kann nur ein anderer Inhaber ändern',
@@ -84,6 +86,7 @@ const messages: UsersMessages = {
   noneOf: {
     everyone: 'Keine Benutzer',
     members: 'Keine Mitglieder',
+    owners: 'Keine Inhaber',
     pending: 'Keine offenen Einladungen',
     expired: 'Keine abgelaufenen Einladungen',
     bounced: 'Keine unzustellbaren E-Mails',

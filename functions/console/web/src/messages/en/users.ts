@@ -13,7 +13,7 @@ const messages = {
 
   search: 'Search by email',
   show: 'Show',
-  filters: { everyone: 'Everyone', members: 'Members', pending: 'Pending', expired: 'Expired', bounced: 'Bounced' },
+  filters: { everyone: 'Everyone', members: 'Members', owners: 'Owners', pending: 'Pending', expired: 'Expired', bounced: 'Bounced' },
   shown: (first: string, last: string, all: string) => `${first}–${last} of ${all}`,
   found: (count: number, shown: string) => (count === 1 ? '1 person' : `${shown} people`),
   pages: 'Pages',
@@ -21,6 +21,8 @@ const messages = {
   next: 'Next',
 
   columns: { user: 'User', role: 'Role', status: 'Status', actions: 'Actions' },
+  sortedBy: (column: string, isDescending: boolean) => `Sorted by ${column}, ${isDescending ? 'descending' : 'ascending'}.`,
+  notSorted: 'Newest invitations first.',
   you: 'You',
   roleOf: (email: string) => `Role of ${email}`,
   ownRole: 'Only another owner can change your role',
@@ -87,6 +89,7 @@ const messages = {
   noneOf: {
     everyone: 'No users',
     members: 'No members',
+    owners: 'No owners',
     pending: 'No pending invitations',
     expired: 'No expired invitations',
     bounced: 'No bounced emails',
