@@ -211,7 +211,8 @@ export class UsersController implements ReactiveController {
       }
       // Show the first users at once, but do not replace a list by a part of it.
       const onPart = (users: Users): void => {
-        if (load !== this.#loadNumber) return;
+        // Another list may already have failed.
+        if (load !== this.#loadNumber || !this.#isLoading) return;
         this.#loaded = users;
         this.#setOrganization(id);
         this.#setPhase({ is: 'ready' });
