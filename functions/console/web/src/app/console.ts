@@ -3,7 +3,6 @@ import { html, nothing, type TemplateResult } from 'lit';
 import { state } from 'lit/decorators.js';
 import { viewerOf } from '../api';
 import type { RosterEventMap } from '../elements';
-import '../users';
 import { WAITING_KEY } from '../users/waiting-key';
 import { Page } from './page';
 import { config, session } from './session';
@@ -20,6 +19,8 @@ class ConsolePage extends Page {
   @state() private signingOut = false;
   /** The organization's name. */
   @state() private organizationName = '';
+  /** Whether the list's code could not be loaded. */
+  @state() private notLoaded = false;
   #organization = '';
 
   override connectedCallback(): void {
@@ -49,6 +50,7 @@ class ConsolePage extends Page {
 
   #show(token: string | null): void {
     this.viewer = viewerOf(token);
+    if (this.viewer) import('../users').catch(() => (this.notLoaded = true));
     this.#organization = new URLSearchParams(location.search).get('organization') ?? this.#lastOrganization ?? '';
     this.ready = true;
   }
@@ -130,7 +132,7 @@ class ConsolePage extends Page {
         </div>
       </header>
       <main class="users">
-        ${this.renderFailure()}
+        ${this.renderFailure()} ${this.notLoaded ? html`<p class="notice bad" role="alert">${messages?.notLoaded}</p>` : nothing}
         <roster-users
           switch
           .organization=${this.#organization}
