@@ -330,7 +330,7 @@ scenario(env, 'gives the heading of the list another text than the page’s, and
   const tab = await open();
   await tab.opensConsole(organization);
   const headings = (level) => tab.page.getByRole('heading', { level }).allTextContents();
-  assert.deepEqual([await headings(1), await headings(2)], [['Organization users'], ['Nordwind']]);
+  assert.deepEqual([await headings(1), await headings(2)], [['Roster'], ['Nordwind']]);
   const embedded = await open();
   await embedded.embedsUsers(organization);
   const size = (level) => embedded.page.getByRole('heading', { level }).evaluate((element) => parseFloat(getComputedStyle(element).fontSize));

@@ -62,10 +62,14 @@ export class Dialogs {
     return this.#host.renderRoot.querySelector(name);
   }
 
-  /** Continues after a sign-in: sends again what was refused because the user was signed out. */
-  resume(): void {
-    void this.#find('roster-name-dialog')?.resume();
+  /** Continues to send invitations after a sign-in. */
+  resumeInvitations(): void {
     void this.#find('roster-invite-dialog')?.resume();
+  }
+
+  /** Saves a name after a sign-in. */
+  resumeName(): void {
+    void this.#find('roster-name-dialog')?.resume();
   }
 
   render({ tag, apiBase, getToken, viewer, users, ...on }: DialogProperties): TemplateResult {

@@ -144,7 +144,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     const mustStart = isOther || properties.has('apiBase') || (properties.has('switch') && !users.users);
     if (mustStart) users.show(this.organization);
     // Do not start over for a new `getToken` function: frameworks may create one at each render.
-    else if (properties.has('getToken')) users.onNewToken();
+    else if (properties.has('getToken')) users.onNewToken(this.organization);
   }
 
   protected override update(properties: PropertyValues<this>): void {
@@ -158,9 +158,11 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
 
   /** Loads all data again. The current data stays visible until then. */
   async refresh(): Promise<void> {
+    // The user may have signed in again. Begin before the load: afterwards, the people of a call without a response would
+    // seem to be invited already.
+    this.#dialogs.resumeInvitations();
     await this.#users.load();
-    // The user may have signed in again.
-    if (this.#users.phase.is === 'ready') this.#dialogs.resume();
+    if (this.#users.phase.is === 'ready') this.#dialogs.resumeName();
   }
 
   #announcePhase(): void {

@@ -374,7 +374,7 @@ test('keeps showing the list for a new `getToken` function if the user is still 
   api.viewer = async () => {
     throw signedOut();
   };
-  users.onNewToken();
+  users.onNewToken('org_acme');
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(users.phase.is, 'ready');
   assert.equal(users.waitingCount, 1);

@@ -149,9 +149,9 @@ export class UsersController implements ReactiveController {
     this.#reload();
   }
 
-  /** Starts or continues with a new `getToken` function. The user may have signed in. */
-  onNewToken(): void {
-    if (!this.#loadNumber) this.show(this.organizationId);
+  /** Starts with `organization`, or continues, with a new `getToken` function. The user may have signed in. */
+  onNewToken(organization: string): void {
+    if (!this.#loadNumber) this.show(organization);
     else if (this.phase.is === 'signed_out') this.#reload();
     else if (this.waitingCount) void this.#loadIfSignedIn();
   }
