@@ -134,6 +134,8 @@ scenario(env, 'edits a role in the row', async ({ laptop, open }) => {
   assert.equal(await tab.row(max.email).getByRole('combobox').inputValue(), 'member');
   assert.equal(tab.sent('PATCH', /./).length, 0);
   await tab.page.keyboard.press('ArrowDown');
+  // Tab would otherwise leave the select before the dialog opens.
+  await waitsForFocusByRole(tab, 'button', 'Cancel');
   await presses(tab, 'Make owner');
   await tab.waitsForAnnouncement(`${max.email} is now an owner.`);
   await waitsForFocusByRole(tab, 'combobox', `Role of ${max.email}`);
