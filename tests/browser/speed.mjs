@@ -89,7 +89,9 @@ async function visit({ prepare, address, ready, argument, then }) {
   const parts = new Map();
   page.on('response', (response) => {
     if (!['script', 'stylesheet'].includes(response.request().resourceType()) || parts.has(response.url())) return;
-    parts.set(response.url(), response.body().catch(() => Buffer.alloc(0)));
+    // The browser drops the body if a sign-in leaves the page before it is read.
+    const again = async () => Buffer.from(await (await fetch(response.url())).arrayBuffer());
+    parts.set(response.url(), response.body().catch(again));
   });
   const started = performance.now();
   await page.goto(address, { waitUntil: 'commit' });
