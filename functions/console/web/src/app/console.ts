@@ -3,6 +3,7 @@ import { html, nothing, type TemplateResult } from 'lit';
 import { state } from 'lit/decorators.js';
 import { viewerOf } from '../api';
 import type { RosterEventMap } from '../elements';
+import { tryStorage } from '../storage';
 import { WAITING_KEY } from '../users/waiting-key';
 import { Page } from './page';
 import { config, session } from './session';
@@ -57,27 +58,25 @@ class ConsolePage extends Page {
 
   /** The organization that this viewer opened last. */
   get #lastOrganization(): string | undefined {
-    try {
+    const stored = tryStorage((): string | undefined => {
       const [sub, organization] = JSON.parse(localStorage.getItem(LAST_ORGANIZATION_KEY) ?? '[]');
       return sub === this.viewer?.sub ? organization : undefined;
-    } catch {
-      return undefined;
-    }
+    });
+    return stored ?? undefined;
   }
 
   /** Stores the organization as the last one, and writes it to the address bar, so that the URL can be shared. */
   #remember(organization: string): void {
     this.#organization = organization;
     history.replaceState(null, '', organization ? `/?organization=${encodeURIComponent(organization)}` : '/');
-    try {
+    // If the browser blocks the storage, the address bar still has the organization.
+    tryStorage(() => {
       if (organization) localStorage.setItem(LAST_ORGANIZATION_KEY, JSON.stringify([this.viewer?.sub, organization]));
       else {
         localStorage.removeItem(LAST_ORGANIZATION_KEY);
         sessionStorage.removeItem(WAITING_KEY);
       }
-    } catch {
-      // The browser blocks storage. The address bar still has the organization.
-    }
+    });
   }
 
   /** Signs in again after the session has ended: in a new window if possible, so that the user's input is kept. */

@@ -5,7 +5,7 @@
  * `sessionStorage`, which belongs to this tab only, until the invitation is closed. The address bar and the history do
  * not contain it, because users copy addresses, and browsers synchronize the history.
  */
-import { tryStorage } from './storage';
+import { tryStorage } from '../storage';
 
 /** The `sessionStorage` key of the link token. */
 const TOKEN_KEY = 'roster.invitation';

@@ -8,7 +8,7 @@
 import type { GetToken } from '../elements';
 import type { Config } from './config';
 import { safePath } from './paths';
-import { tryStorage } from './storage';
+import { tryStorage } from '../storage';
 
 /** The `sessionStorage` key of the pending sign-in. Also the prefix of the channel names that `renew` uses. */
 const PENDING_KEY = 'roster.flight';

@@ -1,5 +1,6 @@
 /** Operations that wait until the user has signed in again. */
 import type { Role } from '../elements';
+import { tryStorage } from '../storage';
 import type { Operation } from './row-operations';
 import type { Row } from './rows';
 import { WAITING_KEY } from './waiting-key';
@@ -67,23 +68,20 @@ export class WaitingOperations {
   }
 
   #read(): Map<string, Waiting> {
-    try {
+    const stored = tryStorage((): Map<string, Waiting> => {
       const { scope, waiting } = JSON.parse(sessionStorage.getItem(WAITING_KEY) ?? '{}');
       return new Map(scope === this.#scope ? waiting : []);
-    } catch {
-      // The browser blocks storage.
-      return new Map();
-    }
+    });
+    return stored ?? new Map();
   }
 
   #write(): void {
     this.onCount(this.size);
-    try {
+    // If the browser blocks the storage, the operations wait as long as the page is open.
+    tryStorage(() => {
       if (this.size) sessionStorage.setItem(WAITING_KEY, JSON.stringify({ scope: this.#scope, waiting: [...this.#waiting] }));
       else sessionStorage.removeItem(WAITING_KEY);
-    } catch {
-      // The operations wait as long as the page is open.
-    }
+    });
   }
 }
 
