@@ -77,9 +77,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
       onOrganization: (id) => (this.organization = id),
       onReset: () => {
         this.#clearMessages();
-        this.filter = 'everyone';
-        this.search = '';
-        this.page = 0;
+        this.#showEveryone();
         this.#slices.restart();
       },
       onLoadFailed: (error) => {
@@ -182,6 +180,13 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
     this.#actions?.toasts.hide();
   }
 
+  /** Shows the first page of all users. */
+  #showEveryone(): void {
+    this.filter = 'everyone';
+    this.search = '';
+    this.page = 0;
+  }
+
   get #texts(): Texts {
     const { language, formats, readable } = this;
     return { messages: this.messages!, language, formats, readable };
@@ -225,9 +230,7 @@ export class RosterUsers extends Base<UsersMessages> implements RosterUsersEleme
   async #onInviteDialogClosed(event: Event): Promise<void> {
     const { invited } = event.target as HTMLElementTagNameMap['roster-invite-dialog'];
     if (invited) {
-      this.filter = 'everyone';
-      this.search = '';
-      this.page = 0;
+      this.#showEveryone();
       this.#notify(this.messages?.invited(invited, this.formats.number(invited)));
       void this.#users.load();
     }
