@@ -359,3 +359,8 @@ function withTimeout(milliseconds, promise, expected) {
   });
   return Promise.race([promise, timeout]).finally(() => clearTimeout(timer));
 }
+
+/** Returns the role of a person in the organization; undefined if the person is not a member. */
+export async function roleOf(organization, person) {
+  return (await organization.owner.members(organization)).find(({ email }) => email === person.email)?.role;
+}

@@ -1,6 +1,6 @@
 // What the user list shows after a change: toasts with Undo, rows that are gone, and changes that take long.
 import assert from 'node:assert/strict';
-import { MAIL_COOLDOWN, setUp, scenario } from './harness.mjs';
+import { MAIL_COOLDOWN, roleOf, scenario, setUp } from './harness.mjs';
 
 const env = setUp();
 
@@ -15,8 +15,6 @@ async function waitsForToast(tab, text) {
   // Screen readers read it out.
   assert.equal(await toast(tab).evaluate((element) => element.parentElement.role), 'status');
 }
-
-const roleOf = async (organization, person) => (await organization.owner.members(organization)).find(({ email }) => email === person.email)?.role;
 
 scenario(env, 'shows a role change in a toast, and undoes it', async ({ laptop, open }) => {
   const max = laptop.newPerson('max');

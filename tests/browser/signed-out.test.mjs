@@ -1,13 +1,11 @@
 // The session ends while the user works: after the next sign-in, the change is finished.
 import assert from 'node:assert/strict';
-import { MAIL_COOLDOWN, setUp, scenario } from './harness.mjs';
+import { MAIL_COOLDOWN, roleOf, scenario, setUp } from './harness.mjs';
 
 const env = setUp();
 
 /** More than the lifetime of a token, in seconds. */
 const TOKEN_LIFETIME = 2 * 60 * 60;
-
-const roleOf = async (organization, person) => (await organization.owner.members(organization)).find(({ email }) => email === person.email)?.role;
 
 /** Changes the token of the embedding page. `replace` also assigns a new `getToken` function. */
 async function setsToken(tab, token, replace = false) {

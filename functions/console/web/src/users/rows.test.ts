@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Invitation, Member, Organization } from '../elements';
 import messages from '../messages/en/users';
+import { NOW, invitation, member } from './fixtures';
 import {
   countsByFilter,
   deliveryText,
@@ -19,7 +20,6 @@ import {
   type Users,
 } from './rows';
 
-const NOW = Date.parse('2026-11-24T14:05:00Z');
 const organization: Organization = {
   id: 'org_0',
   name: 'Acme',
@@ -28,26 +28,6 @@ const organization: Organization = {
   seats: { total: 1000, taken: 3, free: 997 },
   created_at: '2026-01-01T00:00:00Z',
 };
-
-function member(user_id: string, role: Member['role'] = 'member'): Member {
-  return { user_id, email: `${user_id}@acme.example`, role, joined_at: '2026-09-03T10:00:00Z' };
-}
-
-function invitation(name: string, overrides: Partial<Invitation> = {}): Invitation {
-  return {
-    id: `inv_${name}`,
-    email: `${name}@partner.example`,
-    role: 'member',
-    status: 'pending',
-    generation: 1,
-    sender: { user_id: 'ada', email: 'ada@acme.example' },
-    created_at: '2026-11-24T12:00:00Z',
-    sent_at: null,
-    expires_at: '2026-11-26T12:00:00Z',
-    delivery: 'sent',
-    ...overrides,
-  };
-}
 
 const users = (members: Member[], invitations: Invitation[] = [], owners = 2): Users => ({
   organization: { ...organization, owners },

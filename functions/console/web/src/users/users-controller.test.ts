@@ -1,32 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CallError, type Api } from '../api';
-import type { Invitation, Member, Organization, Role } from '../elements';
+import type { Member, Organization, Role } from '../elements';
+import { NOW, invitation, member } from './fixtures';
 import { RowOperations, type Operation } from './row-operations';
 import type { InvitationRow, MemberRow, Row } from './rows';
 import { UsersController, type UsersView } from './users-controller';
-
-const NOW = Date.parse('2026-11-24T14:05:00Z');
-
-function member(user_id: string, role: Role = 'member'): Member {
-  return { user_id, email: `${user_id}@acme.example`, role, joined_at: '2026-09-03T10:00:00Z' };
-}
-
-function invitation(name: string, overrides: Partial<Invitation> = {}): Invitation {
-  return {
-    id: `inv_${name}`,
-    email: `${name}@partner.example`,
-    role: 'member',
-    status: 'pending',
-    generation: 1,
-    sender: { user_id: 'ada', email: 'ada@acme.example' },
-    created_at: '2026-11-24T12:00:00Z',
-    sent_at: null,
-    expires_at: '2026-11-26T12:00:00Z',
-    delivery: 'sent',
-    ...overrides,
-  };
-}
 
 /** A promise that the test resolves or rejects. */
 function deferred<Value>() {
